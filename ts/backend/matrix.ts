@@ -1,0 +1,24 @@
+import { NhgdError } from './errors.ts'
+
+/** Numbers as they lie in memory; `u8` stays a quarter of the size of `f32` all the way into the kernels. */
+export type Numbers = Uint8Array | Float32Array | Float64Array
+
+/**
+ * A row-major matrix, one sample a row. The value of an entry is `data[row * columns + column] * scale`.
+ */
+export interface Matrix {
+  readonly data: Numbers
+  readonly rows: number
+  readonly columns: number
+  /** Factor on every entry, 1 where absent; 1/255 turns bytes of a picture into [0, 1]. */
+  readonly scale?: number
+}
+
+/** Builds a {@link Matrix} after checking that `data` holds `rows × columns` entries (`ERR_SHAPE`). */
+export function matrix(data: Numbers, rows: number, columns: number, scale = 1): Matrix {
+  if (data.length === rows * columns) return { data, rows, columns, scale }
+  throw new NhgdError(
+    'ERR_SHAPE',
+    `"data" expected ${rows} × ${columns} = ${rows * columns} numbers, got ${data.length}`,
+  )
+}
