@@ -1,0 +1,2 @@
+#![forbid(unsafe_code)]
+//! Inverse-Fisher representations: one trait, one file each.

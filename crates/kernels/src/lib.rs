@@ -1,0 +1,12 @@
+//! Dense kernels for inverse-Fisher updates and for models whose layers are skinny matrix products.
+//!
+//! Kernels assume operands that were checked at the edge of the library: a shape that does not fit is a
+//! programming error and panics. What can fail on good shapes (a factorisation, an iteration) returns a `Result`.
+//!
+//! SIMD goes through one seam, [`simd`]; matrices are row-major unless a [`MatRef`] says otherwise.
+
+pub mod matrix;
+pub mod scalar;
+
+pub use matrix::{MatMut, MatRef};
+pub use scalar::Scalar;

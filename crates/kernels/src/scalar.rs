@@ -1,0 +1,110 @@
+//! The two scalar types, `f32` and `f64`, and their vectors.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+
+use num_traits::{Float, NumAssign};
+use pulp::Simd;
+
+/// A real number that the kernels compute with: `f32` or `f64`.
+pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static {
+    /// Vector of this scalar on instruction set `S`.
+    type Lanes<S: Simd>: Copy + Debug;
+
+    /// `"f32"` or `"f64"`.
+    const NAME: &'static str;
+
+    /// Nearest scalar to `x`.
+    fn of(x: f64) -> Self;
+    /// `self` as `f64`, exactly.
+    fn wide(self) -> f64;
+
+    /// Splits a slice into whole vectors and the rest.
+    fn lanes<S: Simd>(x: &[Self]) -> (&[Self::Lanes<S>], &[Self]);
+    /// Splits a mutable slice into whole vectors and the rest.
+    fn lanes_mut<S: Simd>(x: &mut [Self]) -> (&mut [Self::Lanes<S>], &mut [Self]);
+    /// `x` in every lane.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
+    /// `a + b`.
+    fn add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `a · b`.
+    fn mul<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `a · b + c`, fused where the instruction set fuses.
+    fn mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// Sum over the lanes.
+    fn sum_lanes<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self;
+}
+
+macro_rules! scalar {
+    ($t:ident, $lanes:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $add:ident, $mul:ident, $mul_add:ident, $sum:ident) => {
+        impl Scalar for $t {
+            type Lanes<S: Simd> = S::$lanes;
+            const NAME: &'static str = stringify!($t);
+
+            #[inline(always)]
+            fn of(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn wide(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn lanes<S: Simd>(x: &[Self]) -> (&[Self::Lanes<S>], &[Self]) {
+                S::$as_simd(x)
+            }
+            #[inline(always)]
+            fn lanes_mut<S: Simd>(x: &mut [Self]) -> (&mut [Self::Lanes<S>], &mut [Self]) {
+                S::$as_mut_simd(x)
+            }
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S> {
+                simd.$splat(x)
+            }
+            #[inline(always)]
+            fn add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S> {
+                simd.$add(a, b)
+            }
+            #[inline(always)]
+            fn mul<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S> {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
+            fn mul_add<S: Simd>(
+                simd: S,
+                a: Self::Lanes<S>,
+                b: Self::Lanes<S>,
+                c: Self::Lanes<S>,
+            ) -> Self::Lanes<S> {
+                simd.$mul_add(a, b, c)
+            }
+            #[inline(always)]
+            fn sum_lanes<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self {
+                simd.$sum(a)
+            }
+        }
+    };
+}
+
+scalar!(
+    f32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    splat_f32s,
+    add_f32s,
+    mul_f32s,
+    mul_add_e_f32s,
+    reduce_sum_f32s
+);
+scalar!(
+    f64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    splat_f64s,
+    add_f64s,
+    mul_f64s,
+    mul_add_e_f64s,
+    reduce_sum_f64s
+);
