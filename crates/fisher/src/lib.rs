@@ -1,2 +1,58 @@
 #![forbid(unsafe_code)]
-//! Inverse-Fisher representations: one trait, one file each.
+//! Inverse-Fisher representations A = (F + D̃)⁻¹: one trait, one file each.
+//!
+//! A representation is fed with [`Observation`]s and asked for `A b`. It knows no model and no problem: gradients
+//! arrive as [`Rows`], per-sample gradients of layers as [`Factors`], the regulariser as a [`Diagonal`].
+//!
+//! | symbol | name | meaning |
+//! |---|---|---|
+//! | F | Fisher | curvature of the data part of the inner objective, d × d |
+//! | D | regularizer | Hessian of the quadratic part, diagonal |
+//! | λ | damping | added to D; D̃ = D + λI |
+//! | β | smoothing | forgetting factor of F, 0 < β < 1, or the running average |
+
+mod error;
+mod observation;
+
+pub use error::{FisherError, SolveReport};
+pub use observation::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows, Statistic, Wants};
+
+use nhgd_kernels::Scalar;
+
+/// A representation of the inverse Fisher (F + D̃)⁻¹ of `d` parameters.
+///
+/// The order of the calls alone decides the result. A failed call leaves the last good state in place.
+pub trait Fisher<T: Scalar>: Send {
+    /// Number of parameters d.
+    fn size(&self) -> usize;
+
+    /// What it needs from the samples of a step.
+    fn wants(&self) -> Wants;
+
+    /// D, before damping. Representations that are exact for D̃ = cI alone use its mean (and say so in the report).
+    fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError>;
+
+    /// One update of F with the samples of a step: F ← βF + (1−β)·(the observation's term).
+    fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError>;
+
+    /// F anew from one large set of samples; representations that average over refreshes blend it in.
+    fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
+        self.reset();
+        self.observe(observation)
+    }
+
+    /// x ← (F + D̃)⁻¹ b, with F of all that was observed before.
+    fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError>;
+
+    /// Forgets every observation; regulariser and settings stay.
+    fn reset(&mut self);
+
+    /// All that a copy needs to go on with the same bits: (name, values). Sizes and settings are not part of it.
+    fn state(&self) -> Vec<(&'static str, Vec<f64>)>;
+
+    /// Takes back what [`Fisher::state`] gave, from a representation of the same size and settings.
+    fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError>;
+
+    /// Bytes held.
+    fn bytes(&self) -> usize;
+}

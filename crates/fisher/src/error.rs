@@ -1,0 +1,65 @@
+//! How an update or a solve ends.
+
+use std::fmt;
+
+/// Why an update or a solve did not happen; the representation is as it was before the call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FisherError {
+    /// The observation is of another kind or size than [`crate::Fisher::wants`] asked for.
+    Shape {
+        /// What was wanted.
+        expected: String,
+        /// What came.
+        got: String,
+    },
+    /// A setting or a value lies outside of its range.
+    Range {
+        /// Its name.
+        name: &'static str,
+        /// What it has to be.
+        expected: String,
+        /// What it is.
+        got: String,
+    },
+    /// An entry is NaN or infinite.
+    NotFinite {
+        /// The argument that holds it.
+        name: &'static str,
+    },
+    /// A factorisation failed even after damping was raised.
+    NotPositiveDefinite {
+        /// Damping in force when it was given up.
+        damping: f64,
+    },
+}
+
+impl fmt::Display for FisherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape { expected, got } => write!(f, "\"observation\" expected {expected}, got {got}"),
+            Self::Range { name, expected, got } => write!(f, "\"{name}\" expected {expected}, got {got}"),
+            Self::NotFinite { name } => write!(f, "\"{name}\" expected finite numbers, got NaN or infinity"),
+            Self::NotPositiveDefinite { damping } => write!(
+                f,
+                "the Fisher is not positive definite with damping {damping:e}: raise \"damping\" or check the gradients"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FisherError {}
+
+/// How a solve went.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct SolveReport {
+    /// ‖b − (F + D̃)x‖ / ‖b‖ where the form gives it for free, else NaN.
+    pub residual: f64,
+    /// λ in force, above the setting where a factorisation needed more.
+    pub damping: f64,
+    /// Factorisations that failed and were repeated with more damping, since the start.
+    pub fallbacks: u32,
+    /// Conjugate-gradient steps that the solve took, 0 for direct forms.
+    pub steps: u32,
+    /// Whether a per-parameter D̃ entered as its mean.
+    pub mean_regularizer: bool,
+}
