@@ -5,8 +5,17 @@
 //!
 //! SIMD goes through one seam, [`simd`]; matrices are row-major unless a [`MatRef`] says otherwise.
 
+pub mod cholesky;
+pub mod conjugate_gradients;
+pub mod eigen;
 pub mod matrix;
+pub mod product;
 pub mod scalar;
+pub mod triangular;
 
+pub use cholesky::{Cholesky, NotPositiveDefinite};
+pub use conjugate_gradients::{CgOutcome, CgStop, conjugate_gradients};
+pub use eigen::{Eigen, NoConvergence, symmetric_eigen};
 pub use matrix::{MatMut, MatRef};
+pub use product::{blas, matmul, matvec, mirror_lower, syrk};
 pub use scalar::Scalar;
