@@ -8,14 +8,24 @@
 pub mod cholesky;
 pub mod conjugate_gradients;
 pub mod eigen;
+pub mod features;
 pub mod matrix;
 pub mod product;
+pub mod rank_one;
 pub mod scalar;
+pub mod simd;
+pub mod skinny;
+pub mod softmax;
+pub mod threads;
 pub mod triangular;
+pub mod vector;
 
 pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub use conjugate_gradients::{CgOutcome, CgStop, conjugate_gradients};
 pub use eigen::{Eigen, NoConvergence, symmetric_eigen};
+pub use features::{FeatureData, Features, RowSet};
 pub use matrix::{MatMut, MatRef};
 pub use product::{blas, matmul, matvec, mirror_lower, syrk};
+pub use rank_one::{Indefinite, SymmetricInverse};
 pub use scalar::Scalar;
+pub use threads::for_chunks;

@@ -1,0 +1,75 @@
+//! The one place where an instruction set is chosen.
+
+use pulp::{Arch, WithSimd};
+
+/// Runs `op` on the best instruction set of this machine.
+///
+/// A closure is compiled once per instruction set as well, which vectorises plain loops in it; what it calls
+/// must be `#[inline(always)]`.
+#[inline]
+pub fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+    arch().dispatch(op)
+}
+
+/// The instruction set that [`dispatch`] uses: `"avx512"`, `"avx2"`, `"neon"`, `"simd128"` or `"scalar"`.
+pub fn level() -> &'static str {
+    match arch() {
+        Arch::Scalar => "scalar",
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(_) => "avx2",
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(_) => "avx512",
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(_) => "neon",
+        #[cfg(target_arch = "wasm32")]
+        Arch::Simd128(_) => "simd128",
+        #[allow(unreachable_patterns)]
+        _ => "scalar",
+    }
+}
+
+#[cfg(not(test))]
+#[inline(always)]
+fn arch() -> Arch {
+    Arch::new() // detected once, then an atomic load
+}
+
+#[cfg(test)]
+pub(crate) use each::{arch, on_each_level};
+
+/// Tests run a kernel on every instruction set that the machine has.
+#[cfg(test)]
+mod each {
+    use std::cell::Cell;
+
+    use pulp::Arch;
+
+    thread_local!(static FORCED: Cell<Option<Arch>> = const { Cell::new(None) });
+
+    pub(crate) fn arch() -> Arch {
+        FORCED.get().unwrap_or_else(Arch::new)
+    }
+
+    fn available() -> Vec<Arch> {
+        let mut all = vec![Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        if let Some(v3) = pulp::x86::V3::try_new() {
+            all.push(Arch::V3(v3));
+        }
+        match Arch::new() {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V3(_) => {}
+            best => all.push(best),
+        }
+        all
+    }
+
+    /// Calls `body` once per instruction set; kernels called on this thread meanwhile use that set.
+    pub(crate) fn on_each_level(mut body: impl FnMut(&'static str)) {
+        for arch in available() {
+            FORCED.set(Some(arch));
+            body(super::level());
+        }
+        FORCED.set(None);
+    }
+}
