@@ -1,0 +1,17 @@
+export { type CsvOptions, readCsv, readCsvColumn, type Table } from './csv.ts'
+export { readIdx } from './idx.ts'
+export { absentClasses, encodeLabels, type Labels } from './labels.ts'
+export { readNpy, writeNpy } from './npy.ts'
+export { pickArray, readNpz, writeNpz } from './npz.ts'
+export { type File, parseFeatures, parseIndices, parseLabels } from './read.ts'
+export {
+  assignFolds,
+  cleaningSplit,
+  corruptLabels,
+  type Noise,
+  permutation,
+  type Split,
+  type SplitOptions,
+} from './split.ts'
+export { fitStandardization, type Standardization, standardize } from './standardize.ts'
+export { checkFinite, type Features, type NumericArray, type Tensor, takeRows, toFeatures } from './tensor.ts'

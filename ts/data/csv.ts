@@ -1,0 +1,160 @@
+import { parse } from 'csv-parse/browser/esm/sync'
+import { NhgdError } from '../backend/errors.ts'
+import { type Matrix, matrix } from '../backend/matrix.ts'
+import { dataError } from './error.ts'
+
+export interface CsvOptions {
+  /** Name of the column that holds the labels; every other column is a feature. */
+  readonly label?: string
+  readonly delimiter?: string
+}
+
+export interface Table {
+  /** Feature columns as f64, in the order of the file. */
+  readonly features: Matrix
+  readonly columns: readonly string[]
+  /** The label column as it stands in the file. */
+  readonly labels?: readonly string[]
+}
+
+const MISSING = /^(na|nan)?$/i
+const INFINITE = /^[+-]?inf(inity)?$/i
+
+/**
+ * Reads CSV with a header (UTF-8; quotes, CRLF, a byte-order mark and empty lines are fine). Rows in messages count
+ * from 1 below the header.
+ *
+ * @throws NhgdError `ERR_DATA` for missing values (empty, NA, NaN) and for text in a feature, with row and column;
+ * for rows of another length than the header, nameless or repeated columns, an absent label column.
+ * `ERR_NOT_FINITE` for infinity.
+ */
+export function readCsv(
+  bytes: Uint8Array,
+  { label, delimiter = ',' }: CsvOptions = {},
+  name = 'file',
+): Table {
+  const labels: string[] = []
+  const numbers = new Growing()
+  const { header, rows } = eachRow(bytes, delimiter, name, (record, row, header) => {
+    for (let i = 0; i < record.length; i++) {
+      const value = Number(record[i])
+      if (header[i] === label) labels.push(present(record[i], row, header[i], name))
+      else if (Number.isFinite(value) && record[i] !== '') numbers.push(value)
+      else throw notANumber(present(record[i], row, header[i], name), row, header[i], name)
+    }
+  })
+  if (label !== undefined) findColumn(header, label, name)
+  const columns = header.filter((column) => column !== label)
+  const features = matrix(numbers.take(), rows, columns.length)
+  return label === undefined ? { features, columns } : { features, columns, labels }
+}
+
+/**
+ * One column of a CSV file as text: the one called `column`, or the only one.
+ *
+ * @throws NhgdError `ERR_DATA` as {@link readCsv}.
+ */
+export function readCsvColumn(
+  bytes: Uint8Array,
+  column?: string,
+  { delimiter = ',' } = {},
+  name = 'file',
+): string[] {
+  const values: string[] = []
+  eachRow(bytes, delimiter, name, (record, row, header) => {
+    const at = findColumn(header, column, name)
+    values.push(present(record[at], row, header[at], name))
+  })
+  return values
+}
+
+/** Row by row, or millions of small strings would be alive at once. */
+function eachRow(
+  bytes: Uint8Array,
+  delimiter: string,
+  name: string,
+  take: (record: string[], row: number, header: string[]) => void,
+): { header: string[]; rows: number } {
+  let header: string[] | undefined
+  let rows = 0
+  const onRecord = (record: string[]): null => {
+    if (header) take(record, ++rows, header)
+    else header = checkHeader(record, name)
+    return null
+  }
+  try {
+    parse(decode(bytes, name), {
+      delimiter,
+      trim: true,
+      skip_empty_lines: true,
+      on_record: onRecord as never,
+    })
+  } catch (error) {
+    if (error instanceof NhgdError) throw error
+    throw dataError(name, 'CSV with rows as long as its header', (error as Error).message, { cause: error })
+  }
+  if (header && rows > 0) return { header, rows }
+  throw dataError(name, 'CSV with a header and at least one row', `${bytes.length} bytes`)
+}
+
+function decode(bytes: Uint8Array, name: string): string {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    if (!text.includes('\0')) return text
+  } catch (cause) {
+    throw dataError(name, 'CSV in UTF-8', `${bytes.length} bytes that are not (or too many)`, { cause })
+  }
+  throw dataError(name, 'CSV in UTF-8', 'a binary file')
+}
+
+function checkHeader(header: string[], name: string): string[] {
+  const nameless = header.indexOf('')
+  if (nameless >= 0) {
+    throw dataError(
+      name,
+      'a name for every column',
+      `none for column ${nameless + 1} (a data frame's index?)`,
+    )
+  }
+  const repeated = header.find((column, i) => header.indexOf(column) < i)
+  if (repeated === undefined) return header
+  throw dataError(name, 'a header with different names', `"${repeated}" twice (is the header missing?)`)
+}
+
+function findColumn(header: string[], column: string | undefined, name: string): number {
+  const at = column === undefined && header.length === 1 ? 0 : header.indexOf(column ?? '')
+  if (at >= 0) return at
+  const held = header.slice(0, 20).join(', ') + (header.length > 20 ? ', …' : '')
+  throw dataError(name, column === undefined ? 'one column or its name' : `a column "${column}"`, held)
+}
+
+function present(text: string, row: number, column: string, name: string): string {
+  if (!MISSING.test(text)) return text
+  throw dataError(name, 'a value', `${text || 'none'} in row ${row}, column "${column}"`)
+}
+
+function notANumber(text: string, row: number, column: string, name: string): NhgdError {
+  const got = `"${text.slice(0, 40)}" in row ${row}, column "${column}"`
+  const infinite = INFINITE.test(text) || !Number.isNaN(Number(text))
+  if (!infinite) return dataError(name, 'a number', got)
+  return new NhgdError('ERR_NOT_FINITE', `"${name}" expected finite numbers, got ${got}`)
+}
+
+/** Numbers of a length that isn't known beforehand. */
+class Growing {
+  #data = new Float64Array(1024)
+  #length = 0
+
+  push(value: number): void {
+    if (this.#length === this.#data.length) {
+      const wider = new Float64Array(2 * this.#length)
+      wider.set(this.#data)
+      this.#data = wider
+    }
+    this.#data[this.#length++] = value
+  }
+
+  take(): Float64Array {
+    return this.#data.slice(0, this.#length)
+  }
+}

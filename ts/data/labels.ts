@@ -1,0 +1,60 @@
+import { NhgdError } from '../backend/errors.ts'
+import { dataError } from './error.ts'
+
+/** Labels as class indices, and what the classes are called. */
+export interface Labels {
+  /** One class index per sample, 0 to `names.length - 1`. */
+  readonly labels: Int32Array
+  /** Sorted: numbers by value, text by its code points. */
+  readonly names: readonly string[]
+}
+
+/**
+ * Turns labels of any kind into class indices. Text of whole numbers counts as numbers.
+ *
+ * @param names - the classes where they are already known, as for a second set of the same data.
+ * @throws NhgdError `ERR_RANGE` for fractional numbers, `ERR_NOT_FINITE` for NaN and infinity, `ERR_SHAPE` for none,
+ * `ERR_DATA` for a label that isn't among `names`; with the index of the sample.
+ */
+export function encodeLabels(
+  values: ArrayLike<number | string>,
+  names?: readonly string[],
+  name = 'labels',
+): Labels {
+  const known = names ?? classNames(values, name)
+  const numeric = known.every(isNumber)
+  const classes = new Map(known.map((text, index) => [nameOf(text, numeric), index]))
+  const labels = Int32Array.from(values, (value, i) => {
+    const index = classes.get(nameOf(value, numeric))
+    if (index !== undefined) return index
+    throw dataError(name, `one of ${known.slice(0, 20).join(', ')}`, `${value} at ${i}`)
+  })
+  return { labels, names: known }
+}
+
+/** Classes below `classes` of which there is no sample. */
+export function absentClasses(labels: ArrayLike<number>, classes: number): number[] {
+  const present = new Set(Array.from(labels))
+  return Array.from({ length: classes }, (_, index) => index).filter((index) => !present.has(index))
+}
+
+function classNames(values: ArrayLike<number | string>, name: string): string[] {
+  if (values.length === 0) throw new NhgdError('ERR_SHAPE', `"${name}" expected at least one label, got none`)
+  const all = Array.from(values)
+  if (!all.every(isNumber)) return [...new Set(all.map(String))].sort()
+  const at = all.findIndex((value) => !Number.isInteger(Number(value)))
+  if (at >= 0) {
+    const code = Number.isFinite(Number(all[at])) ? 'ERR_RANGE' : 'ERR_NOT_FINITE'
+    throw new NhgdError(code, `"${name}" expected whole numbers or text, got ${all[at]} at ${at}`)
+  }
+  return [...new Set(all.map(Number))].sort((a, b) => a - b).map(String)
+}
+
+function isNumber(value: number | string): boolean {
+  return typeof value === 'number' || (value.trim() !== '' && !Number.isNaN(Number(value)))
+}
+
+/** `7`, `'7'` and `'7.0'` are one class. */
+function nameOf(value: number | string, numeric: boolean): string {
+  return numeric ? String(Number(value)) : String(value)
+}

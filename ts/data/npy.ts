@@ -1,0 +1,148 @@
+import { NhgdError } from '../backend/errors.ts'
+import { dataError } from './error.ts'
+import { type NumericArray, sizeOf, type Tensor } from './tensor.ts'
+
+interface ArrayType {
+  new (buffer: ArrayBufferLike, offset: number, length: number): NumericArray
+  readonly BYTES_PER_ELEMENT: number
+}
+
+const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] // \x93NUMPY
+const ARRAYS: Record<string, ArrayType> = {
+  b1: Uint8Array,
+  u1: Uint8Array,
+  i1: Int8Array,
+  u2: Uint16Array,
+  i2: Int16Array,
+  u4: Uint32Array,
+  i4: Int32Array,
+  f4: Float32Array,
+  f8: Float64Array,
+}
+
+/**
+ * Reads NumPy's NPY, versions 1 to 3: booleans, integers, f4, f8 and text (`<U…`), little endian; Fortran order is
+ * turned into C order. 64-bit integers become `Float64Array`; other numbers are a view of `bytes` where they are aligned.
+ *
+ * @throws NhgdError `ERR_DATA` for foreign or truncated files, big-endian, object and other types, and 64-bit integers
+ * beyond ±2⁵³.
+ */
+export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
+  if (MAGIC.some((byte, i) => bytes[i] !== byte))
+    throw dataError(name, 'an NPY file', 'a foreign or truncated one')
+  const { descr, fortran, shape, start } = readHeader(bytes, name)
+  const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descr) ?? []
+  const type = `${kind}${digits}`
+  const wide = type === 'i8' || type === 'u8'
+  const size = kind === 'U' ? 4 * Number(digits) : wide ? 8 : ARRAYS[type]?.BYTES_PER_ELEMENT
+  if (size === undefined || (order === '>' && size > 1)) {
+    const expected = 'little-endian numbers, booleans or text (b1, i1–i8, u1–u8, f4, f8, U)'
+    throw dataError(name, expected, `NumPy dtype ${descr}`)
+  }
+  const length = sizeOf(shape)
+  if (bytes.length - start !== length * size) {
+    const expected = `${length * size} bytes of data for shape [${shape.join(', ')}] and dtype ${descr}`
+    throw dataError(name, expected, `${bytes.length - start}`)
+  }
+  // NumPy aligns the data in its file: only inside an archive do they have to be moved.
+  const body = (bytes.byteOffset + start) % 8 === 0 ? bytes.subarray(start) : bytes.slice(start)
+  const data =
+    kind === 'U' ? decodeText(body, length) : wide ? narrow(body, type, name) : decodeNumbers(body, type)
+  return { data: fortran ? toRowMajor(data, shape) : data, shape, ...(type === 'b1' && { boolean: true }) }
+}
+
+/** Writes version 1.0 of NPY in C order; byte arrays marked `boolean` become `b1`. */
+export function writeNpy({ data, shape, boolean }: Tensor<NumericArray>): Uint8Array {
+  if (sizeOf(shape) !== data.length) {
+    const expected = `shape [${shape.join(', ')}] to hold ${sizeOf(shape)} numbers`
+    throw new NhgdError('ERR_SHAPE', `"data" expected ${expected}, got ${data.length}`)
+  }
+  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ')
+  const dict = `{'descr': '${boolean ? '|b1' : dtypeOf(data)}', 'fortran_order': False, 'shape': (${tuple}), }`
+  const start = Math.ceil((10 + dict.length + 1) / 64) * 64
+  const bytes = new Uint8Array(start + data.byteLength)
+  bytes.set([...MAGIC, 1, 0, (start - 10) & 255, (start - 10) >> 8])
+  bytes.set(new TextEncoder().encode(`${dict.padEnd(start - 11)}\n`), 10)
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start)
+  return bytes
+}
+
+interface Header {
+  descr: string
+  fortran: boolean
+  shape: number[]
+  start: number
+}
+
+function readHeader(bytes: Uint8Array, name: string): Header {
+  const version = bytes[6] ?? 0
+  const first = version === 1 ? 10 : 12
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (bytes.length < first) throw dataError(name, 'a whole NPY header', `${bytes.length} bytes`)
+  if (version < 1 || version > 3) throw dataError(name, 'NPY version 1, 2 or 3', `${version}`)
+  const start = first + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true))
+  if (bytes.length < start) throw dataError(name, `an NPY header of ${start} bytes`, `${bytes.length} bytes`)
+  const dict = new TextDecoder().decode(bytes.subarray(first, start))
+  const descr = /'descr':\s*(?:'([^']*)'|(\[.*\]))/.exec(dict)
+  const order = /'fortran_order':\s*(True|False)/.exec(dict)
+  const shape = /'shape':\s*\(([\d\s,L]*)\)/.exec(dict)
+  if (!descr || !order || !shape)
+    throw dataError(name, 'an NPY header with descr, fortran_order, shape', dict.trim())
+  const lengths = (shape[1] ?? '').match(/\d+/g) ?? []
+  return {
+    descr: descr[1] ?? descr[2] ?? '',
+    fortran: order[1] === 'True',
+    shape: lengths.map(Number),
+    start,
+  }
+}
+
+function decodeNumbers({ buffer, byteOffset, byteLength }: Uint8Array, type: string): NumericArray {
+  const array = ARRAYS[type]
+  return new array(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT)
+}
+
+function narrow({ buffer, byteOffset, byteLength }: Uint8Array, type: string, name: string): Float64Array {
+  const view = new DataView(buffer, byteOffset, byteLength)
+  return Float64Array.from({ length: byteLength / 8 }, (_, i) => {
+    const value = type === 'i8' ? view.getBigInt64(8 * i, true) : view.getBigUint64(8 * i, true)
+    if (Number.isSafeInteger(Number(value))) return Number(value)
+    throw dataError(name, 'integers within ±2⁵³', `${value}`)
+  })
+}
+
+/** UTF-32, each text padded with zeros to the same width. */
+function decodeText({ buffer, byteOffset, byteLength }: Uint8Array, length: number): string[] {
+  const points = new Uint32Array(buffer, byteOffset, byteLength / 4)
+  const width = length === 0 ? 0 : points.length / length
+  return Array.from({ length }, (_, i) => {
+    const text = points.subarray(i * width, (i + 1) * width)
+    return Array.from(text, (point) => String.fromCodePoint(Math.min(point, 0x10ffff)))
+      .join('')
+      .replace(/\0+$/, '')
+  })
+}
+
+function toRowMajor<T extends NumericArray | string[]>(data: T, shape: readonly number[]): T {
+  const sorted = data.slice() as T
+  const index = shape.map(() => 0)
+  const strides = shape.map((_, axis) => sizeOf(shape.slice(0, axis)))
+  for (let i = 0, from = 0; i < data.length; i++) {
+    sorted[i] = data[from] as never
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis] = index[axis] + 1
+      from += strides[axis]
+      if (index[axis] < shape[axis]) break
+      from -= shape[axis] * strides[axis]
+      index[axis] = 0
+    }
+  }
+  return sorted
+}
+
+function dtypeOf(data: NumericArray): string {
+  const float = data instanceof Float32Array || data instanceof Float64Array
+  const signed = data instanceof Int8Array || data instanceof Int16Array || data instanceof Int32Array
+  const kind = float ? 'f' : signed ? 'i' : 'u'
+  return `${data.BYTES_PER_ELEMENT === 1 ? '|' : '<'}${kind}${data.BYTES_PER_ELEMENT}`
+}

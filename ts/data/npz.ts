@@ -1,0 +1,62 @@
+import { unzipSync, zipSync } from 'fflate'
+import { dataError } from './error.ts'
+import { GREATEST_RATIO } from './gzip.ts'
+import { readNpy, writeNpy } from './npy.ts'
+import type { NumericArray, Tensor } from './tensor.ts'
+
+/** As NumPy does: the same arrays give the same bytes, whenever they are written. Local time, as zip keeps it. */
+const EPOCH = new Date(1980, 0, 1)
+
+/**
+ * Reads the arrays of NumPy's NPZ, stored or deflated, by name.
+ *
+ * @throws NhgdError `ERR_DATA` as for NPY, with the array's name.
+ */
+export function readNpz(bytes: Uint8Array, name = 'file'): Record<string, Tensor> {
+  let entries: Record<string, Uint8Array>
+  try {
+    entries = unzipSync(bytes, {
+      filter: ({ name, originalSize }) => {
+        if (originalSize > GREATEST_RATIO * bytes.length) throw new Error('impossible length')
+        return name.endsWith('.npy')
+      },
+    })
+  } catch (cause) {
+    throw dataError(name, 'an NPZ file', `a foreign or truncated one (${(cause as Error).message})`, {
+      cause,
+    })
+  }
+  return Object.fromEntries(
+    Object.entries(entries).map(([entry, content]) => {
+      const array = entry.slice(0, -'.npy'.length)
+      return [array, readNpy(content, `${name}[${array}]`)]
+    }),
+  )
+}
+
+/** Writes arrays by name; `compress` deflates them. */
+export function writeNpz(
+  arrays: Record<string, Tensor<NumericArray>>,
+  { compress = false } = {},
+): Uint8Array {
+  const entries = Object.entries(arrays).map(([name, tensor]) => [`${name}.npy`, writeNpy(tensor)])
+  return zipSync(Object.fromEntries(entries), { level: compress ? 6 : 0, mtime: EPOCH })
+}
+
+/**
+ * The array that is meant: the first of `names` that is there, else the only one that `fits`.
+ *
+ * @throws NhgdError `ERR_DATA` listing what the file holds.
+ */
+export function pickArray(
+  arrays: Record<string, Tensor>,
+  names: readonly string[],
+  fits: (tensor: Tensor) => boolean,
+  name = 'file',
+): Tensor {
+  const named = names.find((candidate) => Object.hasOwn(arrays, candidate))
+  const fitting = named === undefined ? Object.values(arrays).filter(fits) : [arrays[named]]
+  if (fitting.length === 1) return fitting[0]
+  const held = Object.entries(arrays).map(([key, { shape }]) => `${key} [${shape.join(', ')}]`)
+  throw dataError(name, `an array named ${names.join(' or ')}`, held.join(', ') || 'no arrays')
+}

@@ -1,0 +1,123 @@
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
+import { NhgdError } from '../backend/errors.ts'
+
+/**
+ * How labels go wrong, each with probability `rate`: `uniform` draws a new one over all classes (which may be the old
+ * one), `pair` takes the next class (4 for 3, 0 for the last).
+ */
+export interface Noise {
+  readonly kind: 'uniform' | 'pair'
+  /** From 0 to 1. */
+  readonly rate: number
+}
+
+export interface SplitOptions {
+  readonly classes: number
+  /** Samples to train on, whose labels are corrupted. */
+  readonly trainSize: number
+  /** Samples whose labels stay true. */
+  readonly trustedSize: number
+  readonly noise: Noise
+  readonly seed: number
+}
+
+export interface Split {
+  /** Rows to train on. */
+  readonly train: Int32Array
+  /** Rows with labels to trust. */
+  readonly trusted: Int32Array
+  /** A label for every row: corrupted on `train`, true elsewhere. */
+  readonly given: Int32Array
+}
+
+/**
+ * The protocol of hyper-data cleaning: all rows shuffled, the first `trainSize` corrupted, the next `trustedSize`
+ * trusted. The training part depends on the seed alone, not on how many are trusted.
+ *
+ * @throws NhgdError `ERR_RANGE` for sizes that don't fit, rates outside of [0, 1] and seeds that aren't integers.
+ */
+export function cleaningSplit(labels: ArrayLike<number>, options: SplitOptions): Split {
+  const { classes, trainSize, trustedSize, noise, seed } = options
+  const rest = labels.length - trainSize
+  inRange('trainSize', trainSize, 0, labels.length)
+  inRange('trustedSize', trustedSize, 0, rest)
+  const rng = generator(seed)
+  const order = shuffled(labels.length, rng)
+  const train = order.slice(0, trainSize)
+  const given = Int32Array.from(labels)
+  const wrong = corrupted(
+    Array.from(train, (row) => given[row]),
+    classes,
+    noise,
+    rng,
+  )
+  for (const [i, row] of train.entries()) given[row] = wrong[i]
+  return { train, trusted: order.slice(trainSize, trainSize + trustedSize), given }
+}
+
+/** The labels with {@link Noise} on them; the same seed gives the same errors. */
+export function corruptLabels(
+  labels: ArrayLike<number>,
+  classes: number,
+  noise: Noise,
+  seed: number,
+): Int32Array {
+  return corrupted(labels, classes, noise, generator(seed))
+}
+
+/** The integers below `length` in an order that `seed` decides (Fisher–Yates). */
+export function permutation(length: number, seed: number): Int32Array {
+  return shuffled(length, generator(seed))
+}
+
+/**
+ * Fold 0 to `folds - 1` of each sample for cross-validation: sizes differ by at most one, in all and within each
+ * class.
+ *
+ * @throws NhgdError `ERR_RANGE` for fewer than two folds or more than samples.
+ */
+export function assignFolds(labels: ArrayLike<number>, folds: number, seed: number): Int32Array {
+  inRange('folds', folds, 2, labels.length)
+  const assigned = new Int32Array(labels.length)
+  const byClass = permutation(labels.length, seed).sort((a, b) => labels[a] - labels[b])
+  for (const [position, row] of byClass.entries()) assigned[row] = position % folds
+  return assigned
+}
+
+function generator(seed: number): RandomGenerator {
+  inRange('seed', seed, -0x80000000, 0xffffffff)
+  return xoroshiro128plus(seed | 0)
+}
+
+function shuffled(length: number, rng: RandomGenerator): Int32Array {
+  const order = Int32Array.from({ length }, (_, i) => i)
+  for (let i = length - 1; i > 0; i--) {
+    const j = uniformInt(rng, 0, i)
+    const held = order[i]
+    order[i] = order[j]
+    order[j] = held
+  }
+  return order
+}
+
+function corrupted(
+  labels: ArrayLike<number>,
+  classes: number,
+  { kind, rate }: Noise,
+  rng: RandomGenerator,
+): Int32Array {
+  if (!(rate >= 0 && rate <= 1)) throw new NhgdError('ERR_RANGE', `"rate" expected 0 to 1, got ${rate}`)
+  inRange('classes', classes, 1, 0x7fffffff)
+  return Int32Array.from(labels, (label) => {
+    if (uniformFloat64(rng) >= rate) return label
+    return kind === 'uniform' ? uniformInt(rng, 0, classes - 1) : (label + 1) % classes
+  })
+}
+
+function inRange(name: string, value: number, low: number, high: number): void {
+  if (Number.isInteger(value) && value >= low && value <= high) return
+  throw new NhgdError('ERR_RANGE', `"${name}" expected an integer from ${low} to ${high}, got ${value}`)
+}

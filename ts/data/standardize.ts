@@ -1,0 +1,49 @@
+import { NhgdError } from '../backend/errors.ts'
+import { type Matrix, matrix } from '../backend/matrix.ts'
+
+/** Mean and standard deviation of each column; a standard deviation of 0 marks a constant column. */
+export interface Standardization {
+  readonly means: Float64Array
+  readonly deviations: Float64Array
+}
+
+/** Mean and (population) standard deviation of each column, in two passes of f64. */
+export function fitStandardization({ data, rows, columns, scale = 1 }: Matrix): Standardization {
+  const means = new Float64Array(columns)
+  const deviations = new Float64Array(columns)
+  // Sums of differences from the first row: a constant column gives exactly zero.
+  for (let i = 0, k = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++, k++) means[j] += data[k] - data[j]
+  }
+  for (let j = 0; j < columns; j++) means[j] = data[j] + means[j] / rows
+  for (let i = 0, k = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++, k++) deviations[j] += (data[k] - means[j]) ** 2
+  }
+  return {
+    means: means.map((mean) => mean * scale),
+    deviations: deviations.map((sum) => Math.sqrt(sum / rows) * scale),
+  }
+}
+
+/**
+ * (x − mean) / deviation as f32, with 0 in constant columns. Standardizes with the figures of `features` themselves
+ * unless those of the training set are given; they are returned for later predictions.
+ *
+ * @throws NhgdError `ERR_SHAPE` when the number of columns differs from that of the given figures.
+ */
+export function standardize(
+  features: Matrix,
+  standardization = fitStandardization(features),
+): Standardization & { features: Matrix } {
+  const { data, rows, columns, scale = 1 } = features
+  const { means, deviations } = standardization
+  if (means.length !== columns || deviations.length !== columns) {
+    throw new NhgdError('ERR_SHAPE', `"features" expected ${means.length} columns, got ${columns}`)
+  }
+  const factors = deviations.map((deviation) => (deviation > 0 ? 1 / deviation : 0))
+  const scaled = new Float32Array(rows * columns)
+  for (let i = 0, k = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++, k++) scaled[k] = (data[k] * scale - means[j]) * factors[j]
+  }
+  return { features: matrix(scaled, rows, columns), means, deviations }
+}

@@ -1,0 +1,91 @@
+import { NhgdError } from '../backend/errors.ts'
+import { type Matrix, matrix, type Numbers } from '../backend/matrix.ts'
+
+/** Numbers as files hold them; 64-bit integers arrive as `Float64Array`. */
+export type NumericArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array
+
+/** An array as a file holds it, in C order. */
+export interface Tensor<Data = NumericArray | string[]> {
+  readonly data: Data
+  readonly shape: readonly number[]
+  /** The bytes are truth values. */
+  readonly boolean?: boolean
+}
+
+/** Features, one sample a row, and what their file told about them. */
+export interface Features {
+  readonly features: Matrix
+  /** Height and width where each sample is a grey picture. */
+  readonly imageShape?: readonly [height: number, width: number]
+  /** Names of the columns where the file has them. */
+  readonly columns?: readonly string[]
+}
+
+/** Number of entries of an array of this shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((size, length) => size * length, 1)
+}
+
+/**
+ * Features of shape samples × anything, flattened to one row a sample. Bytes stay bytes; where the shape says that
+ * they are pictures (samples × height × width …) they are read as [0, 1] by a scale of 1/255.
+ *
+ * @throws NhgdError `ERR_SHAPE` for fewer than two dimensions or nothing in them, `ERR_DTYPE` for text,
+ * `ERR_NOT_FINITE` for NaN or infinity, with its row and column (from 0).
+ */
+export function toFeatures({ data, shape }: Tensor, name = 'features'): Features {
+  const [rows = 0, ...rest] = shape
+  if (rest.length === 0 || sizeOf(shape) === 0) {
+    const got = `shape [${shape.join(', ')}]`
+    throw new NhgdError('ERR_SHAPE', `"${name}" expected at least one sample and one feature, got ${got}`)
+  }
+  if (Array.isArray(data)) throw new NhgdError('ERR_DTYPE', `"${name}" expected numbers, got text`)
+  const picture = rest.length === 2 || (rest.length === 3 && rest[2] === 1)
+  const scale = data instanceof Uint8Array && rest.length > 1 ? 1 / 255 : 1
+  const features = checkFinite(matrix(widen(data), rows, sizeOf(rest), scale), name)
+  return picture ? { features, imageShape: [rest[0], rest[1]] } : { features }
+}
+
+/** Returns `features` if every entry is finite, else throws `ERR_NOT_FINITE` with row and column (by name if known). */
+export function checkFinite(features: Matrix, name = 'features', columns?: readonly string[]): Matrix {
+  if (features.data instanceof Uint8Array) return features
+  const at = features.data.findIndex((value) => !Number.isFinite(value))
+  if (at < 0) return features
+  const column = at % features.columns
+  const place = `row ${(at - column) / features.columns}, column ${columns ? `"${columns[column]}"` : column}`
+  throw new NhgdError(
+    'ERR_NOT_FINITE',
+    `"${name}" expected finite numbers, got ${features.data[at]} in ${place}`,
+  )
+}
+
+/** The rows `indices` of `features`, in that order. */
+export function takeRows(features: Matrix, indices: ArrayLike<number>): Matrix {
+  const { data, columns, scale } = features
+  const taken = new (data.constructor as new (length: number) => Numbers)(indices.length * columns)
+  for (let i = 0; i < indices.length; i++) {
+    const row = indices[i]
+    if (!Number.isInteger(row) || row < 0 || row >= features.rows) {
+      throw new NhgdError(
+        'ERR_RANGE',
+        `"indices" expected rows 0 to ${features.rows - 1}, got ${row} at ${i}`,
+      )
+    }
+    taken.set(data.subarray(row * columns, (row + 1) * columns), i * columns)
+  }
+  return matrix(taken, indices.length, columns, scale)
+}
+
+/** The narrowest type of the kernels that holds every value. */
+function widen(data: NumericArray): Numbers {
+  if (data instanceof Uint8Array || data instanceof Float32Array || data instanceof Float64Array) return data
+  return data.BYTES_PER_ELEMENT <= 2 ? Float32Array.from(data) : Float64Array.from(data)
+}
