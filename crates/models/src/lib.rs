@@ -1,2 +1,79 @@
 #![forbid(unsafe_code)]
-//! What the inner variable is: loss, gradient, per-sample factors, R-operator, prediction.
+//! What the inner variable θ is: loss, gradient, per-sample factors, R-operator, prediction.
+//!
+//! A model knows samples and weights, neither objective nor outer variable. Every sum over samples runs in fixed
+//! chunks whose partial sums are added in order, so that results have the same bits whatever the number of threads.
+
+mod batch;
+mod random;
+mod softmax;
+
+pub use batch::{Batch, Samples};
+pub use random::{signs, uniform};
+pub use softmax::Softmax;
+
+use nhgd_fisher::{Factors, LayerShape, Statistic};
+use nhgd_kernels::{Features, RowSet, Scalar};
+
+/// Whose labels a gradient is taken at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Labels {
+    /// As given.
+    Given,
+    /// Drawn from the model, one a sample.
+    Sampled {
+        /// Seed of the draws.
+        seed: u64,
+    },
+    /// All labels with random signs, so that the expected outer product is that over all labels.
+    Expected {
+        /// Seed of the signs.
+        seed: u64,
+    },
+}
+
+/// One weighted sum of sample gradients.
+#[derive(Debug)]
+pub struct Term<'a, T> {
+    /// One factor a sample, of either sign.
+    pub weights: &'a [T],
+    /// Labels that the gradients are taken at.
+    pub labels: Labels,
+    /// Σ_i weights_i ∇ℓ_i is added to it; d entries.
+    pub gradient: &'a mut [T],
+}
+
+/// A parametric model θ ↦ loss ℓ_i(θ) of each labelled sample.
+pub trait Model<T: Scalar>: Send + Sync {
+    /// Number of parameters d.
+    fn parameters(&self) -> usize;
+
+    /// Number of features of a sample.
+    fn features(&self) -> usize;
+
+    /// Number of classes C.
+    fn classes(&self) -> usize;
+
+    /// Shapes of the layers, in the order of their parameters.
+    fn layers(&self) -> Vec<LayerShape>;
+
+    /// Adds each term's Σ w_i ∇ℓ_i to its gradient and writes the losses ℓ_i at the given labels.
+    fn gradients(&self, theta: &[T], batch: Batch<'_>, terms: &mut [Term<'_, T>], losses: &mut [T]);
+
+    /// Writes the losses ℓ_i.
+    fn losses(&self, theta: &[T], batch: Batch<'_>, losses: &mut [T]) {
+        self.gradients(theta, batch, &mut [], losses);
+    }
+
+    /// product += Σ w_i G_i u: G_i is the Hessian of ℓ_i for linear models, the Gauss–Newton matrix for networks.
+    fn curvature_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]);
+
+    /// Writes the directional derivatives ∇ℓ_iᵀ u.
+    fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]);
+
+    /// Per-sample factors of ∇ℓ_i (unweighted: `weights` is left for the caller to fill).
+    fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T>;
+
+    /// Writes class probabilities, rows × C.
+    fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]);
+}
