@@ -1,0 +1,538 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { gzipSync } from 'fflate'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { NhgdError } from '../ts/backend/errors.ts'
+import { matrix } from '../ts/backend/matrix.ts'
+import {
+  absentClasses,
+  assignFolds,
+  cleaningSplit,
+  corruptLabels,
+  encodeLabels,
+  loadMnist,
+  type NumericArray,
+  parseFeatures,
+  parseIndices,
+  parseLabels,
+  permutation,
+  readCsv,
+  readCsvColumn,
+  readFeatures,
+  readIdx,
+  readNpy,
+  readNpz,
+  standardize,
+  takeRows,
+  toFeatures,
+  writeNpy,
+  writeNpz,
+} from '../ts/data/index.ts'
+
+const numpy: Record<string, string> = JSON.parse(
+  readFileSync(new URL('./fixtures/numpy.json', import.meta.url), 'utf8'),
+)
+const saved = (name: string): Uint8Array => Uint8Array.from(Buffer.from(numpy[name], 'base64'))
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+function fails(act: () => unknown, code: string, ...words: string[]): void {
+  try {
+    act()
+  } catch (error) {
+    assert.instance(error, NhgdError)
+    const { code: got, message } = error as NhgdError
+    assert.is(got, code, message)
+    for (const word of words) assert.ok(message.includes(word), `"${word}" in: ${message}`)
+    return
+  }
+  assert.unreachable(`expected ${code}`)
+}
+
+/** Every proper prefix of a file is refused with a typed error. */
+function failsTruncated(file: Uint8Array, read: (bytes: Uint8Array) => unknown): void {
+  for (let length = 0; length < file.length; length++) fails(() => read(file.slice(0, length)), 'ERR_DATA')
+}
+
+/** Whatever the bytes are: a value or a typed error. */
+function neverCrashes(read: (bytes: Uint8Array) => unknown, seed: Uint8Array): void {
+  const flips = fc.array(fc.tuple(fc.nat(seed.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 })
+  fc.assert(
+    fc.property(flips, (changes) => {
+      const bytes = seed.slice()
+      for (const [at, value] of changes) bytes[at] = value
+      try {
+        read(bytes)
+      } catch (error) {
+        assert.instance(error, NhgdError, (error as Error).stack)
+      }
+    }),
+    { numRuns: 300 },
+  )
+}
+
+const idx = suite('idx')
+const pictures = Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255)
+
+idx('reads bytes and big-endian numbers', () => {
+  assert.equal(readIdx(pictures), { data: Uint8Array.of(1, 2, 3, 4, 5, 255), shape: [2, 1, 3] })
+  assert.equal(readIdx(Uint8Array.of(0, 0, 9, 1, 0, 0, 0, 1, 255)).data, Int8Array.of(-1))
+  assert.equal(readIdx(Uint8Array.of(0, 0, 11, 1, 0, 0, 0, 1, 1, 2)).data, Int16Array.of(258))
+  assert.equal(readIdx(Uint8Array.of(0, 0, 12, 1, 0, 0, 0, 1, 0, 0, 1, 0)).data, Int32Array.of(256))
+  assert.equal(readIdx(Uint8Array.of(0, 0, 13, 1, 0, 0, 0, 1, 0x3f, 0xc0, 0, 0)).data, Float32Array.of(1.5))
+  assert.equal(
+    readIdx(Uint8Array.of(0, 0, 14, 1, 0, 0, 0, 1, 0xc0, 4, 0, 0, 0, 0, 0, 0)).data,
+    Float64Array.of(-2.5),
+  )
+})
+
+idx('opens gzip', () => {
+  assert.equal(readIdx(gzipSync(pictures)), readIdx(pictures))
+})
+
+idx('refuses truncated, overlong and foreign files', () => {
+  failsTruncated(pictures, readIdx)
+  failsTruncated(gzipSync(pictures), readIdx)
+  fails(() => readIdx(Uint8Array.of(...pictures, 0)), 'ERR_DATA', '22 bytes', '23')
+  fails(() => readIdx(saved('f4'), 'features'), 'ERR_DATA', '"features" expected an IDX file')
+  fails(() => readIdx(Uint8Array.of(0, 0, 8, 2, 255, 255, 255, 255, 255, 255, 255, 255)), 'ERR_DATA')
+  neverCrashes(readIdx, pictures)
+  neverCrashes(readIdx, gzipSync(pictures))
+})
+
+idx('reads pictures as [0, 1] and keeps their shape', () => {
+  const { features, imageShape } = toFeatures(readIdx(pictures))
+  assert.equal(features, { data: Uint8Array.of(1, 2, 3, 4, 5, 255), rows: 2, columns: 3, scale: 1 / 255 })
+  assert.equal(imageShape, [1, 3])
+})
+idx.run()
+
+const npy = suite('npy')
+
+npy("reads NumPy's own files", () => {
+  const arrays: Record<string, NumericArray> = {
+    u1: Uint8Array.of(1, 2, 3, 4, 5, 6),
+    u2: Uint16Array.of(1, 2, 3, 4, 5, 6),
+    u4: Uint32Array.of(1, 2, 3, 4, 5, 6),
+    u8: Float64Array.of(1, 2, 3, 4, 5, 6),
+    i1: Int8Array.of(-1, -2, -3, -4, -5, -6),
+    i2: Int16Array.of(-1, -2, -3, -4, -5, -6),
+    i4: Int32Array.of(-1, -2, -3, -4, -5, -6),
+    i8: Float64Array.of(-1, -2, -3, -4, -5, -6),
+    f4: Float32Array.of(0.5, 1, 1.5, 2, 2.5, 3),
+    f8: Float64Array.of(0.5, 1, 1.5, 2, 2.5, 3),
+  }
+  for (const [type, data] of Object.entries(arrays))
+    assert.equal(readNpy(saved(type)), { data, shape: [2, 3] }, type)
+  assert.equal(readNpy(saved('b1')), { data: Uint8Array.of(1, 0, 1), shape: [3], boolean: true })
+  assert.equal(readNpy(saved('U')), { data: ['cat', 'añ😀', ''], shape: [3] })
+  assert.equal(readNpy(saved('scalar')), { data: Float32Array.of(1.5), shape: [] })
+  assert.equal(readNpy(saved('empty')), { data: new Float32Array(0), shape: [0, 5] })
+})
+
+npy('reads all three versions', () => {
+  for (const version of ['v2', 'v3']) {
+    assert.equal(readNpy(saved(version)), { data: Float64Array.of(1, 2), shape: [2] })
+  }
+})
+
+npy('turns Fortran order into C order', () => {
+  assert.equal(readNpy(saved('fortran3')), {
+    data: Int32Array.from({ length: 24 }, (_, i) => i),
+    shape: [2, 3, 4],
+  })
+})
+
+npy('reads at any alignment', () => {
+  for (let offset = 0; offset < 9; offset++) {
+    const file = new Uint8Array(offset + saved('f8').length)
+    file.set(saved('f8'), offset)
+    assert.equal(readNpy(file.subarray(offset)), readNpy(saved('f8')))
+  }
+})
+
+npy('names the types it refuses', () => {
+  fails(() => readNpy(saved('big')), 'ERR_DATA', '>f4', 'little-endian')
+  fails(() => readNpy(saved('object')), 'ERR_DATA', '|O')
+  fails(() => readNpy(saved('f2')), 'ERR_DATA', '<f2')
+  fails(() => readNpy(saved('struct')), 'ERR_DATA', "('a', '<i4')")
+  fails(() => readNpy(saved('beyond')), 'ERR_DATA', '1152921504606846976')
+})
+
+npy('refuses truncated, overlong and foreign files', () => {
+  for (const name of ['u1', 'f8', 'i8', 'U', 'v3', 'fortran3']) failsTruncated(saved(name), readNpy)
+  fails(() => readNpy(Uint8Array.of(...saved('f4'), 0)), 'ERR_DATA', '24 bytes', '25')
+  fails(() => readNpy(pictures), 'ERR_DATA', 'NPY')
+  for (const name of ['f8', 'i8', 'U', 'fortran3']) neverCrashes(readNpy, saved(name))
+})
+
+npy('writes the bytes that NumPy writes', () => {
+  for (const name of ['u1', 'i1', 'u2', 'i2', 'u4', 'i4', 'f4', 'f8', 'b1']) {
+    assert.equal(writeNpy(readNpy(saved(name)) as never), saved(name), name)
+  }
+})
+
+npy('refuses to write a shape that does not fit', () => {
+  fails(() => writeNpy({ data: new Float32Array(5), shape: [2, 3] }), 'ERR_SHAPE', '6', '5')
+})
+
+const tensors = fc
+  .tuple(
+    fc.integer({ min: 0, max: 5 }),
+    fc.integer({ min: 0, max: 5 }),
+    fc.constantFrom(Float32Array, Float64Array, Int16Array),
+  )
+  .chain(([rows, columns, type]) =>
+    fc
+      .array(fc.integer({ min: -9999, max: 9999 }), { minLength: rows * columns, maxLength: rows * columns })
+      .map((values) => ({ data: type.from(values), shape: [rows, columns] })),
+  )
+
+npy('reads what it wrote', () => {
+  fc.assert(fc.property(tensors, (tensor) => assert.equal(readNpy(writeNpy(tensor)), tensor)))
+})
+npy.run()
+
+const npz = suite('npz')
+
+npz("reads NumPy's own archives, stored and deflated", () => {
+  assert.equal(readNpz(saved('savez')), {
+    X: { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2] },
+    y: { data: Float64Array.of(0, 1), shape: [2] },
+  })
+  assert.equal(readNpz(saved('savezc')), {
+    features: { data: Uint8Array.of(1, 2, 3, 4), shape: [2, 2] },
+    names: { data: ['a', 'b'], shape: [2] },
+  })
+})
+
+npz('reads what it wrote, and writes the same bytes each time', () => {
+  const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,8}$/)
+  fc.assert(
+    fc.property(
+      fc.dictionary(name, tensors, { minKeys: 1, maxKeys: 4 }),
+      fc.boolean(),
+      (arrays, compress) => {
+        const bytes = writeNpz(arrays, { compress })
+        assert.equal(writeNpz(arrays, { compress }), bytes)
+        assert.equal(readNpz(bytes), { ...arrays })
+      },
+    ),
+  )
+})
+
+npz('refuses truncated and foreign files', () => {
+  failsTruncated(saved('savez'), readNpz)
+  failsTruncated(saved('savezc'), readNpz)
+  fails(() => readNpz(saved('f4'), 'features'), 'ERR_DATA', '"features"', 'NPZ')
+  neverCrashes(readNpz, saved('savez'))
+  neverCrashes(readNpz, saved('savezc'))
+})
+
+npz('picks an array by name, else by rank, else lists what there is', () => {
+  const file = { name: 'set.npz', bytes: saved('savez') }
+  assert.equal(parseFeatures(file).features.data, Float32Array.of(1, 2, 3, 4))
+  assert.equal(parseLabels(file).labels, Int32Array.of(0, 1))
+  assert.equal(parseLabels({ name: 'set.npz', bytes: saved('savezc') }).names, ['a', 'b'])
+  const grid = { data: Float32Array.of(1), shape: [1, 1] }
+  const twins = { name: 'a.npz', bytes: writeNpz({ left: grid, right: grid }) }
+  fails(() => parseFeatures(twins), 'ERR_DATA', 'features or X', 'left [1, 1], right [1, 1]')
+})
+npz.run()
+
+const csv = suite('csv')
+
+csv('reads features and labels, with quotes, CRLF, a byte-order mark and empty lines', () => {
+  const text = '\ufeff"width, cm",kind,height\r\n1.5,"a ""b"", c",-2e3\r\n\r\n 4 ,d, +5\r\n\r\n'
+  const table = readCsv(utf8(text), { label: 'kind' })
+  assert.equal(table.features, { data: Float64Array.of(1.5, -2000, 4, 5), rows: 2, columns: 2, scale: 1 })
+  assert.equal(table.columns, ['width, cm', 'height'])
+  assert.equal(table.labels, ['a "b", c', 'd'])
+})
+
+csv('reads other delimiters and no label column', () => {
+  const table = readCsv(utf8('a;b\n1;2'), { delimiter: ';' })
+  assert.equal(table.features.data, Float64Array.of(1, 2))
+  assert.is(table.labels, undefined)
+})
+
+csv('names row and column of missing values', () => {
+  for (const missing of ['', 'NA', 'NaN', 'nan', '""', '  ']) {
+    fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`)), 'ERR_DATA', 'row 2, column "b"')
+    fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`), { label: 'b' }), 'ERR_DATA', 'row 2, column "b"')
+  }
+})
+
+csv('names row and column of text and infinity in a feature', () => {
+  fails(() => readCsv(utf8('a,b\n1,2\n3,red\n')), 'ERR_DATA', '"red" in row 2, column "b"')
+  for (const infinite of ['inf', '-Infinity', '1e999']) {
+    fails(() => readCsv(utf8(`a,b\n1,${infinite}\n`)), 'ERR_NOT_FINITE', 'row 1, column "b"')
+  }
+})
+
+csv('refuses what is not a table', () => {
+  fails(() => readCsv(utf8('')), 'ERR_DATA', 'header')
+  fails(() => readCsv(utf8('a,b\n')), 'ERR_DATA', 'at least one row')
+  fails(() => readCsv(utf8('a,b\n1,2,3\n')), 'ERR_DATA', 'line 2')
+  fails(() => readCsv(utf8('a,b\n1\n')), 'ERR_DATA', 'line 2')
+  fails(() => readCsv(utf8('a,b\n1,"2\n')), 'ERR_DATA')
+  fails(() => readCsv(utf8(',a\n0,1\n')), 'ERR_DATA', 'column 1')
+  fails(() => readCsv(utf8('a,a\n0,1\n')), 'ERR_DATA', '"a" twice')
+  fails(() => readCsv(utf8('a,b\n0,1\n'), { label: 'kind' }), 'ERR_DATA', 'column "kind"', 'a, b')
+  fails(() => readCsv(pictures), 'ERR_DATA', 'UTF-8')
+  fails(() => readCsv(Uint8Array.of(0, 65, 0, 10)), 'ERR_DATA', 'binary')
+  neverCrashes(readCsv, utf8('a,"b"\r\n1,2.5\r\n3,4e1\r\n'))
+})
+
+csv('reads one column whatever the others hold', () => {
+  assert.equal(readCsvColumn(utf8('file,label\nx.png,cat\ny.png,dog\n'), 'label'), ['cat', 'dog'])
+  assert.equal(readCsvColumn(utf8('label\ncat\n')), ['cat'])
+  fails(() => readCsvColumn(utf8('a,b\n1,2\n')), 'ERR_DATA', 'one column or its name', 'a, b')
+})
+
+csv('reads numbers as they were written', () => {
+  const cells = fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { minLength: 2, maxLength: 2 })
+  fc.assert(
+    fc.property(fc.array(cells, { minLength: 1, maxLength: 9 }), (rows) => {
+      const text = `a,b\n${rows.map((row) => row.map((x) => (Object.is(x, -0) ? '-0' : x)).join(',')).join('\n')}`
+      assert.equal(readCsv(utf8(text)).features.data, Float64Array.from(rows.flat()))
+    }),
+  )
+})
+csv.run()
+
+const features = suite('features')
+
+features('keeps u8, f32 and f64, and widens the rest', () => {
+  for (const name of ['u1', 'f4', 'f8'])
+    assert.equal(toFeatures(readNpy(saved(name))).features.data, readNpy(saved(name)).data)
+  assert.instance(toFeatures(readNpy(saved('i2'))).features.data, Float32Array)
+  assert.instance(toFeatures(readNpy(saved('i4'))).features.data, Float64Array)
+  assert.is(toFeatures(readNpy(saved('u1'))).features.scale, 1)
+})
+
+features('names row and column of what is not finite', () => {
+  for (const value of [Number.NaN, Infinity, -Infinity]) {
+    const data = Float32Array.of(1, 2, 3, 4, value, 6)
+    fails(() => toFeatures({ data, shape: [2, 3] }), 'ERR_NOT_FINITE', `${value} in row 1, column 1`)
+  }
+})
+
+features('refuses one dimension, no samples and text', () => {
+  fails(() => toFeatures({ data: Float32Array.of(1), shape: [1] }), 'ERR_SHAPE', '[1]')
+  fails(() => toFeatures(readNpy(saved('empty'))), 'ERR_SHAPE', '[0, 5]')
+  fails(() => toFeatures({ data: ['a'], shape: [1, 1] }), 'ERR_DTYPE', 'text')
+})
+
+features('takes rows in the order asked for', () => {
+  const whole = matrix(Uint8Array.of(1, 2, 3, 4, 5, 6), 3, 2, 1 / 255)
+  assert.equal(takeRows(whole, [2, 0]), matrix(Uint8Array.of(5, 6, 1, 2), 2, 2, 1 / 255))
+  for (const row of [3, -1, 0.5]) fails(() => takeRows(whole, [0, row]), 'ERR_RANGE', `${row} at 1`)
+})
+
+features('are read by extension, gzipped or not', async () => {
+  const bytes = gzipSync(pictures)
+  assert.equal(parseFeatures({ name: 'train-images-idx3-ubyte.gz', bytes }).imageShape, [1, 3])
+  assert.equal(parseFeatures({ name: 'A.NPY', bytes: saved('f4') }).features.rows, 2)
+  assert.equal(parseFeatures({ name: 'a.csv', bytes: utf8('x,y\n1,a\n') }, { label: 'y' }).columns, ['x'])
+  fails(
+    () => parseFeatures({ name: 'a.csv', bytes: utf8('y\na\n') }, { label: 'y' }),
+    'ERR_DATA',
+    'only the labels',
+  )
+  fails(() => parseFeatures({ name: 'a.parquet', bytes }), 'ERR_DATA', '.npy', '"a.parquet"')
+  for (const path of ['no-such-file.npy', '.']) {
+    const error = await readFeatures(path).then(
+      () => undefined,
+      (reason) => reason,
+    )
+    assert.instance(error, NhgdError)
+    assert.is(error.code, 'ERR_DATA')
+    assert.match(error.message, `"${path}"`)
+  }
+})
+features.run()
+
+const labels = suite('labels')
+
+labels('are class indices, numbers in numeric order and text sorted', () => {
+  assert.equal(encodeLabels([10, 9, 10, -1]), { labels: Int32Array.of(2, 1, 2, 0), names: ['-1', '9', '10'] })
+  assert.equal(encodeLabels(['10', '9.0', '9']), { labels: Int32Array.of(1, 0, 0), names: ['9', '10'] })
+  assert.equal(encodeLabels(['dog', '7', 'cat']), {
+    labels: Int32Array.of(2, 0, 1),
+    names: ['7', 'cat', 'dog'],
+  })
+})
+
+labels('of a second set keep the classes of the first', () => {
+  assert.equal(encodeLabels(['b'], ['a', 'b', 'c']).labels, Int32Array.of(1))
+  assert.equal(encodeLabels([2], ['0', '1', '2']).labels, Int32Array.of(2))
+  fails(() => encodeLabels(['a', 'z'], ['a', 'b']), 'ERR_DATA', 'one of a, b', 'z at 1')
+})
+
+labels('that are fractional, not finite or none are refused', () => {
+  fails(() => encodeLabels([0, 0.5]), 'ERR_RANGE', '0.5 at 1')
+  fails(() => encodeLabels(['1', '2.5']), 'ERR_RANGE', '2.5 at 1')
+  fails(() => encodeLabels([0, Number.NaN]), 'ERR_NOT_FINITE', 'NaN at 1')
+  fails(() => encodeLabels([]), 'ERR_SHAPE', 'none')
+  fails(() => parseLabels({ name: 'y.npy', bytes: saved('f4') }), 'ERR_SHAPE', '[2, 3]')
+})
+
+labels('tell which class is absent', () => {
+  assert.equal(absentClasses([0, 2, 2], 4), [1, 3])
+  assert.equal(absentClasses([1, 0], 2), [])
+})
+
+labels('are read from each format', () => {
+  assert.equal(parseLabels({ name: 'y.npy', bytes: saved('U') }).names, ['', 'añ😀', 'cat'])
+  assert.equal(
+    parseLabels({ name: 'y.csv', bytes: utf8('x,y\n1,b\n2,a\n') }, { label: 'y' }).labels,
+    Int32Array.of(1, 0),
+  )
+  const bytes = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 7, 3)
+  assert.equal(parseLabels({ name: 'y-idx1-ubyte', bytes }), {
+    labels: Int32Array.of(1, 0),
+    names: ['3', '7'],
+  })
+})
+
+labels('of trusted rows are indices or truth values', () => {
+  assert.equal(parseIndices({ name: 'i.npy', bytes: saved('v2') }), Int32Array.of(1, 2))
+  assert.equal(parseIndices({ name: 'i.npy', bytes: saved('b1') }), Int32Array.of(0, 2))
+  assert.equal(parseIndices({ name: 'i.csv', bytes: utf8('row\n4\n0\n') }), Int32Array.of(4, 0))
+  for (const wrong of ['-1', '0.5', 'x']) {
+    fails(
+      () => parseIndices({ name: 'i.csv', bytes: utf8(`row\n0\n${wrong}\n`) }),
+      'ERR_RANGE',
+      `${wrong} at 1`,
+    )
+  }
+})
+labels.run()
+
+const standardized = suite('standardize')
+
+standardized('has mean 0 and deviation 1, and 0 in constant columns', () => {
+  const { features, means, deviations } = standardize(matrix(Float64Array.of(1, 0.1, 3, 0.1, 8, 0.1), 3, 2))
+  assert.ok(Math.abs(means[0] - 4) < 1e-15 && Math.abs(deviations[0] - Math.sqrt(26 / 3)) < 1e-15)
+  assert.equal([means[1], deviations[1]], [0.1, 0])
+  const z = [-3, 0, -1, 0, 4, 0].map((x) => Math.fround(x / Math.sqrt(26 / 3)))
+  for (const [i, value] of features.data.entries()) assert.ok(Math.abs(value - z[i]) < 1e-7)
+})
+
+standardized('does not depend on the unit, nor lose a large offset', () => {
+  const column = fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 2, maxLength: 20 })
+  fc.assert(
+    fc.property(column, (values) => {
+      const bytes = standardize(matrix(Uint8Array.from(values), values.length, 1, 1 / 255))
+      const shifted = standardize(
+        matrix(
+          Float64Array.from(values, (x) => 1e3 * x + 1e9),
+          values.length,
+          1,
+        ),
+      )
+      for (const [i, value] of bytes.features.data.entries()) {
+        assert.ok(Math.abs(value - shifted.features.data[i]) < 1e-5)
+      }
+    }),
+  )
+})
+
+standardized('reuses the figures of the training set', () => {
+  const train = standardize(matrix(Float64Array.of(0, 5, 2, 5), 2, 2))
+  assert.equal(standardize(matrix(Float64Array.of(4, 9), 1, 2), train).features.data, Float32Array.of(3, 0))
+  fails(() => standardize(matrix(Float64Array.of(4), 1, 1), train), 'ERR_SHAPE', '2 columns, got 1')
+})
+standardized.run()
+
+const split = suite('split')
+const digits = Int32Array.from({ length: 6000 }, (_, i) => i % 10)
+const options = {
+  classes: 10,
+  trainSize: 5000,
+  trustedSize: 1000,
+  noise: { kind: 'uniform', rate: 0.5 },
+  seed: 3,
+} as const
+
+split('parts are disjoint, and only training labels are corrupted', () => {
+  const { train, trusted, given } = cleaningSplit(digits, options)
+  assert.equal(Int32Array.from([...train, ...trusted]).sort(), Int32Array.from(digits.keys()))
+  for (const row of trusted) assert.is(given[row], digits[row])
+  const wrong = train.filter((row) => given[row] !== digits[row]).length / train.length
+  assert.ok(Math.abs(wrong - 0.45) < 4 * Math.sqrt((0.45 * 0.55) / 5000), `${wrong} of the labels are wrong`)
+})
+
+split('depends on the seed, and training not on how many are trusted', () => {
+  const { train, trusted, given } = cleaningSplit(digits, options)
+  const fewer = cleaningSplit(digits, { ...options, trustedSize: 100 })
+  assert.equal(cleaningSplit(digits, options), { train, trusted, given })
+  assert.equal(fewer, { train, trusted: trusted.slice(0, 100), given })
+  assert.not.equal(cleaningSplit(digits, { ...options, seed: 4 }).train, train)
+})
+
+split('refuses sizes, rates and seeds out of range', () => {
+  fails(() => cleaningSplit(digits, { ...options, trainSize: 6001 }), 'ERR_RANGE', '"trainSize"', '6001')
+  fails(
+    () => cleaningSplit(digits, { ...options, trustedSize: 1001 }),
+    'ERR_RANGE',
+    '"trustedSize"',
+    '0 to 1000',
+  )
+  fails(
+    () => cleaningSplit(digits, { ...options, noise: { kind: 'pair', rate: 1.5 } }),
+    'ERR_RANGE',
+    '"rate"',
+  )
+  fails(() => cleaningSplit(digits, { ...options, seed: 0.5 }), 'ERR_RANGE', '"seed"')
+})
+
+split('noise of pairs goes to the next class', () => {
+  assert.equal(corruptLabels([0, 1, 2], 3, { kind: 'pair', rate: 1 }, 1), Int32Array.of(1, 2, 0))
+  assert.equal(corruptLabels([0, 1, 2], 3, { kind: 'uniform', rate: 0 }, 1), Int32Array.of(0, 1, 2))
+})
+
+split('a permutation is one', () => {
+  fc.assert(
+    fc.property(fc.nat(200), fc.integer(), (length, seed) => {
+      assert.equal(
+        permutation(length, seed).sort(),
+        Int32Array.from({ length }, (_, i) => i),
+      )
+    }),
+  )
+})
+
+split('folds are even, in all and within each class', () => {
+  const classes = fc.array(fc.nat(3), { minLength: 5, maxLength: 80 })
+  fc.assert(
+    fc.property(classes, fc.integer({ min: 2, max: 5 }), fc.integer(), (of, count, seed) => {
+      const folds = assignFolds(of, count, seed)
+      for (const group of [[0], [1], [2], [3], [0, 1, 2, 3]]) {
+        const sizes = Array.from(
+          { length: count },
+          (_, fold) => of.filter((c, i) => group.includes(c) && folds[i] === fold).length,
+        )
+        assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, `${sizes}`)
+      }
+    }),
+  )
+  fails(() => assignFolds([0, 1], 3, 1), 'ERR_RANGE', '"folds"')
+})
+split.run()
+
+const mnist = suite('mnist')
+
+mnist('holds its 70 000 pictures', async () => {
+  const { train, test } = await loadMnist()
+  assert.equal([train.features.rows, train.features.columns, test.features.rows], [60000, 784, 10000])
+  assert.is(train.features.scale, 1 / 255)
+  // Class frequencies and first labels as published with the data.
+  const counts = new Array(10).fill(0)
+  for (const label of train.labels) counts[label]++
+  assert.equal(counts, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+  assert.equal([...train.labels.slice(0, 5)], [5, 0, 4, 1, 9])
+  assert.equal([...test.labels.slice(0, 5)], [7, 2, 1, 0, 4])
+})
+mnist.run()
