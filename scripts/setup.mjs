@@ -1,0 +1,25 @@
+// Brings a clone to where it runs: npm packages, the native addon, and with --wasm the WebAssembly module.
+// Needs nothing but Node; does what is missing and nothing twice.
+//   node scripts/setup.mjs [--wasm] [--no-native]
+import { existsSync, statSync } from 'node:fs'
+import { buildNative } from './setup/native.mjs'
+import { local, run, SetupError, step } from './setup/step.mjs'
+import { buildWasm } from './setup/wasm.mjs'
+
+async function installPackages() {
+  const installed = local('node_modules', '.package-lock.json')
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(local('package-lock.json')).mtimeMs)
+    return
+  const [command, ...path] = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm']
+  await step('npm ci', () => run(command, [...path, 'ci', '--include=dev', '--no-audit', '--no-fund']))
+}
+
+try {
+  await installPackages()
+  if (!process.argv.includes('--no-native')) await buildNative()
+  if (process.argv.includes('--wasm')) await buildWasm()
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  console.error(`\nsetup failed: ${error.message}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,33 @@
+// The Node-API addon, built by @napi-rs/cli into build/native.
+import { local, refresh, run, step, succeeds } from './step.mjs'
+
+const installRust = 'Rust 1.89 or newer is needed, with a C linker: see https://rustup.rs'
+
+export const rustSources = [
+  local('Cargo.toml'),
+  local('Cargo.lock'),
+  local('.cargo'),
+  local('crates'),
+  local('scripts', 'setup'),
+]
+
+/** Builds the addon when its sources changed. */
+export async function buildNative() {
+  await refresh(local('build', 'native'), [...rustSources, local('bindings', 'node')], (next) =>
+    step('native addon (cargo, release)', async () => {
+      if (!(await succeeds('cargo', ['--version'])))
+        await run('cargo', ['--version'], { remedy: installRust })
+      await run(
+        process.execPath,
+        [
+          local('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js'),
+          ...['build', '--platform', '--release', '--strip'],
+          ...['--manifest-path', local('bindings', 'node', 'Cargo.toml')],
+          ...['--package-json-path', local('package.json')],
+          ...['--output-dir', next, '--js', 'index.cjs', '--dts', 'index.d.cts'],
+        ],
+        { remedy: installRust },
+      )
+    }),
+  )
+}

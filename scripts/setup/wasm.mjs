@@ -1,0 +1,126 @@
+// The WebAssembly module, built by wasm-pack into build/wasm: a compiler that can, the tools, the build.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { rustSources } from './native.mjs'
+import { environment, local, refresh, run, SetupError, step, succeeds, tools } from './step.mjs'
+
+const target = 'wasm32-unknown-unknown'
+const wasmPack = '0.15.1'
+
+/** Builds the module when its sources changed. */
+export async function buildWasm() {
+  await refresh(local('build', 'wasm'), [...rustSources, local('bindings', 'wasm')], async (next) => {
+    const env = await compiler()
+    await bindgen(env)
+    await step('WebAssembly module (wasm-pack, release)', () =>
+      run(
+        'wasm-pack',
+        [
+          ...['build', local('bindings', 'wasm'), '--mode', 'no-install', '--release', '--target', 'web'],
+          ...['--no-pack', '--out-dir', next, '--out-name', 'nhgd'],
+        ],
+        // Its own folder: another compiler than the native one would evict the native one's results.
+        { env: { ...env, CARGO_TARGET_DIR: local('target', 'wasm') } },
+      ),
+    )
+    await step('WebAssembly module (wasm-opt)', () => optimize(join(next, 'nhgd_bg.wasm')))
+  })
+}
+
+/** The environment of the first compiler that links a module for {@link target}. */
+async function compiler() {
+  const debian = {
+    ...environment,
+    PATH: ['/usr/bin', environment.PATH].join(delimiter),
+    RUSTC: '/usr/bin/rustc',
+  }
+  if (await links(environment)) return environment
+  if (await links(debian)) return debian
+  if (await succeeds('rustup', ['--version'])) {
+    await step(`rustup target add ${target}`, () =>
+      succeeds('rustup', ['target', 'add', target], { timeout: 120_000 }),
+    )
+    if (await links(environment)) return environment
+  }
+  const script = join('scripts', 'setup', 'debian-wasm.sh')
+  const isDebian = await succeeds('apt-get', ['--version'])
+  if (isDebian && process.getuid?.() === 0) {
+    await step(`rustc for ${target}: installing Debian's rustc-web, compiling its std (${script})`, () =>
+      run('bash', [local(script)]),
+    )
+    if (await links(debian)) return debian
+  }
+  throw new SetupError(
+    [
+      `no Rust compiler here links a module for ${target}. Either of these gives one:`,
+      `  rustup target add ${target}`,
+      ...(isDebian ? [`  sudo bash ${script}`] : []),
+      'Without WebAssembly, the tests of the native backend run with:',
+      '  npm test -- --backend native',
+    ].join('\n'),
+  )
+}
+
+/** Whether this environment's rustc is recent enough and links a real module: a target may be listed and lack its std. */
+async function links(env) {
+  const folder = mkdtempSync(join(tmpdir(), 'nhgd-'))
+  try {
+    const source = join(folder, 'probe.rs')
+    // Chained `let` came with Rust 1.88; allocation and f64::exp need alloc and std.
+    writeFileSync(
+      source,
+      `#[unsafe(no_mangle)]
+      pub extern "C" fn probe(x: f64) -> f64 {
+        let v = vec![x.exp(); 3];
+        if let Some(a) = v.first() && *a > 0.0 { v.iter().sum() } else { 0.0 }
+      }`,
+    )
+    const flags = ['--edition', '2024', '--crate-type', 'cdylib', '-O', '--out-dir', folder]
+    return await succeeds(env.RUSTC ?? 'rustc', ['--target', target, ...flags, source], { env })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Installs wasm-pack, and the wasm-bindgen command of the version that Cargo.lock names. */
+async function bindgen(env) {
+  const wanted = /name = "wasm-bindgen"\nversion = "(.+)"/.exec(readFileSync(local('Cargo.lock'), 'utf8'))[1]
+  const present = await run('wasm-bindgen', ['--version']).catch(() => '')
+  if (present.trim() !== `wasm-bindgen ${wanted}`) {
+    await install('wasm-bindgen-cli', wanted, [
+      '--no-default-features',
+      ...(present ? ['--root', tools] : []),
+    ])
+  }
+  if (!(await succeeds('wasm-pack', ['--version'], { env })))
+    await install('wasm-pack', wasmPack, ['--locked'])
+}
+
+function install(crate, version, options) {
+  // The environment without RUSTC: the tools run here, they are not compiled for the web.
+  return step(`cargo install ${crate} ${version} (once on this machine, some minutes)`, () =>
+    run('cargo', ['install', crate, '--version', version, ...options]),
+  )
+}
+
+function optimize(module) {
+  const features = [
+    'simd',
+    'bulk-memory',
+    'nontrapping-float-to-int',
+    'sign-ext',
+    'mutable-globals',
+    'reference-types',
+    'multivalue',
+  ]
+  const wasmOpt = local('node_modules', 'binaryen', 'bin', 'wasm-opt')
+  return run(process.execPath, [
+    wasmOpt,
+    '-O3',
+    ...features.map((f) => `--enable-${f}`),
+    module,
+    '-o',
+    module,
+  ])
+}
