@@ -10,6 +10,8 @@ pub mod conjugate_gradients;
 pub mod eigen;
 pub mod features;
 pub mod matrix;
+#[cfg(test)]
+mod naive;
 pub mod product;
 pub mod rank_one;
 pub mod scalar;

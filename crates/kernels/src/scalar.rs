@@ -26,11 +26,16 @@ pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + S
     /// `x` in every lane.
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
     /// `a + b`.
-    fn add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    fn add_lanes<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `a · b`.
-    fn mul<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    fn mul_lanes<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `a · b + c`, fused where the instruction set fuses.
-    fn mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
+    fn mul_add_lanes<S: Simd>(
+        simd: S,
+        a: Self::Lanes<S>,
+        b: Self::Lanes<S>,
+        c: Self::Lanes<S>,
+    ) -> Self::Lanes<S>;
     /// Sum over the lanes.
     fn sum_lanes<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self;
 }
@@ -62,15 +67,15 @@ macro_rules! scalar {
                 simd.$splat(x)
             }
             #[inline(always)]
-            fn add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S> {
+            fn add_lanes<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S> {
                 simd.$add(a, b)
             }
             #[inline(always)]
-            fn mul<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S> {
+            fn mul_lanes<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S> {
                 simd.$mul(a, b)
             }
             #[inline(always)]
-            fn mul_add<S: Simd>(
+            fn mul_add_lanes<S: Simd>(
                 simd: S,
                 a: Self::Lanes<S>,
                 b: Self::Lanes<S>,

@@ -1,16 +1,82 @@
 //! Loops over fixed chunks, so that sums have the same bits whatever the number of threads.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Calls `body(index, range)` for each chunk of `0..n` and returns the results in the order of the chunks.
 ///
-/// Chunks are `chunk` long, the last one the rest; up to `threads` threads share them (the caller's is one).
+/// Chunks are `chunk` long, the last one the rest. Up to `threads` threads take them as they come, the caller's
+/// among them; WebAssembly has one.
 pub fn for_chunks<R: Send>(
     n: usize,
     chunk: usize,
     threads: usize,
     body: impl Fn(usize, Range<usize>) -> R + Sync,
 ) -> Vec<R> {
-    let _ = threads;
-    (0..n.div_ceil(chunk)).map(|i| body(i, i * chunk..(i * chunk + chunk).min(n))).collect()
+    let chunks = n.div_ceil(chunk);
+    let run = |i: usize| body(i, i * chunk..(i * chunk + chunk).min(n));
+    let threads = if cfg!(target_family = "wasm") { 1 } else { threads.min(chunks) };
+    if threads <= 1 {
+        return (0..chunks).map(run).collect();
+    }
+
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= chunks {
+                return done;
+            }
+            done.push((i, run(i)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
+        let mut done = take();
+        for other in others {
+            match other.join() {
+                Ok(results) => done.extend(results),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|&(i, _)| i);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covers_every_index_once_and_in_order() {
+        for n in [0, 1, 7, 64, 65] {
+            for threads in 0..4 {
+                let ranges = for_chunks(n, 8, threads, |i, range| {
+                    assert_eq!(range.start, 8 * i);
+                    range
+                });
+                assert!(ranges.into_iter().flatten().eq(0..n));
+            }
+        }
+    }
+
+    #[test]
+    fn sums_have_the_same_bits_whatever_the_threads() {
+        let x: Vec<f32> = crate::naive::numbers(10_001, 5);
+        let total =
+            |threads| for_chunks(x.len(), 64, threads, |_, at| x[at].iter().sum::<f32>()).into_iter().sum();
+        let alone: f32 = total(1);
+        assert_eq!(alone.to_bits(), f32::to_bits(total(2)));
+        assert_eq!(alone.to_bits(), f32::to_bits(total(5)));
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller() {
+        let result = std::panic::catch_unwind(|| for_chunks(4, 1, 2, |i, _| assert!(i != 3)));
+        assert!(result.is_err());
+    }
 }

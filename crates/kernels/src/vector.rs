@@ -1,47 +1,227 @@
 //! Vectors: sums whose tree depends on the length alone, and elementwise updates.
 
+use pulp::{Simd, WithSimd};
+
 use crate::Scalar;
+use crate::simd::dispatch;
+
+/// Vectors that a sum keeps in flight, to hide the latency of an addition.
+const CHAINS: usize = 4;
 
 /// Σ xᵢ yᵢ.
 pub fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
     assert_eq!(x.len(), y.len());
-    x.iter().zip(y).map(|(&x, &y)| x * y).sum()
+    dispatch(Dot { x, y })
+}
+
+struct Dot<'a, T> {
+    x: &'a [T],
+    y: &'a [T],
+}
+
+impl<T: Scalar> WithSimd for Dot<'_, T> {
+    type Output = T;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> T {
+        let (x, x_rest) = T::lanes::<S>(self.x);
+        let (y, y_rest) = T::lanes::<S>(self.y);
+        let mut sums = [T::splat(simd, T::zero()); CHAINS];
+        let (x, x_last) = x.as_chunks::<CHAINS>();
+        let (y, y_last) = y.as_chunks::<CHAINS>();
+        for (x, y) in x.iter().zip(y) {
+            for i in 0..CHAINS {
+                sums[i] = T::mul_add_lanes(simd, x[i], y[i], sums[i]);
+            }
+        }
+        for (sum, (&x, &y)) in sums.iter_mut().zip(x_last.iter().zip(y_last)) {
+            *sum = T::mul_add_lanes(simd, x, y, *sum);
+        }
+        x_rest.iter().zip(y_rest).fold(collapse(simd, sums), |sum, (&x, &y)| sum + x * y)
+    }
+}
+
+#[inline(always)]
+fn collapse<T: Scalar, S: Simd>(simd: S, sums: [T::Lanes<S>; CHAINS]) -> T {
+    let [a, b, c, d] = sums;
+    T::sum_lanes(simd, T::add_lanes(simd, T::add_lanes(simd, a, b), T::add_lanes(simd, c, d)))
 }
 
 /// y ← αx + y.
 pub fn axpy<T: Scalar>(alpha: T, x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len());
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y += alpha * x;
+    dispatch(Axpy { alpha, x, y });
+}
+
+struct Axpy<'a, T> {
+    alpha: T,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for Axpy<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (x, x_rest) = T::lanes::<S>(self.x);
+        let (y, y_rest) = T::lanes_mut::<S>(self.y);
+        let alpha = T::splat(simd, self.alpha);
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = T::mul_add_lanes(simd, alpha, x, *y);
+        }
+        for (y, &x) in y_rest.iter_mut().zip(x_rest) {
+            *y += self.alpha * x;
+        }
     }
 }
 
 /// x ← αx.
 pub fn scale<T: Scalar>(alpha: T, x: &mut [T]) {
-    for x in x {
-        *x *= alpha;
-    }
-}
-
-/// Σ xᵢ.
-pub fn sum<T: Scalar>(x: &[T]) -> T {
-    x.iter().copied().sum()
-}
-
-/// ‖x‖₂, without overflow or underflow of the squares.
-pub fn norm<T: Scalar>(x: &[T]) -> T {
-    dot(x, x).sqrt()
+    dispatch(|| {
+        for x in x {
+            *x *= alpha;
+        }
+    });
 }
 
 /// y ← x ∘ y.
 pub fn mul_into<T: Scalar>(x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len());
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y *= x;
-    }
+    dispatch(|| {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y *= x;
+        }
+    });
+}
+
+/// Σ xᵢ.
+pub fn sum<T: Scalar>(x: &[T]) -> T {
+    dispatch(Sum { x, weight: T::one() })
 }
 
 /// Whether no entry is infinite or NaN.
 pub fn all_finite<T: Scalar>(x: &[T]) -> bool {
-    x.iter().all(|x| x.is_finite())
+    dispatch(Sum { x, weight: T::zero() }) == T::zero() // 0 · x is NaN for just those
+}
+
+/// weight · Σ xᵢ, term by term.
+struct Sum<'a, T> {
+    x: &'a [T],
+    weight: T,
+}
+
+impl<T: Scalar> WithSimd for Sum<'_, T> {
+    type Output = T;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> T {
+        let (x, rest) = T::lanes::<S>(self.x);
+        let weight = T::splat(simd, self.weight);
+        let mut sums = [T::splat(simd, T::zero()); CHAINS];
+        let (x, last) = x.as_chunks::<CHAINS>();
+        for x in x {
+            for i in 0..CHAINS {
+                sums[i] = T::mul_add_lanes(simd, x[i], weight, sums[i]);
+            }
+        }
+        for (sum, &x) in sums.iter_mut().zip(last) {
+            *sum = T::mul_add_lanes(simd, x, weight, *sum);
+        }
+        rest.iter().fold(collapse(simd, sums), |sum, &x| sum + x * self.weight)
+    }
+}
+
+/// ‖x‖₂, without overflow or underflow of the squares.
+pub fn norm<T: Scalar>(x: &[T]) -> T {
+    let squares = dot(x, x);
+    let smallest = T::min_positive_value() / (T::epsilon() * T::epsilon());
+    if squares.is_nan() || (squares >= smallest && squares.is_finite()) {
+        return squares.sqrt();
+    }
+    let largest = x.iter().fold(T::zero(), |largest, x| largest.max(x.abs()));
+    if largest == T::zero() || largest.is_infinite() {
+        return largest;
+    }
+    let scaled: T = x.iter().map(|&x| (x / largest) * (x / largest)).sum();
+    largest * scaled.sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::naive::{self, assert_close, for_each_slice};
+    use crate::simd::on_each_level;
+
+    fn agree_with_their_definitions<T: Scalar>() {
+        on_each_level(|level| {
+            for_each_slice::<T>(|x, y| {
+                let n = x.len() as f64;
+                let size =
+                    |terms: &mut dyn Iterator<Item = f64>| 8.0 * n * T::epsilon().wide() * terms.sum::<f64>();
+                let products = size(&mut x.iter().zip(y).map(|(x, y)| (x.wide() * y.wide()).abs()));
+                assert_close(dot(x, y), naive::dot(x, y), products, level);
+                assert_close(sum(x), naive::sum(x), size(&mut x.iter().map(|x| x.wide().abs())), level);
+                assert_close(
+                    norm(x),
+                    naive::norm(x),
+                    size(&mut std::iter::once(naive::norm(x).wide())),
+                    level,
+                );
+                assert!(all_finite(x), "{level}");
+
+                let alpha = T::of(-1.7);
+                let mut z = y.to_vec();
+                axpy(alpha, x, &mut z);
+                for ((&z, &x), &y) in z.iter().zip(x).zip(y) {
+                    let terms = (alpha * x).wide().abs() + y.wide().abs();
+                    assert_close(z, alpha * x + y, 8.0 * T::epsilon().wide() * terms, level);
+                }
+                let mut z = y.to_vec();
+                mul_into(x, &mut z);
+                assert!(z.iter().zip(x).zip(y).all(|((&z, &x), &y)| z == x * y), "{level}");
+                scale(alpha, &mut z);
+                assert!(z.iter().zip(x).zip(y).all(|((&z, &x), &y)| z == alpha * (x * y)), "{level}");
+            });
+        });
+    }
+
+    #[test]
+    fn vectors_agree_with_their_definitions() {
+        agree_with_their_definitions::<f32>();
+        agree_with_their_definitions::<f64>();
+    }
+
+    fn norm_is_safe<T: Scalar>() {
+        let three_four = |unit: T| [T::of(3.0) * unit, T::zero(), T::of(-4.0) * unit];
+        for unit in [T::max_value() / T::of(8.0), T::min_positive_value(), T::one()] {
+            assert_close(
+                norm(&three_four(unit)) / unit,
+                T::of(5.0),
+                40.0 * T::epsilon().wide(),
+                "norm of extremes",
+            );
+        }
+        assert_eq!(norm(&[T::one(), T::neg_infinity()]), T::infinity());
+        assert!(norm(&[T::one(), T::nan()]).is_nan());
+        assert_eq!(norm::<T>(&[]), T::zero());
+    }
+
+    #[test]
+    fn norm_neither_overflows_nor_underflows() {
+        norm_is_safe::<f32>();
+        norm_is_safe::<f64>();
+    }
+
+    #[test]
+    fn one_bad_entry_is_found_anywhere() {
+        on_each_level(|level| {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for n in 1..70 {
+                    for at in 0..n {
+                        let mut x = vec![f32::MAX; n];
+                        x[at] = bad;
+                        assert!(!all_finite(&x), "{level}: {bad} at {at} of {n}");
+                    }
+                }
+            }
+        });
+    }
 }
