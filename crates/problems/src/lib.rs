@@ -1,2 +1,100 @@
 #![forbid(unsafe_code)]
 //! Inner and outer objectives over a model and data: one trait of oracles, one file each.
+//!
+//! | symbol | name | meaning |
+//! |---|---|---|
+//! | v | outer | outer variable, p entries |
+//! | θ | inner | inner variable, d entries |
+//! | g(v, θ) | inner objective | what the inner loop minimises |
+//! | f(v, θ) | outer objective | what the outer loop minimises at θ*(v) |
+//! | L | cross derivative | ∇²_θv g, d × p, never stored |
+
+mod quadratic;
+mod reweighting;
+pub mod weighting;
+
+pub use quadratic::Quadratic;
+pub use reweighting::Reweighting;
+
+use nhgd_fisher::{Diagonal, LayerShape, Observation, Wants};
+use nhgd_kernels::{Features, RowSet, Scalar};
+
+/// The oracles of a bilevel problem. Sizes and ranges were checked at the edge of the library.
+///
+/// An oracle over a batch estimates its full sum without bias: sums over `rows` are scaled by 1/|rows|.
+pub trait Problem<T: Scalar>: Send + Sync {
+    /// d.
+    fn inner_len(&self) -> usize;
+
+    /// p.
+    fn outer_len(&self) -> usize;
+
+    /// Inner samples n.
+    fn samples(&self) -> usize;
+
+    /// Layers that θ consists of.
+    fn layers(&self) -> Vec<LayerShape>;
+
+    /// D: the Hessian of the quadratic part of g.
+    fn regularizer(&self, outer: &[T]) -> Diagonal<T>;
+
+    /// gradient ← ∇_θ g on a batch; returns g there.
+    fn inner_gradient(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, gradient: &mut [T]) -> f64 {
+        self.inner_step(inner, outer, rows, None, gradient).0
+    }
+
+    /// The same, and in the same pass what a Fisher wants of the batch (with the seed of its random numbers).
+    fn inner_step(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        wants: Option<(Wants, u64)>,
+        gradient: &mut [T],
+    ) -> (f64, Option<Observation<T>>);
+
+    /// What a Fisher wants of a batch, without the gradient.
+    fn observation(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Observation<T>;
+
+    /// g over all samples.
+    fn inner_loss(&self, inner: &[T], outer: &[T]) -> f64;
+
+    /// f.
+    fn outer_loss(&self, inner: &[T], outer: &[T]) -> f64;
+
+    /// direct ← ∇_v f, target ← ∇_θ f; returns f.
+    fn outer_gradient(&self, inner: &[T], outer: &[T], direct: &mut [T], target: &mut [T]) -> f64;
+
+    /// product ← product + scale · Lᵀu, L estimated on a batch.
+    fn cross_product(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]);
+
+    /// product ← Cu on a batch, D included: C is the Hessian of g for linear models and for quadratics, the
+    /// Gauss–Newton matrix for networks.
+    fn curvature_product(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, u: &[T], product: &mut [T]);
+
+    /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_product`] multiplies by.
+    fn curvature(&self) -> &'static str;
+
+    /// Renews what the problem derives from θ without a gradient (margins); nothing for most problems.
+    fn refresh(&self, _inner: &[T]) {}
+
+    /// Weights w_i(v) of all inner samples, where the problem has such.
+    fn weights(&self, _outer: &[T]) -> Option<Vec<T>> {
+        None
+    }
+
+    /// Class probabilities of further samples, rows × C, where the problem is about a classifier.
+    fn probabilities(&self, _inner: &[T], _features: &Features, _rows: RowSet<'_>) -> Option<Vec<T>> {
+        None
+    }
+
+    /// Bytes held, data sets included.
+    fn bytes(&self) -> usize;
+}

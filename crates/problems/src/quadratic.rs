@@ -1,0 +1,166 @@
+//! A bilevel problem whose answer is known in closed form.
+
+use nhgd_fisher::{Diagonal, LayerShape, Observation, Rows, Wants};
+use nhgd_kernels::{MatRef, RowSet, Scalar, matvec, vector};
+
+use crate::Problem;
+
+/// g = ½ θᵀHθ − θᵀ(Cv + c₀), f = ½ (θ − t)ᵀQ(θ − t) + ½ μ‖v‖².
+///
+/// θ*(v) = H⁻¹(Cv + c₀), ∇Φ = μv + CᵀH⁻¹Q(θ* − t). It has one sample and no regulariser: all of H is data, and what a
+/// Fisher is given is a square root of H, so that F = H.
+#[derive(Clone, Debug)]
+pub struct Quadratic<T> {
+    h: Vec<T>,
+    c: Vec<T>,
+    c0: Vec<T>,
+    q: Vec<T>,
+    t: Vec<T>,
+    mu: T,
+    root: Vec<T>,
+}
+
+impl<T: Scalar> Quadratic<T> {
+    /// H and Q are d × d, C is d × p, c₀ and t have d entries; `root` is d × d with rootᵀ root = H.
+    pub fn new(h: Vec<T>, c: Vec<T>, c0: Vec<T>, q: Vec<T>, t: Vec<T>, mu: T, root: Vec<T>) -> Self {
+        let d = t.len();
+        assert!(h.len() == d * d && q.len() == d * d && c0.len() == d && c.len().is_multiple_of(d.max(1)));
+        Self { h, c, c0, q, t, mu, root }
+    }
+
+    fn d(&self) -> usize {
+        self.t.len()
+    }
+
+    fn square<'a>(&self, a: &'a [T]) -> MatRef<'a, T> {
+        MatRef::new(a, self.d(), self.d())
+    }
+
+    fn cross(&self) -> MatRef<'_, T> {
+        MatRef::new(&self.c, self.d(), self.outer_len())
+    }
+
+    fn offset(&self, inner: &[T]) -> Vec<T> {
+        inner.iter().zip(&self.t).map(|(&x, &t)| x - t).collect()
+    }
+
+    /// Cv + c₀.
+    fn linear(&self, outer: &[T]) -> Vec<T> {
+        let mut linear = self.c0.clone();
+        matvec(&mut linear, T::one(), T::one(), self.cross(), outer);
+        linear
+    }
+}
+
+impl<T: Scalar> Problem<T> for Quadratic<T> {
+    fn inner_len(&self) -> usize {
+        self.d()
+    }
+
+    fn outer_len(&self) -> usize {
+        self.c.len() / self.d().max(1)
+    }
+
+    fn samples(&self) -> usize {
+        1
+    }
+
+    fn layers(&self) -> Vec<LayerShape> {
+        Vec::new()
+    }
+
+    fn regularizer(&self, _outer: &[T]) -> Diagonal<T> {
+        Diagonal::Scalar(T::zero())
+    }
+
+    fn inner_step(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        wants: Option<(Wants, u64)>,
+        gradient: &mut [T],
+    ) -> (f64, Option<Observation<T>>) {
+        let linear = self.linear(outer);
+        matvec(gradient, T::zero(), T::one(), self.square(&self.h), inner);
+        let loss = 0.5 * vector::dot(inner, gradient).wide() - vector::dot(inner, &linear).wide();
+        vector::axpy(-T::one(), &linear, gradient);
+        let observation = wants.map(|(wants, seed)| match wants {
+            Wants::Mean => Observation::Rows(Rows { data: gradient.to_vec(), count: 1 }),
+            _ => self.observation(inner, outer, rows, wants, seed),
+        });
+        (loss, observation)
+    }
+
+    fn observation(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        _rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Observation<T> {
+        let d = self.d();
+        match wants {
+            Wants::Mean => {
+                let mut row = vec![T::zero(); d];
+                self.inner_gradient(inner, outer, RowSet::all(1), &mut row);
+                Observation::Rows(Rows { data: row, count: 1 })
+            }
+            Wants::Signed(_) => {
+                let signs: Vec<T> = nhgd_models::signs(seed, d).map(T::of).collect();
+                let mut row = vec![T::zero(); d];
+                matvec(&mut row, T::zero(), T::one(), self.square(&self.root).t(), &signs);
+                Observation::Rows(Rows { data: row, count: 1 })
+            }
+            Wants::Rows(_) | Wants::Factors(_) => {
+                Observation::Rows(Rows { data: self.root.clone(), count: d })
+            }
+        }
+    }
+
+    fn inner_loss(&self, inner: &[T], outer: &[T]) -> f64 {
+        self.inner_gradient(inner, outer, RowSet::all(1), &mut vec![T::zero(); self.d()])
+    }
+
+    fn outer_loss(&self, inner: &[T], outer: &[T]) -> f64 {
+        self.outer_gradient(
+            inner,
+            outer,
+            &mut vec![T::zero(); self.outer_len()],
+            &mut vec![T::zero(); self.d()],
+        )
+    }
+
+    fn outer_gradient(&self, inner: &[T], outer: &[T], direct: &mut [T], target: &mut [T]) -> f64 {
+        let offset = self.offset(inner);
+        matvec(target, T::zero(), T::one(), self.square(&self.q), &offset);
+        direct.copy_from_slice(outer);
+        vector::scale(self.mu, direct);
+        0.5 * vector::dot(&offset, target).wide() + 0.5 * self.mu.wide() * vector::dot(outer, outer).wide()
+    }
+
+    fn cross_product(
+        &self,
+        _inner: &[T],
+        _outer: &[T],
+        _rows: RowSet<'_>,
+        u: &[T],
+        scale: T,
+        product: &mut [T],
+    ) {
+        matvec(product, T::one(), -scale, self.cross().t(), u);
+    }
+
+    fn curvature_product(&self, _inner: &[T], _outer: &[T], _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        matvec(product, T::zero(), T::one(), self.square(&self.h), u);
+    }
+
+    fn curvature(&self) -> &'static str {
+        "hessian"
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<T>() * (3 * self.d() + self.outer_len() + 2) * self.d()
+    }
+}

@@ -1,0 +1,274 @@
+//! Weighing the samples of a training set so that the model fits a trusted one.
+
+use nhgd_fisher::{Diagonal, Factors, LayerShape, Observation, Rows, Statistic, Wants};
+use nhgd_kernels::{Features, RowSet, Scalar, vector};
+use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
+
+use crate::{Problem, weighting::Weighting};
+
+/// g = (1/n) Σ w_i(v) ℓ_i(θ) + reg‖θ‖², f = the mean loss on trusted samples (Franceschi et al. 2017;
+/// Kong et al. 2026).
+///
+/// The curvature of Σ w_i ℓ_i is Σ w_i ∇²ℓ_i, so per-sample gradients enter a Fisher as √w_i ∇ℓ_i; the regulariser's
+/// part stays outside of it.
+pub struct Reweighting<T: Scalar> {
+    model: Box<dyn Model<T>>,
+    train: Samples,
+    trusted: Samples,
+    weighting: Box<dyn Weighting<T>>,
+    regularization: T,
+}
+
+impl<T: Scalar> Reweighting<T> {
+    /// `regularization` is the factor reg of ‖θ‖².
+    pub fn new(
+        model: Box<dyn Model<T>>,
+        train: Samples,
+        trusted: Samples,
+        weighting: Box<dyn Weighting<T>>,
+        regularization: T,
+    ) -> Self {
+        Self { model, train, trusted, weighting, regularization }
+    }
+
+    fn batch_weights(&self, outer: &[T], rows: RowSet<'_>) -> Vec<T> {
+        let mut weights = vec![T::zero(); rows.len()];
+        self.weighting.weights(outer, rows, &mut weights);
+        weights
+    }
+
+    fn double_reg(&self) -> T {
+        self.regularization + self.regularization
+    }
+
+    /// reg‖θ‖².
+    fn penalty(&self, inner: &[T]) -> f64 {
+        self.regularization.wide() * vector::dot(inner, inner).wide()
+    }
+
+    fn mean_loss(&self, inner: &[T], samples: &Samples) -> f64 {
+        let mut losses = vec![T::zero(); samples.len()];
+        samples.with(RowSet::all(samples.len()), |batch| self.model.losses(inner, batch, &mut losses));
+        losses.iter().map(|l| l.wide()).sum::<f64>() / samples.len() as f64
+    }
+
+    fn factors(
+        &self,
+        inner: &[T],
+        batch: Batch<'_>,
+        weights: Vec<T>,
+        statistic: Statistic,
+        seed: u64,
+    ) -> Factors<T> {
+        let mut factors = self.model.factors(inner, batch, statistic, seed);
+        factors.weights = weights;
+        factors
+    }
+
+    /// √w_i g_i / √B for every sample and direction, as rows.
+    fn rows(&self, factors: &Factors<T>) -> Rows<T> {
+        let layers = self.model.layers();
+        let count = factors.weights.len() * factors.directions;
+        let mut data = Vec::with_capacity(count * self.model.parameters());
+        for (i, w) in factors.weights.iter().enumerate() {
+            let scale = (*w / T::of(factors.weights.len() as f64)).sqrt();
+            for k in 0..factors.directions {
+                for (layer, shape) in factors.layers.iter().zip(&layers) {
+                    let a = &layer.inputs[i * shape.inputs..][..shape.inputs];
+                    let s = &layer.outputs[(i * factors.directions + k) * shape.outputs..][..shape.outputs];
+                    data.extend(a.iter().flat_map(|&a| s.iter().map(move |&s| scale * a * s)));
+                }
+            }
+        }
+        Rows { data, count }
+    }
+}
+
+/// The labels that a statistic takes gradients at, in a signed sum.
+fn labels(statistic: Statistic, seed: u64) -> Labels {
+    match statistic {
+        Statistic::Empirical => Labels::Given,
+        Statistic::Sampled => Labels::Sampled { seed },
+        Statistic::Expected => Labels::Expected { seed },
+    }
+}
+
+impl<T: Scalar> Problem<T> for Reweighting<T> {
+    fn inner_len(&self) -> usize {
+        self.model.parameters()
+    }
+
+    fn outer_len(&self) -> usize {
+        self.weighting.outer_len()
+    }
+
+    fn samples(&self) -> usize {
+        self.train.len()
+    }
+
+    fn layers(&self) -> Vec<LayerShape> {
+        self.model.layers()
+    }
+
+    fn regularizer(&self, _outer: &[T]) -> Diagonal<T> {
+        Diagonal::Scalar(self.double_reg())
+    }
+
+    fn inner_step(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        wants: Option<(Wants, u64)>,
+        gradient: &mut [T],
+    ) -> (f64, Option<Observation<T>>) {
+        let weights = self.batch_weights(outer, rows);
+        let size = T::of(rows.len() as f64);
+        let mean: Vec<T> = weights.iter().map(|&w| w / size).collect();
+        let mut losses = vec![T::zero(); rows.len()];
+        gradient.fill(T::zero());
+        let observation = self.train.with(rows, |batch| {
+            let mut terms = vec![Term { weights: &mean, labels: Labels::Given, gradient: &mut *gradient }];
+            if let Some((Wants::Signed(statistic), seed)) = wants {
+                let signed: Vec<T> = signed_weights(&weights, seed);
+                let mut row = vec![T::zero(); inner.len()];
+                terms.push(Term { weights: &signed, labels: labels(statistic, seed), gradient: &mut row });
+                self.model.gradients(inner, batch, &mut terms, &mut losses);
+                return Some(Observation::Rows(Rows { data: row, count: 1 }));
+            }
+            self.model.gradients(inner, batch, &mut terms, &mut losses);
+            wants.map(|(wants, seed)| match wants {
+                Wants::Mean => Observation::Rows(Rows { data: gradient.to_vec(), count: 1 }),
+                _ => self.observation(inner, outer, rows, wants, seed),
+            })
+        });
+        vector::axpy(self.double_reg(), inner, gradient);
+        let loss = losses.iter().zip(&mean).map(|(l, w)| l.wide() * w.wide()).sum::<f64>();
+        (loss + self.penalty(inner), observation)
+    }
+
+    fn observation(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Observation<T> {
+        let weights = self.batch_weights(outer, rows);
+        self.train.with(rows, |batch| {
+            let (signed, labels) = match wants {
+                Wants::Rows(statistic) => {
+                    return Observation::Rows(
+                        self.rows(&self.factors(inner, batch, weights, statistic, seed)),
+                    );
+                }
+                Wants::Factors(statistic) => {
+                    return Observation::Factors(self.factors(inner, batch, weights, statistic, seed));
+                }
+                Wants::Mean => {
+                    let size = T::of(rows.len() as f64);
+                    (weights.iter().map(|&w| w / size).collect(), Labels::Given)
+                }
+                Wants::Signed(statistic) => (signed_weights(&weights, seed), labels(statistic, seed)),
+            };
+            let (mut row, mut losses) = (vec![T::zero(); inner.len()], vec![T::zero(); rows.len()]);
+            let term = Term { weights: &signed, labels, gradient: &mut row };
+            self.model.gradients(inner, batch, &mut [term], &mut losses);
+            Observation::Rows(Rows { data: row, count: 1 })
+        })
+    }
+
+    fn inner_loss(&self, inner: &[T], outer: &[T]) -> f64 {
+        let all = RowSet::all(self.train.len());
+        let weights = self.batch_weights(outer, all);
+        let mut losses = vec![T::zero(); weights.len()];
+        self.train.with(all, |batch| self.model.losses(inner, batch, &mut losses));
+        let total: f64 = losses.iter().zip(&weights).map(|(l, w)| l.wide() * w.wide()).sum();
+        total / weights.len() as f64 + self.penalty(inner)
+    }
+
+    fn outer_loss(&self, inner: &[T], _outer: &[T]) -> f64 {
+        self.mean_loss(inner, &self.trusted)
+    }
+
+    fn outer_gradient(&self, inner: &[T], _outer: &[T], direct: &mut [T], target: &mut [T]) -> f64 {
+        let n = self.trusted.len();
+        let weights = vec![T::one() / T::of(n as f64); n];
+        let mut losses = vec![T::zero(); n];
+        direct.fill(T::zero());
+        target.fill(T::zero());
+        let term = Term { weights: &weights, labels: Labels::Given, gradient: target };
+        self.trusted.with(RowSet::all(n), |batch| {
+            self.model.gradients(inner, batch, &mut [term], &mut losses);
+        });
+        losses.iter().map(|l| l.wide()).sum::<f64>() / n as f64
+    }
+
+    fn cross_product(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        u: &[T],
+        scale: T,
+        product: &mut [T],
+    ) {
+        let mut q = vec![T::zero(); rows.len()];
+        self.train.with(rows, |batch| self.model.sensitivities(inner, batch, u, &mut q));
+        self.weighting.pull_back(outer, rows, &q, scale / T::of(rows.len() as f64), product);
+    }
+
+    fn curvature_product(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        let mut weights = self.batch_weights(outer, rows);
+        vector::scale(T::one() / T::of(rows.len() as f64), &mut weights);
+        product.fill(T::zero());
+        self.train.with(rows, |batch| self.model.curvature_product(inner, batch, &weights, u, product));
+        vector::axpy(self.double_reg(), u, product);
+    }
+
+    fn curvature(&self) -> &'static str {
+        "hessian"
+    }
+
+    fn refresh(&self, inner: &[T]) {
+        if !self.weighting.needs_margins() {
+            return;
+        }
+        let mut margins = vec![T::zero(); self.train.len()];
+        self.train.with(RowSet::all(self.train.len()), |batch| self.model.losses(inner, batch, &mut margins));
+        margins.iter_mut().for_each(|m| *m = log_odds(*m));
+        self.weighting.set_margins(margins);
+    }
+
+    fn weights(&self, outer: &[T]) -> Option<Vec<T>> {
+        Some(self.batch_weights(outer, RowSet::all(self.train.len())))
+    }
+
+    fn probabilities(&self, inner: &[T], features: &Features, rows: RowSet<'_>) -> Option<Vec<T>> {
+        let mut out = vec![T::zero(); rows.len() * self.model.classes()];
+        self.model.probabilities(inner, features, rows, &mut out);
+        Some(out)
+    }
+
+    fn bytes(&self) -> usize {
+        self.train.features().bytes() + self.trusted.features().bytes()
+    }
+}
+
+/// ε_i √w_i / √B.
+fn signed_weights<T: Scalar>(weights: &[T], seed: u64) -> Vec<T> {
+    let size = T::of(weights.len() as f64);
+    // Signs come from a seed of their own: with the seed of the labels both would be the same draws.
+    weights
+        .iter()
+        .zip(signs(!seed, weights.len()))
+        .map(|(&w, sign)| T::of(sign) * (w / size).sqrt())
+        .collect()
+}
+
+/// log p − log(1 − p) from the loss ℓ = −log p, within ±30.
+fn log_odds<T: Scalar>(loss: T) -> T {
+    let limit = T::of(30.0);
+    (-loss - (-(-loss).exp_m1()).ln()).max(-limit).min(limit)
+}

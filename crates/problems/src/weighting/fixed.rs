@@ -1,0 +1,32 @@
+//! Weights that no outer variable moves.
+
+use nhgd_kernels::{RowSet, Scalar};
+
+use super::Weighting;
+
+/// w_i given once: plain (weighted) training.
+#[derive(Clone, Debug)]
+pub struct Fixed<T> {
+    weights: Vec<T>,
+}
+
+impl<T> Fixed<T> {
+    /// One weight a sample.
+    pub fn new(weights: Vec<T>) -> Self {
+        Self { weights }
+    }
+}
+
+impl<T: Scalar> Weighting<T> for Fixed<T> {
+    fn outer_len(&self) -> usize {
+        0
+    }
+
+    fn weights(&self, _outer: &[T], rows: RowSet<'_>, out: &mut [T]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = self.weights[rows.get(i)];
+        }
+    }
+
+    fn pull_back(&self, _outer: &[T], _rows: RowSet<'_>, _q: &[T], _scale: T, _product: &mut [T]) {}
+}

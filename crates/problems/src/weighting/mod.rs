@@ -1,0 +1,36 @@
+//! How an outer variable weighs samples: v ↦ w, and the pull-back of per-sample sensitivities to v.
+
+mod fixed;
+mod margin;
+mod per_sample;
+
+pub use fixed::Fixed;
+pub use margin::Margin;
+pub use per_sample::PerSample;
+
+use nhgd_kernels::{RowSet, Scalar};
+
+/// A map from the outer variable to the weights of the inner samples.
+pub trait Weighting<T: Scalar>: Send + Sync {
+    /// Entries of v.
+    fn outer_len(&self) -> usize;
+
+    /// Writes w_i(v) of the samples in `rows`.
+    fn weights(&self, outer: &[T], rows: RowSet<'_>, out: &mut [T]);
+
+    /// product ← product + scale · (∂w/∂v)ᵀ q, with one sensitivity q_i = ∇ℓ_iᵀu for each sample in `rows`.
+    fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]);
+
+    /// Whether the map depends on what the model thinks of each label, see [`Weighting::set_margins`].
+    fn needs_margins(&self) -> bool {
+        false
+    }
+
+    /// Takes the log-odds that the model gives to each sample's label, one a sample.
+    fn set_margins(&self, _margins: Vec<T>) {}
+}
+
+/// σ(z) = 1 / (1 + e^(−z)).
+pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
+    T::one() / (T::one() + (-z).exp())
+}

@@ -1,0 +1,38 @@
+//! One logit a sample.
+
+use nhgd_kernels::{RowSet, Scalar};
+
+use super::{Weighting, sigmoid};
+
+/// w_i = σ(v_i): the weighting of the data-cleaning literature (Franceschi et al. 2017).
+#[derive(Clone, Debug)]
+pub struct PerSample {
+    samples: usize,
+}
+
+impl PerSample {
+    /// `samples` logits.
+    pub fn new(samples: usize) -> Self {
+        Self { samples }
+    }
+}
+
+impl<T: Scalar> Weighting<T> for PerSample {
+    fn outer_len(&self) -> usize {
+        self.samples
+    }
+
+    fn weights(&self, outer: &[T], rows: RowSet<'_>, out: &mut [T]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = sigmoid(outer[rows.get(i)]);
+        }
+    }
+
+    fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
+        for (i, &q) in q.iter().enumerate() {
+            let i = rows.get(i);
+            let w = sigmoid(outer[i]);
+            product[i] += scale * w * (T::one() - w) * q;
+        }
+    }
+}
