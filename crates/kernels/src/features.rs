@@ -1,6 +1,9 @@
 //! Data sets as they were given, widened to the scalar type tile by tile.
 
+use pulp::{Simd, WithSimd};
+
 use crate::Scalar;
+use crate::simd::dispatch;
 
 /// Features in the type they came in.
 #[derive(Clone, Debug)]
@@ -133,23 +136,100 @@ impl Features {
     /// then zeros up to `stride` (see [`crate::skinny::stride`]).
     pub fn widen<T: Scalar>(&self, rows: RowSet<'_>, bias: bool, tile: &mut [T], stride: usize) {
         assert!(stride >= self.cols + usize::from(bias) && tile.len() >= rows.len() * stride);
-        for (i, out) in tile.chunks_exact_mut(stride).take(rows.len()).enumerate() {
-            let from = rows.get(i) * self.cols;
-            let at = from..from + self.cols;
-            for (p, out) in out[..self.cols].iter_mut().enumerate() {
-                *out = T::of(
-                    self.scale
-                        * match &self.data {
-                            FeatureData::U8(x) => x[at.start + p] as f64,
-                            FeatureData::F32(x) => x[at.start + p] as f64,
-                            FeatureData::F64(x) => x[at.start + p],
-                        },
-                );
+        let tile = &mut tile[..rows.len() * stride];
+        let (cols, scale) = (self.cols, T::of(self.scale));
+        match &self.data {
+            FeatureData::U8(x) => dispatch(Gather { x, cols, rows, scale, bias, tile, stride }),
+            FeatureData::F32(x) => dispatch(Gather { x, cols, rows, scale, bias, tile, stride }),
+            FeatureData::F64(x) => dispatch(Gather { x, cols, rows, scale, bias, tile, stride }),
+        }
+    }
+}
+
+struct Gather<'a, X, T> {
+    x: &'a [X],
+    cols: usize,
+    rows: RowSet<'a>,
+    scale: T,
+    bias: bool,
+    tile: &'a mut [T],
+    stride: usize,
+}
+
+impl<X: Copy + Into<f64>, T: Scalar> WithSimd for Gather<'_, X, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { x, cols, rows, scale, bias, tile, stride } = self;
+        for (i, out) in tile.chunks_exact_mut(stride).enumerate() {
+            let row = rows.get(i);
+            let (values, rest) = out.split_at_mut(cols);
+            for (out, &x) in values.iter_mut().zip(&x[row * cols..(row + 1) * cols]) {
+                *out = T::of(x.into()) * scale; // a detour by f64 only in the source: u8 → f32 is one conversion
             }
-            out[self.cols..].fill(T::zero());
+            rest.fill(T::zero());
             if bias {
-                out[self.cols] = T::one();
+                rest[0] = T::one();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::naive;
+    use crate::simd::on_each_level;
+    use crate::skinny;
+
+    fn widens<T: Scalar>(data: FeatureData, entry: impl Fn(usize) -> f64) {
+        let n = 7;
+        let cols = data.len() / n;
+        let features = Features::new(data, n, cols, 1.0 / 255.0);
+        let picked = RowSet::Indices(&[6, 0, 3, 3]);
+        for rows in [picked, RowSet::all(n), RowSet::all(n).slice(2..5), picked.slice(1..3)] {
+            for bias in [false, true] {
+                let stride = skinny::stride(cols + usize::from(bias));
+                let mut tile = vec![T::nan(); rows.len() * stride + 3];
+                features.widen(rows, bias, &mut tile, stride);
+                for r in 0..rows.len() {
+                    for p in 0..stride {
+                        let expected = match p {
+                            p if p < cols => T::of(entry(rows.get(r) * cols + p)) * T::of(1.0 / 255.0),
+                            p if bias && p == cols => T::one(),
+                            _ => T::zero(),
+                        };
+                        assert_eq!(tile[r * stride + p], expected);
+                    }
+                }
+                assert!(tile[rows.len() * stride..].iter().all(|x| x.is_nan()), "nothing beyond the rows");
+            }
+        }
+    }
+
+    #[test]
+    fn widens_rows_of_any_type_and_length() {
+        on_each_level(|_| {
+            for cols in naive::lengths().filter(|cols| (1..300).contains(cols)) {
+                let bytes: Vec<u8> = (0..7 * cols).map(|i| (i * i + 31 * i) as u8).collect();
+                let singles: Vec<f32> = naive::numbers(7 * cols, 1);
+                let doubles: Vec<f64> = naive::numbers(7 * cols, 2);
+                widens::<f32>(FeatureData::U8(bytes.clone()), |i| f64::from(bytes[i]));
+                widens::<f64>(FeatureData::U8(bytes.clone()), |i| f64::from(bytes[i]));
+                widens::<f32>(FeatureData::F32(singles.clone()), |i| f64::from(singles[i]));
+                widens::<f64>(FeatureData::F32(singles.clone()), |i| f64::from(singles[i]));
+                widens::<f32>(FeatureData::F64(doubles.clone()), |i| doubles[i]);
+                widens::<f64>(FeatureData::F64(doubles.clone()), |i| doubles[i]);
+            }
+        });
+    }
+
+    #[test]
+    fn names_the_first_entry_that_is_not_finite() {
+        let mut x = vec![0.5; 12];
+        assert_eq!(Features::new(FeatureData::F64(x.clone()), 3, 4, 1.0).first_non_finite(), None);
+        x[6] = f64::NAN;
+        x[9] = f64::INFINITY;
+        assert_eq!(Features::new(FeatureData::F64(x), 3, 4, 1.0).first_non_finite(), Some((1, 2)));
     }
 }

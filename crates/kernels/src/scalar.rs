@@ -6,6 +6,8 @@ use std::iter::Sum;
 use num_traits::{Float, NumAssign};
 use pulp::Simd;
 
+use crate::softmax::{exp_f32, exp_f64};
+
 /// A real number that the kernels compute with: `f32` or `f64`.
 pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static {
     /// Vector of this scalar on instruction set `S`.
@@ -18,6 +20,9 @@ pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + S
     fn of(x: f64) -> Self;
     /// `self` as `f64`, exactly.
     fn wide(self) -> f64;
+
+    /// eˣ to 2 units in the last place, in a form that loops over it are vectorised (see [`crate::softmax`]).
+    fn exp_approx(self) -> Self;
 
     /// Splits a slice into whole vectors and the rest.
     fn lanes<S: Simd>(x: &[Self]) -> (&[Self::Lanes<S>], &[Self]);
@@ -41,7 +46,7 @@ pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + S
 }
 
 macro_rules! scalar {
-    ($t:ident, $lanes:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $add:ident, $mul:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ident, $lanes:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $add:ident, $mul:ident, $mul_add:ident, $sum:ident, $exp:ident) => {
         impl Scalar for $t {
             type Lanes<S: Simd> = S::$lanes;
             const NAME: &'static str = stringify!($t);
@@ -53,6 +58,10 @@ macro_rules! scalar {
             #[inline(always)]
             fn wide(self) -> f64 {
                 self as f64
+            }
+            #[inline(always)]
+            fn exp_approx(self) -> Self {
+                $exp(self)
             }
             #[inline(always)]
             fn lanes<S: Simd>(x: &[Self]) -> (&[Self::Lanes<S>], &[Self]) {
@@ -100,7 +109,8 @@ scalar!(
     add_f32s,
     mul_f32s,
     mul_add_e_f32s,
-    reduce_sum_f32s
+    reduce_sum_f32s,
+    exp_f32
 );
 scalar!(
     f64,
@@ -111,5 +121,6 @@ scalar!(
     add_f64s,
     mul_f64s,
     mul_add_e_f64s,
-    reduce_sum_f64s
+    reduce_sum_f64s,
+    exp_f64
 );

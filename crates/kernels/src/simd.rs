@@ -4,8 +4,8 @@ use pulp::{Arch, WithSimd};
 
 /// Runs `op` on the best instruction set of this machine.
 ///
-/// A closure is compiled once per instruction set as well, which vectorises plain loops in it; what it calls
-/// must be `#[inline(always)]`.
+/// An `op` is a struct whose `with_simd` is `#[inline(always)]`, and so is what it calls: only then is it compiled
+/// for each instruction set, its plain loops vectorised. Closures are not always inlined.
 #[inline]
 pub fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     arch().dispatch(op)

@@ -1,16 +1,57 @@
 //! Products of a tile of samples with few columns, lanes over features.
 //!
 //! A tile holds `rows` samples, `stride` entries apart, zero from the last feature up to the stride. Weights and
-//! sums are class-major with the same stride: class c's entries start at `c · stride`.
+//! sums are class-major with the same stride: class c's entries start at `c · stride`. So no kernel has a tail,
+//! and each score and each sum is one chain of additions whose order the blocking doesn't change.
+
+use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
+use crate::simd::dispatch;
+
+/// The widest vector, in entries.
+const WIDEST: usize = 16;
 
 /// Distance between the rows of a tile that holds `features` columns (the bias among them).
 pub fn stride(features: usize) -> usize {
-    features.next_multiple_of(16)
+    let stride = features.max(1).next_multiple_of(WIDEST);
+    // Rows a multiple of 2 KiB apart would compete for the same few cache lines.
+    if stride.is_multiple_of(512) { stride + WIDEST } else { stride }
 }
 
-/// scores[r][c] = Σ_p tile[r][p] · weights[c][p].
+/// Classes that fit in registers beside two vectors of the tile: of 32 or of 16 registers.
+fn classes_at_once<S: Simd>() -> usize {
+    // An engine maps WebAssembly's vectors to SSE's 16 registers.
+    if S::REGISTER_COUNT >= 32 && !cfg!(target_family = "wasm") { 10 } else { 5 }
+}
+
+/// Evaluates `$call` with the constant `$N` equal to `$n`, known to be in 1..=10.
+macro_rules! with_classes {
+    ($n:expr, $N:ident => $call:expr) => {
+        with_classes!(@ $n, $N => $call, 1 2 3 4 5 6 7 8 9 10)
+    };
+    (@ $n:expr, $N:ident => $call:expr, $($size:literal)*) => {
+        match $n {
+            $($size => { const $N: usize = $size; $call })*
+            _ => unreachable!("a block has 1 to 10 classes"),
+        }
+    };
+}
+
+/// Splits `0..classes` into blocks of nearly equal size.
+#[inline(always)]
+fn blocks(classes: usize, at_once: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let count = classes.div_ceil(at_once);
+    (0..count).map(move |i| i * classes / count..(i + 1) * classes / count)
+}
+
+fn check<T>(tile: &[T], rows: usize, stride: usize, class_major: &[T], classes: usize, per_row: &[T]) {
+    assert!(stride.is_multiple_of(WIDEST), "a tile's stride is a multiple of {WIDEST}");
+    assert!(tile.len() >= rows * stride && class_major.len() >= classes * stride);
+    assert!(per_row.len() >= rows * classes);
+}
+
+/// scores[r][c] = Σ_p tile[r][p] · weights[c][p], with `weights` class-major and `scores` rows × classes.
 pub fn project<T: Scalar>(
     tile: &[T],
     rows: usize,
@@ -19,17 +60,77 @@ pub fn project<T: Scalar>(
     classes: usize,
     scores: &mut [T],
 ) {
-    for r in 0..rows {
-        for c in 0..classes {
-            scores[r * classes + c] = crate::vector::dot(
-                &tile[r * stride..(r + 1) * stride],
-                &weights[c * stride..(c + 1) * stride],
-            );
+    check(tile, rows, stride, weights, classes, scores);
+    if rows == 0 {
+        return;
+    }
+    dispatch(Project { tile, rows, stride, weights, classes, scores });
+}
+
+struct Project<'a, T> {
+    tile: &'a [T],
+    rows: usize,
+    stride: usize,
+    weights: &'a [T],
+    classes: usize,
+    scores: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for Project<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { tile, rows, stride, weights, classes, scores } = self;
+        for block in blocks(classes, classes_at_once::<S>()) {
+            let weights = &weights[block.start * stride..block.end * stride];
+            with_classes!(block.len(), C => {
+                let mut r = 0;
+                while r + 2 <= rows {
+                    let out = &mut scores[r * classes + block.start..];
+                    project_block::<T, S, 2, C>(simd, &tile[r * stride..], stride, weights, out, classes);
+                    r += 2;
+                }
+                if r < rows {
+                    let out = &mut scores[r * classes + block.start..];
+                    project_block::<T, S, 1, C>(simd, &tile[r * stride..], stride, weights, out, classes);
+                }
+            });
         }
     }
 }
 
-/// sums[c][p] += Σ_r residuals[r][c] · tile[r][p].
+/// R rows times C classes; scores of the next row are `classes` further.
+#[inline(always)]
+fn project_block<T: Scalar, S: Simd, const R: usize, const C: usize>(
+    simd: S,
+    tile: &[T],
+    stride: usize,
+    weights: &[T],
+    scores: &mut [T],
+    classes: usize,
+) {
+    let rows: [_; R] = std::array::from_fn(|r| T::lanes::<S>(&tile[r * stride..(r + 1) * stride]).0);
+    let weights: [_; C] = std::array::from_fn(|c| T::lanes::<S>(&weights[c * stride..(c + 1) * stride]).0);
+    let n = rows[0].len();
+    assert!(rows.iter().all(|row| row.len() == n) && weights.iter().all(|w| w.len() == n));
+    let mut sums = [[T::splat(simd, T::zero()); C]; R];
+    for p in 0..n {
+        for c in 0..C {
+            let w = weights[c][p];
+            for r in 0..R {
+                sums[r][c] = T::mul_add_lanes(simd, rows[r][p], w, sums[r][c]);
+            }
+        }
+    }
+    for r in 0..R {
+        let scores = &mut scores[r * classes..r * classes + C];
+        for c in 0..C {
+            scores[c] = T::sum_lanes(simd, sums[r][c]);
+        }
+    }
+}
+
+/// sums[c][p] += Σ_r residuals[r][c] · tile[r][p], with `residuals` rows × classes and `sums` class-major.
 pub fn accumulate<T: Scalar>(
     tile: &[T],
     rows: usize,
@@ -38,10 +139,72 @@ pub fn accumulate<T: Scalar>(
     classes: usize,
     sums: &mut [T],
 ) {
+    check(tile, rows, stride, sums, classes, residuals);
+    if rows == 0 {
+        return;
+    }
+    dispatch(Accumulate { tile, rows, stride, residuals, classes, sums });
+}
+
+struct Accumulate<'a, T> {
+    tile: &'a [T],
+    rows: usize,
+    stride: usize,
+    residuals: &'a [T],
+    classes: usize,
+    sums: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for Accumulate<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { tile, rows, stride, residuals, classes, sums } = self;
+        let lanes = size_of::<T::Lanes<S>>() / size_of::<T>();
+        let mut p = 0;
+        while p < stride {
+            let wide = p + 2 * lanes <= stride;
+            for block in blocks(classes, classes_at_once::<S>()) {
+                let sums = &mut sums[block.start * stride + p..];
+                let residuals = &residuals[block.start..];
+                with_classes!(block.len(), C => if wide {
+                    accumulate_block::<T, S, 2, C>(simd, &tile[p..], rows, stride, residuals, classes, sums);
+                } else {
+                    accumulate_block::<T, S, 1, C>(simd, &tile[p..], rows, stride, residuals, classes, sums);
+                });
+            }
+            p += if wide { 2 * lanes } else { lanes };
+        }
+    }
+}
+
+/// V vectors of features times C classes, over all rows.
+#[inline(always)]
+fn accumulate_block<T: Scalar, S: Simd, const V: usize, const C: usize>(
+    simd: S,
+    tile: &[T],
+    rows: usize,
+    stride: usize,
+    residuals: &[T],
+    classes: usize,
+    sums: &mut [T],
+) {
+    let mut total = [[T::splat(simd, T::zero()); V]; C];
     for r in 0..rows {
-        for c in 0..classes {
-            let sums = &mut sums[c * stride..(c + 1) * stride];
-            crate::vector::axpy(residuals[r * classes + c], &tile[r * stride..(r + 1) * stride], sums);
+        let x = T::lanes::<S>(&tile[r * stride..]).0;
+        let x: [_; V] = x[..V].try_into().expect("the slice has V vectors");
+        let residuals = &residuals[r * classes..r * classes + C];
+        for c in 0..C {
+            let e = T::splat(simd, residuals[c]);
+            for v in 0..V {
+                total[c][v] = T::mul_add_lanes(simd, e, x[v], total[c][v]);
+            }
+        }
+    }
+    for c in 0..C {
+        let sums = T::lanes_mut::<S>(&mut sums[c * stride..]).0;
+        for v in 0..V {
+            sums[v] = T::add_lanes(simd, sums[v], total[c][v]);
         }
     }
 }
@@ -54,12 +217,13 @@ pub fn to_class_major<T: Scalar>(
     stride: usize,
     out: &mut [T],
 ) {
-    for c in 0..classes {
-        let out = &mut out[c * stride..(c + 1) * stride];
-        for p in 0..features {
-            out[p] = weights[p * classes + c];
+    assert!(weights.len() == features * classes && out.len() >= classes * stride && stride >= features);
+    for (c, out) in out.chunks_exact_mut(stride).take(classes).enumerate() {
+        let (out, rest) = out.split_at_mut(features);
+        for (out, row) in out.iter_mut().zip(weights.chunks_exact(classes)) {
+            *out = row[c];
         }
-        out[features..].fill(T::zero());
+        rest.fill(T::zero());
     }
 }
 
@@ -71,9 +235,106 @@ pub fn from_class_major<T: Scalar>(
     stride: usize,
     out: &mut [T],
 ) {
-    for p in 0..features {
-        for c in 0..classes {
-            out[p * classes + c] = class_major[c * stride + p];
+    assert!(out.len() == features * classes && class_major.len() >= classes * stride && stride >= features);
+    for (p, row) in out.chunks_exact_mut(classes).enumerate() {
+        for (c, out) in row.iter_mut().enumerate() {
+            *out = class_major[c * stride + p];
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::naive::{assert_close, numbers};
+    use crate::simd::on_each_level;
+
+    /// Sizes around the blocks: rows by 2, classes by 5 and 10, features by one and two vectors.
+    fn for_each_shape(mut body: impl FnMut(usize, usize, usize)) {
+        for rows in [0, 1, 2, 3, 8, 65] {
+            for classes in (1..=13).chain([20, 21, 64, 100]) {
+                for features in [1, 15, 16, 17, 33, 48, 50, 131] {
+                    body(rows, features, classes);
+                }
+            }
+        }
+    }
+
+    fn padded<T: Scalar>(rows: usize, features: usize, seed: u64) -> (Vec<T>, usize) {
+        let stride = stride(features);
+        let mut x = numbers(rows * stride, seed);
+        x.chunks_exact_mut(stride).for_each(|row| row[features..].fill(T::zero()));
+        (x, stride)
+    }
+
+    fn products_agree<T: Scalar>() {
+        on_each_level(|level| {
+            for_each_shape(|rows, features, classes| {
+                let (tile, stride) = padded::<T>(rows, features, 1);
+                let (weights, _) = padded::<T>(classes, features, 2);
+                let mut scores = vec![T::nan(); rows * classes];
+                project(&tile, rows, stride, &weights, classes, &mut scores);
+                for r in 0..rows {
+                    for c in 0..classes {
+                        let terms = || {
+                            (0..features)
+                                .map(|p| tile[r * stride + p].wide() * weights[c * stride + p].wide())
+                        };
+                        let tolerance =
+                            8.0 * features as f64 * T::epsilon().wide() * terms().map(f64::abs).sum::<f64>();
+                        assert_close(scores[r * classes + c], T::of(terms().sum()), tolerance, level);
+                    }
+                }
+
+                let residuals = numbers::<T>(rows * classes, 3);
+                let mut sums = vec![T::one(); classes * stride];
+                accumulate(&tile, rows, stride, &residuals, classes, &mut sums);
+                for c in 0..classes {
+                    for p in 0..stride {
+                        let terms = || {
+                            (0..rows).map(|r| residuals[r * classes + c].wide() * tile[r * stride + p].wide())
+                        };
+                        let size = 1.0 + terms().map(f64::abs).sum::<f64>();
+                        let tolerance = 8.0 * (rows + 1) as f64 * T::epsilon().wide() * size;
+                        assert_close(
+                            sums[c * stride + p],
+                            T::of(1.0 + terms().sum::<f64>()),
+                            tolerance,
+                            level,
+                        );
+                    }
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn products_agree_with_their_definitions() {
+        products_agree::<f32>();
+        products_agree::<f64>();
+    }
+
+    #[test]
+    fn a_bad_sample_spoils_its_own_scores_only() {
+        on_each_level(|level| {
+            let (mut tile, stride) = padded::<f32>(5, 50, 1);
+            let (weights, _) = padded::<f32>(10, 50, 2);
+            tile[3 * stride + 7] = f32::NAN;
+            let mut scores = vec![0.0; 50];
+            project(&tile, 5, stride, &weights, 10, &mut scores);
+            assert!(scores.iter().enumerate().all(|(i, s)| s.is_nan() == (i / 10 == 3)), "{level}");
+        });
+    }
+
+    #[test]
+    fn layouts_are_each_other_s_way_back() {
+        let weights: Vec<f64> = numbers(7 * 3, 4);
+        let mut class_major = vec![f64::NAN; 3 * 16];
+        to_class_major(&weights, 7, 3, 16, &mut class_major);
+        assert_eq!(class_major[16 + 2], weights[2 * 3 + 1]);
+        assert!(class_major.chunks(16).all(|c| c[7..].iter().all(|&x| x == 0.0)));
+        let mut back = vec![f64::NAN; 7 * 3];
+        from_class_major(&class_major, 7, 3, 16, &mut back);
+        assert_eq!(back, weights);
     }
 }

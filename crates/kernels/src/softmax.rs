@@ -1,52 +1,321 @@
 //! Softmax over the rows of a `rows × classes` matrix of scores.
+//!
+//! Each entry's value depends on its row alone, so tiles of any height give the same bits. A row with a NaN or
+//! +∞ becomes NaN; a score of −∞ has probability 0.
+
+use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
+use crate::simd::dispatch;
 
 /// Turns each row of scores into probabilities.
 pub fn softmax_in_place<T: Scalar>(scores: &mut [T], classes: usize) {
-    for row in scores.chunks_exact_mut(classes) {
-        let max = row.iter().copied().fold(T::neg_infinity(), T::max);
-        for s in row.iter_mut() {
-            *s = (*s - max).exp();
+    dispatch(Softmax { scores, classes, losses: None });
+}
+
+/// Turns each row of scores into probabilities and writes losses[r] = log Σ_c exp(scores[r][c]) −
+/// scores[r][labels[r]].
+pub fn softmax_cross_entropy<T: Scalar>(scores: &mut [T], classes: usize, labels: &[u32], losses: &mut [T]) {
+    let rows = scores.len() / classes;
+    assert!(labels.len() == rows && losses.len() == rows);
+    dispatch(Softmax { scores, classes, losses: Some((labels, losses)) });
+}
+
+struct Softmax<'a, T> {
+    scores: &'a mut [T],
+    classes: usize,
+    losses: Option<(&'a [u32], &'a mut [T])>,
+}
+
+impl<T: Scalar> WithSimd for Softmax<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { scores, classes, mut losses } = self;
+        for (r, row) in scores.chunks_exact_mut(classes).enumerate() {
+            let max = largest(row);
+            for s in row.iter_mut() {
+                *s -= max;
+            }
+            if let Some((labels, losses)) = &mut losses {
+                losses[r] = -row[labels[r] as usize];
+            }
         }
-        let total: T = row.iter().copied().sum();
-        for p in row {
-            *p /= total;
+        for s in scores.iter_mut() {
+            *s = s.exp_approx();
+        }
+        for (r, row) in scores.chunks_exact_mut(classes).enumerate() {
+            let total: T = row.iter().copied().sum();
+            let inverse = total.recip();
+            for p in row {
+                *p *= inverse;
+            }
+            if let Some((_, losses)) = &mut losses {
+                losses[r] += total.ln();
+            }
         }
     }
+}
+
+#[inline(always)]
+fn largest<T: Scalar>(row: &[T]) -> T {
+    row.iter().fold(T::neg_infinity(), |max, &s| if s > max { s } else { max })
 }
 
 /// losses[r] = log Σ_c exp(scores[r][c]) − scores[r][labels[r]].
 pub fn cross_entropy<T: Scalar>(scores: &[T], classes: usize, labels: &[u32], losses: &mut [T]) {
-    for ((row, &label), loss) in scores.chunks_exact(classes).zip(labels).zip(losses) {
-        let max = row.iter().copied().fold(T::neg_infinity(), T::max);
-        let total: T = row.iter().map(|&s| (s - max).exp()).sum();
-        *loss = total.ln() + max - row[label as usize];
-    }
+    let rows = scores.len() / classes;
+    assert!(labels.len() == rows && losses.len() == rows);
+    dispatch(CrossEntropy { scores, classes, labels, losses });
 }
 
-/// Both in one pass: scores become probabilities, losses are written.
-pub fn softmax_cross_entropy<T: Scalar>(scores: &mut [T], classes: usize, labels: &[u32], losses: &mut [T]) {
-    cross_entropy(scores, classes, labels, losses);
-    softmax_in_place(scores, classes);
+struct CrossEntropy<'a, T> {
+    scores: &'a [T],
+    classes: usize,
+    labels: &'a [u32],
+    losses: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for CrossEntropy<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let rows = self.scores.chunks_exact(self.classes).zip(self.labels);
+        for ((row, &label), loss) in rows.zip(self.losses) {
+            let max = largest(row);
+            let total: T = row.iter().map(|&s| (s - max).exp_approx()).sum();
+            *loss = total.ln() - (row[label as usize] - max);
+        }
+    }
 }
 
 /// p ← w_r (p − onehot(labels[r])) for each row of probabilities; without `weights` all are 1.
 pub fn residuals<T: Scalar>(probabilities: &mut [T], classes: usize, labels: &[u32], weights: Option<&[T]>) {
+    let rows = probabilities.len() / classes;
+    assert!(labels.len() == rows && weights.is_none_or(|weights| weights.len() == rows));
     for (r, (row, &label)) in probabilities.chunks_exact_mut(classes).zip(labels).enumerate() {
         row[label as usize] -= T::one();
         if let Some(weights) = weights {
-            crate::vector::scale(weights[r], row);
+            for e in row {
+                *e *= weights[r];
+            }
         }
     }
 }
 
 /// ds ← J ds = p ∘ ds − p (pᵀ ds) for each row, J the derivative of softmax at probabilities p.
 pub fn softmax_r<T: Scalar>(probabilities: &[T], scores_dot: &mut [T], classes: usize) {
-    for (p, ds) in probabilities.chunks_exact(classes).zip(scores_dot.chunks_exact_mut(classes)) {
-        let mean: T = p.iter().zip(ds.iter()).map(|(&p, &ds)| p * ds).sum();
-        for (ds, &p) in ds.iter_mut().zip(p) {
-            *ds = p * (*ds - mean);
+    assert_eq!(probabilities.len(), scores_dot.len());
+    dispatch(SoftmaxR { probabilities, scores_dot, classes });
+}
+
+struct SoftmaxR<'a, T> {
+    probabilities: &'a [T],
+    scores_dot: &'a mut [T],
+    classes: usize,
+}
+
+impl<T: Scalar> WithSimd for SoftmaxR<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let rows = self.probabilities.chunks_exact(self.classes);
+        for (p, ds) in rows.zip(self.scores_dot.chunks_exact_mut(self.classes)) {
+            let mean: T = p.iter().zip(ds.iter()).map(|(&p, &ds)| p * ds).sum();
+            for (ds, &p) in ds.iter_mut().zip(p) {
+                *ds = p * (*ds - mean);
+            }
         }
+    }
+}
+
+/// Exponentials without branches or fused products: a loop over them is vectorised, and its bits are the same on
+/// every instruction set. At most 2 units in the last place off; subnormal results, 0 and ∞ included.
+///
+/// eˣ = 2ⁿ eʳ with n the integer nearest to x / ln 2, |r| ≤ ½ ln 2, and eʳ its Taylor series.
+macro_rules! exponential {
+    ($name:ident, $t:ident, $bits:ident, degree $degree:literal, ln2 $ln2_high:literal + $ln2_low:literal, range $low:literal .. $high:literal) => {
+        #[inline(always)]
+        pub(crate) fn $name(x: $t) -> $t {
+            const MANTISSA: u32 = $t::MANTISSA_DIGITS - 1;
+            const BIAS: $bits = ($t::MAX_EXP - 1) as $bits;
+            // Adding it rounds to an integer, which then stands in the last bits.
+            const ROUND: $t = 1.5 * ((1 as $bits) << MANTISSA) as $t;
+            const INVERSE_FACTORIALS: [$t; $degree + 1] = {
+                let mut c = [1.0; $degree + 1];
+                let mut k = 1;
+                while k <= $degree {
+                    c[k] = c[k - 1] / k as $t;
+                    k += 1;
+                }
+                c
+            };
+
+            // Beyond the range the result is 0 or ∞ already; NaN passes.
+            let x = if x < $low { $low } else { x };
+            let x = if x > $high { $high } else { x };
+            let rounded = x * std::$t::consts::LOG2_E + ROUND;
+            let n = rounded - ROUND;
+            let r = (x - n * $ln2_high) - n * $ln2_low;
+            let mut sum = INVERSE_FACTORIALS[$degree];
+            let mut k = $degree - 1;
+            while k >= 2 {
+                sum = sum * r + INVERSE_FACTORIALS[k];
+                k -= 1;
+            }
+            let value = 1.0 + (r + r * r * sum);
+
+            // 2ⁿ in two factors, as it may be no normal number itself.
+            let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(4 * BIAS);
+            let half = n / 2 - BIAS;
+            let rest = n - 2 * BIAS - half;
+            value * $t::from_bits(half << MANTISSA) * $t::from_bits(rest << MANTISSA)
+        }
+    };
+}
+
+exponential!(exp_f32, f32, u32, degree 7, ln2 0.693_359_4 + -2.121_944_4e-4, range -105.0 .. 90.0);
+exponential!(exp_f64, f64, u64, degree 13, ln2 0.693_147_180_369_123_8 + 1.908_214_929_270_587_7e-10, range -747.0 .. 711.0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::naive::{assert_close, numbers};
+    use crate::simd::on_each_level;
+
+    /// Distance of `got` from `exact` in units in the last place of the scalar type.
+    fn ulps<T: Scalar>(got: T, exact: f64) -> f64 {
+        let tiny = T::min_positive_value().wide();
+        let unit = 2f64.powi(exact.abs().max(tiny).log2().floor() as i32) * T::epsilon().wide();
+        (got.wide() - exact).abs() / unit
+    }
+
+    #[test]
+    fn exponentials_are_accurate() {
+        let mut worst = (0f64, 0f64);
+        for i in 0..2_000_000 {
+            let x = -103.0 + 191.7 * f64::from(i) / 2e6;
+            worst.0 = worst.0.max(ulps(exp_f32(x as f32), f64::from(x as f32).exp()));
+            let x = -744.0 + 1453.0 * f64::from(i) / 2e6;
+            worst.1 = worst.1.max(ulps(exp_f64(x), x.exp()));
+        }
+        assert!(worst.0 < 2.0 && worst.1 < 2.0, "{worst:?}");
+    }
+
+    #[test]
+    fn exponentials_are_safe_at_the_ends() {
+        assert_eq!((exp_f32(0.0), exp_f64(0.0)), (1.0, 1.0));
+        for x in [f32::NEG_INFINITY, f32::MIN, -104.5] {
+            assert_eq!((exp_f32(x), exp_f64(8.0 * f64::from(x))), (0.0, 0.0));
+        }
+        for x in [f32::INFINITY, f32::MAX, 89.0] {
+            assert_eq!((exp_f32(x), exp_f64(8.0 * f64::from(x))), (f32::INFINITY, f64::INFINITY));
+        }
+        assert!(exp_f32(f32::NAN).is_nan() && exp_f64(f64::NAN).is_nan());
+        assert!(exp_f32(-100.0) > 0.0 && exp_f64(-740.0) > 0.0);
+    }
+
+    fn agrees_with_its_definition<T: Scalar>() {
+        on_each_level(|level| {
+            for (rows, classes) in [(1, 1), (3, 2), (5, 10), (64, 10), (7, 17), (2, 100)] {
+                for size in [1.0, 30.0, 3e4] {
+                    let scores: Vec<T> =
+                        numbers(rows * classes, 7).into_iter().map(|s: T| s * T::of(size)).collect();
+                    let labels: Vec<u32> = (0..rows).map(|r| (3 * r % classes) as u32).collect();
+                    let mut p = scores.clone();
+                    let mut losses = vec![T::nan(); rows];
+                    softmax_cross_entropy(&mut p, classes, &labels, &mut losses);
+                    let mut also_p = scores.clone();
+                    softmax_in_place(&mut also_p, classes);
+                    let mut also_losses = losses.clone();
+                    cross_entropy(&scores, classes, &labels, &mut also_losses);
+                    assert!(also_p == p && also_losses == losses, "{level}: the same bits by each way");
+
+                    let weights: Vec<T> = numbers(rows, 8);
+                    let mut e = p.clone();
+                    residuals(&mut e, classes, &labels, Some(&weights));
+                    let directions: Vec<T> = numbers(rows * classes, 9);
+                    let mut ds = directions.clone();
+                    softmax_r(&p, &mut ds, classes);
+
+                    let tolerance = 8.0 * classes as f64 * T::epsilon().wide();
+                    for r in 0..rows {
+                        let row = &scores[r * classes..(r + 1) * classes];
+                        let max = row.iter().fold(f64::MIN, |max, s| max.max(s.wide()));
+                        let total: f64 = row.iter().map(|s| (s.wide() - max).exp()).sum();
+                        let exact: Vec<f64> = row.iter().map(|s| (s.wide() - max).exp() / total).collect();
+                        let loss = max + total.ln() - row[labels[r] as usize].wide();
+                        assert_close(
+                            losses[r],
+                            T::of(loss),
+                            tolerance * (1.0 + loss.abs() + max.abs()),
+                            level,
+                        );
+                        let mean: f64 =
+                            (0..classes).map(|c| exact[c] * directions[r * classes + c].wide()).sum();
+                        for c in 0..classes {
+                            let at = r * classes + c;
+                            // An error of the difference of scores becomes a relative one of p.
+                            let tolerance = tolerance * (1.0 + size);
+                            assert_close(p[at], T::of(exact[c]), tolerance, level);
+                            let one_hot = f64::from(u8::from(c == labels[r] as usize));
+                            assert_close(
+                                e[at],
+                                T::of(weights[r].wide() * (exact[c] - one_hot)),
+                                tolerance,
+                                level,
+                            );
+                            let expected = exact[c] * (directions[at].wide() - mean);
+                            assert_close(ds[at], T::of(expected), 2.0 * tolerance, level);
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn softmax_agrees_with_its_definition() {
+        agrees_with_its_definition::<f32>();
+        agrees_with_its_definition::<f64>();
+    }
+
+    #[test]
+    fn rows_keep_their_bits_in_any_tile() {
+        on_each_level(|level| {
+            let scores: Vec<f32> = numbers(23 * 10, 7);
+            let mut whole = scores.clone();
+            softmax_in_place(&mut whole, 10);
+            for height in [1, 2, 7, 16] {
+                let mut tiled = scores.clone();
+                tiled.chunks_mut(10 * height).for_each(|tile| softmax_in_place(tile, 10));
+                assert_eq!(tiled, whole, "{level}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_in_its_row() {
+        on_each_level(|level| {
+            let infinity = f64::INFINITY;
+            let mut p = [
+                0.0,
+                f64::NAN,
+                1.0,
+                /**/ 0.0,
+                infinity,
+                1.0,
+                /**/ -infinity,
+                2.0,
+                2.0,
+                /**/ 1.0,
+                1.0,
+                1.0,
+            ];
+            softmax_in_place(&mut p, 3);
+            assert!(p[..6].iter().all(|p| p.is_nan()), "{level}");
+            assert_eq!(p[6..9], [0.0, 0.5, 0.5]);
+            assert!((p[9] - 1.0 / 3.0).abs() < 1e-15);
+        });
     }
 }

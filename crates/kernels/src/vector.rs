@@ -76,21 +76,43 @@ impl<T: Scalar> WithSimd for Axpy<'_, T> {
 
 /// x ← αx.
 pub fn scale<T: Scalar>(alpha: T, x: &mut [T]) {
-    dispatch(|| {
-        for x in x {
-            *x *= alpha;
+    dispatch(Scale { alpha, x });
+}
+
+struct Scale<'a, T> {
+    alpha: T,
+    x: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for Scale<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for x in self.x {
+            *x *= self.alpha;
         }
-    });
+    }
 }
 
 /// y ← x ∘ y.
 pub fn mul_into<T: Scalar>(x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len());
-    dispatch(|| {
-        for (y, &x) in y.iter_mut().zip(x) {
+    dispatch(MulInto { x, y });
+}
+
+struct MulInto<'a, T> {
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for MulInto<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (y, &x) in self.y.iter_mut().zip(self.x) {
             *y *= x;
         }
-    });
+    }
 }
 
 /// Σ xᵢ.
