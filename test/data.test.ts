@@ -221,6 +221,11 @@ npz('reads what it wrote, and writes the same bytes each time', () => {
   )
 })
 
+npz('dates its entries as NumPy does', () => {
+  const date = (archive: Uint8Array): Uint8Array => archive.slice(10, 14)
+  assert.equal(date(writeNpz({ X: { data: Uint8Array.of(1), shape: [1] } })), date(saved('savez')))
+})
+
 npz('refuses truncated and foreign files', () => {
   failsTruncated(saved('savez'), readNpz)
   failsTruncated(saved('savezc'), readNpz)

@@ -1,0 +1,364 @@
+import { Html, html, json, script } from './html.ts'
+import { pageScript, pageStyle } from './page.ts'
+
+/** What a method reached; what isn't known is left out. */
+export interface MethodResult {
+  readonly name: string
+  /** On test samples, 0 to 1. */
+  readonly accuracy?: number
+  /** Of the score that tells wrong labels from right ones. */
+  readonly auc?: number
+  readonly precision?: number
+  readonly recall?: number
+  readonly f1?: number
+  readonly seconds?: number
+  /** Knows what no method could know, such as the true labels: shown, but never called the best. */
+  readonly oracle?: boolean
+}
+
+/** Values by outer step. */
+export interface Curve {
+  readonly name: string
+  /** One for each of the report's `steps`; NaN where it wasn't measured. */
+  readonly values: ArrayLike<number>
+}
+
+/** Curves that share an axis. */
+export interface Chart {
+  readonly title: string
+  readonly curves: readonly Curve[]
+  /** For values that span orders of magnitude and are positive. */
+  readonly logarithmic?: boolean
+}
+
+/** A sample whose label is doubted. */
+export interface SuspectLabel {
+  /** Its row in the data set. */
+  readonly index: number
+  readonly given: string
+  readonly suggested: string
+  /** 0 to 1. */
+  readonly weight: number
+  /** Where it is known. */
+  readonly truth?: string
+  /** Grey values, height × width; bytes are 0 black to 255 white, other numbers are stretched over their range. */
+  readonly pixels?: ArrayLike<number>
+}
+
+/** Everything a report on a run of label cleaning shows; empty parts are left out of it. */
+export interface CleaningReport {
+  readonly title: string
+  /** Samples, classes, trusted samples, labels doubted, … */
+  readonly facts?: Readonly<Record<string, string | number>>
+  readonly methods?: readonly MethodResult[]
+  /** Outer steps at which the curves were taken. */
+  readonly steps?: ArrayLike<number>
+  readonly charts?: readonly Chart[]
+  /** Outer step at which over-fitting began. */
+  readonly overfitting?: number
+  /** Weight of each sample (0 to 1) and, where the truth is known, whether its label is wrong. */
+  readonly weights?: { readonly values: ArrayLike<number>; readonly wrong?: ArrayLike<boolean | number> }
+  /** Worst first. */
+  readonly suspects?: readonly SuspectLabel[]
+  readonly imageShape?: readonly [height: number, width: number]
+  /** Seconds by phase. */
+  readonly phases?: Readonly<Record<string, number>>
+  /** Backend, SIMD level, threads, versions. */
+  readonly environment?: Readonly<Record<string, string | number>>
+  readonly settings?: Readonly<Record<string, unknown>>
+  /** The command that repeats the run. */
+  readonly command?: string
+}
+
+/** The plotting library as text, so that the page needs no network. */
+export interface Plotter {
+  readonly script: string
+  readonly style: string
+}
+
+const METRICS = [
+  ['accuracy', 'Accuracy'],
+  ['auc', 'AUC'],
+  ['precision', 'Precision'],
+  ['recall', 'Recall'],
+  ['f1', 'F1'],
+] as const
+
+const BINS = 40
+
+/** One self-contained page of HTML: no network, light and dark, wide and narrow. All text in `report` is escaped. */
+export function renderCleaningReport(report: CleaningReport, plotter: Plotter): string {
+  const { title, facts, suspects = [], phases, settings, environment, command } = report
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>${title}</title>
+<style>${new Html(plotter.style)}${new Html(pageStyle)}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>${title}</h1>
+${verdict(report.methods)}
+${facts && html`<dl class="facts">${pairs(facts)}</dl>`}
+</header>
+${methodTable(report.methods)}
+${charts(report)}
+${histogram(report.weights)}
+${suspects.length > 0 && gallery(suspects, report.imageShape)}
+${phases && phaseTable(phases)}
+${environment && section('Machine', html`<dl class="list">${pairs(environment)}</dl>`)}
+${settings && section('Settings', html`<dl class="list">${pairs(flatten(settings))}</dl>`)}
+${command !== undefined && section('Command', html`<pre tabindex="0"><code>${command}</code></pre>`)}
+</main>
+${json('report', chartData(report))}
+${script(plotter.script)}
+${script(pageScript)}
+</body>
+</html>
+`
+  return page.markup
+}
+
+/** One plain sentence: who is best, and by how much. */
+function verdict(methods: readonly MethodResult[] = []): Html | undefined {
+  const metric = METRICS.find(([key]) => rivals(methods, key).length > 0)
+  if (!metric) return undefined
+  const [key, label] = metric
+  const [first, second] = rivals(methods, key)
+  const value = figure(first[key])
+  const ahead = second && (first[key] ?? 0) - (second[key] ?? 0)
+  const lead =
+    second &&
+    (figure(ahead) === figure(0)
+      ? html`, level with ${second.name}`
+      : html`, ${figure(ahead)} above ${second.name} (${figure(second[key])})`)
+  return html`<p class="verdict"><strong>${first.name}</strong> is best by ${label === 'AUC' || label === 'F1' ? label : label.toLowerCase()}: ${value}${lead}.</p>`
+}
+
+/** Methods that may win by `key`, best first. */
+function rivals(
+  methods: readonly MethodResult[],
+  key: keyof MethodResult & (typeof METRICS)[number][0],
+): MethodResult[] {
+  const known = methods.filter((method) => !method.oracle && Number.isFinite(method[key]))
+  return known.sort((a, b) => (b[key] ?? 0) - (a[key] ?? 0))
+}
+
+function methodTable(methods: readonly MethodResult[] = []): Html | undefined {
+  if (methods.length === 0) return undefined
+  const shown = METRICS.filter(([key]) => methods.some((method) => method[key] !== undefined))
+  const timed = methods.some((method) => method.seconds !== undefined)
+  const best = new Map(shown.map(([key]) => [key, figure(rivals(methods, key)[0]?.[key])]))
+  const rows = methods.map((method) => {
+    const cells = shown.map(([key]) => {
+      const value = figure(method[key])
+      const wins = !method.oracle && value !== MISSING && value === best.get(key)
+      return wins
+        ? html`<td class="best">${value}<span class="hidden"> (best)</span></td>`
+        : html`<td>${value}</td>`
+    })
+    const oracle = method.oracle && html` <small>(oracle)</small>`
+    const seconds =
+      timed && html`<td>${method.seconds === undefined ? MISSING : method.seconds.toFixed(1)}</td>`
+    return html`<tr${method.oracle && html` class="oracle"`}><th scope="row">${method.name}${oracle}</th>${cells}${seconds}</tr>\n`
+  })
+  const heads = shown.map(([, label]) => html`<th scope="col">${label}</th>`)
+  return section(
+    'Methods',
+    html`<div class="scroll" tabindex="0" role="region" aria-label="Methods"><table>
+<thead><tr><th scope="col">Method</th>${heads}${timed && html`<th scope="col">Seconds</th>`}</tr></thead>
+<tbody>
+${rows}</tbody>
+</table></div>
+<p class="note">The best of each column is marked${methods.some((method) => method.oracle) && '; an oracle knows the true labels and competes with nobody'}.</p>`,
+  )
+}
+
+function charts({ steps, charts = [], overfitting }: CleaningReport): Html | undefined {
+  if (!steps || steps.length === 0 || charts.length === 0) return undefined
+  const figures = charts.map(
+    (chart, i) => html`<figure><h3>${chart.title}</h3>
+<div class="plot" data-chart="${i}" role="img" aria-label="${chart.title} against outer step. ${inWords(chart, steps)}"></div></figure>
+`,
+  )
+  const mark =
+    overfitting !== undefined &&
+    html`<p class="note">Over-fitting of the trusted set began at outer step ${overfitting} (dashed line).</p>`
+  return section('Course of the run', html`<div class="plots">${figures}</div>${mark}`)
+}
+
+/** What a curve shows, for those who can't see it. */
+function inWords({ curves }: Chart, steps: ArrayLike<number>): string {
+  const sentences = curves.map(({ name, values }) => {
+    const known = Array.from(values).flatMap((value, i) =>
+      Number.isFinite(value) ? [{ value, step: steps[i] }] : [],
+    )
+    if (known.length === 0) return `${name}: no values.`
+    const least = known.reduce((a, b) => (b.value < a.value ? b : a))
+    const greatest = known.reduce((a, b) => (b.value > a.value ? b : a))
+    const from = `${name}: ${short(known[0].value)} at step ${known[0].step}, ${short(known[known.length - 1].value)} at step ${known[known.length - 1].step}`
+    return `${from}; least ${short(least.value)} at ${least.step}, greatest ${short(greatest.value)} at ${greatest.step}.`
+  })
+  return sentences.join(' ')
+}
+
+function histogram(weights: CleaningReport['weights']): Html | undefined {
+  if (!weights || weights.values.length === 0) return undefined
+  const groups = weightGroups(weights)
+  const words = groups.map(({ name, values }) => {
+    const low = values.filter((value) => value < 0.5).length
+    return `${name}: ${percent(low / values.length)} of ${count(values.length)} have a weight below one half.`
+  })
+  return section(
+    'Weights',
+    html`<figure><h3>Share of samples by weight</h3>
+<div class="plot" data-chart="weights" role="img" aria-label="Histogram of the weights. ${words.join(' ')}"></div>
+<figcaption>${words.join(' ')}</figcaption></figure>`,
+  )
+}
+
+function weightGroups({
+  values,
+  wrong,
+}: NonNullable<CleaningReport['weights']>): { name: string; values: number[] }[] {
+  const all = Array.from(values)
+  if (!wrong) return [{ name: 'All labels', values: all }]
+  return [
+    { name: 'True labels', values: all.filter((_, i) => !wrong[i]) },
+    { name: 'Wrong labels', values: all.filter((_, i) => wrong[i]) },
+  ].filter((group) => group.values.length > 0)
+}
+
+function gallery(suspects: readonly SuspectLabel[], imageShape: CleaningReport['imageShape']): Html {
+  const heading = suspects.length === 1 ? 'The worst label' : `The ${count(suspects.length)} worst labels`
+  if (!imageShape || !suspects.every((suspect) => suspect.pixels))
+    return section(heading, suspectTable(suspects))
+  const [height, width] = imageShape
+  const tiles = suspects.map(({ index, given, suggested, weight, truth }, i) => {
+    const known = truth === undefined ? '' : `, in truth ${truth}`
+    const alt = `Sample ${index}: given ${given}, suggested ${suggested}${known}, weight ${short(weight)}`
+    return html`<li><figure>
+<canvas data-picture="${i}" width="${width}" height="${height}" role="img" aria-label="${alt}"></canvas>
+<figcaption><span class="labels"><s>${given}</s> → <b>${suggested}</b></span>${truth !== undefined && html`<span class="${truth === suggested ? 'right' : 'wrong'}">${truth === suggested ? '✓ true' : `✗ true: ${truth}`}</span>`}
+<small>#${index}</small><small>${short(weight)}</small></figcaption>
+</figure></li>
+`
+  })
+  const note = html`<p class="note">Each with the given label (struck out), the suggested one, its row and its weight.</p>`
+  return section(heading, html`${note}<ul class="gallery">${tiles}</ul>`)
+}
+
+function suspectTable(suspects: readonly SuspectLabel[]): Html {
+  const known = suspects.some(({ truth }) => truth !== undefined)
+  const rows = suspects.map(
+    ({ index, given, suggested, weight, truth }) =>
+      html`<tr><th scope="row">${index}</th><td>${given}</td><td>${suggested}</td>${known && html`<td>${truth ?? MISSING}</td>`}<td>${short(weight)}</td></tr>\n`,
+  )
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Worst labels"><table>
+<thead><tr><th scope="col">Row</th><th scope="col">Given</th><th scope="col">Suggested</th>${known && html`<th scope="col">True</th>`}<th scope="col">Weight</th></tr></thead>
+<tbody>
+${rows}</tbody>
+</table></div>`
+}
+
+function phaseTable(phases: Readonly<Record<string, number>>): Html {
+  const longest = Math.max(...Object.values(phases), Number.MIN_VALUE)
+  const rows = Object.entries(phases).map(
+    ([name, seconds]) =>
+      html`<tr><th scope="row">${name}</th><td>${seconds.toFixed(2)}</td><td class="bar"><span style="width:${((100 * seconds) / longest).toFixed(1)}%"></span></td></tr>\n`,
+  )
+  return section(
+    'Time by phase',
+    html`<table class="phases"><thead><tr><th scope="col">Phase</th><th scope="col">Seconds</th><td></td></tr></thead>
+<tbody>
+${rows}</tbody></table>`,
+  )
+}
+
+/** What the page's script draws. */
+function chartData({
+  steps = [],
+  charts = [],
+  overfitting,
+  weights,
+  suspects = [],
+  imageShape,
+}: CleaningReport) {
+  const plottable = (values: ArrayLike<number>) =>
+    Array.from(values, (value) => (Number.isFinite(value) ? Number(value.toPrecision(6)) : null))
+  const groups = weights && weights.values.length > 0 ? weightGroups(weights) : []
+  return {
+    steps: Array.from(steps),
+    overfitting,
+    charts: charts.map(({ curves, logarithmic }) => ({
+      logarithmic,
+      curves: curves.map(({ name, values }) => ({ name, values: plottable(values) })),
+    })),
+    weights: groups.map(({ name, values }) => ({ name, shares: plottable(shares(values)) })),
+    pictures: imageShape ? suspects.map(({ pixels }) => (pixels ? base64(greyBytes(pixels)) : '')) : [],
+  }
+}
+
+/** Share of the values in each of {@link BINS} equal parts of [0, 1], in per cent. */
+function shares(values: readonly number[]): number[] {
+  const counts = new Array<number>(BINS).fill(0)
+  for (const value of values) counts[Math.min(BINS - 1, Math.max(0, Math.floor(value * BINS)))]++
+  return counts.map((n) => (100 * n) / values.length)
+}
+
+function greyBytes(pixels: ArrayLike<number>): Uint8Array {
+  if (pixels instanceof Uint8Array) return pixels
+  const values = Array.from(pixels)
+  const least = Math.min(...values)
+  const range = Math.max(...values) - least || 1
+  return Uint8Array.from(values, (value) => Math.round((255 * (value - least)) / range))
+}
+
+function base64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+}
+
+function section(heading: string, content: Html): Html {
+  return html`<section><h2>${heading}</h2>
+${content}
+</section>`
+}
+
+function pairs(values: Readonly<Record<string, string | number>>): Html[] {
+  return Object.entries(values).map(
+    ([name, value]) =>
+      html`<div><dt>${name}</dt><dd>${typeof value === 'number' ? count(value) : value}</dd></div>\n`,
+  )
+}
+
+/** Nested settings as one list: `fisher.damping` → `0.03`. */
+function flatten(settings: Readonly<Record<string, unknown>>, prefix = ''): Record<string, string> {
+  const entries = Object.entries(settings).flatMap(([key, value]) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.entries(flatten(value as Record<string, unknown>, `${prefix}${key}.`))
+      : [[prefix + key, typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))]],
+  )
+  return Object.fromEntries(entries)
+}
+
+const MISSING = '–'
+
+function figure(value: number | undefined): string {
+  return value === undefined || !Number.isFinite(value) ? MISSING : value.toFixed(4)
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(3)))
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en').replaceAll(',', '\u202f')
+}
