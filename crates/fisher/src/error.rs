@@ -33,6 +33,13 @@ pub enum FisherError {
     },
 }
 
+impl FisherError {
+    /// A value out of range.
+    pub(crate) fn range(name: &'static str, expected: impl Into<String>, got: impl fmt::Display) -> Self {
+        Self::Range { name, expected: expected.into(), got: got.to_string() }
+    }
+}
+
 impl fmt::Display for FisherError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

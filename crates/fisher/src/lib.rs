@@ -11,11 +11,23 @@
 //! | λ | damping | added to D; D̃ = D + λI |
 //! | β | smoothing | forgetting factor of F, 0 < β < 1, or the running average |
 
+mod basis;
+mod check;
+mod config;
+mod damping;
+mod diagonal;
 mod error;
+mod kronecker;
+mod moments;
 mod observation;
+mod smoothing;
+mod window;
+mod woodbury;
 
+pub use config::{FisherConfig, Form, KroneckerDamping, RowKind, Start, build};
 pub use error::{FisherError, SolveReport};
 pub use observation::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows, Statistic, Wants};
+pub use smoothing::Smoothing;
 
 use nhgd_kernels::Scalar;
 

@@ -1,0 +1,59 @@
+//! The eigenbases of a layer's two Kronecker factors.
+
+use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, symmetric_eigen};
+
+use crate::moments::LayerMoments;
+
+/// E[w aaᵀ] = U diag(a) Uᵀ and E[w ssᵀ] = V diag(s) Vᵀ.
+#[derive(Clone, Debug)]
+pub(crate) struct Basis<T> {
+    /// U, inputs × inputs, eigenvectors in its columns.
+    pub inputs: Vec<T>,
+    /// V, outputs × outputs.
+    pub outputs: Vec<T>,
+    /// a, none below 0.
+    pub input_values: Vec<T>,
+    /// s, none below 0.
+    pub output_values: Vec<T>,
+}
+
+fn square<T: Scalar>(x: &[T], n: usize) -> MatRef<'_, T> {
+    MatRef::new(x, n, n)
+}
+
+/// A·B, row-major.
+pub(crate) fn product<T: Scalar>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Vec<T> {
+    let mut c = vec![T::zero(); a.rows() * b.cols()];
+    matmul(MatMut::new(&mut c, a.rows(), b.cols()), T::zero(), T::one(), a, b);
+    c
+}
+
+impl<T: Scalar> Basis<T> {
+    pub fn of(layer: &LayerMoments<T>) -> Result<Self, NoConvergence> {
+        let inputs = symmetric_eigen(layer.shape.inputs, layer.inputs.clone())?;
+        let outputs = symmetric_eigen(layer.shape.outputs, layer.outputs.clone())?;
+        // Moments have no negative eigenvalues: what is below zero is rounding.
+        let clamp = |values: Vec<T>| values.into_iter().map(|x| x.max(T::zero())).collect();
+        Ok(Self {
+            inputs: inputs.vectors,
+            outputs: outputs.vectors,
+            input_values: clamp(inputs.values),
+            output_values: clamp(outputs.values),
+        })
+    }
+
+    /// X = U [(UᵀB V) / denominator] Vᵀ with B and X inputs × outputs; entry (i, j) is divided by `denominator(i, j)`.
+    pub fn divide(&self, b: &[T], x: &mut [T], denominator: impl Fn(usize, usize) -> T) {
+        let (n, k) = (self.input_values.len(), self.output_values.len());
+        let (u, v) = (square(&self.inputs, n), square(&self.outputs, k));
+        let half = product(u.t(), MatRef::new(b, n, k));
+        let mut rotated = product(MatRef::new(&half, n, k), v);
+        for i in 0..n {
+            for j in 0..k {
+                rotated[i * k + j] /= denominator(i, j);
+            }
+        }
+        let half = product(u, MatRef::new(&rotated, n, k));
+        matmul(MatMut::new(x, n, k), T::zero(), T::one(), MatRef::new(&half, n, k), v.t());
+    }
+}

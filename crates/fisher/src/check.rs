@@ -1,0 +1,114 @@
+//! Checks at the edge: observations, right-hand sides and saved states.
+
+use nhgd_kernels::Scalar;
+use nhgd_kernels::vector::{all_finite, dot};
+
+use crate::{Factors, FisherError, LayerShape, Observation, Rows};
+
+fn shape(expected: String, got: impl Into<String>) -> FisherError {
+    FisherError::Shape { expected, got: got.into() }
+}
+
+/// The rows of an observation, each of `d` finite entries, with a finite sum of all squares.
+pub(crate) fn rows<T: Scalar>(observation: &Observation<T>, d: usize) -> Result<&Rows<T>, FisherError> {
+    let Observation::Rows(rows) = observation else {
+        return Err(shape(format!("rows of {d} entries"), "factors of layers"));
+    };
+    if rows.count == 0 || rows.data.len() != rows.count * d {
+        let expected = format!("at least one row of {d} entries");
+        return Err(shape(expected, format!("{} entries for {} rows", rows.data.len(), rows.count)));
+    }
+    if !dot(&rows.data, &rows.data).is_finite() {
+        return Err(FisherError::NotFinite { name: "observation" });
+    }
+    Ok(rows)
+}
+
+/// The factors of an observation, finite and of the layers' shapes.
+pub(crate) fn factors<'a, T: Scalar>(
+    observation: &'a Observation<T>,
+    layers: &[LayerShape],
+) -> Result<&'a Factors<T>, FisherError> {
+    let Observation::Factors(factors) = observation else {
+        return Err(shape(format!("factors of {} layers", layers.len()), "rows"));
+    };
+    let (m, k) = (factors.weights.len(), factors.directions);
+    if m == 0 || k == 0 {
+        let expected = "at least one sample and one direction".to_string();
+        return Err(shape(expected, format!("{m} samples and {k} directions")));
+    }
+    if factors.layers.len() != layers.len() {
+        return Err(shape(format!("{} layers", layers.len()), factors.layers.len().to_string()));
+    }
+    for (layer, shape_of) in factors.layers.iter().zip(layers) {
+        let (inputs, outputs) = (m * shape_of.inputs, m * k * shape_of.outputs);
+        if layer.inputs.len() != inputs || layer.outputs.len() != outputs {
+            return Err(shape(
+                format!("{inputs} inputs and {outputs} output gradients"),
+                format!("{} and {}", layer.inputs.len(), layer.outputs.len()),
+            ));
+        }
+    }
+    let finite = all_finite(&factors.weights)
+        && factors.layers.iter().all(|layer| all_finite(&layer.inputs) && all_finite(&layer.outputs));
+    if !finite {
+        return Err(FisherError::NotFinite { name: "observation" });
+    }
+    match factors.weights.iter().find(|&&w| w < T::zero()) {
+        Some(w) => Err(FisherError::range("weights", "numbers of at least 0", w)),
+        None => Ok(factors),
+    }
+}
+
+/// A right-hand side and a place for its solution, `d` entries each.
+pub(crate) fn sides<T: Scalar>(b: &[T], x: &[T], d: usize) -> Result<(), FisherError> {
+    for (name, length) in [("target", b.len()), ("solution", x.len())] {
+        if length != d {
+            return Err(FisherError::range(name, format!("{d} entries"), length));
+        }
+    }
+    if all_finite(b) { Ok(()) } else { Err(FisherError::NotFinite { name: "target" }) }
+}
+
+/// A solution, or the reason why it is none.
+pub(crate) fn solution<T: Scalar>(x: &[T]) -> Result<(), FisherError> {
+    if all_finite(x) { Ok(()) } else { Err(FisherError::NotFinite { name: "solution" }) }
+}
+
+/// A saved state under its names.
+pub(crate) struct State<'a>(pub &'a [(String, Vec<f64>)]);
+
+impl State<'_> {
+    /// The finite values under `name`, which must be as many as `fits` says.
+    pub fn values(&self, name: &str, fits: impl Fn(usize) -> bool) -> Result<&[f64], FisherError> {
+        let values = self.0.iter().find(|(key, _)| key == name).map(|(_, values)| values.as_slice());
+        match values {
+            Some(values) if !fits(values.len()) => {
+                let got = format!("{} values", values.len());
+                Err(FisherError::range("state", format!("{name:?} of a Fisher of the same size"), got))
+            }
+            Some(values) if all_finite(values) => Ok(values),
+            Some(_) => Err(FisherError::NotFinite { name: "state" }),
+            None => Err(FisherError::range("state", format!("values under {name:?}"), "none")),
+        }
+    }
+
+    /// One number.
+    pub fn number(&self, name: &str) -> Result<f64, FisherError> {
+        Ok(self.values(name, |n| n == 1)?[0])
+    }
+
+    /// As many scalars as `fits` says.
+    pub fn scalars<T: Scalar>(
+        &self,
+        name: &str,
+        fits: impl Fn(usize) -> bool,
+    ) -> Result<Vec<T>, FisherError> {
+        Ok(self.values(name, fits)?.iter().map(|&x| T::of(x)).collect())
+    }
+}
+
+/// Scalars as a state holds them.
+pub(crate) fn widen<T: Scalar>(x: &[T]) -> Vec<f64> {
+    x.iter().map(|x| x.wide()).collect()
+}
