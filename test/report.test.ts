@@ -13,8 +13,14 @@ const report: CleaningReport = {
   ],
   steps: [0, 1, 2],
   charts: [
-    { title: 'Loss', curves: [{ name: 'held-out loss', values: [0.9, 0.25, 0.5] }] },
-    { title: 'Residual', logarithmic: true, curves: [{ name: 'residual', values: [1, Number.NaN, 0.01] }] },
+    {
+      title: 'Loss',
+      curves: [
+        { name: 'held-out loss', values: [0.9, 0.25, 0.5] },
+        { name: 'unknown', values: [Number.NaN, 2, 3] },
+      ],
+    },
+    { title: 'Residual', logarithmic: true, curves: [{ name: 'residual', values: [1, 0, 0.01] }] },
   ],
   overfitting: 1,
   weights: { values: [0.1, 0.9, 1, 0], wrong: [true, false, false, true] },
@@ -63,6 +69,7 @@ html('draws what it was given', () => {
   assert.equal(steps, [0, 1, 2])
   assert.is(overfitting, 1)
   assert.equal(charts[1], { logarithmic: true, curves: [{ name: 'residual', values: [1, null, 0.01] }] })
+  assert.equal(charts[0].curves[1].values, [null, 2, 3])
   assert.equal([...Buffer.from(pictures[0], 'base64')], [0, 128, 255, 64])
   for (const { shares } of weights) {
     assert.is(shares.length, 40)

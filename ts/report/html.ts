@@ -33,6 +33,13 @@ export function script(source: string): Html {
   return new Html(`<script>${source.replaceAll(/<\/(script)/gi, '<\\/$1')}</script>`)
 }
 
+/** A heading and what is below it. */
+export function section(heading: string, content: Html): Html {
+  return html`<section><h2>${heading}</h2>
+${content}
+</section>`
+}
+
 function render(content: Content): string {
   if (content === undefined || content === false) return ''
   if (content instanceof Html) return content.markup

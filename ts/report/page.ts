@@ -109,13 +109,15 @@ const draw = (place, options, data) => {
 }
 
 const line = (curve, i) => ({
-  label: curve.name, stroke: () => colour(colours[i % 4]), width: 2, dash: dashes[i % 4], points: { show: false },
+  label: curve.name, stroke: () => colour(colours[i % 4]), width: 2, dash: dashes[i % 4], points: { show: report.steps.length === 1 },
   spanGaps: true, value: (_, value) => digits(value),
 })
 
 const drawCurves = (place, chart) => draw(place, {
   scales: { x: { time: false }, y: chart.logarithmic ? { distr: 3 } : {} },
-  axes: [axis({ label: 'outer step', size: 24 }), axis({ size: 58 })],
+  axes: [axis({ label: 'outer step', size: 24 }), axis({
+    size: 58, values: (_, ticks) => ticks.map((tick) => tick == null ? '' : digits(tick)),
+  })],
   series: [{ label: 'step', value: (_, value) => digits(value) }, ...chart.curves.map(line)],
   cursor: { sync: { key: 'step' }, y: false },
   hooks: { draw: [markOverfitting] },
@@ -128,7 +130,7 @@ const drawWeights = (place, groups) => {
     scales: { x: { time: false, range: [0, 1] }, y: { range: (_, least, most) => [0, most * 1.05 || 1] } },
     axes: [axis({ label: 'weight', size: 24 }), axis({ size: 58, values: (_, ticks) => ticks.map((tick) => tick + ' %') })],
     series: [{ label: 'weight', value: (_, value) => digits(value) }, ...groups.map((group, i) => ({
-      ...line(group, i), fill: () => colour(colours[i]) + '33', paths: uPlot.paths.stepped({ align: 1 }),
+      ...line(group, i), points: { show: false }, fill: () => colour(colours[i]) + '33', paths: uPlot.paths.stepped({ align: 1 }),
       value: (_, value) => value == null ? '–' : value.toFixed(1) + ' %',
     }))],
     cursor: { y: false },
