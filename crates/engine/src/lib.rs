@@ -1,2 +1,30 @@
 #![forbid(unsafe_code)]
-//! What both bindings expose: handles over f32 and f64, steps, sampler, optimisers, the Fisher's queue, errors.
+//! What both bindings expose, under the same names: handles over `f32` and `f64`, batches, steps, optimisers, the
+//! Fisher with its worker queue, and errors with stable codes.
+//!
+//! Handles are shared: every method takes `&self`, and a handle that is in use elsewhere is refused, not corrupted.
+//! Settings arrive and reports leave as JSON; numbers that are many stay in [`Vector`]s.
+
+mod batch;
+mod error;
+mod exact;
+mod features;
+mod fisher;
+mod fisher_settings;
+mod info;
+mod optimizer;
+mod problem;
+mod queue;
+mod step;
+mod vector;
+
+pub use batch::{Batch, Sampler};
+pub use error::{Code, Error, Result, envelope};
+pub use features::{Features, Samples};
+pub use fisher::{Fisher, Solve, Solved};
+pub use info::info;
+pub use nhgd_kernels::FeatureData;
+pub use optimizer::Optimizer;
+pub use problem::Problem;
+pub use step::Step;
+pub use vector::{Element, Vector};

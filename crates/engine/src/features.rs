@@ -1,0 +1,75 @@
+//! Data sets that live in the backend.
+
+use std::sync::Arc;
+
+use nhgd_kernels::FeatureData;
+
+use crate::{Code, Error, Result};
+
+/// A feature matrix, one sample a row, in the type it was given in.
+#[derive(Clone, Debug)]
+pub struct Features(pub(crate) Arc<nhgd_kernels::Features>);
+
+impl Features {
+    /// `rows × cols` entries whose values are `data · scale`; all of them finite.
+    pub fn new(data: FeatureData, rows: usize, cols: usize, scale: f64) -> Result<Self> {
+        if rows == 0 || cols == 0 {
+            return Err(Error::expected(
+                Code::Shape,
+                "features",
+                "at least one row and column",
+                format!("{rows} × {cols}"),
+            ));
+        }
+        if rows.checked_mul(cols) != Some(data.len()) {
+            let expected = format!("{rows} × {cols} entries");
+            return Err(Error::expected(Code::Shape, "features", expected, data.len()));
+        }
+        if !scale.is_finite() {
+            return Err(Error::expected(Code::NotFinite, "scale", "a finite number", scale));
+        }
+        let features = nhgd_kernels::Features::new(data, rows, cols, scale);
+        match features.first_non_finite() {
+            None => Ok(Self(Arc::new(features))),
+            Some((row, col)) => {
+                let got = format!("NaN or infinity at row {row}, column {col}");
+                Err(Error::expected(Code::NotFinite, "features", "finite numbers", got))
+            }
+        }
+    }
+
+    /// Number of samples.
+    pub fn rows(&self) -> usize {
+        self.0.rows()
+    }
+
+    /// Number of features.
+    pub fn columns(&self) -> usize {
+        self.0.cols()
+    }
+}
+
+/// Labelled samples: rows of [`Features`], with one class a row.
+#[derive(Clone, Debug)]
+pub struct Samples(pub(crate) nhgd_models::Samples);
+
+impl Samples {
+    /// `labels[i]` belongs to row `rows[i]`, or to row i where `rows` is absent.
+    pub fn new(features: &Features, rows: Option<Vec<u32>>, labels: Vec<u32>) -> Result<Self> {
+        let count = rows.as_ref().map_or(features.rows(), Vec::len);
+        crate::error::length("labels", count, labels.len())?;
+        if labels.is_empty() {
+            return Err(Error::expected(Code::Shape, "labels", "at least one sample", "none"));
+        }
+        if let Some(row) = rows.iter().flatten().find(|&&row| row as usize >= features.rows()) {
+            let expected = format!("indices below {}", features.rows());
+            return Err(Error::expected(Code::Range, "rows", expected, row));
+        }
+        Ok(Self(nhgd_models::Samples::new(features.0.clone(), rows, labels)))
+    }
+
+    /// Number of samples.
+    pub fn length(&self) -> usize {
+        self.0.len()
+    }
+}

@@ -1,0 +1,261 @@
+//! An inverse Fisher that works beside the inner loop.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use nhgd_fisher::{Fisher as Representation, FisherError, SolveReport, Wants, build};
+use serde::Serialize;
+
+use crate::error::length;
+use crate::fisher_settings::FisherSettings;
+use crate::problem::typed;
+use crate::queue::{InLine, Job, Queue, Ticket};
+use crate::step::{Observable, Observed};
+use crate::{Code, Error, Problem, Result, Step, Vector};
+
+/// Observations that may wait for the Fisher's thread.
+const CAPACITY: usize = 8;
+
+/// An inverse Fisher: observations in, directions A b out. Updates run on a thread of their own unless told otherwise.
+#[derive(Clone)]
+pub struct Fisher(Typed);
+
+#[derive(Clone)]
+enum Typed {
+    F32(Arc<Core<f32>>),
+    F64(Arc<Core<f64>>),
+}
+
+struct Core<T: Observable> {
+    queue: Box<dyn Queue<Worker<T>>>,
+    wants: Wants,
+    size: usize,
+}
+
+/// The representation and the first error that a job could not return.
+struct Worker<T> {
+    fisher: Box<dyn Representation<T>>,
+    failure: Option<Error>,
+    dead: bool,
+}
+
+impl<T> Worker<T> {
+    fn run<R>(
+        &mut self,
+        job: impl FnOnce(&mut dyn Representation<T>) -> std::result::Result<R, FisherError>,
+    ) -> Result<R> {
+        if self.dead {
+            return Err(Error::internal("the Fisher"));
+        }
+        match catch_unwind(AssertUnwindSafe(|| job(&mut *self.fisher))) {
+            Ok(result) => Ok(result?),
+            Err(_) => {
+                self.dead = true;
+                Err(Error::internal("the Fisher"))
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        job: impl FnOnce(&mut dyn Representation<T>) -> std::result::Result<(), FisherError>,
+    ) {
+        if let Err(error) = self.run(job) {
+            self.failure.get_or_insert(error);
+        }
+    }
+}
+
+impl<T: Observable> Core<T> {
+    fn new(problem: &dyn nhgd_problems::Problem<T>, outer: &[T], settings: &FisherSettings) -> Result<Self> {
+        let fisher: Box<dyn Representation<T>> =
+            build(&settings.config(), &problem.layers(), problem.inner_len(), problem.regularizer(outer))?;
+        let (wants, size) = (fisher.wants(), fisher.size());
+        let worker = Worker { fisher, failure: None, dead: false };
+        Ok(Self { queue: queue(worker, settings.concurrent), wants, size })
+    }
+
+    fn observe(&self, observed: &Observed, refresh: bool) -> Result<bool> {
+        let observation = T::observation(observed)
+            .ok_or_else(|| Error::expected(Code::Dtype, "step", T::NAME, "the other scalar type"))?
+            .clone();
+        let job: Job<Worker<T>> = Box::new(move |worker| {
+            worker.update(|f| if refresh { f.refresh(&observation) } else { f.observe(&observation) });
+        });
+        Ok(self.queue.post(job, true))
+    }
+
+    fn post(
+        &self,
+        job: impl FnOnce(&mut dyn Representation<T>) -> std::result::Result<(), FisherError> + Send + 'static,
+    ) {
+        self.queue.post(Box::new(move |worker| worker.update(job)), false);
+    }
+
+    fn solve(&self, b: &Vector) -> Result<Ticket<Result<Solution<T>>>> {
+        let b = b.lock("b")?.of::<T>("b")?.clone();
+        length("b", self.size, b.len())?;
+        let (sender, ticket) = sync_channel(1);
+        let job: Job<Worker<T>> = Box::new(move |worker| {
+            let solved = match worker.failure.take() {
+                Some(failure) => Err(failure),
+                None => {
+                    let mut x = b.clone();
+                    worker.run(|f| f.solve(&b, &mut x)).map(|report| Solution { x, report })
+                }
+            };
+            // Nobody waits any more where the receiver is gone.
+            let _ = sender.send(solved);
+        });
+        self.queue.post(job, false);
+        Ok(ticket)
+    }
+}
+
+fn queue<T: Observable>(worker: Worker<T>, concurrent: bool) -> Box<dyn Queue<Worker<T>>> {
+    #[cfg(not(target_arch = "wasm32"))]
+    if concurrent {
+        return Box::new(crate::queue::Threaded::new(worker, CAPACITY));
+    }
+    let _ = concurrent;
+    Box::new(InLine::new(worker))
+}
+
+struct Solution<T> {
+    x: Vec<T>,
+    report: SolveReport,
+}
+
+/// A solve under way.
+pub struct Solve(Pending);
+
+enum Pending {
+    F32(Ticket<Result<Solution<f32>>>),
+    F64(Ticket<Result<Solution<f64>>>),
+}
+
+/// A solve that has ended.
+pub struct Solved {
+    x: Vector,
+    report: SolveReport,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    residual: Option<f64>,
+    damping: f64,
+    fallbacks: u32,
+    steps: u32,
+    mean_regularizer: bool,
+}
+
+impl Solve {
+    /// Waits for all that was observed before, and for the solve; may be called on any thread.
+    pub fn wait(&self) -> Result<Solved> {
+        fn take<T: Observable>(ticket: &Ticket<Result<Solution<T>>>) -> Result<Solved> {
+            let solution = ticket.recv().map_err(|_| Error::internal("the Fisher"))??;
+            Ok(Solved { x: Vector::from_vec(solution.x), report: solution.report })
+        }
+        match &self.0 {
+            Pending::F32(ticket) => take(ticket),
+            Pending::F64(ticket) => take(ticket),
+        }
+    }
+}
+
+impl Solved {
+    /// Copies the solution to `out` and tells how it went, as JSON.
+    pub fn deliver(&self, out: &Vector) -> Result<String> {
+        out.copy_from(&self.x)?;
+        let SolveReport { residual, damping, fallbacks, steps, mean_regularizer } = self.report;
+        let residual = residual.is_finite().then_some(residual);
+        let report = Report { residual, damping, fallbacks, steps, mean_regularizer };
+        serde_json::to_string(&report).map_err(|e| Error { code: Code::Internal, message: e.to_string() })
+    }
+}
+
+macro_rules! cores {
+    ($fisher:expr, $core:ident => $body:expr) => {
+        match &$fisher.0 {
+            Typed::F32($core) => $body,
+            Typed::F64($core) => $body,
+        }
+    };
+}
+
+impl Fisher {
+    /// A Fisher for `problem`, whose regulariser is taken at `outer`.
+    pub fn new(problem: &Problem, outer: &Vector, settings: &str) -> Result<Self> {
+        let settings = FisherSettings::parse(settings)?;
+        let mut outer = outer.lock("outer")?;
+        Ok(Self(match &problem.0 {
+            crate::problem::Typed::F32(p) => {
+                Typed::F32(Arc::new(Core::new(&**p, outer.of("outer")?, &settings)?))
+            }
+            crate::problem::Typed::F64(p) => {
+                Typed::F64(Arc::new(Core::new(&**p, outer.of("outer")?, &settings)?))
+            }
+        }))
+    }
+
+    pub(crate) fn wants(&self) -> Wants {
+        cores!(self, core => core.wants)
+    }
+
+    /// Posts the samples of a step; `false` if the queue has no room yet (see [`Fisher::wait`]).
+    pub fn try_observe(&self, step: &Step) -> Result<bool> {
+        let observed = step.observed()?;
+        cores!(self, core => core.observe(&observed, false))
+    }
+
+    /// The same for F anew from one large set of samples.
+    pub fn try_refresh(&self, step: &Step) -> Result<bool> {
+        let observed = step.observed()?;
+        cores!(self, core => core.observe(&observed, true))
+    }
+
+    /// Waits until the queue has room; may be called on any thread.
+    pub fn wait(&self) {
+        cores!(self, core => core.queue.wait());
+    }
+
+    /// Starts x = (F + D̃)⁻¹ b with F of all that was observed before. The first failure of an earlier update is
+    /// reported here.
+    pub fn solve(&self, b: &Vector) -> Result<Solve> {
+        Ok(Solve(match &self.0 {
+            Typed::F32(core) => Pending::F32(core.solve(b)?),
+            Typed::F64(core) => Pending::F64(core.solve(b)?),
+        }))
+    }
+
+    /// Forgets every observation.
+    pub fn reset(&self) {
+        cores!(self, core => core.post(|f| {
+            f.reset();
+            Ok(())
+        }));
+    }
+
+    /// Takes the regulariser anew, at another outer variable.
+    pub fn set_regularizer(&self, problem: &Problem, outer: &Vector) -> Result<()> {
+        let mut outer = outer.lock("outer")?;
+        typed!(problem, T, p => {
+            let outer = outer.of::<T>("outer")?;
+            length("outer", p.outer_len(), outer.len())?;
+            let regularizer = p.regularizer(outer);
+            self.core::<T>()?.post(move |f| f.set_regularizer(&regularizer));
+        });
+        Ok(())
+    }
+
+    fn core<T: Observable>(&self) -> Result<&Core<T>> {
+        let core: &dyn std::any::Any = match &self.0 {
+            Typed::F32(core) => &**core,
+            Typed::F64(core) => &**core,
+        };
+        core.downcast_ref()
+            .ok_or_else(|| Error::expected(Code::Dtype, "problem", "the Fisher's scalar type", T::NAME))
+    }
+}

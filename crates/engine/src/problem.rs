@@ -1,0 +1,459 @@
+//! Problems behind one handle, whatever their scalar type.
+
+use std::sync::Arc;
+
+use nhgd_fisher::Wants;
+use nhgd_kernels::{Cholesky, Scalar};
+use nhgd_models::{Model, Softmax};
+use nhgd_problems::weighting::{Fixed, Margin, PerSample, Weighting};
+use nhgd_problems::{Problem as Oracles, Quadratic, Reweighting};
+use serde::Deserialize;
+
+use crate::error::length;
+use crate::exact::exact_direction;
+use crate::info::threads;
+use crate::step::Observable;
+use crate::{Batch, Code, Error, Features, Fisher, Result, Samples, Step, Vector};
+
+/// A bilevel problem: data, model, objectives.
+#[derive(Clone)]
+pub struct Problem(pub(crate) Typed);
+
+/// The oracles in either scalar type.
+#[derive(Clone)]
+pub(crate) enum Typed {
+    F32(Arc<dyn Oracles<f32>>),
+    F64(Arc<dyn Oracles<f64>>),
+}
+
+/// Runs `$body` with `$p` bound to the oracles and `$T` to their scalar.
+macro_rules! typed {
+    ($problem:expr, $T:ident, $p:ident => $body:expr) => {
+        match &$problem.0 {
+            $crate::problem::Typed::F32($p) => {
+                #[allow(dead_code, reason = "not every body names its scalar")]
+                type $T = f32;
+                $body
+            }
+            $crate::problem::Typed::F64($p) => {
+                #[allow(dead_code, reason = "not every body names its scalar")]
+                type $T = f64;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use typed;
+
+/// Settings of a reweighting problem.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ReweightingSettings {
+    dtype: String,
+    model: ModelSettings,
+    regularization: f64,
+    weighting: WeightingKind,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+enum ModelSettings {
+    Softmax { classes: usize, bias: bool },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum WeightingKind {
+    PerSample,
+    Margin,
+    Fixed,
+}
+
+impl ModelSettings {
+    fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
+        match *self {
+            Self::Softmax { classes, bias } => Box::new(Softmax::new(features, classes, bias, threads())),
+        }
+    }
+
+    fn classes(&self) -> usize {
+        match *self {
+            Self::Softmax { classes, .. } => classes,
+        }
+    }
+}
+
+impl ReweightingSettings {
+    fn check(&self, train: &Samples, trusted: &Samples, weights: Option<&[f64]>) -> Result<()> {
+        let classes = self.model.classes();
+        if classes < 2 {
+            return Err(Error::expected(Code::Range, "classes", "at least 2", classes));
+        }
+        if !(self.regularization >= 0.0 && self.regularization.is_finite()) {
+            return Err(Error::expected(Code::Range, "regularization", "a number ≥ 0", self.regularization));
+        }
+        let columns = train.0.features().cols();
+        if trusted.0.features().cols() != columns {
+            let got = trusted.0.features().cols();
+            return Err(Error::expected(Code::Shape, "trusted features", format!("{columns} columns"), got));
+        }
+        for (name, samples) in [("labels", train), ("trusted labels", trusted)] {
+            if let Some(i) = samples.0.labels().iter().position(|&y| y as usize >= classes) {
+                let got = format!("{} at index {i}", samples.0.labels()[i]);
+                return Err(Error::expected(Code::Range, name, format!("classes 0 to {}", classes - 1), got));
+            }
+        }
+        let Some(weights) = weights else { return Ok(()) };
+        length("weights", train.length(), weights.len())?;
+        match weights.iter().position(|&w| !(w >= 0.0 && w.is_finite())) {
+            Some(i) => {
+                let got = format!("{} at index {i}", weights[i]);
+                Err(Error::expected(Code::Range, "weights", "finite numbers ≥ 0", got))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn build<T: Scalar>(
+        &self,
+        train: Samples,
+        trusted: Samples,
+        weights: Option<Vec<f64>>,
+    ) -> Reweighting<T> {
+        let weighting: Box<dyn Weighting<T>> = match self.weighting {
+            WeightingKind::PerSample => Box::new(PerSample::new(train.length())),
+            WeightingKind::Margin => Box::new(Margin::new(train.0.labels().to_vec(), self.model.classes())),
+            WeightingKind::Fixed => Box::new(Fixed::new(match weights {
+                Some(weights) => weights.into_iter().map(T::of).collect(),
+                None => vec![T::one(); train.length()],
+            })),
+        };
+        let model = self.model.build(train.0.features().cols());
+        Reweighting::new(model, train.0, trusted.0, weighting, T::of(self.regularization))
+    }
+}
+
+fn unknown_dtype(dtype: &str) -> Error {
+    Error::expected(Code::Dtype, "dtype", "\"f32\" or \"f64\"", format!("\"{dtype}\""))
+}
+
+impl Problem {
+    /// Reweighting: `settings` is JSON with `dtype`, `model`, `regularization` and `weighting`; `weights` belongs to
+    /// the weighting `fixed`.
+    pub fn reweighting(
+        settings: &str,
+        train: &Samples,
+        trusted: &Samples,
+        weights: Option<Vec<f64>>,
+    ) -> Result<Self> {
+        let settings: ReweightingSettings = serde_json::from_str(settings).map_err(Error::settings)?;
+        settings.check(train, trusted, weights.as_deref())?;
+        let (train, trusted) = (train.clone(), trusted.clone());
+        match settings.dtype.as_str() {
+            "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, trusted, weights))))),
+            "f64" => Ok(Self(Typed::F64(Arc::new(settings.build(train, trusted, weights))))),
+            other => Err(unknown_dtype(other)),
+        }
+    }
+
+    /// The quadratic problem: H and Q d × d symmetric, H positive definite, C d × p, c₀ and t of d entries.
+    pub fn quadratic(
+        dtype: &str,
+        h: &[f64],
+        c: &[f64],
+        c0: &[f64],
+        q: &[f64],
+        t: &[f64],
+        mu: f64,
+    ) -> Result<Self> {
+        let d = t.len();
+        if d == 0 || c.is_empty() {
+            return Err(Error::expected(Code::Shape, "c", "at least one row and column", "none"));
+        }
+        for (name, expected, got) in [("h", d * d, h), ("q", d * d, q), ("c0", d, c0), ("t", d, t)]
+            .map(|(name, expected, x)| (name, expected, x.len()))
+        {
+            length(name, expected, got)?;
+        }
+        if c.len() % d != 0 {
+            return Err(Error::expected(Code::Shape, "c", format!("a multiple of {d} entries"), c.len()));
+        }
+        for (name, x) in [("h", h), ("c", c), ("c0", c0), ("q", q), ("t", t), ("mu", &[mu])] {
+            if let Some(i) = x.iter().position(|x| !x.is_finite()) {
+                return Err(Error::expected(
+                    Code::NotFinite,
+                    name,
+                    "finite numbers",
+                    format!("{} at index {i}", x[i]),
+                ));
+            }
+        }
+        let factor = Cholesky::factor(d, h.to_vec()).map_err(|e| {
+            Error::expected(Code::Range, "h", "a positive definite matrix", format!("pivot {} ≤ 0", e.index))
+        })?;
+        // Row k of the root is column k of the Cholesky factor: Σ_k l_k l_kᵀ = H.
+        let lower = factor.lower();
+        let root: Vec<f64> =
+            (0..d * d).map(|k| if k % d < k / d { 0.0 } else { lower.at(k % d, k / d) }).collect();
+        fn build<T: Scalar>(parts: [&[f64]; 6], mu: f64) -> Quadratic<T> {
+            let [h, c, c0, q, t, root] = parts.map(|x| x.iter().map(|&x| T::of(x)).collect::<Vec<T>>());
+            Quadratic::new(h, c, c0, q, t, T::of(mu), root)
+        }
+        let parts = [h, c, c0, q, t, &root];
+        match dtype {
+            "f32" => Ok(Self(Typed::F32(Arc::new(build(parts, mu))))),
+            "f64" => Ok(Self(Typed::F64(Arc::new(build(parts, mu))))),
+            other => Err(unknown_dtype(other)),
+        }
+    }
+
+    /// d.
+    pub fn inner_length(&self) -> usize {
+        typed!(self, T, p => p.inner_len())
+    }
+    /// p.
+    pub fn outer_length(&self) -> usize {
+        typed!(self, T, p => p.outer_len())
+    }
+    /// Inner samples n.
+    pub fn samples(&self) -> usize {
+        typed!(self, T, p => p.samples())
+    }
+    /// `"f32"` or `"f64"`.
+    pub fn dtype(&self) -> &'static str {
+        typed!(self, T, _p => T::NAME)
+    }
+    /// `"hessian"` or `"gauss-newton"`.
+    pub fn curvature(&self) -> &'static str {
+        typed!(self, T, p => p.curvature())
+    }
+    /// Bytes of the data sets.
+    pub fn bytes(&self) -> usize {
+        typed!(self, T, p => p.bytes())
+    }
+
+    /// g on a batch and, in `step`, its gradient and θ.
+    pub fn inner_step(&self, inner: &Vector, outer: &Vector, batch: &Batch, step: &Step) -> Result<f64> {
+        self.step(inner, outer, batch, step, None)
+    }
+
+    /// The same, and in the same pass what `fisher` wants of the samples (random numbers from `seed`).
+    pub fn inner_step_for(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        batch: &Batch,
+        step: &Step,
+        fisher: &Fisher,
+        seed: u64,
+    ) -> Result<f64> {
+        self.step(inner, outer, batch, step, Some((fisher.wants(), seed)))
+    }
+
+    fn step(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        batch: &Batch,
+        step: &Step,
+        wants: Option<(Wants, u64)>,
+    ) -> Result<f64> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let (inner, outer) = (inner.of::<T>("inner")?, outer.of::<T>("outer")?);
+            let (gradient, theta) = (step.gradient(), step.inner());
+            let mut gradient = gradient.lock("step")?;
+            let gradient = gradient.of::<T>("step")?;
+            length("step", inner.len(), gradient.len())?;
+            theta.lock("step")?.of::<T>("step")?.clone_from(inner);
+            let rows = batch.checked(p.samples())?;
+            let (loss, observation) = p.inner_step(inner, outer, rows, wants, gradient);
+            step.keep(batch, observation.map(T::observed));
+            Ok(loss)
+        })
+    }
+
+    /// What `fisher` wants of a batch, written to `step` without a gradient.
+    pub fn observe(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        batch: &Batch,
+        step: &Step,
+        fisher: &Fisher,
+        seed: u64,
+    ) -> Result<()> {
+        let wants: Wants = fisher.wants();
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let rows = batch.checked(p.samples())?;
+            let observation = p.observation(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, wants, seed);
+            step.keep(batch, Some(T::observed(observation)));
+            Ok(())
+        })
+    }
+
+    /// gradient ← ∇_θ g on a batch; returns g.
+    pub fn inner_gradient(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        batch: &Batch,
+        gradient: &Vector,
+    ) -> Result<f64> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let mut gradient = gradient.lock("gradient")?;
+            let gradient = gradient.of::<T>("gradient")?;
+            length("gradient", p.inner_len(), gradient.len())?;
+            let rows = batch.checked(p.samples())?;
+            Ok(p.inner_gradient(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, gradient))
+        })
+    }
+
+    /// g over all samples.
+    pub fn inner_loss(&self, inner: &Vector, outer: &Vector) -> Result<f64> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            Ok(p.inner_loss(inner.of::<T>("inner")?, outer.of::<T>("outer")?))
+        })
+    }
+
+    /// f.
+    pub fn outer_loss(&self, inner: &Vector, outer: &Vector) -> Result<f64> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            Ok(p.outer_loss(inner.of::<T>("inner")?, outer.of::<T>("outer")?))
+        })
+    }
+
+    /// direct ← ∇_v f, target ← ∇_θ f; returns f.
+    pub fn outer_gradient(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        direct: &Vector,
+        target: &Vector,
+    ) -> Result<f64> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let (mut direct, mut target) = (direct.lock("direct")?, target.lock("target")?);
+            let (direct, target) = (direct.of::<T>("direct")?, target.of::<T>("target")?);
+            length("direct", p.outer_len(), direct.len())?;
+            length("target", p.inner_len(), target.len())?;
+            Ok(p.outer_gradient(inner.of::<T>("inner")?, outer.of::<T>("outer")?, direct, target))
+        })
+    }
+
+    /// product ← product + scale · Lᵀu on a batch.
+    pub fn cross_product(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        batch: &Batch,
+        u: &Vector,
+        scale: f64,
+        product: &Vector,
+    ) -> Result<()> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let (mut u, mut product) = (u.lock("u")?, product.lock("product")?);
+            let (u, product) = (u.of::<T>("u")?, product.of::<T>("product")?);
+            length("u", p.inner_len(), u.len())?;
+            length("product", p.outer_len(), product.len())?;
+            let rows = batch.checked(p.samples())?;
+            let (inner, outer) = (inner.of::<T>("inner")?, outer.of::<T>("outer")?);
+            p.cross_product(inner, outer, rows, u, Scalar::of(scale), product);
+            Ok(())
+        })
+    }
+
+    /// product ← Cu on a batch, the regulariser included.
+    pub fn curvature_product(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        batch: &Batch,
+        u: &Vector,
+        product: &Vector,
+    ) -> Result<()> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let (mut u, mut product) = (u.lock("u")?, product.lock("product")?);
+            let (u, product) = (u.of::<T>("u")?, product.of::<T>("product")?);
+            length("u", p.inner_len(), u.len())?;
+            length("product", p.inner_len(), product.len())?;
+            let rows = batch.checked(p.samples())?;
+            p.curvature_product(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, u, product);
+            Ok(())
+        })
+    }
+
+    /// direction ← C⁻¹ target with the dense curvature over all samples.
+    pub fn exact_direction(
+        &self,
+        inner: &Vector,
+        outer: &Vector,
+        target: &Vector,
+        direction: &Vector,
+    ) -> Result<()> {
+        typed!(self, T, p => {
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let (mut target, mut direction) = (target.lock("target")?, direction.lock("direction")?);
+            let (target, direction) = (target.of::<T>("target")?, direction.of::<T>("direction")?);
+            length("target", p.inner_len(), target.len())?;
+            length("direction", p.inner_len(), direction.len())?;
+            *direction = exact_direction(&**p, inner.of::<T>("inner")?, outer.of::<T>("outer")?, target)?;
+            Ok(())
+        })
+    }
+
+    /// Renews the margins that a weighting looks at.
+    pub fn refresh(&self, inner: &Vector) -> Result<()> {
+        typed!(self, T, p => {
+            let mut inner = inner.lock("inner")?;
+            let inner = inner.of::<T>("inner")?;
+            length("inner", p.inner_len(), inner.len())?;
+            p.refresh(inner);
+            Ok(())
+        })
+    }
+
+    /// Weights of all inner samples.
+    pub fn weights(&self, outer: &Vector) -> Result<Vector> {
+        typed!(self, T, p => {
+            let mut outer = outer.lock("outer")?;
+            let outer = outer.of::<T>("outer")?;
+            length("outer", p.outer_len(), outer.len())?;
+            let missing = || Error::expected(Code::Range, "problem", "one that weighs samples", "one without weights");
+            Ok(Vector::from_vec(p.weights(outer).ok_or_else(missing)?))
+        })
+    }
+
+    /// Class probabilities of the rows of further features, rows × C.
+    pub fn probabilities(&self, inner: &Vector, features: &Features, rows: &Batch) -> Result<Vector> {
+        typed!(self, T, p => {
+            let mut inner = inner.lock("inner")?;
+            let inner = inner.of::<T>("inner")?;
+            length("inner", p.inner_len(), inner.len())?;
+            let missing = || Error::expected(Code::Range, "problem", "one with a classifier", "one without");
+            let expected = p.layers().first().map(|l| l.inputs).ok_or_else(missing)?;
+            if ![expected, expected.saturating_sub(1)].contains(&features.columns()) {
+                return Err(Error::expected(Code::Shape, "features", "the columns of the training set", features.columns()));
+            }
+            let rows = rows.checked(features.rows())?;
+            Ok(Vector::from_vec(p.probabilities(inner, &features.0, rows).ok_or_else(missing)?))
+        })
+    }
+
+    fn variables<'a, T: Observable>(
+        &self,
+        inner: &'a Vector,
+        outer: &'a Vector,
+    ) -> Result<(crate::vector::Guard<'a>, crate::vector::Guard<'a>)> {
+        let (mut i, mut o) = (inner.lock("inner")?, outer.lock("outer")?);
+        length("inner", self.inner_length(), i.of::<T>("inner")?.len())?;
+        length("outer", self.outer_length(), o.of::<T>("outer")?.len())?;
+        Ok((i, o))
+    }
+}

@@ -1,0 +1,132 @@
+//! A Fisher's jobs in order: on a thread of its own, or in line, with the same results.
+
+use std::sync::mpsc::Receiver;
+
+/// What a representation is told to do.
+pub(crate) type Job<F> = Box<dyn FnOnce(&mut F) + Send>;
+
+/// The result of a job, to be waited for off the caller's thread.
+pub(crate) type Ticket<R> = Receiver<R>;
+
+/// Runs jobs on `F` in the order in which they were posted.
+pub(crate) trait Queue<F>: Send + Sync {
+    /// Posts a job; `false` (and the job is dropped) if it is bounded and there is no room.
+    fn post(&self, job: Job<F>, bounded: bool) -> bool;
+
+    /// Waits until a bounded job would find room.
+    fn wait(&self);
+}
+
+/// Runs every job at once, on the caller's thread.
+pub(crate) struct InLine<F>(std::sync::Mutex<F>);
+
+impl<F> InLine<F> {
+    pub fn new(worker: F) -> Self {
+        Self(std::sync::Mutex::new(worker))
+    }
+}
+
+impl<F: Send> Queue<F> for InLine<F> {
+    fn post(&self, job: Job<F>, _bounded: bool) -> bool {
+        job(&mut self.0.lock().unwrap_or_else(|e| e.into_inner()));
+        true
+    }
+
+    fn wait(&self) {}
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use threaded::Threaded;
+
+#[cfg(not(target_arch = "wasm32"))]
+mod threaded {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+    use std::thread::JoinHandle;
+
+    use super::{Job, Queue};
+
+    /// A thread that owns the worker; bounded jobs wait in at most `capacity` slots.
+    pub(crate) struct Threaded<F> {
+        shared: Arc<Shared<F>>,
+        capacity: usize,
+        thread: Option<JoinHandle<()>>,
+    }
+
+    struct Shared<F> {
+        state: Mutex<State<F>>,
+        posted: Condvar,
+        taken: Condvar,
+    }
+
+    struct State<F> {
+        jobs: VecDeque<Job<F>>,
+        closed: bool,
+    }
+
+    impl<F> Shared<F> {
+        fn lock(&self) -> MutexGuard<'_, State<F>> {
+            self.state.lock().unwrap_or_else(|e| e.into_inner())
+        }
+    }
+
+    impl<F: Send + 'static> Threaded<F> {
+        pub fn new(mut worker: F, capacity: usize) -> Self {
+            let state = Mutex::new(State { jobs: VecDeque::new(), closed: false });
+            let shared = Arc::new(Shared { state, posted: Condvar::new(), taken: Condvar::new() });
+            let ours = shared.clone();
+            let thread = std::thread::spawn(move || {
+                while let Some(job) = next(&ours) {
+                    job(&mut worker);
+                }
+            });
+            Self { shared, capacity, thread: Some(thread) }
+        }
+    }
+
+    /// The next job, or `None` once the queue is closed; jobs that are left then are dropped.
+    fn next<F>(shared: &Shared<F>) -> Option<Job<F>> {
+        let mut state = shared.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(job) = state.jobs.pop_front() {
+                shared.taken.notify_all();
+                return Some(job);
+            }
+            state = shared.posted.wait(state).unwrap_or_else(|e| e.into_inner());
+        }
+    }
+
+    impl<F: Send> Queue<F> for Threaded<F> {
+        fn post(&self, job: Job<F>, bounded: bool) -> bool {
+            let mut state = self.shared.lock();
+            if bounded && state.jobs.len() >= self.capacity {
+                return false;
+            }
+            state.jobs.push_back(job);
+            self.shared.posted.notify_one();
+            true
+        }
+
+        fn wait(&self) {
+            let mut state = self.shared.lock();
+            while state.jobs.len() >= self.capacity && !state.closed {
+                state = self.shared.taken.wait(state).unwrap_or_else(|e| e.into_inner());
+            }
+        }
+    }
+
+    impl<F> Drop for Threaded<F> {
+        fn drop(&mut self) {
+            self.shared.lock().closed = true;
+            self.shared.posted.notify_all();
+            self.shared.taken.notify_all();
+            if let Some(thread) = self.thread.take() {
+                // A worker that panicked has told so through its tickets.
+                let _ = thread.join();
+            }
+        }
+    }
+}

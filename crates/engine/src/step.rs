@@ -1,0 +1,92 @@
+//! One inner step: the gradient, and what the Fisher and the cross derivative keep of it.
+
+use std::sync::{Arc, Mutex};
+
+use nhgd_fisher::Observation;
+
+use crate::{Batch, Code, Element, Error, Result, Vector};
+
+/// The samples of a step in either scalar type, shared with the queue of a Fisher.
+#[derive(Clone, Debug)]
+pub(crate) enum Observed {
+    F32(Arc<Observation<f32>>),
+    F64(Arc<Observation<f64>>),
+}
+
+/// Wraps and unwraps observations of a scalar type.
+pub(crate) trait Observable: Element {
+    fn observed(observation: Observation<Self>) -> Observed;
+    fn observation(observed: &Observed) -> Option<&Arc<Observation<Self>>>;
+}
+
+impl Observable for f32 {
+    fn observed(observation: Observation<Self>) -> Observed {
+        Observed::F32(Arc::new(observation))
+    }
+    fn observation(observed: &Observed) -> Option<&Arc<Observation<Self>>> {
+        if let Observed::F32(o) = observed { Some(o) } else { None }
+    }
+}
+
+impl Observable for f64 {
+    fn observed(observation: Observation<Self>) -> Observed {
+        Observed::F64(Arc::new(observation))
+    }
+    fn observation(observed: &Observed) -> Option<&Arc<Observation<Self>>> {
+        if let Observed::F64(o) = observed { Some(o) } else { None }
+    }
+}
+
+/// A slot that inner steps are written to, again and again.
+#[derive(Debug)]
+pub struct Step {
+    gradient: Vector,
+    inner: Vector,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    batch: Option<Batch>,
+    observed: Option<Observed>,
+}
+
+impl Step {
+    /// Room for a gradient of `length` entries.
+    pub fn new(length: usize, dtype: &str) -> Result<Self> {
+        Ok(Self {
+            gradient: Vector::zeros(length, dtype)?,
+            inner: Vector::zeros(length, dtype)?,
+            kept: Mutex::default(),
+        })
+    }
+
+    /// ∇_θ g at this step, a handle to the slot's own vector.
+    pub fn gradient(&self) -> Vector {
+        self.gradient.clone()
+    }
+
+    /// θ at which the step was taken, a handle to the slot's own vector.
+    pub fn inner(&self) -> Vector {
+        self.inner.clone()
+    }
+
+    /// The samples of the step.
+    pub fn batch(&self) -> Result<Batch> {
+        let kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        kept.batch
+            .clone()
+            .ok_or_else(|| Error::expected(Code::Range, "step", "a step that was taken", "an empty one"))
+    }
+
+    pub(crate) fn observed(&self) -> Result<Observed> {
+        let kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        let missing =
+            || Error::expected(Code::Range, "step", "one that was taken for a Fisher", "one without samples");
+        kept.observed.clone().ok_or_else(missing)
+    }
+
+    pub(crate) fn keep(&self, batch: &Batch, observed: Option<Observed>) {
+        *self.kept.lock().unwrap_or_else(|e| e.into_inner()) = Kept { batch: Some(batch.clone()), observed };
+    }
+}

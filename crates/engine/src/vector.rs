@@ -1,0 +1,203 @@
+//! Vectors that live in the backend.
+
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+use nhgd_kernels::{Scalar, vector};
+
+use crate::{Code, Error, Result};
+
+/// Entries in one of the two scalar types.
+#[derive(Clone, Debug)]
+pub enum Entries {
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Double precision.
+    F64(Vec<f64>),
+}
+
+/// A scalar that vectors are made of.
+pub trait Element: Scalar {
+    /// The entries, if they are of this type.
+    fn entries(entries: &mut Entries) -> Option<&mut Vec<Self>>;
+    /// Wraps entries.
+    fn wrap(entries: Vec<Self>) -> Entries;
+}
+
+impl Element for f32 {
+    fn entries(entries: &mut Entries) -> Option<&mut Vec<Self>> {
+        if let Entries::F32(x) = entries { Some(x) } else { None }
+    }
+    fn wrap(entries: Vec<Self>) -> Entries {
+        Entries::F32(entries)
+    }
+}
+
+impl Element for f64 {
+    fn entries(entries: &mut Entries) -> Option<&mut Vec<Self>> {
+        if let Entries::F64(x) = entries { Some(x) } else { None }
+    }
+    fn wrap(entries: Vec<Self>) -> Entries {
+        Entries::F64(entries)
+    }
+}
+
+/// Runs `$body` with `$x` bound to the entries, whichever their type.
+macro_rules! each {
+    ($entries:expr, $x:ident => $body:expr) => {
+        match $entries {
+            Entries::F32($x) => $body,
+            Entries::F64($x) => $body,
+        }
+    };
+}
+
+/// A vector of `f32` or `f64`, shared by all clones of the handle.
+#[derive(Clone, Debug)]
+pub struct Vector(Arc<Mutex<Entries>>);
+
+/// The entries of one vector, in use until dropped.
+pub(crate) struct Guard<'a>(MutexGuard<'a, Entries>);
+
+impl Guard<'_> {
+    /// The entries as `T`, `name` being the argument's name.
+    pub fn of<T: Element>(&mut self, name: &str) -> Result<&mut Vec<T>> {
+        let got = dtype(&self.0);
+        T::entries(&mut self.0).ok_or_else(|| Error::expected(Code::Dtype, name, T::NAME, got))
+    }
+}
+
+fn dtype(entries: &Entries) -> &'static str {
+    match entries {
+        Entries::F32(_) => f32::NAME,
+        Entries::F64(_) => f64::NAME,
+    }
+}
+
+impl Vector {
+    /// Zeros; `dtype` is `"f32"` or `"f64"`.
+    pub fn zeros(length: usize, dtype: &str) -> Result<Self> {
+        match dtype {
+            "f32" => Ok(Self::from_vec(vec![0f32; length])),
+            "f64" => Ok(Self::from_vec(vec![0f64; length])),
+            other => Err(Error::expected(Code::Dtype, "dtype", "\"f32\" or \"f64\"", format!("\"{other}\""))),
+        }
+    }
+
+    /// Takes entries over.
+    pub fn from_vec<T: Element>(entries: Vec<T>) -> Self {
+        Self(Arc::new(Mutex::new(T::wrap(entries))))
+    }
+
+    /// Locks the entries; an argument that is already in use by the same call is an error.
+    pub(crate) fn lock(&self, name: &str) -> Result<Guard<'_>> {
+        match self.0.try_lock() {
+            Ok(guard) => Ok(Guard(guard)),
+            Err(TryLockError::Poisoned(e)) => Ok(Guard(e.into_inner())),
+            Err(TryLockError::WouldBlock) => Err(Error::expected(
+                Code::Range,
+                name,
+                "a vector of its own",
+                "one that this call already uses",
+            )),
+        }
+    }
+
+    /// Number of entries.
+    pub fn length(&self) -> Result<usize> {
+        Ok(each!(&*self.lock("vector")?.0, x => x.len()))
+    }
+
+    /// `"f32"` or `"f64"`.
+    pub fn dtype(&self) -> Result<String> {
+        Ok(dtype(&self.lock("vector")?.0).to_owned())
+    }
+
+    /// A copy of the entries, rounded to `T`.
+    pub fn read<T: Element>(&self) -> Result<Vec<T>> {
+        Ok(each!(&*self.lock("vector")?.0, x => x.iter().map(|x| T::of(x.wide())).collect()))
+    }
+
+    /// Copies entries in, rounding to the vector's type; NaN and infinities are refused and change nothing.
+    pub fn write<T: Element>(&self, source: &[T]) -> Result<()> {
+        each!(&mut *self.lock("vector")?.0, x => {
+            crate::error::length("source", x.len(), source.len())?;
+            if let Some(i) = source.iter().position(|s| !s.is_finite()) {
+                let got = format!("{} at index {i}", source[i]);
+                return Err(Error::expected(Code::NotFinite, "source", "finite numbers", got));
+            }
+            x.iter_mut().zip(source).for_each(|(x, s)| *x = Scalar::of(s.wide()));
+        });
+        Ok(())
+    }
+
+    /// Frees the entries; the vector has length 0 from then on.
+    pub fn dispose(&self) -> Result<()> {
+        each!(&mut *self.lock("vector")?.0, x => *x = Vec::new());
+        Ok(())
+    }
+
+    /// Sets every entry.
+    pub fn fill(&self, value: f64) -> Result<()> {
+        each!(&mut *self.lock("vector")?.0, x => x.fill(Scalar::of(value)));
+        Ok(())
+    }
+
+    /// this ← this + alpha · x.
+    pub fn axpy(&self, alpha: f64, x: &Vector) -> Result<()> {
+        self.with(x, |y, x| match (y, x) {
+            (Entries::F32(y), Entries::F32(x)) => vector::axpy(alpha as f32, x, y),
+            (Entries::F64(y), Entries::F64(x)) => vector::axpy(alpha, x, y),
+            _ => unreachable!("`with` checks the types"),
+        })
+    }
+
+    /// this ← alpha · this.
+    pub fn scale(&self, alpha: f64) -> Result<()> {
+        each!(&mut *self.lock("vector")?.0, x => vector::scale(Scalar::of(alpha), x));
+        Ok(())
+    }
+
+    /// this ← x.
+    pub fn copy_from(&self, x: &Vector) -> Result<()> {
+        self.with(x, |y, x| y.clone_from(x))
+    }
+
+    /// Entries below `low` become `low`, entries above `high` become `high`.
+    pub fn clamp(&self, low: f64, high: f64) -> Result<()> {
+        if low > high || low.is_nan() || high.is_nan() {
+            return Err(Error::expected(Code::Range, "low", format!("at most high = {high}"), low));
+        }
+        each!(&mut *self.lock("vector")?.0, x => {
+            x.iter_mut().for_each(|x| *x = x.max(Scalar::of(low)).min(Scalar::of(high)));
+        });
+        Ok(())
+    }
+
+    /// Inner product.
+    pub fn dot(&self, x: &Vector) -> Result<f64> {
+        if Arc::ptr_eq(&self.0, &x.0) {
+            return Ok(each!(&*self.lock("vector")?.0, x => vector::dot(x, x).wide()));
+        }
+        self.with(x, |y, x| match (&*y, x) {
+            (Entries::F32(y), Entries::F32(x)) => vector::dot(x, y).wide(),
+            (Entries::F64(y), Entries::F64(x)) => vector::dot(x, y),
+            _ => unreachable!("`with` checks the types"),
+        })
+    }
+
+    /// Whether every entry is finite.
+    pub fn is_finite(&self) -> Result<bool> {
+        Ok(each!(&*self.lock("vector")?.0, x => vector::all_finite(x)))
+    }
+
+    /// Runs `body` on this vector and another of the same length and type.
+    fn with<R>(&self, x: &Vector, body: impl FnOnce(&mut Entries, &Entries) -> R) -> Result<R> {
+        let mut y = self.lock("vector")?;
+        let x = x.lock("x")?;
+        crate::error::length("x", each!(&*y.0, y => y.len()), each!(&*x.0, x => x.len()))?;
+        if dtype(&y.0) != dtype(&x.0) {
+            return Err(Error::expected(Code::Dtype, "x", dtype(&y.0), dtype(&x.0)));
+        }
+        Ok(body(&mut y.0, &x.0))
+    }
+}
