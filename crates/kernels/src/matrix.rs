@@ -156,4 +156,13 @@ impl<'a, T: Copy> MatMut<'a, T> {
         let start = (i * self.row_stride + j * self.col_stride).min(self.data.len());
         Self::strided(&mut self.data[start..], rows, cols, self.row_stride, self.col_stride)
     }
+    /// The first i rows and the rest, of a view that holds its rows one after the other.
+    pub fn split_rows(self, i: usize) -> (Self, Self) {
+        assert!(i <= self.rows && extent(1, self.cols, 0, self.col_stride) <= self.row_stride.max(1));
+        let (top, bottom) = self.data.split_at_mut((i * self.row_stride).min(self.data.len()));
+        (
+            Self::strided(top, i, self.cols, self.row_stride, self.col_stride),
+            Self::strided(bottom, self.rows - i, self.cols, self.row_stride, self.col_stride),
+        )
+    }
 }

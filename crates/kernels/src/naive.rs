@@ -1,6 +1,6 @@
 //! What the kernels compute, one line each, and the slices that they are compared on.
 
-use crate::Scalar;
+use crate::{MatRef, Scalar};
 
 pub(crate) fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
     T::of(x.iter().zip(y).map(|(x, y)| x.wide() * y.wide()).sum())
@@ -53,3 +53,19 @@ pub(crate) fn assert_close<T: Scalar>(got: T, expected: T, tolerance: f64, what:
     let error = (got.wide() - expected.wide()).abs();
     assert!(error <= tolerance, "{what}: got {got}, expected {expected} within {tolerance:e}");
 }
+
+/// A·B in `f64`, row-major.
+pub(crate) fn product<T: Scalar>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Vec<f64> {
+    let entry = |i, j| (0..a.cols()).map(|k| a.at(i, k).wide() * b.at(k, j).wide()).sum();
+    (0..a.rows()).flat_map(|i| (0..b.cols()).map(move |j| entry(i, j))).collect()
+}
+
+/// Largest of |aᵢ − bᵢ|; infinite if one of them is NaN.
+pub(crate) fn distance<T: Scalar>(a: &[T], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let error = |(a, b): (&T, &f64)| if a.is_nan() { f64::INFINITY } else { (a.wide() - b).abs() };
+    a.iter().zip(b).map(error).fold(0.0, f64::max)
+}
+
+/// Sizes of matrices on both sides of every block size.
+pub(crate) const ORDERS: [usize; 15] = [0, 1, 2, 3, 16, 17, 31, 32, 33, 63, 64, 65, 97, 129, 200];
