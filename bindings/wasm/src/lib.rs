@@ -367,6 +367,10 @@ impl Problem {
         guard(|| self.0.exact_direction(&inner.0, &outer.0, &target.0, &direction.0))
     }
     #[wasm_bindgen]
+    pub fn initial(&self, seed: f64) -> Result<Vector> {
+        guard(|| Ok(self.0.initial(seed.to_bits()))).map(Vector)
+    }
+    #[wasm_bindgen]
     pub fn refresh(&self, inner: &Vector) -> Result<()> {
         guard(|| self.0.refresh(&inner.0))
     }

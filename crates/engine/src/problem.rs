@@ -227,6 +227,10 @@ impl Problem {
     pub fn curvature(&self) -> &'static str {
         typed!(self, T, p => p.curvature())
     }
+    /// θ to start from: zeros for a convex problem, random weights for a network; the same for the same seed.
+    pub fn initial(&self, seed: u64) -> Vector {
+        typed!(self, T, p => Vector::from_vec(p.initial(seed)))
+    }
     /// Bytes of the data sets.
     pub fn bytes(&self) -> usize {
         typed!(self, T, p => p.bytes())

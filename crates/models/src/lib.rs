@@ -57,6 +57,16 @@ pub trait Model<T: Scalar>: Send + Sync {
     /// Shapes of the layers, in the order of their parameters.
     fn layers(&self) -> Vec<LayerShape>;
 
+    /// θ to start from, the same for the same seed: zeros, unless the model's symmetries forbid them.
+    fn initial(&self, _seed: u64) -> Vec<T> {
+        vec![T::zero(); self.parameters()]
+    }
+
+    /// `"hessian"` or `"gauss-newton"`: what [`Model::curvature_product`] multiplies by.
+    fn curvature(&self) -> &'static str {
+        "hessian"
+    }
+
     /// Adds each term's Σ w_i ∇ℓ_i to its gradient and writes the losses ℓ_i at the given labels.
     fn gradients(&self, theta: &[T], batch: Batch<'_>, terms: &mut [Term<'_, T>], losses: &mut [T]);
 

@@ -35,6 +35,9 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// Layers that θ consists of.
     fn layers(&self) -> Vec<LayerShape>;
 
+    /// θ to start from, the same for the same seed.
+    fn initial(&self, seed: u64) -> Vec<T>;
+
     /// D: the Hessian of the quadratic part of g.
     fn regularizer(&self, outer: &[T]) -> Diagonal<T>;
 

@@ -69,6 +69,10 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         Vec::new()
     }
 
+    fn initial(&self, _seed: u64) -> Vec<T> {
+        vec![T::zero(); self.d()]
+    }
+
     fn regularizer(&self, _outer: &[T]) -> Diagonal<T> {
         Diagonal::Scalar(T::zero())
     }

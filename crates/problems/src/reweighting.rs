@@ -110,6 +110,10 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.model.layers()
     }
 
+    fn initial(&self, seed: u64) -> Vec<T> {
+        self.model.initial(seed)
+    }
+
     fn regularizer(&self, _outer: &[T]) -> Diagonal<T> {
         Diagonal::Scalar(self.double_reg())
     }
@@ -228,7 +232,7 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
     }
 
     fn curvature(&self) -> &'static str {
-        "hessian"
+        self.model.curvature()
     }
 
     fn refresh(&self, inner: &[T]) {
