@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
-use crate::simd::dispatch;
+use crate::simd::{dispatch, prefetch};
 
 /// Features in the type they came in.
 #[derive(Clone, Debug)]
@@ -146,6 +146,9 @@ impl Features {
     }
 }
 
+/// Rows that are on their way from memory while one is widened: scattered rows wait for latency, not bandwidth.
+const AHEAD: usize = 6;
+
 struct Gather<'a, X, T> {
     x: &'a [X],
     cols: usize,
@@ -162,6 +165,10 @@ impl<X: Copy + Into<f64>, T: Scalar> WithSimd for Gather<'_, X, T> {
     fn with_simd<S: Simd>(self, _: S) {
         let Self { x, cols, rows, scale, bias, tile, stride } = self;
         for (i, out) in tile.chunks_exact_mut(stride).enumerate() {
+            if i + AHEAD < rows.len() {
+                let row = rows.get(i + AHEAD);
+                prefetch(&x[row * cols..(row + 1) * cols]);
+            }
             let row = rows.get(i);
             let (values, rest) = out.split_at_mut(cols);
             for (out, &x) in values.iter_mut().zip(&x[row * cols..(row + 1) * cols]) {

@@ -5,6 +5,7 @@
 //!
 //! SIMD goes through one seam, [`simd`]; matrices are row-major unless a [`MatRef`] says otherwise.
 
+pub mod aligned;
 pub mod cholesky;
 pub mod conjugate_gradients;
 pub mod eigen;
@@ -22,6 +23,7 @@ pub mod threads;
 pub mod triangular;
 pub mod vector;
 
+pub use aligned::Aligned;
 pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub use conjugate_gradients::{CgOutcome, CgStop, conjugate_gradients};
 pub use eigen::{Eigen, NoConvergence, symmetric_eigen};

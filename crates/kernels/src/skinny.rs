@@ -10,7 +10,7 @@ use crate::Scalar;
 use crate::simd::dispatch;
 
 /// The widest vector, in entries.
-const WIDEST: usize = 16;
+pub(crate) const WIDEST: usize = 16;
 
 /// Distance between the rows of a tile that holds `features` columns (the bias among them).
 pub fn stride(features: usize) -> usize {
@@ -61,38 +61,52 @@ pub fn project<T: Scalar>(
     scores: &mut [T],
 ) {
     check(tile, rows, stride, weights, classes, scores);
-    if rows == 0 {
-        return;
-    }
-    dispatch(Project { tile, rows, stride, weights, classes, scores });
+    let tile = Tile { data: tile, rows, stride, cols: stride };
+    dispatch(Project { tile, weights, stride, classes, scores });
 }
 
-struct Project<'a, T> {
-    tile: &'a [T],
-    rows: usize,
-    stride: usize,
-    weights: &'a [T],
-    classes: usize,
-    scores: &'a mut [T],
+/// Samples, `stride` apart, of which the first `cols` entries take part: a multiple of the widest vector.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) rows: usize,
+    pub(crate) stride: usize,
+    pub(crate) cols: usize,
+}
+
+impl<'a, T> Tile<'a, T> {
+    #[inline(always)]
+    fn row(&self, r: usize) -> &'a [T] {
+        &self.data[r * self.stride..r * self.stride + self.cols]
+    }
+}
+
+/// [`project`] with weights whose classes are `stride` apart.
+pub(crate) struct Project<'a, T> {
+    pub(crate) tile: Tile<'a, T>,
+    pub(crate) weights: &'a [T],
+    pub(crate) stride: usize,
+    pub(crate) classes: usize,
+    pub(crate) scores: &'a mut [T],
 }
 
 impl<T: Scalar> WithSimd for Project<'_, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { tile, rows, stride, weights, classes, scores } = self;
+        let Self { tile, weights, stride, classes, scores } = self;
         for block in blocks(classes, classes_at_once::<S>()) {
-            let weights = &weights[block.start * stride..block.end * stride];
             with_classes!(block.len(), C => {
+                let weights: [_; C] = std::array::from_fn(|c| &weights[(block.start + c) * stride..][..tile.cols]);
                 let mut r = 0;
-                while r + 2 <= rows {
+                while r < tile.rows {
                     let out = &mut scores[r * classes + block.start..];
-                    project_block::<T, S, 2, C>(simd, &tile[r * stride..], stride, weights, out, classes);
+                    if r + 2 <= tile.rows {
+                        project_block(simd, [tile.row(r), tile.row(r + 1)], weights, out, classes);
+                    } else {
+                        project_block(simd, [tile.row(r)], weights, out, classes);
+                    }
                     r += 2;
-                }
-                if r < rows {
-                    let out = &mut scores[r * classes + block.start..];
-                    project_block::<T, S, 1, C>(simd, &tile[r * stride..], stride, weights, out, classes);
                 }
             });
         }
@@ -103,14 +117,13 @@ impl<T: Scalar> WithSimd for Project<'_, T> {
 #[inline(always)]
 fn project_block<T: Scalar, S: Simd, const R: usize, const C: usize>(
     simd: S,
-    tile: &[T],
-    stride: usize,
-    weights: &[T],
+    rows: [&[T]; R],
+    weights: [&[T]; C],
     scores: &mut [T],
     classes: usize,
 ) {
-    let rows: [_; R] = std::array::from_fn(|r| T::lanes::<S>(&tile[r * stride..(r + 1) * stride]).0);
-    let weights: [_; C] = std::array::from_fn(|c| T::lanes::<S>(&weights[c * stride..(c + 1) * stride]).0);
+    let rows = rows.map(|row| T::lanes::<S>(row).0);
+    let weights = weights.map(|w| T::lanes::<S>(w).0);
     let n = rows[0].len();
     assert!(rows.iter().all(|row| row.len() == n) && weights.iter().all(|w| w.len() == n));
     let mut sums = [[T::splat(simd, T::zero()); C]; R];
@@ -140,37 +153,35 @@ pub fn accumulate<T: Scalar>(
     sums: &mut [T],
 ) {
     check(tile, rows, stride, sums, classes, residuals);
-    if rows == 0 {
-        return;
-    }
-    dispatch(Accumulate { tile, rows, stride, residuals, classes, sums });
+    let tile = Tile { data: tile, rows, stride, cols: stride };
+    dispatch(Accumulate { tile, residuals, classes, sums, stride });
 }
 
-struct Accumulate<'a, T> {
-    tile: &'a [T],
-    rows: usize,
-    stride: usize,
-    residuals: &'a [T],
-    classes: usize,
-    sums: &'a mut [T],
+/// [`accumulate`] with sums whose classes are `stride` apart.
+pub(crate) struct Accumulate<'a, T> {
+    pub(crate) tile: Tile<'a, T>,
+    pub(crate) residuals: &'a [T],
+    pub(crate) classes: usize,
+    pub(crate) sums: &'a mut [T],
+    pub(crate) stride: usize,
 }
 
 impl<T: Scalar> WithSimd for Accumulate<'_, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { tile, rows, stride, residuals, classes, sums } = self;
+        let Self { tile, residuals, classes, sums, stride } = self;
         let lanes = size_of::<T::Lanes<S>>() / size_of::<T>();
         let mut p = 0;
-        while p < stride {
-            let wide = p + 2 * lanes <= stride;
+        while p < tile.cols && tile.rows > 0 {
+            let wide = p + 2 * lanes <= tile.cols;
             for block in blocks(classes, classes_at_once::<S>()) {
                 let sums = &mut sums[block.start * stride + p..];
                 let residuals = &residuals[block.start..];
                 with_classes!(block.len(), C => if wide {
-                    accumulate_block::<T, S, 2, C>(simd, &tile[p..], rows, stride, residuals, classes, sums);
+                    accumulate_block::<T, S, 2, C>(simd, tile, p, residuals, classes, sums, stride);
                 } else {
-                    accumulate_block::<T, S, 1, C>(simd, &tile[p..], rows, stride, residuals, classes, sums);
+                    accumulate_block::<T, S, 1, C>(simd, tile, p, residuals, classes, sums, stride);
                 });
             }
             p += if wide { 2 * lanes } else { lanes };
@@ -178,20 +189,20 @@ impl<T: Scalar> WithSimd for Accumulate<'_, T> {
     }
 }
 
-/// V vectors of features times C classes, over all rows.
+/// V vectors of features, from column p on, times C classes, over all rows.
 #[inline(always)]
 fn accumulate_block<T: Scalar, S: Simd, const V: usize, const C: usize>(
     simd: S,
-    tile: &[T],
-    rows: usize,
-    stride: usize,
+    tile: Tile<'_, T>,
+    p: usize,
     residuals: &[T],
     classes: usize,
     sums: &mut [T],
+    stride: usize,
 ) {
     let mut total = [[T::splat(simd, T::zero()); V]; C];
-    for r in 0..rows {
-        let x = T::lanes::<S>(&tile[r * stride..]).0;
+    for r in 0..tile.rows {
+        let x = T::lanes::<S>(&tile.row(r)[p..]).0;
         let x: [_; V] = x[..V].try_into().expect("the slice has V vectors");
         let residuals = &residuals[r * classes..r * classes + C];
         for c in 0..C {
