@@ -11,10 +11,6 @@ pub(crate) struct Basis<T> {
     pub inputs: Vec<T>,
     /// V, outputs × outputs.
     pub outputs: Vec<T>,
-    /// a, none below 0.
-    pub input_values: Vec<T>,
-    /// s, none below 0.
-    pub output_values: Vec<T>,
 }
 
 fn square<T: Scalar>(x: &[T], n: usize) -> MatRef<'_, T> {
@@ -29,22 +25,19 @@ pub(crate) fn product<T: Scalar>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Vec<T> {
 }
 
 impl<T: Scalar> Basis<T> {
-    pub fn of(layer: &LayerMoments<T>) -> Result<Self, NoConvergence> {
+    /// The bases with their eigenvalues a and s, none below 0.
+    pub fn of(layer: &LayerMoments<T>) -> Result<(Self, Vec<T>, Vec<T>), NoConvergence> {
         let inputs = symmetric_eigen(layer.shape.inputs, layer.inputs.clone())?;
         let outputs = symmetric_eigen(layer.shape.outputs, layer.outputs.clone())?;
         // Moments have no negative eigenvalues: what is below zero is rounding.
         let clamp = |values: Vec<T>| values.into_iter().map(|x| x.max(T::zero())).collect();
-        Ok(Self {
-            inputs: inputs.vectors,
-            outputs: outputs.vectors,
-            input_values: clamp(inputs.values),
-            output_values: clamp(outputs.values),
-        })
+        let basis = Self { inputs: inputs.vectors, outputs: outputs.vectors };
+        Ok((basis, clamp(inputs.values), clamp(outputs.values)))
     }
 
     /// X = U [(UᵀB V) / denominator] Vᵀ with B and X inputs × outputs; entry (i, j) is divided by `denominator(i, j)`.
     pub fn divide(&self, b: &[T], x: &mut [T], denominator: impl Fn(usize, usize) -> T) {
-        let (n, k) = (self.input_values.len(), self.output_values.len());
+        let (n, k) = (self.inputs.len().isqrt(), self.outputs.len().isqrt());
         let (u, v) = (square(&self.inputs, n), square(&self.outputs, k));
         let half = product(u.t(), MatRef::new(b, n, k));
         let mut rotated = product(MatRef::new(&half, n, k), v);

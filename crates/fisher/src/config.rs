@@ -3,8 +3,12 @@
 use nhgd_kernels::Scalar;
 
 use crate::damping::Damping;
+use crate::dense::{DecayingDense, HeldDense};
 use crate::diagonal::DiagonalFisher;
+use crate::eigenkronecker::EigenKronecker;
 use crate::kronecker::Kronecker;
+use crate::samples::Samples;
+use crate::sketch::Sketch;
 use crate::smoothing::Smoothing;
 use crate::window::Window;
 use crate::{Diagonal, Fisher, FisherError, LayerShape, Statistic, Wants};
@@ -190,13 +194,21 @@ pub fn build<T: Scalar>(
     let damping = Damping::new(config.damping, config.relative, regularizer, d)?;
     let FisherConfig { statistic, smoothing, start, size, keep, .. } = *config;
     let rows = config.wanted_rows();
-    Ok(match config.form {
-        Form::Window => Box::new(Window::new(d, size, damping, rows, smoothing, start)),
-        Form::Kronecker => {
+    let tolerance = config.tolerance.max(8.0 * T::epsilon().wide());
+    Ok(match (config.form, start) {
+        (Form::Dense, Start::Held) => Box::new(HeldDense::new(d, damping, rows, smoothing, tolerance)),
+        (Form::Dense, Start::Decaying) => Box::new(DecayingDense::new(d, config.damping, rows, smoothing)),
+        (Form::Window, _) => Box::new(Window::new(d, size, damping, rows, smoothing, start)),
+        (Form::Samples, _) => Box::new(Samples::new(layers, size, damping, statistic, tolerance)),
+        (Form::Kronecker, _) => {
             let kind = config.kronecker_damping;
             Box::new(Kronecker::new(layers, damping, statistic, smoothing, kind, keep))
         }
-        Form::Diagonal => Box::new(DiagonalFisher::new(d, damping, rows, smoothing)),
-        _ => return Err(FisherError::range("form", "window, kronecker or diagonal", format!("{:?}", config.form))),
+        (Form::EigenKronecker, _) => {
+            let every = config.basis_every;
+            Box::new(EigenKronecker::new(layers, damping, statistic, smoothing, keep, every))
+        }
+        (Form::Diagonal, _) => Box::new(DiagonalFisher::new(d, damping, rows, smoothing)),
+        (Form::Sketch, _) => Box::new(Sketch::new(d, size, damping, rows, smoothing)),
     })
 }

@@ -38,6 +38,11 @@ impl<T: Scalar> Damping<T> {
         &self.regularizer
     }
 
+    /// Number of parameters d.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// Damping alone: D̃ = λI.
     pub fn ignore_regularizer(&mut self) {
         self.regularizer = Diagonal::Scalar(T::zero());
@@ -109,5 +114,39 @@ impl<T: Scalar> Damping<T> {
             }
         }
         Err(FisherError::NotPositiveDefinite { damping: level })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raises_damping_tenfold_until_a_factorisation_works() {
+        let mut damping = Damping::<f64>::new(1e-3, false, Diagonal::Scalar(0.0), 2).expect("good settings");
+        let (found, level) =
+            damping.raise(1.0, |_, level| (level > 0.05).then_some("factor")).expect("two are enough");
+        assert_eq!((found, damping.fallbacks), ("factor", 2));
+        assert!((level - 0.1).abs() < 1e-15);
+    }
+
+    #[test]
+    fn starts_from_rounding_where_there_is_no_damping() {
+        let mut damping = Damping::<f64>::new(0.0, false, Diagonal::Scalar(1e-30), 2).expect("good settings");
+        let (_, level) = damping.raise(4.0, |_, level| (level > 0.0).then_some(())).expect("one is enough");
+        assert_eq!(level, 40.0 * f64::EPSILON);
+    }
+
+    #[test]
+    fn gives_up_after_four() {
+        let mut damping = Damping::<f64>::new(1.0, false, Diagonal::Scalar(0.0), 2).expect("good settings");
+        let mut tried = Vec::new();
+        let error = damping.raise(1.0, |_, level| {
+            tried.push(level);
+            None::<()>
+        });
+        assert_eq!(tried, [1.0, 10.0, 100.0, 1000.0]);
+        assert_eq!(error.err(), Some(FisherError::NotPositiveDefinite { damping: 1000.0 }));
+        assert_eq!(damping.fallbacks, 4);
     }
 }

@@ -12,8 +12,8 @@ use crate::{Diagonal, Fisher, FisherError, LayerShape, Observation, SolveReport,
 
 /// What a layer's system is solved with.
 enum Inverse<T> {
-    /// Eigenbases of both factors: exact for D̃ = cI, whatever c.
-    Joint(Basis<T>),
+    /// Eigenbases and eigenvalues of both factors: exact for D̃ = cI, whatever c.
+    Joint(Basis<T>, Vec<T>, Vec<T>),
     /// Cholesky factors of E[w aaᵀ] + π√c I and S̄ + π⁻¹√c I.
     Split(Cholesky<T>, Cholesky<T>),
 }
@@ -71,7 +71,8 @@ impl<T: Scalar> Kronecker<T> {
 
     fn invert(&self, layer: &LayerMoments<T>, c: f64) -> Option<Inverse<T>> {
         if self.kind == KroneckerDamping::Joint {
-            return Basis::of(layer).ok().map(Inverse::Joint);
+            let (basis, a, s) = Basis::of(layer).ok()?;
+            return Some(Inverse::Joint(basis, a, s));
         }
         let inverse_weight = self.moments.inverse_weight();
         let pi = balance(layer.input_trace(), layer.output_trace() * inverse_weight, layer.shape);
@@ -126,9 +127,12 @@ impl<T: Scalar> Fisher<T> for Kronecker<T> {
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
         self.damping.set_regularizer(regularizer)?;
-        // The eigenbases don't depend on D.
-        if self.kind == KroneckerDamping::Split {
-            self.inverses = None;
+        match (self.kind, &mut self.inverses) {
+            // The eigenbases don't depend on D.
+            (KroneckerDamping::Joint, Some((_, level))) => {
+                *level = self.damping.level(self.moments.trace() / self.damping.size() as f64);
+            }
+            _ => self.inverses = None,
         }
         Ok(())
     }
@@ -156,9 +160,8 @@ impl<T: Scalar> Fisher<T> for Kronecker<T> {
             start = span.end;
             let (b, x) = (&b[span.clone()], &mut x[span]);
             match inverse {
-                Inverse::Joint(basis) => {
+                Inverse::Joint(basis, a, s) => {
                     let c = T::of(mean + level);
-                    let (a, s) = (&basis.input_values, &basis.output_values);
                     basis.divide(b, x, |i, j| rho * a[i] * s[j] + c);
                 }
                 Inverse::Split(inputs, outputs) => {

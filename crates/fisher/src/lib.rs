@@ -15,11 +15,15 @@ mod basis;
 mod check;
 mod config;
 mod damping;
+mod dense;
 mod diagonal;
+mod eigenkronecker;
 mod error;
 mod kronecker;
 mod moments;
 mod observation;
+mod samples;
+mod sketch;
 mod smoothing;
 mod window;
 mod woodbury;
@@ -48,10 +52,7 @@ pub trait Fisher<T: Scalar>: Send {
     fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError>;
 
     /// F anew from one large set of samples; representations that average over refreshes blend it in.
-    fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
-        self.reset();
-        self.observe(observation)
-    }
+    fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError>;
 
     /// x ← (F + D̃)⁻¹ b, with F of all that was observed before.
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError>;

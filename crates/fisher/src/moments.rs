@@ -1,7 +1,7 @@
 //! The factor statistics that the Kronecker forms share.
 
 use nhgd_kernels::vector::{all_finite, dot, scale};
-use nhgd_kernels::{MatMut, MatRef, Scalar, syrk};
+use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, syrk};
 
 use crate::check::{State, widen};
 use crate::{Factors, FisherError, LayerShape};
@@ -33,6 +33,30 @@ fn second_moment<T: Scalar>(x: &[T], columns: usize, roots: &[T], repeat: usize)
     let weighted = MatRef::new(&weighted, rows, columns).t();
     syrk(MatMut::new(&mut moment, columns, columns), T::zero(), T::of(1.0 / roots.len() as f64), weighted);
     moment
+}
+
+/// diag E[w Σ_k vec(a s_kᵀ) vec(a s_kᵀ)ᵀ] of one layer, inputs × outputs.
+pub(crate) fn layer_diagonal<T: Scalar>(
+    weights: &[T],
+    directions: usize,
+    mut a: Vec<T>,
+    s: &[T],
+    shape: LayerShape,
+) -> Vec<T> {
+    let (m, LayerShape { inputs, outputs }) = (weights.len(), shape);
+    for (row, &w) in a.chunks_exact_mut(inputs).zip(weights) {
+        row.iter_mut().for_each(|a| *a = w * *a * *a);
+    }
+    let mut squares = vec![T::zero(); m * outputs];
+    for (sum, sample) in squares.chunks_exact_mut(outputs).zip(s.chunks_exact(directions * outputs)) {
+        for s in sample.chunks_exact(outputs) {
+            sum.iter_mut().zip(s).for_each(|(sum, &s)| *sum += s * s);
+        }
+    }
+    let mut diagonal = vec![T::zero(); inputs * outputs];
+    let (a, squares) = (MatRef::new(&a, m, inputs), MatRef::new(&squares, m, outputs));
+    matmul(MatMut::new(&mut diagonal, inputs, outputs), T::zero(), T::of(1.0 / m as f64), a.t(), squares);
+    diagonal
 }
 
 fn trace<T: Scalar>(moment: &[T], n: usize) -> f64 {

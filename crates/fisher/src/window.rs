@@ -127,7 +127,7 @@ impl<T: Scalar> Window<T> {
         let seen = self.held() as f64 + pseudo;
         let left = seen - dropped as f64;
         let (beta, gamma) = match self.smoothing {
-            Smoothing::Forget(_) if anew => (0.0, 1.0),
+            Smoothing::Forget(_) if anew && self.start == Start::Held => (0.0, 1.0),
             // The weights of the rows that stay grow as others leave the average.
             Smoothing::Average if left > 0.0 => {
                 let (beta, gamma) = self.smoothing.weights(left, kept);
@@ -208,7 +208,7 @@ impl<T: Scalar> Fisher<T> for Window<T> {
     }
 
     fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
-        self.absorb(observation, self.start == Start::Held)
+        self.absorb(observation, true)
     }
 
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
@@ -263,8 +263,8 @@ impl<T: Scalar> Fisher<T> for Window<T> {
         for (row, into) in gram.chunks_exact(held.max(1)).zip(self.gram.chunks_exact_mut(self.capacity)) {
             into[..held].copy_from_slice(row);
         }
-        let scalar = metric.len() == 1 && !self.damping.is_vector();
-        self.metric = if scalar { Diagonal::Scalar(metric[0]) } else { Diagonal::Vector(metric) };
+        let vector = self.damping.is_vector() && metric.len() == self.d;
+        self.metric = if vector { Diagonal::Vector(metric) } else { Diagonal::Scalar(T::one()) };
         (self.rows, self.weights, self.next, self.remains) = (rows, weights, next, remains);
         self.damping.fallbacks = fallbacks;
         self.inner = None;

@@ -4,7 +4,8 @@ mod common;
 
 use common::*;
 use nhgd_fisher::{
-    Diagonal, Factors, FisherConfig, Form, KroneckerDamping, LayerFactors, Observation, build,
+    Diagonal, Factors, Fisher, FisherConfig, Form, KroneckerDamping, LayerFactors, LayerShape, Observation,
+    Smoothing, build,
 };
 
 /// Softmax probabilities of the fixture's samples.
@@ -70,4 +71,182 @@ fn takes_a_regulariser_as_damping() {
     let (x, report) = solve(&mut *fisher, &fixture.array("V"));
     assert_close(&x, &fixture.array("exact_true"), 1e-10);
     assert!(report.mean_regularizer);
+}
+
+/// F = A⁻¹ − cI of a Fisher with damping c.
+fn fisher_matrix(fisher: &mut dyn Fisher<f64>, c: f64) -> Vec<f64> {
+    let d = fisher.size();
+    let a = inverse(fisher);
+    let mut f = Vec::new();
+    for j in 0..d {
+        let unit: Vec<f64> = (0..d).map(|i| if i == j { 1.0 } else { 0.0 }).collect();
+        let mut column = reference(&a, |_| 0.0, &unit);
+        column[j] -= c;
+        f.extend(column);
+    }
+    f
+}
+
+/// The explicit Fisher without what couples different layers.
+fn blocks(factors: &Factors<f64>, layers: &[LayerShape]) -> Vec<f64> {
+    let d: usize = layers.iter().map(|l| l.inputs * l.outputs).sum();
+    let mut f = vec![0.0; d * d];
+    accumulate(&mut f, 0.0, 1.0, &gradients(factors), d);
+    let owner: Vec<usize> =
+        layers.iter().enumerate().flat_map(|(l, shape)| vec![l; shape.inputs * shape.outputs]).collect();
+    for i in 0..d {
+        for j in 0..d {
+            if owner[i] != owner[j] {
+                f[i * d + j] = 0.0;
+            }
+        }
+    }
+    f
+}
+
+fn frobenius(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
+}
+
+const FORMS: [Form; 2] = [Form::Kronecker, Form::EigenKronecker];
+
+#[test]
+fn one_datum_is_exact() {
+    let mut random = Random(21);
+    let layers = [layer(4, 3), layer(3, 2), layer(2, 5)];
+    for form in FORMS {
+        let factors = random.factors(1, 1, &layers);
+        let b = random.normals(28);
+        let expected = reference(&blocks(&factors, &layers), |_| 0.1, &b);
+        let mut fisher = fisher(form, 28, &layers, |config| config.damping = 0.1);
+        fisher.refresh(&Observation::Factors(factors)).expect("good factors");
+        assert_close(&solve(&mut *fisher, &b).0, &expected, 1e-10);
+    }
+}
+
+#[test]
+fn one_datum_is_exact_with_split_damping_where_that_is_small() {
+    let mut random = Random(22);
+    let shape = [layer(1, 4)];
+    // One input makes E[aaᵀ] a number: the split form is (a + π√c)(S̄ + √c/π I).
+    let factors = random.factors(9, 2, &shape);
+    let b = random.normals(4);
+    let f = blocks(&factors, &shape);
+    let mut fisher = fisher(Form::Kronecker, 4, &shape, |config| {
+        config.kronecker_damping = KroneckerDamping::Split;
+        config.damping = 1e-6;
+    });
+    // Exact only where inputs don't vary.
+    let mut factors = factors;
+    factors.layers[0].inputs.fill(1.5);
+    let exact = blocks(&factors, &shape);
+    fisher.refresh(&Observation::Factors(factors)).expect("good factors");
+    assert!(frobenius(&f, &exact) > 0.0);
+    assert_close(&solve(&mut *fisher, &b).0, &reference(&exact, |_| 0.0, &b), 1e-2);
+}
+
+#[test]
+fn a_deep_linear_network_is_exact() {
+    // Square loss: the output gradients of layer l over all directions are the columns of what follows it, whatever
+    // the sample, so that each block of Gauss–Newton is a Kronecker product (Bernacchia et al. 2018).
+    let layers = [layer(4, 3), layer(3, 5), layer(5, 2)];
+    let (samples, directions) = (30, 2);
+    let mut random = Random(23);
+    let weights: Vec<Vec<f64>> = layers.iter().map(|l| random.normals(l.inputs * l.outputs)).collect();
+    let multiply = |rows: &[f64], w: &[f64], inputs: usize, outputs: usize| -> Vec<f64> {
+        let entry = |row: &[f64], o: usize| (0..inputs).map(|i| row[i] * w[i * outputs + o]).sum::<f64>();
+        rows.chunks_exact(inputs).flat_map(|row| (0..outputs).map(move |o| entry(row, o))).collect()
+    };
+    let mut inputs = vec![random.normals(samples * 4)];
+    for (l, shape) in layers.iter().enumerate().take(2) {
+        inputs.push(multiply(&inputs[l], &weights[l], shape.inputs, shape.outputs));
+    }
+    // Backwards: s_l = W_(l+1) s_(l+1).
+    let mut outputs = vec![vec![1.0, 0.0, 0.0, 1.0]];
+    for l in (1..3).rev() {
+        let shape = layers[l];
+        let transposed: Vec<f64> = (0..shape.outputs)
+            .flat_map(|o| (0..shape.inputs).map(move |i| (i, o)))
+            .map(|(i, o)| weights[l][i * shape.outputs + o])
+            .collect();
+        let next = multiply(&outputs[0], &transposed, shape.outputs, shape.inputs);
+        outputs.insert(0, next);
+    }
+    let factors = Factors {
+        weights: (0..samples).map(|_| random.uniform()).collect(),
+        directions,
+        layers: (inputs.into_iter().zip(outputs))
+            .map(|(inputs, outputs)| LayerFactors { inputs, outputs: outputs.repeat(samples) })
+            .collect(),
+    };
+    let b = random.normals(37);
+    let expected = reference(&blocks(&factors, &layers), |_| 0.3, &b);
+    for form in FORMS {
+        let mut fisher = fisher(form, 37, &layers, |config| config.damping = 0.3);
+        fisher.refresh(&Observation::Factors(factors.clone())).expect("good factors");
+        assert_close(&solve(&mut *fisher, &b).0, &expected, 1e-10);
+    }
+}
+
+#[test]
+fn the_corrected_spectrum_is_never_worse() {
+    let layers = [layer(5, 3), layer(3, 4)];
+    for seed in 30..40 {
+        let factors = Random(seed).factors(6, 1 + seed as usize % 3, &layers);
+        let exact = blocks(&factors, &layers);
+        let [kronecker, corrected] = FORMS.map(|form| {
+            let mut fisher = fisher(form, 27, &layers, |config| config.damping = 1.0);
+            fisher.refresh(&Observation::Factors(factors.clone())).expect("good factors");
+            frobenius(&fisher_matrix(&mut *fisher, 1.0), &exact)
+        });
+        assert!(corrected < kronecker, "seed {seed}: {corrected} against {kronecker}");
+    }
+}
+
+#[test]
+fn the_corrected_spectrum_keeps_the_trace() {
+    // Bases are taken anew in between: tr F stays the smoothed trace of the observations.
+    let layers = [layer(4, 3)];
+    let mut random = Random(41);
+    let (beta, mut trace) = (0.8, 0.0);
+    let mut fisher = fisher(Form::EigenKronecker, 12, &layers, |config| {
+        config.smoothing = Smoothing::Forget(beta);
+        config.basis_every = 3;
+        config.damping = 1.0;
+    });
+    for _ in 0..8 {
+        let factors = random.factors(1, 2, &layers);
+        trace = beta * trace + (1.0 - beta) * gradients(&factors).iter().map(|g| g * g).sum::<f64>();
+        fisher.observe(&Observation::Factors(factors)).expect("good factors");
+    }
+    let f = fisher_matrix(&mut *fisher, 1.0);
+    let found: f64 = f.iter().step_by(13).sum();
+    // The Kronecker product that σ restarts from has the trace of its factors, not of F.
+    assert!((found / trace - 1.0).abs() < 0.5, "{found} against {trace}");
+}
+
+#[test]
+fn refreshes_blend() {
+    let layers = [layer(3, 2)];
+    let mut random = Random(42);
+    let [first, second] = [0, 1].map(|_| random.factors(7, 1, &layers));
+    let both = |keep: f64| {
+        let mut fisher =
+            fisher(Form::Kronecker, 6, &layers, |config| (config.keep, config.damping) = (keep, 1.0));
+        fisher.refresh(&Observation::Factors(first.clone())).expect("good factors");
+        fisher.refresh(&Observation::Factors(second.clone())).expect("good factors");
+        fisher_matrix(&mut *fisher, 1.0)
+    };
+    let only = |factors: &Factors<f64>| {
+        let mut fisher = fisher(Form::Kronecker, 6, &layers, |config| config.damping = 1.0);
+        fisher.refresh(&Observation::Factors(factors.clone())).expect("good factors");
+        fisher_matrix(&mut *fisher, 1.0)
+    };
+    assert_close(&both(0.0), &only(&second), 1e-12);
+    // Half of each is the average over the two sets.
+    let mut joined = first.clone();
+    joined.weights.extend(&second.weights);
+    joined.layers[0].inputs.extend(&second.layers[0].inputs);
+    joined.layers[0].outputs.extend(&second.layers[0].outputs);
+    assert_close(&both(0.5), &only(&joined), 1e-12);
 }

@@ -1,0 +1,333 @@
+//! The factors of the last per-sample gradients: their exact Fisher, no gradient ever formed.
+
+use std::convert::Infallible;
+
+use nhgd_kernels::vector::{axpy, dot};
+use nhgd_kernels::{MatMut, MatRef, Scalar, conjugate_gradients, matmul, syrk};
+
+use crate::basis::product;
+use crate::check::{self, State, widen};
+use crate::damping::Damping;
+use crate::moments::layer_diagonal;
+use crate::woodbury::Woodbury;
+use crate::{
+    Diagonal, Fisher, FisherError, LayerFactors, LayerShape, Observation, SolveReport, Statistic, Wants,
+};
+
+/// Samples up to which their Gram matrix is formed and factored; conjugate gradients cost less beyond.
+const GRAM_SAMPLES: usize = 1024;
+
+/// Conjugate-gradient steps before a solve reports what it has.
+const MAX_STEPS: usize = 1000;
+
+/// F = (1/n) Σ_i w_i Σ_k g_ik g_ikᵀ over the n ≤ `capacity` samples held, with g_ik = vec(a_i s_ikᵀ) layer by layer.
+///
+/// One layer, one direction a sample and D̃ = cI: Woodbury with the Gram matrix (EEᵀ) ∘ (XXᵀ). Everything else:
+/// conjugate gradients on the implicit operator, preconditioned by its diagonal, with the residual in the report.
+pub(crate) struct Samples<T> {
+    capacity: usize,
+    statistic: Statistic,
+    tolerance: f64,
+    shapes: Vec<LayerShape>,
+    damping: Damping<T>,
+    directions: usize,
+    /// w: a ring whose oldest sample is `next` once it is full; the layers' rows stand in the same order.
+    weights: Vec<T>,
+    next: usize,
+    layers: Vec<LayerFactors<T>>,
+    /// What the solves need of F, until the samples change.
+    prepared: Option<Prepared<T>>,
+    /// The Gram's inner system with its λ, until something changes.
+    inner: Option<(Woodbury<T>, f64)>,
+}
+
+struct Prepared<T> {
+    /// diag F.
+    diagonal: Vec<T>,
+    /// tr F / d.
+    mean: f64,
+}
+
+impl<T: Scalar> Samples<T> {
+    pub fn new(
+        shapes: &[LayerShape],
+        capacity: usize,
+        damping: Damping<T>,
+        statistic: Statistic,
+        tolerance: f64,
+    ) -> Self {
+        let mut samples = Self {
+            capacity,
+            statistic,
+            tolerance,
+            shapes: shapes.to_vec(),
+            damping,
+            directions: 0,
+            weights: Vec::new(),
+            next: 0,
+            layers: Vec::new(),
+            prepared: None,
+            inner: None,
+        };
+        samples.reset();
+        samples
+    }
+
+    fn held(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// X of a layer, samples × inputs.
+    fn inputs(&self, layer: usize) -> MatRef<'_, T> {
+        MatRef::new(&self.layers[layer].inputs, self.held(), self.shapes[layer].inputs)
+    }
+
+    /// s_ik of a layer.
+    fn output(&self, layer: usize, i: usize, k: usize) -> &[T] {
+        let outputs = self.shapes[layer].outputs;
+        &self.layers[layer].outputs[(i * self.directions + k) * outputs..][..outputs]
+    }
+
+    /// Parameters of each layer.
+    fn spans(&self) -> Vec<std::ops::Range<usize>> {
+        let mut start = 0;
+        let span = |shape: &LayerShape| {
+            start += shape.inputs * shape.outputs;
+            start - shape.inputs * shape.outputs..start
+        };
+        self.shapes.iter().map(span).collect()
+    }
+
+    /// y ← F x: with B_l = mat(x), Z_l = X_l B_l and q_ik = (w_i/n) Σ_l s_ikᵀ z_i, layer l of y is X_lᵀ (Σ_k q_ik s_ik).
+    fn apply(&self, x: &[T], y: &mut [T]) {
+        let (n, k) = (self.held(), self.directions);
+        if n == 0 {
+            return y.fill(T::zero());
+        }
+        let mut q = vec![T::zero(); n * k];
+        let spans = self.spans();
+        for (l, span) in spans.iter().enumerate() {
+            let LayerShape { inputs, outputs } = self.shapes[l];
+            let z = product(self.inputs(l), MatRef::new(&x[span.clone()], inputs, outputs));
+            for (at, q) in q.iter_mut().enumerate() {
+                let i = at / k;
+                *q += dot(self.output(l, i, at % k), &z[i * outputs..][..outputs]);
+            }
+        }
+        for (at, q) in q.iter_mut().enumerate() {
+            *q *= self.weights[at / k] / T::of(n as f64);
+        }
+        for (l, span) in spans.into_iter().enumerate() {
+            let LayerShape { inputs, outputs } = self.shapes[l];
+            let mut combined = vec![T::zero(); n * outputs];
+            for (at, &q) in q.iter().enumerate() {
+                let i = at / k;
+                axpy(q, self.output(l, i, at % k), &mut combined[i * outputs..][..outputs]);
+            }
+            let y = MatMut::new(&mut y[span], inputs, outputs);
+            matmul(y, T::zero(), T::one(), self.inputs(l).t(), MatRef::new(&combined, n, outputs));
+        }
+    }
+
+    fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
+        let factors = check::factors(observation, &self.shapes)?;
+        let (m, k) = (factors.weights.len(), factors.directions);
+        if !anew && self.held() > 0 && k != self.directions {
+            let expected = format!("{} directions, as before", self.directions);
+            return Err(FisherError::Shape { expected, got: k.to_string() });
+        }
+        if anew {
+            self.reset();
+        }
+        self.directions = k;
+        // Only the last `capacity` samples of a larger observation have a place.
+        for i in m.saturating_sub(self.capacity)..m {
+            let slot = self.next;
+            put(&mut self.weights, &factors.weights, slot, i, 1);
+            for (l, shape) in self.shapes.iter().enumerate() {
+                let (into, from) = (&mut self.layers[l], &factors.layers[l]);
+                put(&mut into.inputs, &from.inputs, slot, i, shape.inputs);
+                put(&mut into.outputs, &from.outputs, slot, i, k * shape.outputs);
+            }
+            self.next = (slot + 1) % self.capacity;
+        }
+        (self.prepared, self.inner) = (None, None);
+        Ok(())
+    }
+
+    fn prepare(&mut self) {
+        if self.prepared.is_none() {
+            let mut diagonal = Vec::with_capacity(self.size());
+            for (layer, &shape) in self.layers.iter().zip(&self.shapes) {
+                let inputs = layer.inputs.clone();
+                diagonal.extend(match self.held() {
+                    0 => vec![T::zero(); shape.inputs * shape.outputs],
+                    _ => layer_diagonal(&self.weights, self.directions, inputs, &layer.outputs, shape),
+                });
+            }
+            let trace: f64 = diagonal.iter().map(|f| f.wide()).sum();
+            let mean = trace / diagonal.len() as f64;
+            self.prepared = Some(Prepared { diagonal, mean });
+        }
+    }
+
+    /// The Gram matrix (XXᵀ) ∘ (EEᵀ), lower triangle.
+    fn gram(&self) -> Vec<T> {
+        let n = self.held();
+        let gram = |x: MatRef<'_, T>| {
+            let mut gram = vec![T::zero(); n * n];
+            syrk(MatMut::new(&mut gram, n, n), T::zero(), T::one(), x);
+            gram
+        };
+        let mut both = gram(self.inputs(0));
+        let outputs = gram(MatRef::new(&self.layers[0].outputs, n, self.shapes[0].outputs));
+        nhgd_kernels::vector::mul_into(&outputs, &mut both);
+        both
+    }
+
+    /// Woodbury: x = (b − Gᵀ y)/c with y = √C (I + √C GGᵀ √C / c)⁻¹ √C G b / c.
+    fn solve_gram(&mut self, mean: f64, b: &[T], x: &mut [T]) -> Result<f64, FisherError> {
+        let n = self.held();
+        if self.inner.is_none() {
+            let gram = self.gram();
+            let roots: Vec<T> = self.weights.iter().map(|&w| (w / T::of(n as f64)).sqrt()).collect();
+            let inner = self.damping.raise(mean, |damping, level| {
+                let gram = MatRef::new(&gram, n, n);
+                Woodbury::factor(gram, roots.clone(), damping.diagonal(level).mean())
+                    .map(|inner| (inner, level))
+            });
+            self.inner = Some(inner?.0);
+        }
+        let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
+        let c = self.damping.diagonal(*level).mean();
+        let LayerShape { inputs, outputs } = self.shapes[0];
+        let mut z = product(self.inputs(0), MatRef::new(b, inputs, outputs));
+        let mut y: Vec<T> =
+            z.chunks_exact(outputs).enumerate().map(|(i, z)| dot(self.output(0, i, 0), z) / c).collect();
+        inner.inner_solve(&mut y);
+        for (i, z) in z.chunks_exact_mut(outputs).enumerate() {
+            z.iter_mut().zip(self.output(0, i, 0)).for_each(|(z, &s)| *z = y[i] * s);
+        }
+        x.copy_from_slice(b);
+        let minus = -T::one() / c;
+        let x = MatMut::new(x, inputs, outputs);
+        matmul(x, T::one() / c, minus, self.inputs(0).t(), MatRef::new(&z, n, outputs));
+        Ok(*level)
+    }
+}
+
+impl<T: Scalar> Fisher<T> for Samples<T> {
+    fn size(&self) -> usize {
+        self.shapes.iter().map(|shape| shape.inputs * shape.outputs).sum()
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::Factors(self.statistic)
+    }
+
+    fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
+        self.damping.set_regularizer(regularizer)?;
+        self.inner = None;
+        Ok(())
+    }
+
+    fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
+        self.absorb(observation, false)
+    }
+
+    fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
+        self.absorb(observation, true)
+    }
+
+    fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
+        check::sides(b, x, self.size())?;
+        self.prepare();
+        let Some(prepared) = self.prepared.take() else { unreachable!("prepared above") };
+        let mut report = SolveReport { residual: f64::NAN, ..SolveReport::default() };
+        let one_column = self.shapes.len() == 1 && self.directions == 1 && !self.damping.is_vector();
+        if one_column && self.held() <= GRAM_SAMPLES {
+            let level = self.solve_gram(prepared.mean, b, x);
+            self.prepared = Some(prepared);
+            report.damping = level?;
+        } else {
+            let level = self.damping.level(prepared.mean);
+            let tilde = self.damping.diagonal(level);
+            let mut apply = |p: &[T], out: &mut [T]| {
+                self.apply(p, out);
+                out.iter_mut().zip(p).enumerate().for_each(|(i, (out, &p))| *out += tilde.at(i) * p);
+                Ok::<(), Infallible>(())
+            };
+            let mut precondition = |r: &[T], out: &mut [T]| {
+                let entries = out.iter_mut().zip(r).zip(&prepared.diagonal).enumerate();
+                entries.for_each(|(i, ((out, &r), &f))| *out = r / (f + tilde.at(i)));
+                Ok::<(), Infallible>(())
+            };
+            x.fill(T::zero());
+            let Ok(outcome) =
+                conjugate_gradients(&mut apply, &mut precondition, b, x, self.tolerance, MAX_STEPS);
+            (report.damping, report.residual, report.steps) = (level, outcome.residual, outcome.steps as u32);
+            self.prepared = Some(prepared);
+        }
+        check::solution(x)?;
+        report.fallbacks = self.damping.fallbacks;
+        Ok(report)
+    }
+
+    fn reset(&mut self) {
+        self.weights.clear();
+        self.next = 0;
+        self.layers = vec![LayerFactors::default(); self.shapes.len()];
+        (self.prepared, self.inner) = (None, None);
+    }
+
+    fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
+        vec![
+            ("directions", vec![self.directions as f64]),
+            ("next", vec![self.next as f64]),
+            ("weights", widen(&self.weights)),
+            ("inputs", self.layers.iter().flat_map(|layer| widen(&layer.inputs)).collect()),
+            ("outputs", self.layers.iter().flat_map(|layer| widen(&layer.outputs)).collect()),
+            ("fallbacks", vec![self.damping.fallbacks.into()]),
+        ]
+    }
+
+    fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
+        let state = State(state);
+        let weights: Vec<T> = state.scalars("weights", |n| n <= self.capacity)?;
+        let (held, directions) = (weights.len(), state.number("directions")? as usize);
+        let next = state.number("next")? as usize;
+        if next > held || next >= self.capacity {
+            return Err(FisherError::range("state", format!("\"next\" of at most {held}"), next));
+        }
+        let sizes = |size: fn(&LayerShape) -> usize, k: usize| -> Vec<usize> {
+            self.shapes.iter().map(|shape| held * k * size(shape)).collect()
+        };
+        let (inputs, outputs) = (sizes(|s| s.inputs, 1), sizes(|s| s.outputs, directions));
+        let all_inputs: Vec<T> = state.scalars("inputs", |n| n == inputs.iter().sum())?;
+        let all_outputs: Vec<T> = state.scalars("outputs", |n| n == outputs.iter().sum())?;
+        self.damping.fallbacks = state.number("fallbacks")? as u32;
+        let (mut all_inputs, mut all_outputs) = (all_inputs.into_iter(), all_outputs.into_iter());
+        for (layer, (&inputs, &outputs)) in self.layers.iter_mut().zip(inputs.iter().zip(&outputs)) {
+            layer.inputs = all_inputs.by_ref().take(inputs).collect();
+            layer.outputs = all_outputs.by_ref().take(outputs).collect();
+        }
+        (self.weights, self.directions, self.next) = (weights, directions, next);
+        (self.prepared, self.inner) = (None, None);
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        let layers = self.layers.iter().map(|l| size_of_val(&l.inputs[..]) + size_of_val(&l.outputs[..]));
+        layers.sum::<usize>() + self.inner.as_ref().map_or(0, |(inner, _)| inner.bytes())
+    }
+}
+
+/// Sample `i` of `from` to place `slot` of a ring, `width` entries each.
+fn put<T: Scalar>(ring: &mut Vec<T>, from: &[T], slot: usize, i: usize, width: usize) {
+    let sample = &from[i * width..][..width];
+    if slot * width == ring.len() {
+        ring.extend_from_slice(sample);
+    } else {
+        ring[slot * width..][..width].copy_from_slice(sample);
+    }
+}

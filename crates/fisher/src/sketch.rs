@@ -1,0 +1,183 @@
+//! A few directions by frequent directions (Ghashami et al. 2016).
+
+use nhgd_kernels::vector::{dot, scale};
+use nhgd_kernels::{MatMut, MatRef, Scalar, symmetric_eigen, syrk};
+
+use crate::basis::product;
+use crate::check::{self, State, widen};
+use crate::damping::Damping;
+use crate::smoothing::Smoothing;
+use crate::woodbury::Woodbury;
+use crate::{Diagonal, Fisher, FisherError, Observation, SolveReport, Wants};
+
+/// F ≈ c BᵀB with at most 2k rows in B. When a row finds no place, B is rotated to its principal directions and the
+/// squares of their lengths are lowered by the (k+1)-th, so that k are left: c BᵀB never exceeds F, and falls short of
+/// it by no more than the tail of F's spectrum. D̃ is exact, per parameter too.
+pub(crate) struct Sketch<T> {
+    d: usize,
+    rank: usize,
+    wants: Wants,
+    smoothing: Smoothing,
+    damping: Damping<T>,
+    /// B, row-major.
+    rows: Vec<T>,
+    /// c, so that forgetting doesn't pass over B.
+    factor: f64,
+    seen: f64,
+    /// The inner system with its λ, until something changes.
+    inner: Option<(Woodbury<T>, f64)>,
+}
+
+/// Lower triangle of the Gram matrix of rows.
+fn gram<T: Scalar>(rows: &[T], d: usize) -> Vec<T> {
+    let k = rows.len() / d;
+    let mut gram = vec![T::zero(); k * k];
+    syrk(MatMut::new(&mut gram, k, k), T::zero(), T::one(), MatRef::new(rows, k, d));
+    gram
+}
+
+impl<T: Scalar> Sketch<T> {
+    pub fn new(d: usize, rank: usize, damping: Damping<T>, wants: Wants, smoothing: Smoothing) -> Self {
+        Self { d, rank, wants, smoothing, damping, rows: Vec::new(), factor: 1.0, seen: 0.0, inner: None }
+    }
+
+    fn held(&self) -> usize {
+        self.rows.len() / self.d
+    }
+
+    /// B ← √c B, c ← 1.
+    fn fold(&mut self) {
+        scale(T::of(self.factor.sqrt()), &mut self.rows);
+        self.factor = 1.0;
+    }
+
+    /// Leaves at most k rows.
+    fn shrink(&mut self) -> Result<(), FisherError> {
+        self.fold();
+        let held = self.held();
+        let eigen = symmetric_eigen(held, gram(&self.rows, self.d));
+        let eigen = eigen.map_err(|_| FisherError::NotFinite { name: "observation" })?;
+        let cut = eigen.values[held - self.rank - 1].max(T::zero());
+        let floor = eigen.values[held - 1] * T::epsilon() * T::of(held as f64);
+        let kept: Vec<usize> =
+            (held - self.rank..held).filter(|&j| eigen.values[j] > cut.max(floor)).collect();
+        let mut rotation = Vec::with_capacity(kept.len() * held);
+        for j in kept.iter().copied() {
+            let shorter = ((eigen.values[j] - cut) / eigen.values[j]).sqrt();
+            rotation.extend((0..held).map(|i| shorter * eigen.vectors[i * held + j]));
+        }
+        self.rows = product(MatRef::new(&rotation, kept.len(), held), MatRef::new(&self.rows, held, self.d));
+        Ok(())
+    }
+
+    fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
+        let rows = check::rows(observation, self.d)?;
+        let (beta, gamma) = if anew { (0.0, 1.0) } else { self.smoothing.weights(self.seen, rows.count) };
+        self.seen = rows.count as f64 + if anew { 0.0 } else { self.seen };
+        self.inner = None;
+        if beta == 0.0 {
+            self.rows.clear();
+            self.factor = 1.0;
+        } else {
+            self.factor *= beta;
+        }
+        // Rows divided by a vanishing √c would overflow.
+        if self.factor < 1e-12 {
+            self.fold();
+        }
+        for row in rows.data.chunks_exact(self.d) {
+            if self.held() >= 2 * self.rank {
+                self.shrink()?;
+            }
+            let root = T::of((gamma / self.factor).sqrt());
+            self.rows.extend(row.iter().map(|&g| root * g));
+        }
+        Ok(())
+    }
+
+    /// Factors the inner system unless that is done.
+    fn factor(&mut self) -> Result<(), FisherError> {
+        if self.inner.is_some() {
+            return Ok(());
+        }
+        let mean = self.factor * dot(&self.rows, &self.rows).wide() / self.d as f64;
+        let root = T::of(self.factor.sqrt());
+        let roots = vec![root; self.held()];
+        let inner = self.damping.raise(mean, |damping, level| {
+            let (gram, scale) = match damping.diagonal(level) {
+                Diagonal::Scalar(c) => (gram(&self.rows, self.d), c),
+                Diagonal::Vector(tilde) => {
+                    let weights: Vec<T> = tilde.iter().map(|d| T::one() / d.sqrt()).collect();
+                    let rows = self.rows.iter().zip(weights.iter().cycle());
+                    (gram(&rows.map(|(&b, &w)| b * w).collect::<Vec<_>>(), self.d), T::one())
+                }
+            };
+            let gram = MatRef::new(&gram, roots.len(), roots.len());
+            Woodbury::factor(gram, roots.clone(), scale).map(|inner| (inner, level))
+        });
+        self.inner = Some(inner?.0);
+        Ok(())
+    }
+}
+
+impl<T: Scalar> Fisher<T> for Sketch<T> {
+    fn size(&self) -> usize {
+        self.d
+    }
+
+    fn wants(&self) -> Wants {
+        self.wants
+    }
+
+    fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
+        self.damping.set_regularizer(regularizer)?;
+        self.inner = None;
+        Ok(())
+    }
+
+    fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
+        self.absorb(observation, false)
+    }
+
+    fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
+        self.absorb(observation, true)
+    }
+
+    fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
+        check::sides(b, x, self.d)?;
+        self.factor()?;
+        let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
+        let rows = MatRef::new(&self.rows, self.held(), self.d);
+        inner.solve(rows, &self.damping.diagonal(*level), b, x);
+        check::solution(x)?;
+        let fallbacks = self.damping.fallbacks;
+        Ok(SolveReport { residual: f64::NAN, damping: *level, fallbacks, ..SolveReport::default() })
+    }
+
+    fn reset(&mut self) {
+        self.rows.clear();
+        (self.factor, self.seen, self.inner) = (1.0, 0.0, None);
+    }
+
+    fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
+        vec![
+            ("rows", widen(&self.rows)),
+            ("factor", vec![self.factor]),
+            ("seen", vec![self.seen]),
+            ("fallbacks", vec![self.damping.fallbacks.into()]),
+        ]
+    }
+
+    fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
+        let state = State(state);
+        let rows = state.scalars("rows", |n| n % self.d == 0 && n <= 2 * self.rank * self.d)?;
+        let (factor, seen) = (state.number("factor")?, state.number("seen")?);
+        self.damping.fallbacks = state.number("fallbacks")? as u32;
+        (self.rows, self.factor, self.seen, self.inner) = (rows, factor, seen, None);
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.rows[..]) + self.inner.as_ref().map_or(0, |(inner, _)| inner.bytes())
+    }
+}
