@@ -5,8 +5,8 @@ use std::sync::Arc;
 use nhgd_fisher::Wants;
 use nhgd_kernels::{Cholesky, Scalar};
 use nhgd_models::{Model, Softmax};
-use nhgd_problems::weighting::{Fixed, Margin, PerSample, Weighting};
-use nhgd_problems::{Problem as Oracles, Quadratic, Reweighting};
+use nhgd_problems::weighting::{Anchored, Fixed, Margin, PerSample, Weighting};
+use nhgd_problems::{Prior, Problem as Oracles, Quadratic, Reweighting};
 use serde::Deserialize;
 
 use crate::error::length;
@@ -53,6 +53,32 @@ struct ReweightingSettings {
     model: ModelSettings,
     regularization: f64,
     weighting: WeightingKind,
+    #[serde(default)]
+    anchors: usize,
+    prior: Option<PriorSettings>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriorSettings {
+    mean: Vec<f64>,
+    precision: Vec<f64>,
+}
+
+impl PriorSettings {
+    fn check(&self, outer: usize) -> Result<()> {
+        length("prior mean", outer, self.mean.len())?;
+        length("prior precision", outer, self.precision.len())?;
+        for (name, x, low) in
+            [("prior mean", &self.mean, f64::MIN), ("prior precision", &self.precision, 0.0)]
+        {
+            if let Some(i) = x.iter().position(|&x| !(x >= low && x.is_finite())) {
+                let expected = if low == 0.0 { "finite numbers ≥ 0" } else { "finite numbers" };
+                return Err(Error::expected(Code::Range, name, expected, format!("{} at index {i}", x[i])));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -103,6 +129,10 @@ impl ReweightingSettings {
                 return Err(Error::expected(Code::Range, name, format!("classes 0 to {}", classes - 1), got));
             }
         }
+        if self.anchors >= train.length() {
+            let expected = format!("fewer than the {} training samples", train.length());
+            return Err(Error::expected(Code::Range, "anchors", expected, self.anchors));
+        }
         let Some(weights) = weights else { return Ok(()) };
         length("weights", train.length(), weights.len())?;
         match weights.iter().position(|&w| !(w >= 0.0 && w.is_finite())) {
@@ -115,21 +145,34 @@ impl ReweightingSettings {
     }
 
     fn build<T: Scalar>(
-        &self,
+        self,
         train: Samples,
         trusted: Samples,
         weights: Option<Vec<f64>>,
-    ) -> Reweighting<T> {
+    ) -> Result<Reweighting<T>> {
+        let free = train.length() - self.anchors;
         let weighting: Box<dyn Weighting<T>> = match self.weighting {
-            WeightingKind::PerSample => Box::new(PerSample::new(train.length())),
-            WeightingKind::Margin => Box::new(Margin::new(train.0.labels().to_vec(), self.model.classes())),
+            WeightingKind::PerSample => Box::new(PerSample::new(free)),
+            WeightingKind::Margin => {
+                Box::new(Margin::new(train.0.labels()[..free].to_vec(), self.model.classes()))
+            }
             WeightingKind::Fixed => Box::new(Fixed::new(match weights {
                 Some(weights) => weights.into_iter().map(T::of).collect(),
                 None => vec![T::one(); train.length()],
             })),
         };
+        let weighting: Box<dyn Weighting<T>> =
+            if self.anchors > 0 { Box::new(Anchored::new(weighting, free)) } else { weighting };
+        let scalars = |x: Vec<f64>| x.into_iter().map(T::of).collect::<Vec<T>>();
+        let prior = match self.prior {
+            None => None,
+            Some(prior) => {
+                prior.check(weighting.outer_len())?;
+                Some(Prior { mean: scalars(prior.mean), precision: scalars(prior.precision) })
+            }
+        };
         let model = self.model.build(train.0.features().cols());
-        Reweighting::new(model, train.0, trusted.0, weighting, T::of(self.regularization))
+        Ok(Reweighting::new(model, train.0, trusted.0, weighting, T::of(self.regularization), prior))
     }
 }
 
@@ -149,9 +192,9 @@ impl Problem {
         let settings: ReweightingSettings = serde_json::from_str(settings).map_err(Error::settings)?;
         settings.check(train, trusted, weights.as_deref())?;
         let (train, trusted) = (train.clone(), trusted.clone());
-        match settings.dtype.as_str() {
-            "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, trusted, weights))))),
-            "f64" => Ok(Self(Typed::F64(Arc::new(settings.build(train, trusted, weights))))),
+        match settings.dtype.clone().as_str() {
+            "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, trusted, weights)?)))),
+            "f64" => Ok(Self(Typed::F64(Arc::new(settings.build(train, trusted, weights)?)))),
             other => Err(unknown_dtype(other)),
         }
     }
@@ -175,7 +218,7 @@ impl Problem {
         {
             length(name, expected, got)?;
         }
-        if c.len() % d != 0 {
+        if !c.len().is_multiple_of(d) {
             return Err(Error::expected(Code::Shape, "c", format!("a multiple of {d} entries"), c.len()));
         }
         for (name, x) in [("h", h), ("c", c), ("c0", c0), ("q", q), ("t", t), ("mu", &[mu])] {

@@ -14,7 +14,7 @@ mod reweighting;
 pub mod weighting;
 
 pub use quadratic::Quadratic;
-pub use reweighting::Reweighting;
+pub use reweighting::{Prior, Reweighting};
 
 use nhgd_fisher::{Diagonal, LayerShape, Observation, Wants};
 use nhgd_kernels::{Features, RowSet, Scalar};

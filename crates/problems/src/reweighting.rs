@@ -7,7 +7,7 @@ use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
 use crate::{Problem, weighting::Weighting};
 
 /// g = (1/n) Σ w_i(v) ℓ_i(θ) + reg‖θ‖², f = the mean loss on trusted samples (Franceschi et al. 2017;
-/// Kong et al. 2026).
+/// Kong et al. 2026), and a quadratic prior on v if there is one.
 ///
 /// The curvature of Σ w_i ℓ_i is Σ w_i ∇²ℓ_i, so per-sample gradients enter a Fisher as √w_i ∇ℓ_i; the regulariser's
 /// part stays outside of it.
@@ -17,6 +17,29 @@ pub struct Reweighting<T: Scalar> {
     trusted: Samples,
     weighting: Box<dyn Weighting<T>>,
     regularization: T,
+    prior: Option<Prior<T>>,
+}
+
+/// What is thought of v beforehand: adds ½ Σ precision_j (v_j − mean_j)² to f.
+#[derive(Clone, Debug)]
+pub struct Prior<T> {
+    /// Most likely v.
+    pub mean: Vec<T>,
+    /// Inverse variances, over the number of trusted samples that f is a mean of.
+    pub precision: Vec<T>,
+}
+
+impl<T: Scalar> Prior<T> {
+    /// Adds its gradient at v; returns its value there.
+    fn add(&self, outer: &[T], gradient: &mut [T]) -> f64 {
+        let mut value = 0.0;
+        for (j, &v) in outer.iter().enumerate() {
+            let pull = self.precision[j] * (v - self.mean[j]);
+            gradient[j] += pull;
+            value += 0.5 * (pull * (v - self.mean[j])).wide();
+        }
+        value
+    }
 }
 
 impl<T: Scalar> Reweighting<T> {
@@ -27,8 +50,9 @@ impl<T: Scalar> Reweighting<T> {
         trusted: Samples,
         weighting: Box<dyn Weighting<T>>,
         regularization: T,
+        prior: Option<Prior<T>>,
     ) -> Self {
-        Self { model, train, trusted, weighting, regularization }
+        Self { model, train, trusted, weighting, regularization, prior }
     }
 
     fn batch_weights(&self, outer: &[T], rows: RowSet<'_>) -> Vec<T> {
@@ -192,11 +216,13 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         total / weights.len() as f64 + self.penalty(inner)
     }
 
-    fn outer_loss(&self, inner: &[T], _outer: &[T]) -> f64 {
-        self.mean_loss(inner, &self.trusted)
+    fn outer_loss(&self, inner: &[T], outer: &[T]) -> f64 {
+        let prior =
+            self.prior.as_ref().map_or(0.0, |prior| prior.add(outer, &mut vec![T::zero(); outer.len()]));
+        self.mean_loss(inner, &self.trusted) + prior
     }
 
-    fn outer_gradient(&self, inner: &[T], _outer: &[T], direct: &mut [T], target: &mut [T]) -> f64 {
+    fn outer_gradient(&self, inner: &[T], outer: &[T], direct: &mut [T], target: &mut [T]) -> f64 {
         let n = self.trusted.len();
         let weights = vec![T::one() / T::of(n as f64); n];
         let mut losses = vec![T::zero(); n];
@@ -206,7 +232,8 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.trusted.with(RowSet::all(n), |batch| {
             self.model.gradients(inner, batch, &mut [term], &mut losses);
         });
-        losses.iter().map(|l| l.wide()).sum::<f64>() / n as f64
+        let prior = self.prior.as_ref().map_or(0.0, |prior| prior.add(outer, direct));
+        losses.iter().map(|l| l.wide()).sum::<f64>() / n as f64 + prior
     }
 
     fn cross_product(

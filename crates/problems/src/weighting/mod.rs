@@ -1,9 +1,11 @@
 //! How an outer variable weighs samples: v ↦ w, and the pull-back of per-sample sensitivities to v.
 
+mod anchored;
 mod fixed;
 mod margin;
 mod per_sample;
 
+pub use anchored::Anchored;
 pub use fixed::Fixed;
 pub use margin::Margin;
 pub use per_sample::PerSample;

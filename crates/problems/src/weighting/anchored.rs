@@ -1,0 +1,52 @@
+//! Some samples that no outer variable touches beside those that it weighs.
+
+use nhgd_kernels::{RowSet, Scalar};
+
+use super::Weighting;
+
+/// The first `free` samples are weighed as another weighting says; the rest, known to be right, have weight one.
+pub struct Anchored<T> {
+    weighting: Box<dyn Weighting<T>>,
+    free: usize,
+}
+
+impl<T: Scalar> Anchored<T> {
+    /// `weighting` knows of the first `free` samples alone.
+    pub fn new(weighting: Box<dyn Weighting<T>>, free: usize) -> Self {
+        Self { weighting, free }
+    }
+
+    /// The samples among `rows` that are weighed, and where they stand in `rows`.
+    fn weighed(&self, rows: RowSet<'_>) -> (Vec<u32>, Vec<usize>) {
+        (0..rows.len()).filter(|&i| rows.get(i) < self.free).map(|i| (rows.get(i) as u32, i)).unzip()
+    }
+}
+
+impl<T: Scalar> Weighting<T> for Anchored<T> {
+    fn outer_len(&self) -> usize {
+        self.weighting.outer_len()
+    }
+
+    fn weights(&self, outer: &[T], rows: RowSet<'_>, out: &mut [T]) {
+        let (samples, at) = self.weighed(rows);
+        let mut weights = vec![T::zero(); samples.len()];
+        self.weighting.weights(outer, RowSet::Indices(&samples), &mut weights);
+        out.fill(T::one());
+        at.into_iter().zip(weights).for_each(|(at, w)| out[at] = w);
+    }
+
+    fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
+        let (samples, at) = self.weighed(rows);
+        let q: Vec<T> = at.into_iter().map(|at| q[at]).collect();
+        self.weighting.pull_back(outer, RowSet::Indices(&samples), &q, scale, product);
+    }
+
+    fn needs_margins(&self) -> bool {
+        self.weighting.needs_margins()
+    }
+
+    fn set_margins(&self, mut margins: Vec<T>) {
+        margins.truncate(self.free);
+        self.weighting.set_margins(margins);
+    }
+}

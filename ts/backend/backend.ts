@@ -1,0 +1,98 @@
+import type { Binding, DType, Features, Vector } from './binding.ts'
+import { type ErrorCode, NhgdError } from './errors.ts'
+import type { Matrix } from './matrix.ts'
+
+/** What a backend runs on. */
+export interface BackendInfo {
+  readonly backend: 'native' | 'wasm'
+  readonly version: string
+  /** Instruction set of the kernels, such as `avx512`, `neon`, `simd128` or `scalar`. */
+  readonly simd: string
+  /** BLAS behind large products; `none` is the library's own. */
+  readonly blas: string
+  readonly threads: number
+  /** Backends that were tried first, and why they were passed over. */
+  readonly skipped: readonly { readonly backend: string; readonly reason: string }[]
+}
+
+/** One of the two bindings, with errors turned into {@link NhgdError}s. */
+export interface Backend extends Omit<Binding, 'info'> {
+  info(): BackendInfo
+}
+
+/** Wraps a loaded binding. */
+export function backendOf(
+  binding: Binding,
+  name: 'native' | 'wasm',
+  skipped: BackendInfo['skipped'] = [],
+): Backend {
+  const classes = Object.fromEntries(
+    Object.entries(binding)
+      .filter(([, value]) => typeof value === 'function' && value.prototype !== undefined)
+      .map(([key, value]) => [key, key === 'info' ? value : typed(value)]),
+  )
+  const { simd, blas, threads, version } = JSON.parse(binding.info())
+  const info: BackendInfo = { backend: name, version, simd, blas, threads, skipped }
+  return { ...(classes as unknown as Omit<Binding, 'info'>), info: () => info }
+}
+
+/** Copies a vector out, in its own scalar type. */
+export function read(vector: Vector): Float32Array | Float64Array {
+  return vector.dtype === 'f32' ? vector.readF32() : vector.readF64()
+}
+
+/** A vector of the backend with the given entries. */
+export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DType): Vector {
+  const out = new backend.Vector(entries.length, dtype)
+  out.writeF64(entries instanceof Float64Array ? entries : Float64Array.from(entries))
+  return out
+}
+
+/** Uploads a matrix in the type it came in. */
+export function upload(backend: Backend, { data, rows, columns, scale = 1 }: Matrix): Features {
+  if (data instanceof Uint8Array) return backend.Features.u8(data, rows, columns, scale)
+  if (data instanceof Float32Array) return backend.Features.f32(data, rows, columns, scale)
+  if (data instanceof Float64Array) return backend.Features.f64(data, rows, columns, scale)
+  throw new NhgdError(
+    'ERR_DTYPE',
+    `"features" expected Uint8Array, Float32Array or Float64Array, got ${Object.prototype.toString.call(data).slice(8, -1)}`,
+  )
+}
+
+/** An error of a binding as an {@link NhgdError}; anything else stays as it is. */
+export function asNhgdError(error: unknown): unknown {
+  const code = (error as { code?: unknown } | null)?.code
+  if (typeof code !== 'string' || error instanceof NhgdError) return error
+  if (code.startsWith('ERR_')) return new NhgdError(code as ErrorCode, (error as Error).message)
+  return new NhgdError('ERR_DTYPE', (error as Error).message, { cause: error })
+}
+
+type Constructor = new (...args: never[]) => object
+
+/** The class with every method, getter, static and the constructor throwing {@link NhgdError}s. */
+function typed(base: Constructor): Constructor {
+  for (const holder of [base, base.prototype]) {
+    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(holder))) {
+      if (name === 'constructor' || name === 'prototype' || !property.configurable) continue
+      const { value, get } = property
+      if (typeof value === 'function') property.value = guarded(value)
+      if (get) property.get = guarded(get)
+      Object.defineProperty(holder, name, property)
+    }
+  }
+  return new Proxy(base, {
+    construct: (target, args, newTarget) => guarded(() => Reflect.construct(target, args, newTarget))(),
+  })
+}
+
+function guarded<This, Args extends unknown[], Result>(
+  call: (this: This, ...args: Args) => Result,
+): (this: This, ...args: Args) => Result {
+  return function (...args) {
+    try {
+      return call.apply(this, args)
+    } catch (error) {
+      throw asNhgdError(error)
+    }
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * What both bindings export: the same classes under the same names, over native memory or WebAssembly's.
+ * Handles own what they hold: it is freed when they are collected, or at once by `dispose` where there is one.
+ * Errors carry a stable `code`.
+ */
+export interface Binding {
+  info(): string
+  readonly Vector: new (length: number, dtype: DType) => Vector
+  readonly Features: {
+    u8(data: Uint8Array, rows: number, columns: number, scale: number): Features
+    f32(data: Float32Array, rows: number, columns: number, scale: number): Features
+    f64(data: Float64Array, rows: number, columns: number, scale: number): Features
+  }
+  readonly Samples: new (
+    features: Features,
+    rows: Uint32Array | undefined,
+    labels: Uint32Array,
+  ) => Samples
+  readonly Batch: { all(samples: number): Batch; of(positions: Uint32Array): Batch }
+  readonly Sampler: new (seed: number, samples: number) => Sampler
+  readonly Step: new (length: number, dtype: DType) => Step
+  readonly Optimizer: new (settings: string) => Optimizer
+  readonly Problem: {
+    reweighting(settings: string, train: Samples, trusted: Samples, weights?: Float64Array): Oracles
+    quadratic(
+      dtype: DType,
+      h: Float64Array,
+      c: Float64Array,
+      c0: Float64Array,
+      q: Float64Array,
+      t: Float64Array,
+      mu: number,
+    ): Oracles
+  }
+  readonly Fisher: new (problem: Oracles, outer: Vector, settings: string) => FisherHandle
+}
+
+/** Scalar type of vectors and computations. */
+export type DType = 'f32' | 'f64'
+
+/** A vector that lives in the backend. Reading and writing copies. */
+export interface Vector {
+  readonly length: number
+  readonly dtype: DType
+  readF32(): Float32Array
+  readF64(): Float64Array
+  /** Entries have to be finite (`ERR_NOT_FINITE`) and as many as the vector has (`ERR_SHAPE`). */
+  writeF32(source: Float32Array): void
+  writeF64(source: Float64Array): void
+  fill(value: number): void
+  /** this ← this + alpha · x. */
+  axpy(alpha: number, x: Vector): void
+  scale(alpha: number): void
+  copyFrom(x: Vector): void
+  /** Projection on the box [low, high]. */
+  clamp(low: number, high: number): void
+  dot(x: Vector): number
+  isFinite(): boolean
+  /** Frees the entries; the vector is of length 0 from then on. */
+  dispose(): void
+}
+
+/** A feature matrix that lives in the backend. */
+export interface Features {
+  readonly rows: number
+  readonly columns: number
+}
+
+/** Labelled rows of {@link Features}. */
+export interface Samples {
+  readonly length: number
+}
+
+/** A set of inner samples, by position. */
+export interface Batch {
+  readonly length: number
+}
+
+/** Draws batches without replacement, in an order that the seed decides. */
+export interface Sampler {
+  take(size: number): Batch
+  /** A seed for something that wants random numbers of its own. */
+  seed(): number
+}
+
+/** A slot that inner steps are written to. */
+export interface Step {
+  /** ∇_θ g. */
+  readonly gradient: Vector
+  /** θ at which the step was taken. */
+  readonly inner: Vector
+  readonly batch: Batch
+}
+
+/** An optimiser and its moments. */
+export interface Optimizer {
+  step(x: Vector, gradient: Vector, rate: number): void
+  reset(): void
+}
+
+/** The oracles of a bilevel problem; sums over a batch are scaled so that they estimate the full sum without bias. */
+export interface Oracles {
+  readonly innerLength: number
+  readonly outerLength: number
+  /** Inner samples n. */
+  readonly samples: number
+  readonly dtype: DType
+  /** What {@link Oracles.curvatureProduct} multiplies by. */
+  readonly curvature: 'hessian' | 'gauss-newton'
+  /** Bytes of the data sets. */
+  readonly bytes: number
+  /** g on a batch; its gradient goes to `step`. */
+  innerStep(inner: Vector, outer: Vector, batch: Batch, step: Step): number
+  /** The same, and in the same pass what the Fisher wants of the samples, with random numbers from `seed`. */
+  innerStepFor(
+    inner: Vector,
+    outer: Vector,
+    batch: Batch,
+    step: Step,
+    fisher: FisherHandle,
+    seed: number,
+  ): number
+  /** What the Fisher wants of the samples, without a gradient. */
+  observe(inner: Vector, outer: Vector, batch: Batch, step: Step, fisher: FisherHandle, seed: number): void
+  /** gradient ← ∇_θ g on a batch; returns g. */
+  innerGradient(inner: Vector, outer: Vector, batch: Batch, gradient: Vector): number
+  /** g over all samples. */
+  innerLoss(inner: Vector, outer: Vector): number
+  /** f. */
+  outerLoss(inner: Vector, outer: Vector): number
+  /** direct ← ∇_v f, target ← ∇_θ f; returns f. */
+  outerGradient(inner: Vector, outer: Vector, direct: Vector, target: Vector): number
+  /** product ← product + scale · Lᵀu on a batch. */
+  crossProduct(inner: Vector, outer: Vector, batch: Batch, u: Vector, scale: number, product: Vector): void
+  /** product ← Cu on a batch, the regulariser included. */
+  curvatureProduct(inner: Vector, outer: Vector, batch: Batch, u: Vector, product: Vector): void
+  /** direction ← C⁻¹ target by a dense Cholesky factorisation over all samples. */
+  exactDirection(inner: Vector, outer: Vector, target: Vector, direction: Vector): void
+  /** Renews what is derived from θ without a gradient, such as margins. */
+  refresh(inner: Vector): void
+  /** Weights of all inner samples. */
+  weights(outer: Vector): Vector
+  /** Class probabilities of rows of further features, rows × C. */
+  probabilities(inner: Vector, features: Features, rows: Batch): Vector
+}
+
+/** An inverse Fisher with its queue; see `Fisher` for the form to use. */
+export interface FisherHandle {
+  /** Posts the samples of a step; false where the queue has no room. */
+  tryObserve(step: Step): boolean
+  tryRefresh(step: Step): boolean
+  /** Until the queue has room. */
+  wait(): Promise<void> | void
+  /** x ← (F + D̃)⁻¹ b; a JSON envelope of report or error. */
+  solve(b: Vector, x: Vector): Promise<string> | string
+  reset(): void
+  setRegularizer(problem: Oracles, outer: Vector): void
+}

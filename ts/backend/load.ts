@@ -1,0 +1,41 @@
+import type { Backend } from './backend.ts'
+import { NhgdError } from './errors.ts'
+import { loadWasm, type WasmSource } from './wasm.ts'
+
+export interface LoadOptions {
+  /** Forces a backend: one that does not load is an error then. The environment variable NHGD_BACKEND does the same. */
+  readonly backend?: 'native' | 'wasm' | 'auto'
+  /** Where the WebAssembly module comes from, if not from its usual place. */
+  readonly wasm?: WasmSource
+}
+
+/**
+ * The native backend if it loads, else WebAssembly; `info()` says which, and why the other was passed over.
+ *
+ * @throws NhgdError `ERR_BACKEND` where none, or not the forced one, loads.
+ */
+export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
+  const wanted = options.backend ?? environment('NHGD_BACKEND') ?? 'auto'
+  if (wanted === 'wasm') return loadWasm(options.wasm)
+  if (wanted === 'native') return native()
+  if (wanted !== 'auto') {
+    throw new NhgdError('ERR_BACKEND', `"backend" expected native, wasm or auto, got ${wanted}`)
+  }
+  try {
+    return await native()
+  } catch (error) {
+    const reason = (error as Error).message
+    return loadWasm(options.wasm, [{ backend: 'native', reason }])
+  }
+}
+
+async function native(): Promise<Backend> {
+  const { process } = globalThis as { process?: { versions?: { node?: string } } }
+  if (!process?.versions?.node) throw new NhgdError('ERR_BACKEND', 'Node-API addons load in Node, Deno and Bun only')
+  return (await import('./native.ts')).loadNative()
+}
+
+function environment(name: string): string | undefined {
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } }
+  return process?.env?.[name] || undefined
+}

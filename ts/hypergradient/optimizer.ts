@@ -1,0 +1,41 @@
+import type { Backend } from '../backend/backend.ts'
+import type { Vector } from '../backend/binding.ts'
+
+/** A step size, or one for each step 0, 1, 2, … */
+export type Rate = number | ((step: number) => number)
+
+/** An optimiser and its step size. */
+export type OptimizerSettings =
+  | { readonly kind: 'sgd'; readonly rate: Rate }
+  | { readonly kind: 'momentum'; readonly rate: Rate; readonly momentum?: number }
+  | {
+      readonly kind: 'adam'
+      readonly rate: Rate
+      readonly beta1?: number
+      readonly beta2?: number
+      readonly epsilon?: number
+      /** One second moment, the mean square, for the whole vector: Adam that keeps the gradient's direction. */
+      readonly shared?: boolean
+    }
+
+/** Takes steps with its own step size and moments. */
+export interface Stepper {
+  step(x: Vector, gradient: Vector): void
+}
+
+const defaults = {
+  sgd: {},
+  momentum: { momentum: 0.9 },
+  adam: { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, shared: false },
+}
+
+export function optimizer(backend: Backend, { rate, ...settings }: OptimizerSettings): Stepper {
+  const rule = new backend.Optimizer(JSON.stringify({ ...defaults[settings.kind], ...settings }))
+  let steps = 0
+  return {
+    step(x, gradient) {
+      rule.step(x, gradient, typeof rate === 'number' ? rate : rate(steps))
+      steps++
+    },
+  }
+}

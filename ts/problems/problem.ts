@@ -1,0 +1,54 @@
+import { type Backend, vector } from '../backend/backend.ts'
+import type { DType, Oracles, Vector } from '../backend/binding.ts'
+
+/** A bilevel problem: min over v of f(v, θ*(v)) with θ*(v) = argmin over θ of g(v, θ). */
+export class Problem {
+  readonly backend: Backend
+  readonly dtype: DType
+  readonly #bytes: number
+  readonly #build: () => Oracles
+  readonly #start: (oracles: Oracles) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
+  #oracles: Oracles | undefined
+
+  /** `build` uploads the data; it runs once, when an oracle is first asked for. */
+  constructor(
+    backend: Backend,
+    dtype: DType,
+    bytes: number,
+    build: () => Oracles,
+    start: (oracles: Oracles) => { inner: ArrayLike<number>; outer: ArrayLike<number> },
+  ) {
+    this.backend = backend
+    this.dtype = dtype
+    this.#bytes = bytes
+    this.#build = build
+    this.#start = start
+  }
+
+  /** The oracles over uploaded data. */
+  get oracles(): Oracles {
+    this.#oracles ??= this.#build()
+    return this.#oracles
+  }
+
+  /** Bytes that the backend needs for this problem's data; nothing is uploaded to tell. */
+  memory(): number {
+    return this.#bytes
+  }
+
+  /** Where a run starts when it isn't told otherwise. */
+  start(): { inner: Vector; outer: Vector } {
+    const { inner, outer } = this.#start(this.oracles)
+    return { inner: this.vector(inner), outer: this.vector(outer) }
+  }
+
+  /** A vector of this problem's backend and scalar type. */
+  vector(entries: ArrayLike<number>): Vector {
+    return vector(this.backend, entries, this.dtype)
+  }
+
+  /** Zeros. */
+  zeros(length: number): Vector {
+    return new this.backend.Vector(length, this.dtype)
+  }
+}

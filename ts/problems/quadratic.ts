@@ -1,0 +1,36 @@
+import type { Backend } from '../backend/backend.ts'
+import type { DType } from '../backend/binding.ts'
+import { Problem } from './problem.ts'
+
+export interface QuadraticOptions {
+  readonly backend: Backend
+  /** d × d, row-major, symmetric positive definite. */
+  readonly h: ArrayLike<number>
+  /** d × p, row-major. */
+  readonly c: ArrayLike<number>
+  /** d. */
+  readonly c0: ArrayLike<number>
+  /** d × d, row-major, symmetric. */
+  readonly q: ArrayLike<number>
+  /** d. */
+  readonly t: ArrayLike<number>
+  /** Weight of ½‖v‖². */
+  readonly mu: number
+  readonly dtype?: DType
+}
+
+/**
+ * A problem whose answer is known: g = ½ θᵀHθ − θᵀ(Cv + c₀), f = ½ (θ − t)ᵀQ(θ − t) + ½ μ‖v‖², so that
+ * θ*(v) = H⁻¹(Cv + c₀) and ∇Φ = μv + CᵀH⁻¹Q(θ* − t).
+ *
+ * @throws NhgdError `ERR_SHAPE`, `ERR_NOT_FINITE`, `ERR_RANGE` (H not positive definite) when it is first used.
+ */
+export function quadratic({ backend, dtype = 'f64', mu, ...parts }: QuadraticOptions): Problem {
+  const [h, c, c0, q, t] = [parts.h, parts.c, parts.c0, parts.q, parts.t].map((x) => Float64Array.from(x))
+  const bytes = 8 * (3 * h.length + c.length + c0.length + t.length)
+  const build = () => backend.Problem.quadratic(dtype, h, c, c0, q, t, mu)
+  return new Problem(backend, dtype, bytes, build, ({ innerLength, outerLength }) => ({
+    inner: new Float64Array(innerLength),
+    outer: new Float64Array(outerLength),
+  }))
+}
