@@ -1,9 +1,22 @@
 //! Eigenvalues and eigenvectors of a symmetric matrix.
+//!
+//! Householder reduction to tridiagonal form, then divide and conquer (Cuppen, Numer. Math. 36, 1981; deflation and
+//! merge as in LAPACK's `dlaed2` and `dlaed3`). What is of order n² runs in `f64`, products in the given scalar.
 
 use std::error::Error;
+use std::f64::consts::FRAC_1_SQRT_2;
 use std::fmt;
 
-use crate::Scalar;
+use crate::householder::tridiagonalize;
+use crate::product::{matmul, mirror_lower, transpose};
+use crate::secular::rank_one_eigen;
+use crate::vector::all_finite;
+use crate::{MatMut, MatRef, Scalar};
+
+/// Order up to which a tridiagonal matrix isn't divided.
+const LEAF: usize = 32;
+/// QL steps per eigenvalue; two or three are usual.
+const MAX_STEPS: usize = 50;
 
 /// An iteration that didn't find the eigenvalues: the matrix holds NaN or infinities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,43 +42,410 @@ pub struct Eigen<T> {
 /// Eigenvalues and eigenvectors of the symmetric `n × n` matrix whose lower triangle is that of the row-major `a`.
 pub fn symmetric_eigen<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Eigen<T>, NoConvergence> {
     assert_eq!(a.len(), n * n, "an n × n matrix must have n² entries");
-    crate::product::mirror_lower(crate::MatMut::new(&mut a, n, n));
-    if a.iter().any(|x| !x.is_finite()) {
+    mirror_lower(MatMut::new(&mut a, n, n));
+    if !all_finite(&a) {
         return Err(NoConvergence);
     }
-    let mut v = vec![T::zero(); n * n];
-    (0..n).for_each(|i| v[i * n + i] = T::one());
-    for _ in 0..20 {
-        for p in 0..n {
-            for q in p + 1..n {
-                let (app, aqq, apq) = (a[p * n + p], a[q * n + q], a[p * n + q]);
-                if apq == T::zero() {
-                    continue;
+    let largest = a.iter().fold(T::zero(), |max, x| max.max(x.abs()));
+    // To 1, by a power of two so that nothing is rounded: squares neither overflow nor vanish.
+    let exponent = if largest > T::zero() { largest.wide().log2().floor() } else { 0.0 };
+    let (half, rest) = (T::of((exponent / 2.0).floor().exp2()), T::of((exponent / 2.0).ceil().exp2()));
+    a.iter_mut().for_each(|x| *x = *x / half / rest);
+
+    let reduced = tridiagonalize(n, a);
+    let wide = |x: &[T]| x.iter().map(|x| x.wide()).collect::<Vec<f64>>();
+    let (mut values, mut off_diagonal) = (wide(&reduced.diagonal), wide(&reduced.off_diagonal));
+    let mut vectors = vec![T::zero(); n * n];
+    divide(&mut values, &mut off_diagonal, MatMut::new(&mut vectors, n, n))?;
+    reduced.back_transform(MatMut::new(&mut vectors, n, n));
+    let mut turned = vec![T::zero(); n * n];
+    transpose(n, &vectors, &mut turned);
+    Ok(Eigen { values: values.into_iter().map(|x| T::of(x) * half * rest).collect(), vectors: turned })
+}
+
+/// Eigenvalues of the tridiagonal matrix (`d`, `e`) into `d`, ascending, its eigenvectors into the rows of `q`,
+/// which holds zeros.
+///
+/// T = diag(T₁, T₂) + |ρ|·u·uᵀ, where ρ is the entry that couples the halves and u has ±1 on both sides of it.
+fn divide<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) -> Result<(), NoConvergence> {
+    let n = d.len();
+    if n <= LEAF {
+        return ql(d, e, q);
+    }
+    let half = n / 2;
+    let rho = e[half - 1];
+    d[half - 1] -= rho.abs();
+    d[half] -= rho.abs();
+    divide(&mut d[..half], &mut e[..half - 1], q.rb_mut().block(0, 0, half, half))?;
+    divide(&mut d[half..], &mut e[half..], q.rb_mut().block(half, half, n - half, n - half))?;
+    merge(d, half, rho, q);
+    Ok(())
+}
+
+/// Eigenvalues and eigenvectors of diag(d) + |ρ|·z·zᵀ in the basis of the rows of `q`, where z holds what the
+/// rows of `q` have next to the cut.
+fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) {
+    let n = d.len();
+    let beside = |k: usize| if k < half { q.rb().at(k, half - 1) } else { q.rb().at(k, half) };
+    let sign = |k: usize| if k < half { FRAC_1_SQRT_2 } else { FRAC_1_SQRT_2.copysign(rho) };
+    let mut z: Vec<f64> = (0..n).map(|k| sign(k) * beside(k).wide()).collect();
+    let rho = 2.0 * rho.abs(); // now ‖z‖ = 1
+
+    let Deflation { kept, deflated, mixed } = deflate(d, &mut z, rho, half, q.rb_mut());
+    let pick = |x: &[f64]| kept.iter().map(|&k| x[k]).collect::<Vec<f64>>();
+    let (values, small) = rank_one_eigen(&pick(d), &pick(&z), rho);
+
+    // Rows with entries in the left half only, in both, in the right half only: the products skip the zeros.
+    let mut order: Vec<usize> = (0..kept.len()).collect();
+    let side = |i: usize| {
+        if mixed[kept[i]] {
+            1
+        } else if kept[i] < half {
+            0
+        } else {
+            2
+        }
+    };
+    order.sort_by_key(|&i| side(i));
+    let lefts = order.iter().filter(|&&i| side(i) < 2).count();
+    let only_left = order.iter().filter(|&&i| side(i) == 0).count();
+    let count = kept.len();
+    let gather = |order: &[usize], from: usize, to: usize| -> Vec<T> {
+        order.iter().flat_map(|&i| &q.rb().row(kept[i])[from..to]).copied().collect()
+    };
+    let (left, right) = (gather(&order[..lefts], 0, half), gather(&order[only_left..], half, n));
+    let small: Vec<T> =
+        small.chunks_exact(count.max(1)).flat_map(|row| order.iter().map(|&i| T::of(row[i]))).collect();
+    let small = MatRef::new(&small, count, count);
+
+    let mut rows = vec![T::zero(); n * n];
+    let mut new = MatMut::new(&mut rows, n, n).block(0, 0, count, n);
+    let (left, right) = (MatRef::new(&left, lefts, half), MatRef::new(&right, count - only_left, n - half));
+    let small_right = small.block(0, only_left, count, count - only_left);
+    matmul(new.rb_mut().block(0, 0, count, half), T::zero(), T::one(), small.block(0, 0, count, lefts), left);
+    matmul(new.block(0, half, count, n - half), T::zero(), T::one(), small_right, right);
+    for (&k, row) in deflated.iter().zip(rows[count * n..].chunks_exact_mut(n)) {
+        row.copy_from_slice(q.rb().row(k));
+    }
+
+    let values: Vec<f64> = values.into_iter().chain(deflated.iter().map(|&k| d[k])).collect();
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+    for (to, from) in order.into_iter().enumerate() {
+        d[to] = values[from];
+        let start = to * q.row_stride();
+        q.data()[start..start + n].copy_from_slice(&rows[from * n..(from + 1) * n]);
+    }
+}
+
+/// What a merge has to work on.
+struct Deflation {
+    /// Indices that take part, with d strictly ascending.
+    kept: Vec<usize>,
+    /// Indices whose row is an eigenvector already.
+    deflated: Vec<usize>,
+    /// Whether a row has entries on both sides of the cut.
+    mixed: Vec<bool>,
+}
+
+/// Sets aside entries of z that are negligible, and rotates them away where two d are as good as equal.
+fn deflate<T: Scalar>(
+    d: &mut [f64],
+    z: &mut [f64],
+    rho: f64,
+    half: usize,
+    mut q: MatMut<'_, T>,
+) -> Deflation {
+    let n = d.len();
+    let tolerance = 4.0 * T::epsilon().wide() * d.iter().fold(rho, |max, x| max.max(x.abs()));
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| d[i].total_cmp(&d[j]));
+    let (mut kept, mut deflated, mut mixed) = (Vec::<usize>::new(), Vec::new(), vec![false; n]);
+    for k in order {
+        if rho * z[k].abs() <= tolerance {
+            deflated.push(k);
+            continue;
+        }
+        if let Some(&p) = kept.last() {
+            let size = z[p].hypot(z[k]);
+            let (c, s) = (z[k] / size, z[p] / size);
+            if ((d[k] - d[p]) * c * s).abs() <= tolerance {
+                (z[k], z[p]) = (size, 0.0);
+                (d[p], d[k]) = (d[p] * c * c + d[k] * s * s, d[p] * s * s + d[k] * c * c);
+                rotate(q.rb_mut(), p, k, T::of(c), T::of(s));
+                mixed[k] |= mixed[p] || (p < half) != (k < half);
+                kept.pop();
+                deflated.push(p);
+            }
+        }
+        kept.push(k);
+    }
+    Deflation { kept, deflated, mixed }
+}
+
+/// Rows p and k of q become c·p − s·k and s·p + c·k.
+fn rotate<T: Scalar>(mut q: MatMut<'_, T>, p: usize, k: usize, c: T, s: T) {
+    for j in 0..q.cols() {
+        let (x, y) = (*q.at(p, j), *q.at(k, j));
+        *q.at(p, j) = c * x - s * y;
+        *q.at(k, j) = s * x + c * y;
+    }
+}
+
+/// Eigenvalues of a small tridiagonal matrix into `d`, ascending, eigenvectors into the rows of `q`.
+///
+/// QL steps with implicit shifts (Dubrulle, Martin and Wilkinson, Numer. Math. 12, 1968).
+fn ql<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) -> Result<(), NoConvergence> {
+    let n = d.len();
+    let mut z = vec![0.0; n * n];
+    (0..n).for_each(|i| z[i * n + i] = 1.0);
+    for l in 0..n {
+        for step in 0.. {
+            let negligible =
+                |m: usize| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs()) + f64::MIN_POSITIVE;
+            let m = (l..n - 1).find(|&m| negligible(m)).unwrap_or(n - 1);
+            if m == l {
+                break;
+            }
+            if step == MAX_STEPS {
+                return Err(NoConvergence);
+            }
+            let g = (d[l + 1] - d[l]) / (2.0 * e[l]);
+            let mut g = d[m] - d[l] + e[l] / (g + g.hypot(1.0).copysign(g));
+            let (mut s, mut c, mut p) = (1.0, 1.0, 0.0);
+            let mut split = false;
+            for i in (l..m).rev() {
+                let (f, b) = (s * e[i], c * e[i]);
+                let r = f.hypot(g);
+                if i + 1 < m {
+                    e[i + 1] = r;
                 }
-                let theta = (aqq - app) / (T::of(2.0) * apq);
-                let t = theta.signum() / (theta.abs() + (theta * theta + T::one()).sqrt());
-                let c = T::one() / (t * t + T::one()).sqrt();
-                let s = t * c;
-                for k in 0..n {
-                    let (x, y) = (a[k * n + p], a[k * n + q]);
-                    a[k * n + p] = c * x - s * y;
-                    a[k * n + q] = s * x + c * y;
+                if r == 0.0 {
+                    d[i + 1] -= p;
+                    split = true;
+                    break;
                 }
-                for k in 0..n {
-                    let (x, y) = (a[p * n + k], a[q * n + k]);
-                    a[p * n + k] = c * x - s * y;
-                    a[q * n + k] = s * x + c * y;
-                    let (x, y) = (v[k * n + p], v[k * n + q]);
-                    v[k * n + p] = c * x - s * y;
-                    v[k * n + q] = s * x + c * y;
+                (s, c) = (f / r, g / r);
+                g = d[i + 1] - p;
+                let r = (d[i] - g) * s + 2.0 * c * b;
+                p = s * r;
+                d[i + 1] = g + p;
+                g = c * r - b;
+                let (upper, lower) = z.split_at_mut((i + 1) * n);
+                for (x, y) in upper[i * n..].iter_mut().zip(&mut lower[..n]) {
+                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
                 }
+            }
+            if !split {
+                d[l] -= p;
+                e[l] = g;
+            }
+            if m < n - 1 {
+                e[m] = 0.0;
             }
         }
     }
     let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| a[i * n + i].partial_cmp(&a[j * n + j]).unwrap_or(std::cmp::Ordering::Equal));
-    let values = order.iter().map(|&i| a[i * n + i]).collect();
-    let vectors =
-        (0..n).flat_map(|k| order.iter().map(move |&j| (k, j))).map(|(k, j)| v[k * n + j]).collect();
-    Ok(Eigen { values, vectors })
+    order.sort_by(|&i, &j| d[i].total_cmp(&d[j]));
+    let values = d.to_vec();
+    for (to, from) in order.into_iter().enumerate() {
+        d[to] = values[from];
+        (0..n).for_each(|j| *q.at(to, j) = T::of(z[from * n + j]));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::naive::{ORDERS, distance, numbers, product};
+    use crate::simd::on_each_level;
+
+    fn random<T: Scalar>(n: usize, seed: u64) -> Vec<T> {
+        let x = numbers::<T>(n * n, seed);
+        (0..n * n).map(|at| x[(at / n).max(at % n) * n + (at / n).min(at % n)]).collect()
+    }
+
+    /// Q·diag(λ)·Qᵀ for the orthogonal Q of a random matrix's eigenvectors.
+    fn with_values<T: Scalar>(values: &[f64]) -> Vec<T> {
+        let n = values.len();
+        let q = symmetric_eigen(n, random::<f64>(n, 77)).unwrap().vectors;
+        let scaled: Vec<f64> = (0..n * n).map(|at| q[at] * values[at % n]).collect();
+        product(MatRef::new(&scaled, n, n), MatRef::new(&q, n, n).t()).into_iter().map(T::of).collect()
+    }
+
+    fn norm<T: Scalar>(a: &[T]) -> f64 {
+        a.iter().map(|x| x.wide() * x.wide()).sum::<f64>().sqrt()
+    }
+
+    /// A·V = V·diag(λ) and Vᵀ·V = I to 8·n·ε, λ ascending.
+    fn check<T: Scalar>(n: usize, a: &[T], what: &str) -> Eigen<T> {
+        let mut lower = a.to_vec();
+        (0..n * n).filter(|at| at % n > at / n).for_each(|at| lower[at] = T::nan());
+        let eigen = symmetric_eigen(n, lower).unwrap();
+        assert!(eigen.values.is_sorted(), "{what}: ascending");
+        let v = MatRef::new(&eigen.vectors, n, n);
+        let tolerance = 8.0 * (n + 1) as f64 * T::epsilon().wide();
+
+        let left = product(MatRef::new(a, n, n), v);
+        let error = (0..n * n).map(|at| left[at] - eigen.vectors[at].wide() * eigen.values[at % n].wide());
+        let error = error.fold(0.0, |max: f64, x| if x.is_nan() { f64::INFINITY } else { max.max(x.abs()) });
+        assert!(error <= tolerance * norm(a), "{what}, n = {n}: A·V = V·Λ is off by {error:e}");
+
+        let gram: Vec<T> = product(v.t(), v).into_iter().map(T::of).collect();
+        let identity: Vec<f64> = (0..n * n).map(|at| if at / n == at % n { 1.0 } else { 0.0 }).collect();
+        let error = distance(&gram, &identity);
+        assert!(error <= tolerance, "{what}, n = {n}: Vᵀ·V = I is off by {error:e}");
+        eigen
+    }
+
+    fn check_both(n: usize, a: &[f64], what: &str) {
+        check::<f64>(n, a, what);
+        check::<f32>(n, &a.iter().map(|&x| x as f32).collect::<Vec<_>>(), what);
+    }
+
+    #[test]
+    fn random_matrices() {
+        on_each_level(|level| {
+            for n in ORDERS {
+                check_both(n, &random(n, 1), level);
+            }
+        });
+        check_both(321, &random(321, 2), "large");
+    }
+
+    #[test]
+    fn known_eigenvalues() {
+        // Second difference: λₖ = 2 − 2·cos(kπ / (n + 1)).
+        for n in ORDERS {
+            let entry = |i: usize, j: usize| {
+                if i == j {
+                    2.0
+                } else if i.abs_diff(j) == 1 {
+                    -1.0
+                } else {
+                    0.0
+                }
+            };
+            let a: Vec<f64> = (0..n * n).map(|at| entry(at / n, at % n)).collect();
+            let values = check::<f64>(n, &a, "second difference").values;
+            for (k, value) in values.into_iter().enumerate() {
+                let exact = 2.0 - 2.0 * ((k + 1) as f64 * std::f64::consts::PI / (n + 1) as f64).cos();
+                assert!((value - exact).abs() < 1e-14 * (n + 1) as f64, "λ{k} of n = {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn zero_identity_and_low_rank() {
+        for n in ORDERS {
+            let zero = check::<f32>(n, &vec![0.0; n * n], "zero");
+            assert_eq!(zero.values, vec![0.0; n]);
+            let identity: Vec<f64> = (0..n * n).map(|at| if at / n == at % n { 1.0 } else { 0.0 }).collect();
+            check_both(n, &identity, "identity");
+            let x = numbers::<f64>(n * 2, 5);
+            let a = product(MatRef::new(&x, n, 2), MatRef::new(&x, n, 2).t());
+            check_both(n, &a, "rank 2");
+            check_both(n, &vec![1.0; n * n], "ones");
+        }
+    }
+
+    #[test]
+    fn clusters_and_graded_spectra() {
+        for n in [33, 64, 65, 129, 200] {
+            let at = |k: usize| k as f64 / n as f64;
+            let spectra: [(&str, Vec<f64>); 5] = [
+                ("three clusters", (0..n).map(|k| (k % 3) as f64 + 1e-14 * at(k)).collect()),
+                ("signs", (0..n).map(|k| if k % 2 == 0 { 1.0 } else { -1.0 }).collect()),
+                ("geometric", (0..n).map(|k| 10f64.powf(-12.0 * at(k))).collect()),
+                ("one large", (0..n).map(|k| if k == 0 { 1e6 } else { 1.0 + 1e-9 * at(k) }).collect()),
+                ("close pairs", (0..n).map(|k| (k / 2) as f64 + 1e-9 * (k % 2) as f64).collect()),
+            ];
+            for (what, values) in spectra {
+                let a = with_values::<f64>(&values);
+                let whole: Vec<f64> =
+                    (0..n * n).map(|at| a[(at / n).max(at % n) * n + (at / n).min(at % n)]).collect();
+                check_both(n, &whole, what);
+                let mut exact = values.clone();
+                exact.sort_by(f64::total_cmp);
+                let found = symmetric_eigen(n, whole).unwrap().values;
+                let largest = exact.iter().fold(0.0, |max: f64, x| max.max(x.abs()));
+                assert!(
+                    distance(&found, &exact) <= 8.0 * n as f64 * f64::EPSILON * largest,
+                    "{what}: values"
+                );
+            }
+        }
+        // Wilkinson's W⁺: pairs of eigenvalues that agree to all digits, weakly coupled halves.
+        for n in [21, 65, 129] {
+            let entry = |i: usize, j: usize| match i.abs_diff(j) {
+                0 => (i as f64 - (n / 2) as f64).abs(),
+                1 => 1.0,
+                _ => 0.0,
+            };
+            check_both(n, &(0..n * n).map(|at| entry(at / n, at % n)).collect::<Vec<_>>(), "Wilkinson");
+        }
+    }
+
+    #[test]
+    fn any_scale() {
+        for scale in [1e-300, 1e-160, 1e160, 1e300] {
+            let a: Vec<f64> = random::<f64>(70, 4).into_iter().map(|x| x * scale).collect();
+            let eigen = symmetric_eigen(70, a).unwrap();
+            let unit = symmetric_eigen(70, random::<f64>(70, 4)).unwrap();
+            for (x, y) in eigen.values.iter().zip(&unit.values) {
+                assert!((x / scale - y).abs() < 1e-12, "scale {scale:e}");
+            }
+        }
+        let a: Vec<f32> = random::<f32>(70, 4).into_iter().map(|x| x * 1e-38).collect();
+        let unit = symmetric_eigen(70, random::<f32>(70, 4)).unwrap();
+        for (x, y) in symmetric_eigen(70, a).unwrap().values.iter().zip(&unit.values) {
+            assert!((x / 1e-38 - y).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_an_error() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for n in [1, 3, 65] {
+                let mut a = random::<f32>(n, 1);
+                a[n * n - n] = bad;
+                assert_eq!(symmetric_eigen(n, a).unwrap_err(), NoConvergence);
+            }
+        }
+        assert!(NoConvergence.to_string().contains("NaN"));
+    }
+
+    #[test]
+    fn dividing_agrees_with_ql() {
+        for n in [33, 64, 100, 200] {
+            let (d, e) = (numbers::<f64>(n, 1), numbers::<f64>(n - 1, 2));
+            let (mut divided, mut direct) = (d.clone(), d.clone());
+            let (mut q, mut r) = (vec![0.0; n * n], vec![0.0; n * n]);
+            divide(&mut divided, &mut e.clone(), MatMut::new(&mut q, n, n)).unwrap();
+            ql(&mut direct, &mut e.clone(), MatMut::new(&mut r, n, n)).unwrap();
+            assert!(distance(&divided, &direct) <= 8.0 * n as f64 * f64::EPSILON);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tridiagonal_matrices_with_zeros_and_repeats(
+            entries in prop::collection::vec((0..4i8, 0..3i8), 2..90),
+            tiny in prop::sample::select(vec![0.0, 1e-16, 1e-8]),
+        ) {
+            let n = entries.len();
+            let mut a = vec![0.0; n * n];
+            for (i, &(d, e)) in entries.iter().enumerate() {
+                a[i * n + i] = d as f64;
+                if i + 1 < n {
+                    let e = if e == 2 { tiny } else { e as f64 };
+                    (a[i * n + i + 1], a[(i + 1) * n + i]) = (e, e);
+                }
+            }
+            check_both(n, &a, "tridiagonal");
+        }
+    }
 }

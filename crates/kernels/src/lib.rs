@@ -10,12 +10,14 @@ pub mod cholesky;
 pub mod conjugate_gradients;
 pub mod eigen;
 pub mod features;
+mod householder;
 pub mod matrix;
 #[cfg(test)]
 mod naive;
 pub mod product;
 pub mod rank_one;
 pub mod scalar;
+mod secular;
 pub mod simd;
 pub mod skinny;
 pub mod softmax;

@@ -5,7 +5,7 @@ use gemm::Parallelism;
 use crate::{MatMut, MatRef, Scalar};
 
 /// Order up to which the symmetric product computes both triangles.
-const SYRK_BLOCK: usize = 64;
+const SYMMETRIC_BLOCK: usize = 64;
 /// Rows and columns of the tiles in which transposed copies go.
 const TILE: usize = 16;
 
@@ -43,17 +43,31 @@ pub fn matmul<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, 
 
 /// Lower triangle of C ← β·C + α·A·Aᵀ, with A `n × k` and C `n × n`. Blocks of the strict upper triangle next
 /// to the diagonal are scratch.
-pub fn syrk<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
+pub fn syrk<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
+    symmetric_product(c, beta, alpha, a, a.t());
+}
+
+/// Lower triangle of C ← β·C + α·A·B where A·B is symmetric. Blocks of the strict upper triangle next to the
+/// diagonal are scratch.
+pub(crate) fn symmetric_product<T: Scalar>(
+    mut c: MatMut<'_, T>,
+    beta: T,
+    alpha: T,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+) {
     let (n, k) = (a.rows(), a.cols());
-    assert!(c.rows() == n && c.cols() == n, "shapes of a product must agree");
-    if n <= SYRK_BLOCK {
-        return matmul(c, beta, alpha, a, a.t());
+    assert!(c.rows() == n && c.cols() == n && b.cols() == n, "shapes of a product must agree");
+    if n <= SYMMETRIC_BLOCK {
+        return matmul(c, beta, alpha, a, b);
     }
-    let half = (n / 2).next_multiple_of(SYRK_BLOCK);
-    let (top, bottom) = (a.block(0, 0, half, k), a.block(half, 0, n - half, k));
-    syrk(c.rb_mut().block(0, 0, half, half), beta, alpha, top);
-    matmul(c.rb_mut().block(half, 0, n - half, half), beta, alpha, bottom, top.t());
-    syrk(c.block(half, half, n - half, n - half), beta, alpha, bottom);
+    let half = (n / 2).next_multiple_of(SYMMETRIC_BLOCK);
+    let rest = n - half;
+    let (top, bottom) = (a.block(0, 0, half, k), a.block(half, 0, rest, k));
+    let (left, right) = (b.block(0, 0, k, half), b.block(0, half, k, rest));
+    symmetric_product(c.rb_mut().block(0, 0, half, half), beta, alpha, top, left);
+    matmul(c.rb_mut().block(half, 0, rest, half), beta, alpha, bottom, left);
+    symmetric_product(c.block(half, half, rest, rest), beta, alpha, bottom, right);
 }
 
 /// Copies the strict lower triangle of a square matrix to its upper triangle.
@@ -77,6 +91,19 @@ pub fn mirror_lower<T: Scalar>(mut c: MatMut<'_, T>) {
             for i in i0..(i0 + TILE).min(n) {
                 for j in j0..(j0 + TILE).min(i) {
                     c[j * row + i * col] = c[i * row + j * col];
+                }
+            }
+        }
+    }
+}
+
+/// B ← Aᵀ, both `n × n` row-major.
+pub(crate) fn transpose<T: Scalar>(n: usize, a: &[T], b: &mut [T]) {
+    for i0 in (0..n).step_by(TILE) {
+        for j0 in (0..n).step_by(TILE) {
+            for i in i0..(i0 + TILE).min(n) {
+                for j in j0..(j0 + TILE).min(n) {
+                    b[i * n + j] = a[j * n + i];
                 }
             }
         }
