@@ -24,7 +24,7 @@ export interface SolveOptions {
   /** Keeps v in a box, by projection after each step. */
   readonly box?: { readonly low: number; readonly high: number }
   /** Called after each outer step with the point it led to; `false` ends the run. */
-  readonly onStep?: (progress: Progress) => boolean | void | Promise<boolean | void>
+  readonly onStep?: (progress: Progress) => unknown
   /** Turns divergence into an exception that carries `.result`. */
   readonly throwOnFailure?: boolean
 }
@@ -170,7 +170,15 @@ async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerat
     good.inner = read(estimate.inner)
     good.outer = read(point.outer)
     const { outerLoss, residual } = estimate
-    const progress = { step, outerLoss, residual, hypergradientNorm: size, seconds: elapsed(), estimate, point }
+    const progress = {
+      step,
+      outerLoss,
+      residual,
+      hypergradientNorm: size,
+      seconds: elapsed(),
+      estimate,
+      point,
+    }
     const go = await options.onStep?.(progress)
     yield progress
     if (go === false) status = 'stopped'

@@ -11,11 +11,7 @@ export interface Binding {
     f32(data: Float32Array, rows: number, columns: number, scale: number): Features
     f64(data: Float64Array, rows: number, columns: number, scale: number): Features
   }
-  readonly Samples: new (
-    features: Features,
-    rows: Uint32Array | undefined,
-    labels: Uint32Array,
-  ) => Samples
+  readonly Samples: new (features: Features, rows: Uint32Array | undefined, labels: Uint32Array) => Samples
   readonly Batch: { all(samples: number): Batch; of(positions: Uint32Array): Batch }
   readonly Sampler: new (seed: number, samples: number) => Sampler
   readonly Step: new (length: number, dtype: DType) => Step
@@ -109,6 +105,8 @@ export interface Oracles {
   readonly curvature: 'hessian' | 'gauss-newton'
   /** Bytes of the data sets. */
   readonly bytes: number
+  /** θ to start from; the seed matters to networks alone. */
+  initial(seed: number): Vector
   /** g on a batch; its gradient goes to `step`. */
   innerStep(inner: Vector, outer: Vector, batch: Batch, step: Step): number
   /** The same, and in the same pass what the Fisher wants of the samples, with random numbers from `seed`. */

@@ -1,6 +1,6 @@
-import { openEnvelope } from './envelope.ts'
 import type { Backend } from './backend.ts'
 import type { FisherHandle, Oracles, Step, Vector } from './binding.ts'
+import { openEnvelope } from './envelope.ts'
 
 /** Settings of an inverse Fisher; each form reads those that concern it. */
 export interface FisherSettings {

@@ -31,7 +31,8 @@ export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
 
 async function native(): Promise<Backend> {
   const { process } = globalThis as { process?: { versions?: { node?: string } } }
-  if (!process?.versions?.node) throw new NhgdError('ERR_BACKEND', 'Node-API addons load in Node, Deno and Bun only')
+  if (!process?.versions?.node)
+    throw new NhgdError('ERR_BACKEND', 'Node-API addons load in Node, Deno and Bun only')
   return (await import('./native.ts')).loadNative()
 }
 

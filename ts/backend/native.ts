@@ -17,7 +17,8 @@ export async function loadNative(skipped?: BackendInfo['skipped']): Promise<Back
 
 function remedy(error: unknown): string {
   const { message, code } = error as Error & { code?: string }
-  if (/GLIBC|GLIBCXX|musl/.test(message)) return 'its C library is newer than this system’s; use the wasm backend'
+  if (/GLIBC|GLIBCXX|musl/.test(message))
+    return 'its C library is newer than this system’s; use the wasm backend'
   if (code === 'MODULE_NOT_FOUND' || /Cannot find/.test(message)) {
     return 'it was not built for this platform, or optional packages were left out; run "npm run setup" in a clone, reinstall with optional packages, or use the wasm backend'
   }

@@ -29,7 +29,15 @@ const defaults = {
   adam: { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, shared: false },
 }
 
-export function optimizer(backend: Backend, { rate, ...settings }: OptimizerSettings): Stepper {
+/** Stays where it is. */
+const still: Stepper = { step() {} }
+
+export function optimizer(
+  backend: Backend,
+  { rate, ...settings }: OptimizerSettings,
+  frozen = false,
+): Stepper {
+  if (frozen) return still
   const rule = new backend.Optimizer(JSON.stringify({ ...defaults[settings.kind], ...settings }))
   let steps = 0
   return {

@@ -24,11 +24,14 @@ export function exact(options: ExactOptions = {}): Method {
   return { name: 'exact', settings, start: (context) => start(settings, context) }
 }
 
-function start(settings: Required<ExactOptions>, { problem, point, seed, clock }: Context): MethodRun {
+function start(
+  settings: Required<ExactOptions>,
+  { problem, point, seed, clock, frozen }: Context,
+): MethodRun {
   const { backend, dtype, oracles } = problem
   const { inner, outer } = point
   const sampler = new backend.Sampler(seed, oracles.samples)
-  const innerOptimizer = optimizer(backend, settings.innerOptimizer)
+  const innerOptimizer = optimizer(backend, settings.innerOptimizer, frozen)
   const step = new backend.Step(inner.length, dtype)
   const cross = new Cross(problem, 'all', sampler)
   const [direct, target] = [problem.zeros(outer.length), problem.zeros(inner.length)]
@@ -48,7 +51,15 @@ function start(settings: Required<ExactOptions>, { problem, point, seed, clock }
     clock.enter('cross')
     const hypergradient = cross.hypergradient(direct, direction, inner, outer) // ∇_v f − Lᵀ H⁻¹ ∇_θ f
     clock.enter('')
-    return { outerLoss, hypergradient, inner, residual: 0, operator: oracles.curvature, damping: 0, fallbacks: {} }
+    return {
+      outerLoss,
+      hypergradient,
+      inner,
+      residual: 0,
+      operator: oracles.curvature,
+      damping: 0,
+      fallbacks: {},
+    }
   }
   return { estimate }
 }

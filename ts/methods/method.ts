@@ -32,6 +32,8 @@ export interface Context {
   readonly point: Point
   readonly seed: number
   readonly clock: Clock
+  /** Leaves θ where it is: inner steps are looked at, not taken. */
+  readonly frozen: boolean
 }
 
 /** A method under way. */

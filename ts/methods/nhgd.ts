@@ -58,7 +58,7 @@ export function nhgd(options: NhgdOptions = {}): Method {
   return { name: 'nhgd', settings: { ...settings }, start: (context) => start(settings, context) }
 }
 
-function start(settings: Required<NhgdOptions>, { problem, point, seed, clock }: Context): MethodRun {
+function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, frozen }: Context): MethodRun {
   const { backend, dtype, oracles } = problem
   const { inner, outer } = point
   const { innerSteps, batchSize, averaging, concurrent } = settings
@@ -66,7 +66,7 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock }:
   const fisher = new Fisher(backend, oracles, outer, { ...form, concurrent })
   const sampler = new backend.Sampler(seed, oracles.samples)
   const cross = new Cross(problem, settings.cross, sampler)
-  const innerOptimizer = optimizer(backend, settings.innerOptimizer)
+  const innerOptimizer = optimizer(backend, settings.innerOptimizer, frozen)
   const steps = Array.from({ length: innerSteps }, () => new backend.Step(inner.length, dtype))
   const sample = new backend.Step(inner.length, dtype)
   const [direct, target] = [problem.zeros(outer.length), problem.zeros(inner.length)]
@@ -79,7 +79,14 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock }:
     if (reset === 'outer') fisher.reset()
     if (refreshEvery > 0 && k % refreshEvery === 0) {
       clock.enter('fisher')
-      oracles.observe(inner, outer, sampler.take(form.size ?? batchSize), sample, fisher.handle, sampler.seed())
+      oracles.observe(
+        inner,
+        outer,
+        sampler.take(form.size ?? batchSize),
+        sample,
+        fisher.handle,
+        sampler.seed(),
+      )
       await fisher.refresh(sample) // its factors are computed while the inner loop runs
     }
     clock.enter('inner')
@@ -115,7 +122,15 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock }:
     const hypergradient = cross.hypergradient(direct, direction, theta, outer) // ∇_v f − Lᵀ A ∇_θ f
     clock.enter('')
     const { residual } = refined
-    return { outerLoss, hypergradient, inner: theta, residual, operator: oracles.curvature, damping, fallbacks }
+    return {
+      outerLoss,
+      hypergradient,
+      inner: theta,
+      residual,
+      operator: oracles.curvature,
+      damping,
+      fallbacks,
+    }
   }
   return { estimate }
 }

@@ -53,7 +53,12 @@ export function reweighting(options: ReweightingOptions): Problem {
     ...(prior && { prior: { mean: Array.from(prior.mean), precision: Array.from(prior.precision) } }),
   })
   const build = (): Oracles =>
-    backend.Problem.reweighting(settings, samples(backend, train, 'train'), samples(backend, trusted, 'trusted'), fixed)
+    backend.Problem.reweighting(
+      settings,
+      samples(backend, train, 'train'),
+      samples(backend, trusted, 'trusted'),
+      fixed,
+    )
   const bytes = [train, trusted].reduce((sum, set) => sum + setBytes(set), fixed?.byteLength ?? 0)
   return new Problem(backend, dtype, bytes, build, (oracles) => ({
     inner: oracles.initial(0).readF64(),
@@ -64,11 +69,7 @@ export function reweighting(options: ReweightingOptions): Problem {
 /** Uploads a set, its features only if they are not uploaded yet. */
 export function samples(backend: Backend, { features, labels, rows }: LabelledSet, name: string): Samples {
   const uploaded = 'data' in features ? upload(backend, features) : features
-  return new backend.Samples(
-    uploaded,
-    rows && whole(rows, `${name} rows`),
-    whole(labels, `${name} labels`),
-  )
+  return new backend.Samples(uploaded, rows && whole(rows, `${name} rows`), whole(labels, `${name} labels`))
 }
 
 function setBytes({ features, labels, rows }: LabelledSet): number {
@@ -81,5 +82,8 @@ function whole(values: ArrayLike<number>, name: string): Uint32Array {
   const out = Uint32Array.from(values)
   const at = Array.prototype.findIndex.call(values, (value: number, i: number) => value !== out[i])
   if (at < 0) return out
-  throw new NhgdError('ERR_RANGE', `"${name}" expected whole numbers from 0, got ${values[at]} at index ${at}`)
+  throw new NhgdError(
+    'ERR_RANGE',
+    `"${name}" expected whole numbers from 0, got ${values[at]} at index ${at}`,
+  )
 }

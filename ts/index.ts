@@ -1,0 +1,30 @@
+/**
+ * Hypergradients from JavaScript: natural hypergradient descent and its kin, on native or WebAssembly kernels.
+ *
+ * @module nhgd
+ */
+export type { Backend, BackendInfo } from './backend/backend.ts'
+export type { Batch, DType, Features, Oracles, Vector } from './backend/binding.ts'
+export { type ErrorCode, NhgdError } from './backend/errors.ts'
+export type { FisherSettings } from './backend/fisher.ts'
+export { type LoadOptions, loadBackend } from './backend/load.ts'
+export { type Matrix, matrix } from './backend/matrix.ts'
+export type { CrossSettings } from './hypergradient/cross.ts'
+export type { OptimizerSettings, Rate } from './hypergradient/optimizer.ts'
+export type { RefineSettings } from './hypergradient/refine.ts'
+export { type ExactOptions, exact } from './methods/exact.ts'
+export type { Estimate, Method, MethodRun, Point } from './methods/method.ts'
+export { type NhgdOptions, nhgd, paper } from './methods/nhgd.ts'
+export { softmaxRegression } from './problems/model.ts'
+export { Problem } from './problems/problem.ts'
+export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
+export { type LabelledSet, type ReweightingOptions, reweighting } from './problems/reweighting.ts'
+export {
+  hypergradient,
+  type Progress,
+  type Solve,
+  type SolveOptions,
+  type SolveResult,
+  type Status,
+  solve,
+} from './solve.ts'
