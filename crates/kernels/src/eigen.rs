@@ -110,8 +110,10 @@ fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) 
     let lefts = order.iter().filter(|&&i| side(i) < 2).count();
     let only_left = order.iter().filter(|&&i| side(i) == 0).count();
     let count = kept.len();
-    let gather = |order: &[usize], from: usize, to: usize| -> Vec<T> {
-        order.iter().flat_map(|&i| &q.rb().row(kept[i])[from..to]).copied().collect()
+    let gather = |order: &[usize], from: usize, to: usize| {
+        let mut rows = Vec::with_capacity(order.len() * (to - from));
+        order.iter().for_each(|&i| rows.extend_from_slice(&q.rb().row(kept[i])[from..to]));
+        rows
     };
     let (left, right) = (gather(&order[..lefts], 0, half), gather(&order[only_left..], half, n));
     let small: Vec<T> =
