@@ -29,7 +29,7 @@ fn update<T: Scalar>(inverse: &mut SymmetricInverse<T>, rows: &Rows<T>, beta: f6
 
 /// The method as printed (arXiv 2602.10905): A from (1/λ)I on, which decays with everything else, and x = A b. The
 /// regulariser is ignored. Directions that no gradient visits grow like β^−t: reset it every so often.
-pub(crate) struct DecayingDense<T> {
+pub(crate) struct DecayingDense<T: Scalar> {
     wants: Wants,
     smoothing: Smoothing,
     damping: f64,
@@ -63,7 +63,12 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
     fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
         let rows = check::rows(observation, self.size())?;
         let (beta, gamma) = self.smoothing.weights(self.seen, rows.count);
+        // An update by many rows can fail halfway.
+        let before = (rows.count > 1).then(|| self.inverse.clone());
         if !update(&mut self.inverse, rows, beta, gamma) {
+            if let Some(before) = before {
+                self.inverse = before;
+            }
             return Err(FisherError::NotPositiveDefinite { damping: self.damping * self.remains });
         }
         self.seen += rows.count as f64;
@@ -79,6 +84,8 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
 
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
         check::sides(b, x, self.size())?;
+        // A saved state holds A without pending updates: from a solve on it goes on with the same bits.
+        self.inverse.flush();
         self.inverse.multiply(b, x);
         check::solution(x)?;
         let damping = self.damping * self.remains;
@@ -113,7 +120,7 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
 
 /// A = (S + D̃)⁻¹ with S the data terms alone, exactly: conjugate gradients on (S + D̃)x = b, preconditioned by the A
 /// of the last factorisation and the updates since. Those let D̃ decay, so A is factored anew once that is by half.
-pub(crate) struct HeldDense<T> {
+pub(crate) struct HeldDense<T: Scalar> {
     d: usize,
     wants: Wants,
     smoothing: Smoothing,
@@ -251,6 +258,8 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
         if self.remains == 0.0 {
             self.refactor()?;
         }
+        // As in the decaying form.
+        self.inverse.flush();
         let tilde = self.damping.diagonal(self.level);
         let mut apply = |p: &[T], out: &mut [T]| {
             self.apply(&tilde, p, out);

@@ -95,6 +95,11 @@ fn state_goes_on<T: Scalar>() {
                 answer(&mut *original);
             }
             copy.restore(&saved(&*original)).unwrap_or_else(|error| panic!("{config:?}: {error}"));
+            if config.form == Form::Dense && !solves {
+                // Pending updates of A are written in another order.
+                assert_close(&answer(&mut *copy), &answer(&mut *original), 1e5 * T::epsilon().wide());
+                continue;
+            }
             for _ in 0..3 {
                 assert_eq!(answer(&mut *copy), answer(&mut *original), "{config:?} after {steps} steps");
                 let samples = observation(&*original, &mut random, 2);
@@ -324,17 +329,15 @@ fn the_sketch_errs_by_the_tail_alone() {
         let scaled: Vec<f64> = batch.iter().map(|g| g * (200f64 / 10.0).sqrt()).collect();
         fisher.observe(&rows(&scaled, d)).expect("good rows");
     }
-    let mut b = random.normals(d);
-    b[3..].fill(0.0);
-    let x = solve(&mut *fisher, &b).0;
-    assert_close(&x, &reference(&f, |_| 0.01, &b), 0.02);
-    for i in 3..d {
-        let unit: Vec<f64> = (0..d).map(|j| if i == j { 1.0 } else { 0.0 }).collect();
-        let (found, exact) = (solve(&mut *fisher, &unit).0[i], reference(&f, |_| 0.01, &unit)[i]);
-        assert!(
-            found <= 100.0 + 1e-9 && found >= exact - 1e-9,
-            "{found} is neither below 1/λ nor above {exact}"
-        );
+    // 0 ≤ F − F̂ ≤ (what F has beyond its three largest directions) / (6 − 3).
+    let tail: f64 = f.iter().step_by(d + 1).skip(3).sum();
+    let a = inverse(&mut *fisher);
+    for _ in 0..100 {
+        let v = random.normals(d);
+        let estimate: f64 = reference(&a, |_| 0.0, &v).iter().zip(&v).map(|(y, v)| (y - 0.01 * v) * v).sum();
+        let exact: f64 = (0..d * d).map(|k| v[k / d] * f[k] * v[k % d]).sum();
+        let norm: f64 = v.iter().map(|v| v * v).sum();
+        assert!((-1e-9..=tail / 3.0).contains(&((exact - estimate) / norm)), "{exact} against {estimate}");
     }
 }
 
@@ -350,10 +353,8 @@ fn relative_damping_follows_the_trace() {
             });
             fisher.observe(&rows(&scaled, D)).expect("good rows");
             let level = solve(&mut *fisher, &[1.0; D]).1.damping;
-            assert!(
-                (level / (0.1 * trace / 6.0 / D as f64 * scale * scale) - 1.0).abs() < 1e-9
-                    || form == Form::Dense
-            );
+            let expected = 0.1 * trace / D as f64 * scale * scale;
+            assert!((level / expected - 1.0).abs() < 1e-9, "{form:?}: {level} against {expected}");
         }
     }
 }
