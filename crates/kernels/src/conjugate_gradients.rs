@@ -27,6 +27,9 @@ pub struct CgOutcome {
     pub stop: CgStop,
 }
 
+/// Writes the image of its first argument to the second.
+pub type Operator<'a, T, E> = dyn FnMut(&[T], &mut [T]) -> Result<(), E> + 'a;
+
 /// Solves C·x = b; `apply(p, out)` writes C·p, `precondition(r, out)` writes an approximation of C⁻¹·r.
 ///
 /// `x` holds the first guess and receives the iterate with the least residual, also if a callback fails (which
@@ -36,8 +39,8 @@ pub struct CgOutcome {
 /// β is that of Polak and Ribière, so that the preconditioner may vary from step to step (Golub and Ye, SIAM J.
 /// Sci. Comput. 21(4), 1999).
 pub fn conjugate_gradients<T: Scalar, E>(
-    apply: &mut dyn FnMut(&[T], &mut [T]) -> Result<(), E>,
-    precondition: &mut dyn FnMut(&[T], &mut [T]) -> Result<(), E>,
+    apply: &mut Operator<'_, T, E>,
+    precondition: &mut Operator<'_, T, E>,
     b: &[T],
     x: &mut [T],
     tolerance: f64,

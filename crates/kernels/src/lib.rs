@@ -6,6 +6,8 @@
 //! SIMD goes through one seam, [`simd`]; matrices are row-major unless a [`MatRef`] says otherwise.
 
 pub mod aligned;
+#[cfg(blas)]
+mod blas;
 pub mod cholesky;
 pub mod conjugate_gradients;
 pub mod eigen;

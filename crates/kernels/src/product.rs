@@ -13,6 +13,10 @@ const TILE: usize = 16;
 pub fn matmul<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
     let (m, n, k) = (c.rows(), c.cols(), a.cols());
     assert!(a.rows() == m && b.rows() == k && b.cols() == n, "shapes of a product must agree");
+    #[cfg(blas)]
+    if crate::blas::matmul(&mut c, beta, alpha, a, b) {
+        return;
+    }
     let (c_row, c_col) = (c.row_stride() as isize, c.col_stride() as isize);
     // SAFETY: each view holds every entry that its shape and strides reach, C is borrowed mutably and so
     // overlaps neither A nor B, and `T` is `f32` or `f64`.
@@ -116,9 +120,15 @@ pub fn matvec<T: Scalar>(y: &mut [T], beta: T, alpha: T, a: MatRef<'_, T>, x: &[
     matmul(MatMut::new(y, m, 1), beta, alpha, a, MatRef::new(x, n, 1));
 }
 
-/// The system BLAS that large products go to: `"none"` or `"openblas"` or `"accelerate"`.
+/// The system BLAS that large products go to: `"none"`, `"openblas"` or `"accelerate"`.
 pub fn blas() -> &'static str {
-    "none"
+    if cfg!(blas = "openblas") {
+        "openblas"
+    } else if cfg!(blas = "accelerate") {
+        "accelerate"
+    } else {
+        "none"
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +184,11 @@ mod tests {
             check_matmul::<f32>(m, n, k);
             check_matmul::<f64>(m, n, k);
         }
+    }
+
+    #[test]
+    fn the_system_blas_is_named_if_it_was_asked_for() {
+        assert!(cfg!(feature = "blas") || blas() == "none");
     }
 
     #[test]
