@@ -1,0 +1,385 @@
+import { type Backend, type BackendInfo, read, upload } from '../backend/backend.ts'
+import type { Features } from '../backend/binding.ts'
+import { NhgdError } from '../backend/errors.ts'
+import type { Matrix } from '../backend/matrix.ts'
+import { absentClasses } from '../data/labels.ts'
+import { permutation } from '../data/split.ts'
+import { type NhgdOptions, nhgd } from '../methods/nhgd.ts'
+import { softmaxRegression } from '../problems/model.ts'
+import type { Problem } from '../problems/problem.ts'
+import { reweighting } from '../problems/reweighting.ts'
+import { type SolveResult, solve } from '../solve.ts'
+import { Classifier, descend, innerRate, type Training, train } from './classifier.ts'
+import { accuracy, logit, margins, meanLoss, mostLikely, sigmoid } from './metrics.ts'
+
+export interface CleanLabelsOptions {
+  readonly backend: Backend
+  /** All samples, one a row. */
+  readonly features: Matrix
+  /** A class for each sample, 0 to C − 1; those of the trusted ones are right. */
+  readonly labels: ArrayLike<number>
+  /** Rows whose labels are known to be right. */
+  readonly trusted: ArrayLike<number>
+  /** C; one more than the largest label where absent. */
+  readonly classes?: number
+  /** How samples are weighed: by their margin, with few outer variables, or by a logit each. */
+  readonly weighting?: 'margin' | 'perSample'
+  /** Share of the trusted samples that neither objective sees: it chooses the outer step to keep. 0 keeps the last. */
+  readonly holdout?: number
+  readonly outerSteps?: number
+  /** Factor of ‖θ‖². */
+  readonly regularization?: number
+  /** Brings the features to a usual scale by one common factor, so that step sizes need no tuning. */
+  readonly normalize?: boolean
+  readonly method?: NhgdOptions
+  /** Weights to start from, one a sample (`perSample` alone). */
+  readonly weights?: ArrayLike<number>
+  readonly seed?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: CleaningProgress) => void
+}
+
+/** One outer step. */
+export interface CleaningProgress {
+  readonly step: number
+  readonly steps: number
+  /** Mean loss on the trusted samples of the outer objective, a prior's term included. */
+  readonly outerLoss: number
+  /** Mean loss on those held back, NaN where none are. */
+  readonly heldOutLoss: number
+  /** Of the linear solve. */
+  readonly residual: number
+  readonly seconds: number
+  readonly secondsLeft: number
+  /** The classifier as it is at this step. */
+  readonly classifier: () => Classifier
+}
+
+export interface CleanLabelsResult {
+  /** Rows that were not trusted; all that follows is in their order. */
+  readonly rows: Uint32Array
+  /** Weight of each label, 0 to 1; below ½ a sample is left out of the last training. */
+  readonly weights: Float64Array
+  /** How likely each label is wrong, 0 to 1: weight and retrained model together. */
+  readonly score: Float64Array
+  /** Positions in `rows`, the most doubtful label first. */
+  readonly ranking: Uint32Array
+  /** The class that the retrained model would give. */
+  readonly suggested: Int32Array
+  /** The model at the end of the bilevel run, θ^T. */
+  readonly theta: Classifier
+  /** The model retrained on the kept and the trusted samples. */
+  readonly model: Classifier
+  readonly curves: readonly Omit<CleaningProgress, 'classifier' | 'steps' | 'secondsLeft'>[]
+  /** The outer step whose v was kept. */
+  readonly bestStep: number
+  /** Whether the held-out loss rose from there: over-fitting of the trusted samples. */
+  readonly overfitting: boolean
+  readonly outer: Float32Array | Float64Array
+  readonly solve: SolveResult
+  readonly seconds: Readonly<Record<string, number>>
+  readonly backend: BackendInfo
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** Steps of the first models, of one round of the polish, and of the last training. */
+const schedule = { first: 1000, warmup: 20, rounds: 8, round: 150, retrain: 1500, batchSize: 1024 }
+
+/**
+ * Finds wrong labels with the help of some that are right. A softmax regression is trained with a weight for each
+ * sample; the weights' few parameters follow the hypergradient of the trusted samples' loss. What keeps a weight above
+ * ½ is trained on once more, and model and weights together score every label.
+ *
+ * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, trusted rows out of range or twice, an absent class),
+ * `ERR_NOT_FINITE`.
+ */
+export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLabelsResult> {
+  const { backend, weighting = 'margin', holdout = 0.2, seed = 0, signal } = options
+  const { regularization = 1e-4, outerSteps = weighting === 'margin' ? 50 : 40 } = options
+  const began = performance.now()
+  const data = prepare(options)
+  const { features, classes, free, freeLabels, labelsOf } = data
+  const parts = splitTrusted(data.trusted, weighting === 'margin', holdout, seed)
+  const rate = firstRate(options, data, regularization)
+  const training = { rate, batchSize: schedule.batchSize, regularization, seed, signal }
+
+  const start = weighting === 'margin' ? await marginStart(options, data, parts, training) : perSampleStart(options, data)
+  const rows = concat(free, parts.anchors)
+  const problem = reweighting({
+    backend,
+    model: softmaxRegression({ classes }),
+    train: { features, rows, labels: labelsOf(rows) },
+    trusted: { features, rows: parts.outer, labels: labelsOf(parts.outer) },
+    regularization,
+    weighting,
+    anchors: parts.anchors.length,
+    ...start.prior,
+  })
+  const settings = methodSettings(options, weighting, rate)
+  const held = { rows: parts.heldOut, labels: labelsOf(parts.heldOut) }
+  const point = problem.start()
+  const best = { step: 0, loss: Number.POSITIVE_INFINITY, outer: read(point.outer) }
+  const curves: CleanLabelsResult['curves'][number][] = []
+  const firstMoving = weighting === 'margin' ? schedule.warmup : 0
+  const run = solve(problem, {
+    method: nhgd(settings.method),
+    outerOptimizer: settings.outerOptimizer(outerSteps),
+    outerSteps,
+    inner: start.inner,
+    outer: start.outer,
+    seed,
+    signal,
+    onStep({ step, outerLoss, residual, seconds, estimate, point }) {
+      const classifier = () => new Classifier(backend, classes, features.columns, read(estimate.inner))
+      const heldOutLoss =
+        held.rows.length > 0
+          ? meanLoss(classifier().probabilities(features, held.rows), classes, held.labels)
+          : Number.NaN
+      if (step >= firstMoving && !(heldOutLoss >= best.loss)) {
+        Object.assign(best, { step, loss: heldOutLoss, outer: read(point.outer) })
+      }
+      const progress = { step, outerLoss, heldOutLoss, residual, seconds }
+      curves.push(progress)
+      const secondsLeft = (seconds / step) * (outerSteps - step)
+      options.onProgress?.({ ...progress, steps: outerSteps, secondsLeft, classifier })
+    },
+  })
+  const solved = await run.result
+  const theta = new Classifier(backend, classes, features.columns, solved.inner)
+
+  const polished = weighting === 'margin' ? await polish(problem, data, best.outer, solved.inner, training) : undefined
+  const odds = polished ?? Float64Array.from(best.outer)
+  const weights = odds.map(sigmoid)
+  const retrainStart = performance.now()
+  const kept = concat(
+    free.filter((_, i) => weights[i] > 0.5),
+    data.trusted,
+  )
+  const model = await train(
+    backend,
+    classes,
+    { features, rows: kept, labels: labelsOf(kept) },
+    { ...training, steps: schedule.retrain },
+  )
+  const p = model.probabilities(features, free)
+  const trust = margins(p, classes, freeLabels)
+  const score = odds.map((z, i) => sigmoid(-(z + trust[i]) / 2))
+  const seconds = {
+    ...solved.seconds,
+    retrain: (performance.now() - retrainStart) / 1000,
+    total: (performance.now() - began) / 1000,
+  }
+  const last = curves.at(-1)
+  return {
+    rows: free,
+    weights,
+    score,
+    ranking: Uint32Array.from(score.keys()).sort((a, b) => score[b] - score[a] || a - b),
+    suggested: Int32Array.from(score, (_, i) => mostLikely(p, classes, i)),
+    theta,
+    model,
+    curves,
+    bestStep: best.step,
+    overfitting: last !== undefined && best.step < last.step && last.heldOutLoss > best.loss,
+    outer: best.outer,
+    solve: solved,
+    seconds,
+    backend: backend.info(),
+    settings: { weighting, holdout, outerSteps, regularization, seed, innerRate: rate, ...settings.method },
+  }
+}
+
+/** A data set that is uploaded and checked. */
+interface Prepared {
+  readonly features: Features
+  readonly classes: number
+  readonly trusted: Uint32Array
+  /** Rows that are not trusted, and their labels. */
+  readonly free: Uint32Array
+  readonly freeLabels: Int32Array
+  readonly labelsOf: (rows: Uint32Array) => Uint32Array
+}
+
+function prepare({ backend, features, labels, trusted, normalize = true, ...rest }: CleanLabelsOptions): Prepared {
+  if (labels.length !== features.rows) {
+    throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one a row, got ${labels.length}`)
+  }
+  const classes = rest.classes ?? 1 + Array.from(labels).reduce((max, y) => Math.max(max, y), 0)
+  const chosen = new Set<number>()
+  for (const [i, row] of Array.from(trusted).entries()) {
+    if (!Number.isInteger(row) || row < 0 || row >= features.rows) {
+      const got = `${row} at index ${i}`
+      throw new NhgdError('ERR_RANGE', `"trusted" expected rows below ${features.rows}, got ${got}`)
+    }
+    if (chosen.has(row)) throw new NhgdError('ERR_RANGE', `"trusted" expected each row once, got ${row} twice`)
+    chosen.add(row)
+  }
+  if (chosen.size < 4 || chosen.size === features.rows) {
+    const expected = `at least 4 rows and fewer than all ${features.rows}`
+    throw new NhgdError('ERR_RANGE', `"trusted" expected ${expected}, got ${chosen.size}`)
+  }
+  const absent = absentClasses(labels, classes)
+  if (absent.length > 0) {
+    throw new NhgdError('ERR_RANGE', `"labels" expected every class 0 to ${classes - 1}, got none of ${absent}`)
+  }
+  const free = Uint32Array.from({ length: features.rows }, (_, i) => i).filter((row) => !chosen.has(row))
+  const labelsOf = (rows: Uint32Array) => rows.map((row) => labels[row])
+  const scaled = normalize ? { ...features, scale: usualScale(features) } : features
+  return {
+    features: upload(backend, scaled),
+    classes,
+    trusted: Uint32Array.from(trusted),
+    free,
+    freeLabels: Int32Array.from(labelsOf(free)),
+    labelsOf,
+  }
+}
+
+/** The scale at which rows have a root mean square norm of 10. */
+function usualScale({ data, rows, scale = 1 }: Matrix): number {
+  let square = 0
+  for (const x of data) square += x * x
+  return square > 0 ? 10 / Math.sqrt(square / rows) : scale
+}
+
+/** Trusted rows that anchor the inner objective, make the outer one, and are held back from both. */
+interface Parts {
+  readonly anchors: Uint32Array
+  readonly outer: Uint32Array
+  readonly heldOut: Uint32Array
+}
+
+function splitTrusted(trusted: Uint32Array, anchored: boolean, holdout: number, seed: number): Parts {
+  if (!(holdout >= 0 && holdout < 1)) {
+    throw new NhgdError('ERR_RANGE', `"holdout" expected a share from 0 to below 1, got ${holdout}`)
+  }
+  const order = Uint32Array.from(permutation(trusted.length, seed), (i) => trusted[i])
+  const heldOut = order.slice(0, Math.round(holdout * trusted.length))
+  const rest = order.slice(heldOut.length)
+  const anchors = anchored ? rest.slice(0, rest.length >> 1) : rest.slice(0, 0)
+  return { anchors, outer: rest.slice(anchors.length), heldOut }
+}
+
+/** The inner rate for weights of one, from the Hessian at θ = 0. */
+function firstRate({ backend }: CleanLabelsOptions, data: Prepared, regularization: number): number {
+  const { features, classes, trusted, labelsOf } = data
+  const set = { features, rows: data.free, labels: labelsOf(data.free) }
+  const problem = reweighting({
+    backend,
+    model: softmaxRegression({ classes }),
+    train: set,
+    trusted: { features, rows: trusted, labels: labelsOf(trusted) },
+    weighting: { fixed: new Float64Array(data.free.length).fill(1) },
+    regularization,
+  })
+  const { inner, outer } = problem.start()
+  return innerRate(problem, inner, outer, 0)
+}
+
+interface Start {
+  readonly inner?: ArrayLike<number>
+  readonly outer: ArrayLike<number>
+  readonly prior?: { readonly prior: { readonly mean: number[]; readonly precision: number[] } }
+}
+
+function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): Start {
+  if (!weights) return { outer: new Float64Array(free.length) }
+  if (weights.length !== free.length) {
+    throw new NhgdError('ERR_SHAPE', `"weights" expected ${free.length}, one a row not trusted, got ${weights.length}`)
+  }
+  return { outer: Float64Array.from(weights, (w) => logit(Math.min(1 - 1e-6, Math.max(1e-6, w)))) }
+}
+
+/**
+ * Where margin weights start. If a share ρ of the labels is right and the rest uniform, the odds that a label is right
+ * are ρ(C−1)/(1−ρ) times the odds that the model gives to it: bias log(ρ(C−1)/(1−ρ)), slope 1. ρ follows from how often
+ * models of one half of the trusted samples agree with the labels, given how often they are right on the other half.
+ * The slope starts above 1 since a model that was trained on these labels is not as sure as it should be.
+ */
+async function marginStart(
+  options: CleanLabelsOptions,
+  { features, classes, free, freeLabels, labelsOf }: Prepared,
+  parts: Parts,
+  training: Omit<Training, 'steps'>,
+): Promise<Start> {
+  const halves = [parts.anchors, concat(parts.outer, parts.heldOut)]
+  const shares: number[] = []
+  let inner: Classifier['theta'] | undefined
+  for (const [rows, others] of [halves, halves.toReversed()]) {
+    const set = { features, rows, labels: labelsOf(rows) }
+    const model = await train(options.backend, classes, set, { ...training, steps: schedule.first })
+    const right = accuracy(model.probabilities(features, others), classes, labelsOf(others))
+    const agree = accuracy(model.probabilities(features, free), classes, freeLabels)
+    const chance = (1 - right) / (classes - 1)
+    shares.push((agree - chance) / Math.max(0.05, right - chance))
+    inner ??= model.theta
+  }
+  const share = Math.min(0.98, Math.max(0.02, (shares[0] + shares[1]) / 2))
+  const bias = Math.log((share * (classes - 1)) / (1 - share))
+  const slope = 1.5
+  const mean = [...Array<number>(classes).fill(bias), slope]
+  const count = Math.min(500, parts.outer.length)
+  const precision = [...Array<number>(classes).fill(1 / 0.5 ** 2 / count), 1 / 0.25 ** 2 / count]
+  return { inner, outer: mean, prior: { prior: { mean, precision } } }
+}
+
+/** Settings of the method and of the outer optimiser. */
+function methodSettings({ method }: CleanLabelsOptions, weighting: 'margin' | 'perSample', rate: number) {
+  const innerOptimizer = { kind: 'momentum', rate } as const
+  if (weighting === 'margin') {
+    const { warmup } = schedule
+    return {
+      method: { innerOptimizer, averaging: 0.5, refineDamping: 1e-3, ...method },
+      outerOptimizer: (steps: number) =>
+        ({
+          kind: 'adam',
+          beta2: 0.99,
+          rate: (k: number) => (k < warmup ? 0 : 0.03 * (1 - (k - warmup) / (steps - warmup))),
+        }) as const,
+    }
+  }
+  return {
+    method: { innerOptimizer, ...method },
+    outerOptimizer: () => ({ kind: 'adam', shared: true, beta2: 0.99, rate: 0.5 }) as const,
+  }
+}
+
+/**
+ * Lets weights and model settle with v fixed and all trusted samples among the inner ones: rounds of margins and
+ * averaged SGD. Returns the log-odds of every label.
+ */
+async function polish(
+  problem: Problem,
+  { features, classes, free, freeLabels, trusted, labelsOf }: Prepared,
+  v: Float32Array | Float64Array,
+  theta: Float32Array | Float64Array,
+  training: Omit<Training, 'steps'>,
+): Promise<Float64Array> {
+  const { backend } = problem
+  const rows = concat(free, trusted)
+  const settled = reweighting({
+    backend,
+    model: softmaxRegression({ classes }),
+    train: { features, rows, labels: labelsOf(rows) },
+    trusted: { features, rows: trusted, labels: labelsOf(trusted) },
+    regularization: training.regularization,
+    weighting: 'margin',
+    anchors: trusted.length,
+  })
+  const { inner, outer } = { inner: problem.vector(theta), outer: problem.vector(v) }
+  for (let round = 0; round < schedule.rounds && !training.signal?.aborted; round++) {
+    settled.oracles.refresh(inner)
+    const seed = training.seed + round
+    await descend(settled, inner, outer, { ...training, seed, steps: schedule.round, averaging: 0.5 })
+  }
+  const model = new Classifier(backend, classes, features.columns, read(inner))
+  const m = margins(model.probabilities(features, free), classes, freeLabels)
+  return m.map((m, i) => v[freeLabels[i]] + v[classes] * m)
+}
+
+function concat(a: Uint32Array, b: Uint32Array): Uint32Array {
+  const out = new Uint32Array(a.length + b.length)
+  out.set(a)
+  out.set(b, a.length)
+  return out
+}
