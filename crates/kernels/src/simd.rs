@@ -5,7 +5,7 @@ use pulp::{Arch, WithSimd};
 /// Runs `op` on the best instruction set of this machine.
 ///
 /// An `op` is a struct whose `with_simd` is `#[inline(always)]`, and so is what it calls: only then is it compiled
-/// for each instruction set, its plain loops vectorised. Closures are not always inlined.
+/// for each instruction set, its plain loops vectorised. Closures are not always inlined, `array::map`'s neither.
 #[inline]
 pub fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     arch().dispatch(op)
