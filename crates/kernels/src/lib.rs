@@ -5,6 +5,7 @@
 //!
 //! SIMD goes through one seam, [`simd`]; matrices are row-major unless a [`MatRef`] says otherwise.
 
+pub mod activation;
 pub mod aligned;
 #[cfg(blas)]
 mod blas;
@@ -27,6 +28,7 @@ pub mod threads;
 pub mod triangular;
 pub mod vector;
 
+pub use activation::{Activation, activate};
 pub use aligned::Aligned;
 pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub use conjugate_gradients::{CgOutcome, CgStop, conjugate_gradients};

@@ -5,12 +5,19 @@
 //! chunks whose partial sums are added in order, so that results have the same bits whatever the number of threads.
 
 mod batch;
+mod loss;
+mod mlp;
+mod pool;
 mod random;
 mod softmax;
 
 pub use batch::{Batch, Samples};
+pub use loss::Loss;
+pub use mlp::Mlp;
 pub use random::{signs, uniform};
 pub use softmax::Softmax;
+
+pub use nhgd_kernels::Activation;
 
 use nhgd_fisher::{Factors, LayerShape, Statistic};
 use nhgd_kernels::{Features, RowSet, Scalar};

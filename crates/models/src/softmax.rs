@@ -8,7 +8,9 @@ use std::ops::Range;
 use nhgd_fisher::{Factors, LayerFactors, LayerShape, Statistic};
 use nhgd_kernels::{Features, RowSet, Scalar, skinny, softmax, threads::for_chunks, vector};
 
-use crate::{Batch, Labels, Model, Term, signs, uniform};
+use crate::{Batch, Labels, Loss, Model, Term};
+
+const LOSS: Loss = Loss::CrossEntropy;
 
 /// Samples of a tile: its widened features stay in the second-level cache between the two products.
 const TILE: usize = 64;
@@ -80,61 +82,12 @@ impl Softmax {
             state
         })
     }
-
-    /// Probabilities become the output gradients of a term: ∂ℓ_i/∂scores at its labels, times its weights.
-    fn output_gradients<T: Scalar>(
-        &self,
-        p: &mut [T],
-        batch: &Batch<'_>,
-        range: Range<usize>,
-        term: &TermView<'_, T>,
-    ) {
-        let weights = &term.weights[range.clone()];
-        match term.labels {
-            Labels::Given => softmax::residuals(p, self.classes, &batch.labels[range], Some(weights)),
-            Labels::Sampled { seed } => {
-                let drawn: Vec<u32> = range
-                    .zip(p.chunks_exact(self.classes))
-                    .map(|(i, p)| draw(p, uniform(seed, i as u64)))
-                    .collect();
-                softmax::residuals(p, self.classes, &drawn, Some(weights));
-            }
-            Labels::Expected { seed } => {
-                for ((i, p), &w) in range.zip(p.chunks_exact_mut(self.classes)).zip(weights) {
-                    signed_residual(p, uniform(seed, i as u64));
-                    vector::scale(w, p);
-                }
-            }
-        }
-    }
 }
 
 /// A term without its gradient, to be shared between threads.
 struct TermView<'a, T> {
     weights: &'a [T],
     labels: Labels,
-}
-
-/// The class that the uniform number u picks from probabilities p.
-fn draw<T: Scalar>(p: &[T], u: f64) -> u32 {
-    let mut below = 0.0;
-    let class = p.iter().position(|&p| {
-        below += p.wide();
-        u < below
-    });
-    class.unwrap_or(p.len() - 1) as u32
-}
-
-/// Σ_c ε_c √p_c (p − e_c) with random signs ε: its expected outer product is diag p − ppᵀ.
-fn signed_residual<T: Scalar>(p: &mut [T], u: f64) {
-    let epsilon: Vec<T> = signs(u.to_bits(), p.len())
-        .zip(p.iter())
-        .map(|(sign, &p)| T::of(sign) * p.max(T::zero()).sqrt())
-        .collect();
-    let total: T = epsilon.iter().copied().sum();
-    for (p, epsilon) in p.iter_mut().zip(epsilon) {
-        *p = *p * total - epsilon;
-    }
 }
 
 impl<T: Scalar> Model<T> for Softmax {
@@ -179,7 +132,8 @@ impl<T: Scalar> Model<T> for Softmax {
                     if k > 0 {
                         s.copy_from_slice(&p);
                     }
-                    self.output_gradients(&mut s, &batch, tile.range.clone(), view);
+                    let weights = &view.weights[tile.range.clone()];
+                    LOSS.residuals(&mut s, classes, &batch, tile.range.start, view.labels, weights);
                     skinny::accumulate(tile.rows, rows, stride, &s, classes, sums);
                 }
             },
@@ -252,8 +206,7 @@ impl<T: Scalar> Model<T> for Softmax {
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {
         let (classes, stride, inputs) = (self.classes, self.stride(), self.inputs());
         let weights = self.class_major(&[theta]);
-        let ones = vec![T::one(); batch.len()];
-        let directions = if statistic == Statistic::Expected { classes } else { 1 };
+        let directions = Loss::directions(statistic, classes);
         let chunks = self.pass(
             batch.features,
             batch.rows,
@@ -269,16 +222,9 @@ impl<T: Scalar> Model<T> for Softmax {
                 let mut p = vec![T::zero(); rows * classes];
                 skinny::project(tile.rows, rows, stride, &weights, classes, &mut p);
                 softmax::softmax_in_place(&mut p, classes);
-                let labels = match statistic {
-                    Statistic::Empirical => Labels::Given,
-                    Statistic::Sampled => Labels::Sampled { seed },
-                    Statistic::Expected => {
-                        p.chunks_exact(classes).for_each(|p| s.extend(all_residuals(p)));
-                        return;
-                    }
-                };
-                self.output_gradients(&mut p, &batch, tile.range, &TermView { weights: &ones, labels });
-                s.extend_from_slice(&p);
+                let start = s.len();
+                s.resize(start + rows * directions * classes, T::zero());
+                LOSS.roots(&mut p, classes, &batch, tile.range.start, statistic, seed, &mut s[start..]);
             },
         );
         let (mut a, mut s) = (Vec::with_capacity(batch.len() * inputs), Vec::new());
@@ -309,14 +255,6 @@ impl<T: Scalar> Model<T> for Softmax {
     }
 }
 
-/// √p_c (p − e_c) for every class c, one after the other: their outer products sum to diag p − ppᵀ.
-fn all_residuals<T: Scalar>(p: &[T]) -> impl Iterator<Item = T> {
-    (0..p.len()).flat_map(move |c| {
-        let root = p[c].max(T::zero()).sqrt();
-        p.iter().enumerate().map(move |(j, &p)| root * (p - if j == c { T::one() } else { T::zero() }))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -324,7 +262,7 @@ mod tests {
     use nhgd_kernels::FeatureData;
 
     use super::*;
-    use crate::Samples;
+    use crate::{Samples, uniform};
 
     fn number(i: usize) -> f64 {
         uniform(11, i as u64) - 0.5
