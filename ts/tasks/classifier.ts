@@ -69,8 +69,14 @@ export class Classifier {
   /** Reads what {@link Classifier.save} wrote (`ERR_CHECKPOINT` where it isn't that). */
   static load(backend: Backend, bytes: Uint8Array): Classifier {
     const theta = readNpz(bytes).theta
-    if (theta?.shape.length !== 2 || !(theta.data instanceof Float32Array || theta.data instanceof Float64Array)) {
-      throw new NhgdError('ERR_CHECKPOINT', '"theta" expected a float matrix, (columns + 1) × classes, got none')
+    if (
+      theta?.shape.length !== 2 ||
+      !(theta.data instanceof Float32Array || theta.data instanceof Float64Array)
+    ) {
+      throw new NhgdError(
+        'ERR_CHECKPOINT',
+        '"theta" expected a float matrix, (columns + 1) × classes, got none',
+      )
     }
     const [inputs, classes] = theta.shape
     return new Classifier(backend, classes, inputs - 1, theta.data)
@@ -98,7 +104,12 @@ export async function train(
 }
 
 /** SGD with momentum on g(v, ·), in place. */
-export async function descend(problem: Problem, inner: Vector, outer: Vector, training: Training): Promise<void> {
+export async function descend(
+  problem: Problem,
+  inner: Vector,
+  outer: Vector,
+  training: Training,
+): Promise<void> {
   const { backend, dtype, oracles } = problem
   const { steps, rate, batchSize, seed, averaging = 0, signal } = training
   const sampler = new backend.Sampler(seed, oracles.samples)
@@ -125,7 +136,9 @@ export function innerRate(problem: Problem, inner: Vector, outer: Vector, seed: 
   const batch = new backend.Sampler(seed, oracles.samples).take(2048)
   const product = problem.zeros(inner.length)
   // Any start that is no eigenvector serves: cosines at an irrational step are one.
-  const u = problem.vector(Float64Array.from({ length: inner.length }, (_, i) => Math.cos(1 + i * Math.SQRT2)))
+  const u = problem.vector(
+    Float64Array.from({ length: inner.length }, (_, i) => Math.cos(1 + i * Math.SQRT2)),
+  )
   let eigenvalue = 0
   for (let i = 0; i < 30; i++) {
     u.scale(1 / Math.sqrt(u.dot(u)))

@@ -103,7 +103,8 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
   const rate = firstRate(options, data, regularization)
   const training = { rate, batchSize: schedule.batchSize, regularization, seed, signal }
 
-  const start = weighting === 'margin' ? await marginStart(options, data, parts, training) : perSampleStart(options, data)
+  const start =
+    weighting === 'margin' ? await marginStart(options, data, parts, training) : perSampleStart(options, data)
   const rows = concat(free, parts.anchors)
   const problem = reweighting({
     backend,
@@ -147,7 +148,8 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
   const solved = await run.result
   const theta = new Classifier(backend, classes, features.columns, solved.inner)
 
-  const polished = weighting === 'margin' ? await polish(problem, data, best.outer, solved.inner, training) : undefined
+  const polished =
+    weighting === 'margin' ? await polish(problem, data, best.outer, solved.inner, training) : undefined
   const odds = polished ?? Float64Array.from(best.outer)
   const weights = odds.map(sigmoid)
   const retrainStart = performance.now()
@@ -200,7 +202,14 @@ interface Prepared {
   readonly labelsOf: (rows: Uint32Array) => Uint32Array
 }
 
-function prepare({ backend, features, labels, trusted, normalize = true, ...rest }: CleanLabelsOptions): Prepared {
+function prepare({
+  backend,
+  features,
+  labels,
+  trusted,
+  normalize = true,
+  ...rest
+}: CleanLabelsOptions): Prepared {
   if (labels.length !== features.rows) {
     throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one a row, got ${labels.length}`)
   }
@@ -211,7 +220,8 @@ function prepare({ backend, features, labels, trusted, normalize = true, ...rest
       const got = `${row} at index ${i}`
       throw new NhgdError('ERR_RANGE', `"trusted" expected rows below ${features.rows}, got ${got}`)
     }
-    if (chosen.has(row)) throw new NhgdError('ERR_RANGE', `"trusted" expected each row once, got ${row} twice`)
+    if (chosen.has(row))
+      throw new NhgdError('ERR_RANGE', `"trusted" expected each row once, got ${row} twice`)
     chosen.add(row)
   }
   if (chosen.size < 4 || chosen.size === features.rows) {
@@ -220,7 +230,10 @@ function prepare({ backend, features, labels, trusted, normalize = true, ...rest
   }
   const absent = absentClasses(labels, classes)
   if (absent.length > 0) {
-    throw new NhgdError('ERR_RANGE', `"labels" expected every class 0 to ${classes - 1}, got none of ${absent}`)
+    throw new NhgdError(
+      'ERR_RANGE',
+      `"labels" expected every class 0 to ${classes - 1}, got none of ${absent}`,
+    )
   }
   const free = Uint32Array.from({ length: features.rows }, (_, i) => i).filter((row) => !chosen.has(row))
   const labelsOf = (rows: Uint32Array) => rows.map((row) => labels[row])
@@ -285,7 +298,10 @@ interface Start {
 function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): Start {
   if (!weights) return { outer: new Float64Array(free.length) }
   if (weights.length !== free.length) {
-    throw new NhgdError('ERR_SHAPE', `"weights" expected ${free.length}, one a row not trusted, got ${weights.length}`)
+    throw new NhgdError(
+      'ERR_SHAPE',
+      `"weights" expected ${free.length}, one a row not trusted, got ${weights.length}`,
+    )
   }
   return { outer: Float64Array.from(weights, (w) => logit(Math.min(1 - 1e-6, Math.max(1e-6, w)))) }
 }

@@ -1,5 +1,9 @@
 /** Share of rows whose most likely class is the label. `probabilities` is rows × classes. */
-export function accuracy(probabilities: ArrayLike<number>, classes: number, labels: ArrayLike<number>): number {
+export function accuracy(
+  probabilities: ArrayLike<number>,
+  classes: number,
+  labels: ArrayLike<number>,
+): number {
   let right = 0
   for (let i = 0; i < labels.length; i++) right += mostLikely(probabilities, classes, i) === labels[i] ? 1 : 0
   return right / labels.length
@@ -15,7 +19,11 @@ export function mostLikely(probabilities: ArrayLike<number>, classes: number, i:
 }
 
 /** The mean of −log p of the labels. */
-export function meanLoss(probabilities: ArrayLike<number>, classes: number, labels: ArrayLike<number>): number {
+export function meanLoss(
+  probabilities: ArrayLike<number>,
+  classes: number,
+  labels: ArrayLike<number>,
+): number {
   let total = 0
   for (let i = 0; i < labels.length; i++) {
     total -= Math.log(Math.max(probabilities[i * classes + labels[i]], Number.MIN_VALUE))

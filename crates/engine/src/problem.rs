@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nhgd_fisher::Wants;
 use nhgd_kernels::{Cholesky, Scalar};
-use nhgd_models::{Model, Softmax};
+use nhgd_models::{Activation, Loss, Mlp, Model, Softmax};
 use nhgd_problems::weighting::{Anchored, Fixed, Margin, PerSample, Weighting};
 use nhgd_problems::{Prior, Problem as Oracles, Quadratic, Reweighting};
 use serde::Deserialize;
@@ -85,6 +85,22 @@ impl PriorSettings {
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 enum ModelSettings {
     Softmax { classes: usize, bias: bool },
+    Mlp { hidden: Vec<usize>, classes: usize, activation: ActivationKind, loss: LossKind },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ActivationKind {
+    Relu,
+    Tanh,
+    Gelu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum LossKind {
+    CrossEntropy,
+    Squared,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -97,15 +113,40 @@ enum WeightingKind {
 
 impl ModelSettings {
     fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
-        match *self {
-            Self::Softmax { classes, bias } => Box::new(Softmax::new(features, classes, bias, threads())),
+        match self {
+            Self::Softmax { classes, bias } => Box::new(Softmax::new(features, *classes, *bias, threads())),
+            Self::Mlp { hidden, classes, activation, loss } => {
+                let activation = match activation {
+                    ActivationKind::Relu => Activation::Relu,
+                    ActivationKind::Tanh => Activation::Tanh,
+                    ActivationKind::Gelu => Activation::Gelu,
+                };
+                let loss = match loss {
+                    LossKind::CrossEntropy => Loss::CrossEntropy,
+                    LossKind::Squared => Loss::Squared,
+                };
+                Box::new(Mlp::new(features, hidden, *classes, activation, loss, threads()))
+            }
         }
     }
 
     fn classes(&self) -> usize {
         match *self {
-            Self::Softmax { classes, .. } => classes,
+            Self::Softmax { classes, .. } | Self::Mlp { classes, .. } => classes,
         }
+    }
+
+    /// Checks what belongs to one kind of model alone.
+    fn check(&self, weighting: WeightingKind) -> Result<()> {
+        let Self::Mlp { hidden, loss, .. } = self else { return Ok(()) };
+        if hidden.contains(&0) {
+            return Err(Error::expected(Code::Range, "hidden", "layers of at least one unit", format!("{hidden:?}")));
+        }
+        if *loss == LossKind::Squared && matches!(weighting, WeightingKind::Margin) {
+            let expected = "\"crossEntropy\" for the weighting \"margin\", which needs probabilities";
+            return Err(Error::expected(Code::Range, "loss", expected, "\"squared\""));
+        }
+        Ok(())
     }
 }
 
@@ -115,6 +156,7 @@ impl ReweightingSettings {
         if classes < 2 {
             return Err(Error::expected(Code::Range, "classes", "at least 2", classes));
         }
+        self.model.check(self.weighting)?;
         if !(self.regularization >= 0.0 && self.regularization.is_finite()) {
             return Err(Error::expected(Code::Range, "regularization", "a number ≥ 0", self.regularization));
         }

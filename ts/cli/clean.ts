@@ -1,0 +1,286 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Backend, upload } from '../backend/backend.ts'
+import { NhgdError } from '../backend/errors.ts'
+import { loadBackend } from '../backend/load.ts'
+import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels.ts'
+import { accuracy } from '../tasks/metrics.ts'
+import { type CleaningCase, type RivalName, rivals } from '../tasks/rivals.ts'
+import { selfConfidence } from '../tasks/selfConfidence.ts'
+import { type Figures, figures, flagged, mean, table, verdict } from './figures.ts'
+import { type Input, type InputOptions, readInput } from './input.ts'
+import { writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
+import { type ProgressLine, progressLine } from './progress.ts'
+
+interface Options extends InputOptions {
+  readonly seed: number
+  readonly seeds?: number
+  readonly weighting: 'margin' | 'perSample'
+  readonly holdout: boolean
+  readonly outerSteps?: number
+  readonly rivals: boolean
+  readonly backend: 'auto' | 'native' | 'wasm'
+  readonly out?: string
+  readonly weights?: string
+  readonly report?: string
+  readonly json?: string
+  readonly suggestTrusted: number
+  readonly quiet: boolean
+}
+
+/** `nhgd clean`. */
+export function cleanCommand(): Command {
+  return new Command('clean')
+    .description('find wrong labels with the help of some that are right')
+    .option('--demo <name>', 'a data set with known answers: mnist')
+    .option('--features <file>', 'features, one sample a row: NPY, NPZ, IDX or CSV with a header')
+    .option('--labels <file>', 'labels, numbers or text (default: the features file)')
+    .option('--label <column>', 'the column of a CSV file that holds the labels')
+    .option('--trusted <file>', 'rows whose labels are right, counted from 0')
+    .option('--standardize', 'bring every feature to mean 0 and deviation 1')
+    .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
+    .option('--trusted-size <n>', 'demo: trusted samples', whole(4, 10_000), 10_000)
+    .option('--noise <rate>', 'demo: share of the labels that are replaced', share, 0.5)
+    .addOption(new Option('--noise-kind <kind>', 'demo: how').choices(['uniform', 'pair']).default('uniform'))
+    .addOption(
+      new Option('--weighting <kind>', 'how samples are weighed')
+        .choices(['margin', 'perSample'])
+        .default('margin'),
+    )
+    .option('--no-holdout', 'hold no trusted samples back; the last outer step is kept')
+    .option('--outer-steps <n>', 'outer iterations', whole(1, 1e6))
+    .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
+    .option('--seeds <n>', 'demo: run so many seeds, from --seed on, and tell their mean', whole(1, 1000))
+    .option('--no-rivals', 'demo: leave the simple rivals out')
+    .addOption(
+      new Option('--backend <name>', 'where it runs').choices(['auto', 'native', 'wasm']).default('auto'),
+    )
+    .option('--out <file>', 'write every doubted label as CSV')
+    .option('--weights <file>', 'write weights, scores and the model as NPZ')
+    .option('--report <file>', 'write an HTML report (demo: nhgd-report.html)')
+    .option('--json <file>', 'write the figures as JSON')
+    .option(
+      '--suggest-trusted <n>',
+      'without --trusted: list so many samples to check by hand',
+      whole(1, 1e6),
+      200,
+    )
+    .option('--quiet', 'print nothing but errors', false)
+    .action(clean)
+}
+
+async function clean(options: Options): Promise<void> {
+  const stop = interrupts()
+  const line = progressLine(options.quiet)
+  const backend = await loadBackend(options.backend === 'auto' ? {} : { backend: options.backend })
+  const { backend: name, simd, threads } = backend.info()
+  line.say(`${name} backend, ${simd}, ${threads} threads`)
+  const runs: Figures[] = []
+  for (let seed = options.seed; seed < options.seed + (options.seeds ?? 1); seed++) {
+    const input = await readInput(options, seed)
+    if (input.trusted.length === 0) return withoutTrusted(backend, input, options, line)
+    const run = await one(backend, input, options, seed, line, stop)
+    if (run) runs.push(run)
+    if (stop.aborted) break
+  }
+  if (!options.json || runs.length === 0) return
+  await writeJson(options.json, options.seeds === undefined ? runs[0] : { seeds: runs, mean: mean(runs) })
+}
+
+/** One seed: clean, judge, write. */
+async function one(
+  backend: Backend,
+  input: Input,
+  options: Options,
+  seed: number,
+  line: ProgressLine,
+  signal: AbortSignal,
+): Promise<Figures | undefined> {
+  const accuracies: number[] = []
+  const known = input.truth && input.test && knownCase(backend, input)
+  const result = await cleanLabels({
+    backend,
+    features: input.features,
+    labels: input.labels,
+    trusted: input.trusted,
+    classes: input.names.length,
+    weighting: options.weighting,
+    holdout: options.holdout ? 0.2 : 0,
+    outerSteps: options.outerSteps,
+    normalize: input.normalize,
+    seed,
+    signal,
+    onProgress(progress) {
+      line.show(progress)
+      if (known) {
+        const p = progress.classifier().probabilities(known.test.features)
+        accuracies.push(accuracy(p, known.classes, known.test.labels))
+      }
+    },
+  })
+  line.end()
+  if (!options.quiet) console.log(summary(result, input, accuracies))
+  const found =
+    known &&
+    figures(result, known, accuracies, await runRivals(known, result, options, seed, line, signal), seed)
+  if (found && !options.quiet) console.log(`\n${table(found)}\n\n${verdict(found)}`)
+  const report = options.report ?? (options.demo !== undefined ? 'nhgd-report.html' : undefined)
+  if (options.out) await writeIssues(options.out, input, result)
+  if (options.weights) await writeWeights(options.weights, result)
+  if (report) {
+    await writeReport(report, input, result, accuracies, found, commandLine())
+    line.say(`report: ${report}`)
+  }
+  if (!known && options.json) {
+    const { seconds, backend: info, settings } = result
+    await writeJson(options.json, {
+      doubted: result.score.filter(flagged).length,
+      seconds,
+      backend: info,
+      seed,
+      settings,
+    })
+  }
+  return found
+}
+
+async function runRivals(
+  known: CleaningCase,
+  { settings }: CleanLabelsResult,
+  options: Options,
+  seed: number,
+  line: ProgressLine,
+  signal: AbortSignal,
+): Promise<Figures['rivals']> {
+  const found: Partial<Figures['rivals']> = {}
+  if (!options.rivals) return found
+  const { innerRate: rate, regularization } = settings as { innerRate: number; regularization: number }
+  const training = { steps: 1500, rate, batchSize: 1024, regularization, seed, signal }
+  for (const name of Object.keys(rivals) as RivalName[]) {
+    if (signal.aborted) break
+    line.say(`rival: ${name}`)
+    Object.assign(found, { [name]: await rivals[name](known, training) })
+  }
+  return found
+}
+
+function summary(
+  { curves, bestStep, overfitting, score, seconds, solve }: CleanLabelsResult,
+  input: Input,
+  accuracies: readonly number[],
+): string {
+  const doubted = score.filter(flagged).length
+  const phases = Object.entries(seconds).map(([phase, s]) => `${phase} ${s.toFixed(1)}`)
+  const [before, after] = [accuracies[0], accuracies.at(-1)]
+  return [
+    `${doubted} of ${score.length} labels are doubted (${input.title}); ended by ${solve.status}: ${solve.advice}`,
+    ...(after === undefined
+      ? []
+      : [
+          `test accuracy ${before.toFixed(4)} after the first outer step, ${after.toFixed(4)} after the last`,
+        ]),
+    overfitting
+      ? `over-fitting of the trusted samples began after outer step ${bestStep} of ${curves.length}; its weights were kept`
+      : `kept the weights of outer step ${bestStep} of ${curves.length}`,
+    `seconds: ${phases.join(', ')}`,
+  ].join('\n')
+}
+
+/** No label is known to be right: rank them by what models that never saw them think, and say what to check. */
+async function withoutTrusted(
+  backend: Backend,
+  input: Input,
+  options: Options,
+  line: ProgressLine,
+): Promise<void> {
+  line.say('no trusted samples: ranking by cross-validated self-confidence, which is not the bilevel method')
+  const { labels, names } = input
+  const rows = Uint32Array.from(labels.keys())
+  const features = upload(backend, input.features)
+  const known = { features, classes: names.length, rows, labels }
+  const training = { steps: 500, rate: 0.1, batchSize: 1024, regularization: 1e-4, seed: options.seed }
+  const { score, flagged: doubted, suggested } = await selfConfidence(backend, known, training)
+  const ranking = rows.toSorted((a, b) => score[b] - score[a] || a - b)
+  // The labels nearest to the border between right and wrong tell most when they are checked by hand.
+  const worth = rows.toSorted((a, b) => Math.abs(score[a] - 0.5) - Math.abs(score[b] - 0.5) || a - b)
+  const check = Array.from(worth.subarray(0, options.suggestTrusted))
+  if (!options.quiet) {
+    console.log(
+      `${doubted.filter(Boolean).length} of ${labels.length} labels disagree with models that never saw them`,
+    )
+    console.log(
+      `check these ${check.length} rows by hand and pass the right ones as --trusted:\n${check.join(' ')}`,
+    )
+  }
+  if (options.out) {
+    const all = {
+      rows,
+      ranking,
+      suggested,
+      score,
+      weights: score.map((s) => 1 - s),
+    } as unknown as CleanLabelsResult
+    await writeIssues(options.out, input, all)
+  }
+  if (options.json) {
+    await writeJson(options.json, {
+      method: 'selfConfidence',
+      doubted: doubted.filter(Boolean).length,
+      check,
+      seed: options.seed,
+    })
+  }
+}
+
+function knownCase(backend: Backend, input: Input): CleaningCase {
+  const { features, labels, truth, test, names } = input
+  if (!truth || !test) throw new NhgdError('ERR_INTERNAL', 'a case without an answer')
+  const trusted = Uint32Array.from(input.trusted)
+  const isTrusted = new Set(trusted)
+  const rows = Uint32Array.from(labels.keys()).filter((row) => !isTrusted.has(row))
+  return {
+    backend,
+    features: upload(backend, features),
+    classes: names.length,
+    rows,
+    given: Int32Array.from(rows, (row) => labels[row]),
+    truth: Int32Array.from(rows, (row) => truth[row]),
+    trusted,
+    trustedLabels: Int32Array.from(trusted, (row) => labels[row]),
+    test: { features: upload(backend, test.features), labels: test.labels },
+  }
+}
+
+/** Ctrl-C once: end with what there is. Twice: end. */
+function interrupts(): AbortSignal {
+  const controller = new AbortController()
+  process.once('SIGINT', () => {
+    controller.abort()
+    process.once('SIGINT', () => process.exit(130))
+  })
+  return controller.signal
+}
+
+/** The command that repeats a run: every option that was given. */
+function commandLine(): string {
+  return ['nhgd', ...process.argv.slice(2)].join(' ')
+}
+
+function whole(low: number, high: number) {
+  return (text: string): number => {
+    const n = Number(text)
+    if (Number.isInteger(n) && n >= low && n <= high && text.trim() !== '') return n
+    throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}.`)
+  }
+}
+
+function share(text: string): number {
+  const rate = Number(text)
+  if (rate >= 0 && rate <= 1 && text.trim() !== '') return rate
+  throw new InvalidArgumentError('expected a number from 0 to 1.')
+}
+
+function imageShape(text: string): readonly [number, number] {
+  const match = /^(\d+)x(\d+)$/.exec(text)
+  if (match) return [Number(match[1]), Number(match[2])]
+  throw new InvalidArgumentError('expected height x width, such as 28x28.')
+}

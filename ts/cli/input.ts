@@ -1,0 +1,105 @@
+import { NhgdError } from '../backend/errors.ts'
+import { type Matrix, matrix } from '../backend/matrix.ts'
+import {
+  cleaningSplit,
+  loadMnist,
+  readFeatures,
+  readIndices,
+  readLabels,
+  standardize,
+} from '../data/index.ts'
+
+/** A data set to clean, and what is known about it. */
+export interface Input {
+  readonly title: string
+  readonly features: Matrix
+  readonly labels: Int32Array
+  /** Name of each class. */
+  readonly names: readonly string[]
+  /** Rows that are right; none where the user has none. */
+  readonly trusted: Int32Array
+  readonly imageShape?: readonly [number, number]
+  /** Where the answer is known. */
+  readonly truth?: Int32Array
+  readonly test?: { readonly features: Matrix; readonly labels: Int32Array }
+  /** Whether the features may be brought to a usual scale. */
+  readonly normalize: boolean
+}
+
+export interface InputOptions {
+  readonly demo?: string
+  readonly features?: string
+  readonly labels?: string
+  readonly label?: string
+  readonly trusted?: string
+  readonly trustedSize: number
+  readonly noise: number
+  readonly noiseKind: 'uniform' | 'pair'
+  readonly standardize?: boolean
+  readonly imageShape?: readonly [number, number]
+}
+
+/** The demo's data for a seed, or the user's own. */
+export async function readInput(options: InputOptions, seed: number): Promise<Input> {
+  if (options.demo !== undefined) return demo(options, seed)
+  if (options.features === undefined) {
+    throw new NhgdError('ERR_RANGE', '"--features" expected a file (or "--demo mnist"), got none')
+  }
+  return files(options, options.features)
+}
+
+/** 50 000 training samples of MNIST with noisy labels, and up to 10 000 trusted ones. */
+async function demo({ demo, trustedSize, noise, noiseKind }: InputOptions, seed: number): Promise<Input> {
+  if (demo !== 'mnist') throw new NhgdError('ERR_RANGE', `"--demo" expected mnist, got ${demo}`)
+  const mnist = await loadMnist()
+  const { features, labels } = mnist.train
+  const split = cleaningSplit(labels, {
+    classes: 10,
+    trainSize: 50_000,
+    trustedSize,
+    noise: { kind: noiseKind, rate: noise },
+    seed,
+  })
+  const rows = [...split.train, ...split.trusted]
+  const pixels = features.columns
+  const data = new Uint8Array(rows.length * pixels)
+  const source = features.data as Uint8Array
+  rows.forEach((row, i) => {
+    data.set(source.subarray(row * pixels, (row + 1) * pixels), i * pixels)
+  })
+  return {
+    title: `MNIST, ${Math.round(100 * noise)} % of the labels replaced`,
+    features: matrix(data, rows.length, pixels, features.scale),
+    labels: Int32Array.from(rows, (row) => split.given[row]),
+    truth: Int32Array.from(rows, (row) => labels[row]),
+    names: Array.from({ length: 10 }, (_, i) => String(i)),
+    trusted: Int32Array.from(split.trusted, (_, i) => split.train.length + i),
+    imageShape: [28, 28],
+    test: mnist.test,
+    normalize: false,
+  }
+}
+
+async function files(options: InputOptions, path: string): Promise<Input> {
+  const { label } = options
+  const read = await readFeatures(path, { label, as: '--features' })
+  const { labels, names } = await readLabels(options.labels ?? path, { label, as: '--labels' })
+  const features = options.standardize ? standardize(read.features).features : read.features
+  const imageShape = options.imageShape ?? read.imageShape
+  if (imageShape && imageShape[0] * imageShape[1] !== features.columns) {
+    const got = `${imageShape.join('x')} for ${features.columns} columns`
+    throw new NhgdError(
+      'ERR_SHAPE',
+      `"--image-shape" expected height times width to be the columns, got ${got}`,
+    )
+  }
+  return {
+    title: `Labels of ${path}`,
+    features,
+    labels,
+    names,
+    trusted: options.trusted ? await readIndices(options.trusted, { as: '--trusted' }) : new Int32Array(0),
+    imageShape,
+    normalize: true,
+  }
+}

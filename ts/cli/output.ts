@@ -1,0 +1,103 @@
+import { writeFile } from 'node:fs/promises'
+import { writeNpz } from '../data/index.ts'
+import { type CleaningReport, cleaningReport } from '../report/index.ts'
+import type { CleanLabelsResult } from '../tasks/cleanLabels.ts'
+import { type Figures, flagged, methods } from './figures.ts'
+import type { Input } from './input.ts'
+
+/** Every sample that was not trusted, most doubtful first: index, given, suggested, weight, score, rank. */
+export async function writeIssues(path: string, input: Input, result: CleanLabelsResult): Promise<void> {
+  const quote = (text: string) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+  const lines = Array.from(result.ranking, (i, rank) => {
+    const row = result.rows[i]
+    const given = quote(input.names[input.labels[row]])
+    const suggested = quote(input.names[result.suggested[i]])
+    return [row, given, suggested, result.weights[i].toFixed(6), result.score[i].toFixed(6), rank + 1].join()
+  })
+  await writeFile(path, `index,given,suggested,weight,score,rank\n${lines.join('\n')}\n`)
+}
+
+/** Weights and rows, and the retrained model, as NPZ. */
+export async function writeWeights(path: string, result: CleanLabelsResult): Promise<void> {
+  const { rows, weights, score, model } = result
+  const arrays = {
+    rows: { data: rows, shape: [rows.length] },
+    weights: { data: weights, shape: [weights.length] },
+    score: { data: score, shape: [score.length] },
+    theta: { data: model.theta, shape: [model.columns + 1, model.classes] },
+  }
+  await writeFile(path, writeNpz(arrays))
+}
+
+/** NaN and infinities become null. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`)
+}
+
+const pictured = 100
+
+export async function writeReport(
+  path: string,
+  input: Input,
+  result: CleanLabelsResult,
+  accuracies: readonly number[],
+  figures: Figures | undefined,
+  command: string,
+): Promise<void> {
+  const { curves, rows, weights, ranking, suggested, seconds, backend, settings } = result
+  const { data, columns } = input.features
+  const of = (key: 'outerLoss' | 'heldOutLoss' | 'residual') => curves.map((curve) => curve[key])
+  const held = of('heldOutLoss')
+  const { skipped, ...environment } = backend
+  const report: CleaningReport = {
+    title: input.title,
+    facts: {
+      samples: input.features.rows,
+      classes: input.names.length,
+      trusted: input.trusted.length,
+      'labels doubted': result.score.filter(flagged).length,
+      ended: result.solve.status,
+    },
+    ...(figures && { methods: methods(figures) }),
+    steps: curves.map(({ step }) => step),
+    charts: [
+      {
+        title: 'Loss',
+        curves: [
+          { name: 'outer', values: of('outerLoss') },
+          ...(held.some(Number.isFinite) ? [{ name: 'held out', values: held }] : []),
+        ],
+      },
+      ...(accuracies.length > 0
+        ? [{ title: 'Accuracy on test samples', curves: [{ name: 'θ', values: accuracies }] }]
+        : []),
+      {
+        title: 'Residual of the linear solve',
+        curves: [{ name: 'residual', values: of('residual') }],
+        logarithmic: true,
+      },
+    ],
+    ...(result.overfitting && { overfitting: result.bestStep }),
+    weights: {
+      values: weights,
+      ...(input.truth && { wrong: Array.from(rows, (row) => input.labels[row] !== input.truth?.[row]) }),
+    },
+    suspects: Array.from(ranking.subarray(0, pictured), (i) => ({
+      index: rows[i],
+      given: input.names[input.labels[rows[i]]],
+      suggested: input.names[suggested[i]],
+      weight: weights[i],
+      ...(input.truth && { truth: input.names[input.truth[rows[i]]] }),
+      ...(input.imageShape && { pixels: data.subarray(rows[i] * columns, (rows[i] + 1) * columns) }),
+    })),
+    ...(input.imageShape && { imageShape: input.imageShape }),
+    phases: seconds,
+    environment: {
+      ...environment,
+      ...Object.fromEntries(skipped.map((s) => [`without ${s.backend}`, s.reason])),
+    },
+    settings,
+    command,
+  }
+  await writeFile(path, cleaningReport(report))
+}
