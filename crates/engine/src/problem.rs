@@ -140,7 +140,12 @@ impl ModelSettings {
     fn check(&self, weighting: WeightingKind) -> Result<()> {
         let Self::Mlp { hidden, loss, .. } = self else { return Ok(()) };
         if hidden.contains(&0) {
-            return Err(Error::expected(Code::Range, "hidden", "layers of at least one unit", format!("{hidden:?}")));
+            return Err(Error::expected(
+                Code::Range,
+                "hidden",
+                "layers of at least one unit",
+                format!("{hidden:?}"),
+            ));
         }
         if *loss == LossKind::Squared && matches!(weighting, WeightingKind::Margin) {
             let expected = "\"crossEntropy\" for the weighting \"margin\", which needs probabilities";
