@@ -487,9 +487,7 @@ fn apply_block<T: Scalar, S: Simd, const R: usize, const V: usize>(
     }
     for r in 0..R {
         let row = T::lanes_mut::<S>(&mut rows[r * cols + p..(r + 1) * cols]).0;
-        for v in 0..V {
-            row[v] = sums[r][v];
-        }
+        row[..V].copy_from_slice(&sums[r]);
     }
 }
 

@@ -60,7 +60,7 @@ mod each {
     thread_local!(static FORCED: Cell<Option<Arch>> = const { Cell::new(None) });
 
     pub(crate) fn arch() -> Arch {
-        FORCED.get().unwrap_or_else(Arch::new)
+        FORCED.get().unwrap_or_default()
     }
 
     fn available() -> Vec<Arch> {
