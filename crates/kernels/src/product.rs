@@ -6,6 +6,8 @@ use crate::{MatMut, MatRef, Scalar};
 
 /// Order up to which the symmetric product computes both triangles.
 const SYMMETRIC_BLOCK: usize = 64;
+/// Terms that a symmetric product sums at once, so that both factors stay in cache while their blocks meet.
+const SYMMETRIC_DEPTH: usize = 256;
 /// Rows and columns of the tiles in which transposed copies go.
 const TILE: usize = 16;
 
@@ -64,6 +66,14 @@ pub(crate) fn symmetric_product<T: Scalar>(
     assert!(c.rows() == n && c.cols() == n && b.cols() == n, "shapes of a product must agree");
     if n <= SYMMETRIC_BLOCK {
         return matmul(c, beta, alpha, a, b);
+    }
+    if k > SYMMETRIC_DEPTH {
+        for from in (0..k).step_by(SYMMETRIC_DEPTH) {
+            let depth = SYMMETRIC_DEPTH.min(k - from);
+            let (a, b) = (a.block(0, from, n, depth), b.block(from, 0, depth, n));
+            symmetric_product(c.rb_mut(), if from == 0 { beta } else { T::one() }, alpha, a, b);
+        }
+        return;
     }
     let half = (n / 2).next_multiple_of(SYMMETRIC_BLOCK);
     let rest = n - half;
@@ -235,7 +245,7 @@ mod tests {
     #[test]
     fn syrk_is_the_lower_triangle_of_the_product() {
         for n in ORDERS {
-            for k in [0, 1, 5, 70] {
+            for k in [0, 1, 5, 70, 256, 300] {
                 check_syrk::<f32>(n, k);
                 check_syrk::<f64>(n, k);
             }
