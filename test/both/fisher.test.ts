@@ -1,0 +1,180 @@
+import * as assert from 'uvu/assert'
+import type { Backend } from '../../ts/backend/backend.ts'
+import { Fisher, type FisherSettings } from '../../ts/backend/fisher.ts'
+import { matrix } from '../../ts/backend/matrix.ts'
+import { softmaxRegression } from '../../ts/problems/model.ts'
+import { quadratic } from '../../ts/problems/quadratic.ts'
+import { reweighting } from '../../ts/problems/reweighting.ts'
+import { close, distance } from '../support/close.ts'
+import { denseSolve, identity } from '../support/dense.ts'
+import { fixture } from '../support/fixtures.ts'
+import { Random } from '../support/random.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('fisher')
+
+/** A Fisher that is fed with given rows: with H = I and C = c₀ = 0 the gradient at θ is θ. */
+function rowFisher(backend: Backend, d: number, settings: FisherSettings & { concurrent?: boolean }) {
+  const [h, zeros] = [identity(d), new Float64Array(d)]
+  const problem = quadratic({ backend, h, c: zeros, c0: zeros, q: h, t: zeros, mu: 1 })
+  const outer = problem.zeros(1)
+  const fisher = new Fisher(backend, problem.oracles, outer, { rows: 'mean', ...settings })
+  const batch = backend.Batch.all(1)
+  return {
+    fisher,
+    async observe(row: ArrayLike<number>) {
+      const step = new backend.Step(d, 'f64')
+      problem.oracles.innerStepFor(problem.vector(row), outer, batch, step, fisher.handle, 0)
+      await fisher.observe(step)
+    },
+    async solve(b: ArrayLike<number>) {
+      const x = problem.zeros(d)
+      await fisher.solve(problem.vector(b), x)
+      return x.readF64()
+    },
+  }
+}
+
+/** A, column by column. */
+async function inverse({ solve }: ReturnType<typeof rowFisher>, d: number): Promise<Float64Array> {
+  const columns = new Float64Array(d * d)
+  for (let j = 0; j < d; j++) columns.set(await solve(identity(d).subarray(j * d, (j + 1) * d)), j * d)
+  return columns
+}
+
+for (const name of ['sherman_morrison', 'sherman_morrison_beta099']) {
+  const { arrays, scalars } = fixture(name)
+  const { d, updates, beta: smoothing } = scalars
+  const row = (t: number) => arrays.G.subarray(t * d, (t + 1) * d)
+
+  test(`${name}: A after every tenth update, as printed`, async ({ backend }) => {
+    const printed = { form: 'dense', start: 'decaying', damping: 1, smoothing } as const
+    const fisher = rowFisher(backend, d, printed)
+    for (let t = 0; t < updates; t++) {
+      await fisher.observe(row(t))
+      const at = (t - 9) / 10
+      if (Number.isInteger(at)) {
+        close(await inverse(fisher, d), arrays.A.subarray(at * d * d, (at + 1) * d * d), 1e-10)
+      }
+    }
+    close(await fisher.solve(arrays.b), arrays.Ab, 1e-10)
+  })
+
+  test(`${name}: a window with a decaying start is the same`, async ({ backend }) => {
+    const window = { form: 'window', start: 'decaying', damping: 1, smoothing, size: updates } as const
+    const fisher = rowFisher(backend, d, window)
+    for (let t = 0; t < updates; t++) await fisher.observe(row(t))
+    close(await fisher.solve(arrays.b), arrays.Ab, 1e-10)
+  })
+
+  test(`${name}: held forms are (S + λI)⁻¹`, async ({ backend }) => {
+    // S from its definition, not by updates.
+    const damped = identity(d)
+    for (let t = 0; t < updates; t++) {
+      const weight = (1 - smoothing) * smoothing ** (updates - 1 - t)
+      for (let i = 0; i < d * d; i++) damped[i] += weight * row(t)[Math.floor(i / d)] * row(t)[i % d]
+    }
+    const expected = denseSolve(damped, arrays.b)
+    for (const form of ['dense', 'window', 'sketch'] as const) {
+      const held = { form, damping: 1, smoothing, size: updates, tolerance: 1e-14 } as const
+      const fisher = rowFisher(backend, d, held)
+      for (let t = 0; t < updates; t++) await fisher.observe(row(t))
+      close(await fisher.solve(arrays.b), expected, 1e-10, form)
+    }
+  })
+}
+
+test('before any observation A is (D + λI)⁻¹', async ({ backend }) => {
+  const b = new Random(2).normals(7)
+  for (const form of ['dense', 'window', 'diagonal', 'sketch'] as const) {
+    const fisher = rowFisher(backend, 7, { form, damping: 4 })
+    close(
+      await fisher.solve(b),
+      b.map((x) => x / 4),
+      1e-14,
+      form,
+    )
+  }
+})
+
+test('reset forgets every observation', async ({ backend }) => {
+  const random = new Random(3)
+  const b = random.normals(7)
+  for (const form of ['dense', 'window', 'diagonal', 'sketch'] as const) {
+    const fisher = rowFisher(backend, 7, { form, damping: 4 })
+    await fisher.observe(random.normals(7))
+    assert.ok(
+      distance(
+        await fisher.solve(b),
+        b.map((x) => x / 4),
+      ) > 1e-4,
+      form,
+    )
+    fisher.fisher.reset()
+    close(
+      await fisher.solve(b),
+      b.map((x) => x / 4),
+      1e-14,
+      form,
+    )
+  }
+})
+
+test('a held inverse does not wind up over thousands of updates', async ({ backend }) => {
+  const d = 3
+  const random = new Random(4)
+  const fisher = rowFisher(backend, d, { form: 'dense', damping: 0.5, smoothing: 0.9, tolerance: 1e-13 })
+  // The third direction is never seen; there A stays 1/λ.
+  const s = new Float64Array(d * d)
+  for (let t = 0; t < 5000; t++) {
+    const row = [random.normal(), random.normal(), 0]
+    await fisher.observe(row)
+    for (let i = 0; i < d * d; i++) s[i] = 0.9 * s[i] + 0.1 * row[Math.floor(i / d)] * row[i % d]
+  }
+  const damped = s.map((x, i) => x + (i % (d + 1) === 0 ? 0.5 : 0))
+  const expected = new Float64Array(d * d)
+  for (let j = 0; j < d; j++) {
+    expected.set(denseSolve(damped, identity(d).subarray(j * d, (j + 1) * d)), j * d)
+  }
+  const a = await inverse(fisher, d)
+  close(a, expected, 1e-10)
+  close([a[8]], [2], 1e-12)
+})
+
+const layer = fixture('kfac_layer')
+
+for (const [kroneckerDamping, statistic, expected] of [
+  ['joint', 'expected', layer.arrays.exact_true],
+  ['joint', 'empirical', layer.arrays.exact_emp],
+  ['split', 'expected', layer.arrays.factored_true],
+  ['split', 'empirical', layer.arrays.factored_emp],
+] as const) {
+  test(`Kronecker factors of a layer, ${statistic}, ${kroneckerDamping} damping`, async ({ backend }) => {
+    const { X, W, y, w, V } = layer.arrays
+    const { n, p, c, damp: damping } = layer.scalars
+    const set = { features: matrix(X, n, p), labels: y }
+    const problem = reweighting({
+      backend,
+      model: softmaxRegression({ classes: c, bias: false }), // the last feature is the bias
+      train: set,
+      trusted: set,
+      weighting: { fixed: w },
+      regularization: 0,
+      dtype: 'f64',
+    })
+    const outer = problem.zeros(0)
+    const settings = { form: 'kronecker', statistic, kroneckerDamping, damping } as const
+    const fisher = new Fisher(backend, problem.oracles, outer, settings)
+    const step = new backend.Step(p * c, 'f64')
+    const direction = problem.zeros(p * c)
+    const all = backend.Batch.all(n)
+    problem.oracles.observe(problem.vector(W), outer, all, step, fisher.handle, 0)
+    await fisher.refresh(step)
+    const report = await fisher.solve(problem.vector(V), direction)
+    close(direction.readF64(), expected, 1e-10)
+    assert.is(report.damping, damping)
+    assert.is(report.fallbacks, 0)
+  })
+}
+
+test.run()
