@@ -1,0 +1,181 @@
+import * as assert from 'uvu/assert'
+import type { Backend } from '../../ts/backend/backend.ts'
+import type { Batch } from '../../ts/backend/binding.ts'
+import type { Problem } from '../../ts/problems/problem.ts'
+import { close } from '../support/close.ts'
+import { type RandomProblem, randomReweighting } from '../support/problems.ts'
+import { Random } from '../support/random.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('gradients')
+const h = 1e-5
+
+/** Problems of every kind, by what is special about them. */
+const kinds: Record<string, RandomProblem> = {
+  'per-sample weights': {},
+  'per-sample weights, no bias': { bias: false },
+  'no regularisation': { regularization: 0 },
+  'margin weights': { weighting: 'margin' },
+  anchors: { weighting: 'margin', anchors: 7 },
+  'per-sample weights with anchors': { anchors: 39 },
+  'a prior': { weighting: 'margin', prior: { mean: [1, 2, 3, 1], precision: [0.1, 0.2, 0, 3] } },
+  'fixed weights': { weighting: { fixed: Float64Array.from({ length: 40 }, (_, i) => (i % 4) / 2) } },
+  '1 column': { columns: 1 },
+  '2 columns, 2 classes': { columns: 2, classes: 2 },
+  '3 columns': { columns: 3 },
+  '17 columns, 17 classes': { columns: 17, classes: 17 },
+  '64 columns, 64 samples': { columns: 64, samples: 64 },
+  '65 columns, 65 samples': { columns: 65, samples: 65 },
+  '1 sample': { samples: 1, classes: 2 },
+  '2 samples': { samples: 2, classes: 2 },
+  '3 samples': { samples: 3 },
+}
+
+/** A problem at a random point, with margins that are not zero. */
+function situation(backend: Backend, options: RandomProblem) {
+  const problem = randomReweighting(backend, options)
+  const { oracles } = problem
+  const random = new Random(9)
+  const inner = random.normals(oracles.innerLength, 0.5)
+  const outer = random.normals(oracles.outerLength)
+  oracles.refresh(problem.vector(random.normals(oracles.innerLength, 0.3)))
+  const batch = backend.Batch.all(oracles.samples)
+  return { problem, inner, outer, batch, random }
+}
+
+function moved(x: Float64Array, by: number, along: Float64Array): Float64Array {
+  return x.map((value, i) => value + by * along[i])
+}
+
+/** (f(x + h u) − f(x − h u)) / 2h. */
+function difference(f: (by: number) => number): number {
+  return (f(h) - f(-h)) / (2 * h)
+}
+
+function dot(x: ArrayLike<number>, y: ArrayLike<number>): number {
+  return Array.from(x).reduce((sum, value, i) => sum + value * y[i], 0)
+}
+
+/** ∇_θ g over a batch. */
+function gradientAt(problem: Problem, inner: Float64Array, outer: Float64Array, batch: Batch): Float64Array {
+  const gradient = problem.zeros(inner.length)
+  problem.oracles.innerGradient(problem.vector(inner), problem.vector(outer), batch, gradient)
+  return gradient.readF64()
+}
+
+for (const [name, options] of Object.entries(kinds)) {
+  test(`${name}: ∇_θ g, over all samples and a batch`, ({ backend }) => {
+    const { problem, inner, outer, batch, random } = situation(backend, options)
+    const v = problem.vector(outer)
+    const u = random.normals(inner.length)
+    const slope = difference((by) => problem.oracles.innerLoss(problem.vector(moved(inner, by, u)), v))
+    close([dot(gradientAt(problem, inner, outer, batch), u)], [slope], 1e-7)
+    // A step takes the same gradient; the loss that it returns is that of its batch.
+    const some = backend.Batch.of(Uint32Array.from({ length: (batch.length + 1) >> 1 }, (_, i) => 2 * i))
+    const step = new backend.Step(inner.length, 'f64')
+    const loss = (by: number) => problem.oracles.innerStep(problem.vector(moved(inner, by, u)), v, some, step)
+    const batchSlope = difference(loss)
+    loss(0)
+    close([dot(step.gradient.readF64(), u)], [batchSlope], 1e-7)
+    assert.is(step.batch.length, some.length)
+  })
+
+  test(`${name}: ∇_v f and ∇_θ f`, ({ backend }) => {
+    const { problem, inner, outer, random } = situation(backend, options)
+    const [direct, target] = [problem.zeros(outer.length), problem.zeros(inner.length)]
+    const { oracles } = problem
+    const loss = oracles.outerGradient(problem.vector(inner), problem.vector(outer), direct, target)
+    close([loss], [oracles.outerLoss(problem.vector(inner), problem.vector(outer))], 1e-13)
+    const [along, across] = [random.normals(inner.length), random.normals(outer.length)]
+    const f = (theta: Float64Array, v: Float64Array) =>
+      oracles.outerLoss(problem.vector(theta), problem.vector(v))
+    close([dot(target.readF64(), along)], [difference((by) => f(moved(inner, by, along), outer))], 1e-7)
+    close([dot(direct.readF64(), across)], [difference((by) => f(inner, moved(outer, by, across)))], 1e-7)
+  })
+
+  test(`${name}: Hu and Lᵀu`, ({ backend }) => {
+    const { problem, inner, outer, batch, random } = situation(backend, options)
+    const { oracles } = problem
+    const u = random.normals(inner.length)
+    const [theta, v, direction] = [inner, outer, u].map((x) => problem.vector(x))
+    const product = problem.zeros(inner.length)
+    oracles.curvatureProduct(theta, v, batch, direction, product)
+    const [after, before] = [h, -h].map((by) => gradientAt(problem, moved(inner, by, u), outer, batch))
+    close(
+      product.readF64(),
+      after.map((x, i) => (x - before[i]) / (2 * h)),
+      1e-6,
+      'Hu',
+    )
+    const cross = problem.zeros(outer.length)
+    oracles.crossProduct(theta, v, batch, direction, 1, cross)
+    const expected = outer.map((_, j) => {
+      const unit = outer.map((_, i) => (i === j ? 1 : 0))
+      return difference((by) => dot(gradientAt(problem, inner, moved(outer, by, unit), batch), u))
+    })
+    close(cross.readF64(), expected, 1e-6, 'Lᵀu')
+  })
+
+  test(`${name}: f32 within 1e-4 of f64`, ({ backend }) => {
+    const both = (['f32', 'f64'] as const).map((dtype) => {
+      const { problem, inner, outer, batch, random } = situation(backend, { ...options, dtype })
+      const { oracles } = problem
+      const [theta, v, u] = [inner, outer, random.normals(inner.length)].map((x) => problem.vector(x))
+      const [gradient, target, product] = [theta, theta, theta].map((x) => problem.zeros(x.length))
+      const [direct, cross] = [problem.zeros(outer.length), problem.zeros(outer.length)]
+      const losses = [
+        oracles.innerGradient(theta, v, batch, gradient),
+        oracles.outerGradient(theta, v, direct, target),
+      ]
+      oracles.curvatureProduct(theta, v, batch, u, product)
+      oracles.crossProduct(theta, v, batch, u, 1, cross)
+      const vectors = { gradient, target, product, direct, cross }
+      return { losses, ...Object.fromEntries(Object.entries(vectors).map(([key, x]) => [key, x.readF64()])) }
+    })
+    for (const [key, expected] of Object.entries(both[1])) {
+      close((both[0] as Record<string, ArrayLike<number>>)[key], expected, 1e-4, key)
+    }
+  })
+}
+
+test('parts of the sum over samples add up to the whole', ({ backend }) => {
+  const { problem, inner, outer, batch, random } = situation(backend, { samples: 65, columns: 17 })
+  const { oracles } = problem
+  const [theta, v, u] = [inner, outer, random.normals(inner.length)].map((x) => problem.vector(x))
+  const parts = [
+    Uint32Array.from({ length: 17 }, (_, i) => i),
+    Uint32Array.from({ length: 48 }, (_, i) => i + 17),
+  ]
+  const [whole, sum, product] = [
+    problem.zeros(inner.length),
+    problem.zeros(inner.length),
+    problem.zeros(inner.length),
+  ]
+  const [crossWhole, crossSum] = [problem.zeros(outer.length), problem.zeros(outer.length)]
+  oracles.curvatureProduct(theta, v, batch, u, whole)
+  oracles.crossProduct(theta, v, batch, u, 1, crossWhole)
+  for (const part of parts) {
+    const share = part.length / 65
+    oracles.curvatureProduct(theta, v, backend.Batch.of(part), u, product)
+    sum.axpy(share, product)
+    oracles.crossProduct(theta, v, backend.Batch.of(part), u, share, crossSum)
+  }
+  close(sum.readF64(), whole.readF64(), 1e-13)
+  close(crossSum.readF64(), crossWhole.readF64(), 1e-13)
+})
+
+test('byte features count as their value times the scale', ({ backend }) => {
+  const random = new Random(11)
+  const bytes = Uint8Array.from({ length: 20 * 6 }, () => random.below(256))
+  const labels = random.labels(20, 3)
+  const gradients = [bytes, Float64Array.from(bytes, (x) => x / 255)].map((data) => {
+    const scale = data === bytes ? 1 / 255 : 1
+    const set = { features: { data, rows: 20, columns: 6, scale }, labels }
+    const problem = randomReweighting(backend, { train: set, trusted: set })
+    const theta = new Random(12).normals(problem.oracles.innerLength)
+    return gradientAt(problem, theta, new Float64Array(20), backend.Batch.all(20))
+  })
+  close(gradients[0], gradients[1], 1e-13)
+})
+
+test.run()

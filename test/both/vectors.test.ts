@@ -1,0 +1,119 @@
+import * as assert from 'uvu/assert'
+import { read, vector } from '../../ts/backend/backend.ts'
+import type { DType } from '../../ts/backend/binding.ts'
+import { close, same } from '../support/close.ts'
+import { refuses } from '../support/errors.ts'
+import { Random } from '../support/random.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('vectors')
+const dtypes: readonly DType[] = ['f32', 'f64']
+const lengths = [0, 1, 2, 3, 17, 64, 65, 1000]
+
+test('what is written is read, rounded to the vector’s type', ({ backend }) => {
+  for (const length of lengths) {
+    const entries = new Random(length).normals(length)
+    const [single, double] = [vector(backend, entries, 'f32'), vector(backend, entries, 'f64')]
+    same(double.readF64(), entries)
+    same(single.readF32(), Float32Array.from(entries))
+    same(single.readF64(), Float64Array.from(Float32Array.from(entries)))
+    same(double.readF32(), Float32Array.from(entries))
+    assert.instance(read(single), Float32Array)
+    assert.instance(read(double), Float64Array)
+    assert.is(double.length, length)
+    assert.equal([single.dtype, double.dtype], dtypes)
+    double.writeF32(Float32Array.from(entries))
+    same(double.readF64(), Float64Array.from(Float32Array.from(entries)))
+  }
+})
+
+test('reading copies', ({ backend }) => {
+  const x = vector(backend, [1, 2, 3], 'f64')
+  x.readF64()[0] = 9
+  same(x.readF64(), [1, 2, 3])
+})
+
+test('arithmetic', ({ backend }) => {
+  for (const dtype of dtypes) {
+    for (const length of lengths) {
+      const random = new Random(length + 1)
+      const rounded = (x: Float64Array) => (dtype === 'f32' ? Float64Array.from(Float32Array.from(x)) : x)
+      const [a, b] = [rounded(random.normals(length)), rounded(random.normals(length))]
+      const [x, y] = [vector(backend, a, dtype), vector(backend, b, dtype)]
+      const tolerance = dtype === 'f32' ? 1e-5 : 1e-13
+      const square = a.reduce((sum, value) => sum + value * value, 0)
+      close([x.dot(x)], [square], tolerance)
+      const product = a.reduce((sum, value, i) => sum + value * b[i], 0)
+      close([x.dot(y) + 100], [product + 100], tolerance)
+      x.axpy(-2, y)
+      close(
+        read(x),
+        a.map((value, i) => value - 2 * b[i]),
+        tolerance,
+      )
+      x.scale(0.5)
+      close(
+        read(x),
+        a.map((value, i) => value / 2 - b[i]),
+        tolerance,
+      )
+      x.copyFrom(y)
+      same(read(x), read(y))
+      x.clamp(-0.5, 0.25)
+      close(
+        read(x),
+        b.map((value) => Math.min(0.25, Math.max(-0.5, value))),
+        tolerance,
+      )
+      x.fill(3)
+      same(read(x), new Float64Array(length).fill(3))
+      same(read(y), b)
+    }
+  }
+})
+
+test('isFinite tells overflow', ({ backend }) => {
+  for (const dtype of dtypes) {
+    const x = vector(backend, [1, -2, 3e38], dtype)
+    assert.is(x.isFinite(), true)
+    x.scale(1e300)
+    x.scale(1e300)
+    assert.is(x.isFinite(), false)
+    x.fill(0)
+    assert.is(x.isFinite(), true)
+  }
+})
+
+test('wrong arguments are refused and change nothing', async ({ backend }) => {
+  const x = vector(backend, [1, 2, 3], 'f64')
+  await refuses('ERR_SHAPE', 'source', () => x.writeF64(new Float64Array(2)))
+  await refuses('ERR_NOT_FINITE', 'source', () => x.writeF64(Float64Array.of(1, Number.NaN, 3)))
+  await refuses('ERR_NOT_FINITE', 'source', () => x.writeF32(Float32Array.of(1, 2, Number.POSITIVE_INFINITY)))
+  await refuses('ERR_SHAPE', 'x', () => x.axpy(1, vector(backend, [1, 2], 'f64')))
+  await refuses('ERR_DTYPE', 'x', () => x.dot(vector(backend, [1, 2, 3], 'f32')))
+  await refuses('ERR_DTYPE', 'x', () => x.copyFrom(vector(backend, [1, 2, 3], 'f32')))
+  await refuses('ERR_RANGE', 'low', () => x.clamp(1, 0))
+  await refuses('ERR_RANGE', 'low', () => x.clamp(Number.NaN, 0))
+  await refuses('ERR_DTYPE', 'dtype', () => new backend.Vector(3, 'f16' as DType))
+  same(x.readF64(), [1, 2, 3])
+})
+
+test('a vector that is its own argument is refused where it would be written', async ({ backend }) => {
+  const x = vector(backend, [1, 2, 3], 'f64')
+  await refuses('ERR_RANGE', 'x', () => x.axpy(1, x))
+  const sgd = new backend.Optimizer('{"kind":"sgd"}')
+  await refuses('ERR_RANGE', 'gradient', () => sgd.step(x, x, 0.1))
+  same(x.readF64(), [1, 2, 3])
+})
+
+test('a disposed vector is empty, whatever is asked of it', async ({ backend }) => {
+  const x = vector(backend, [1, 2, 3], 'f64')
+  x.dispose()
+  x.dispose()
+  assert.is(x.length, 0)
+  same(x.readF64(), [])
+  await refuses('ERR_SHAPE', 'source', () => x.writeF64(new Float64Array(3)))
+  await refuses('ERR_SHAPE', 'x', () => x.axpy(1, vector(backend, [1, 2, 3], 'f64')))
+})
+
+test.run()
