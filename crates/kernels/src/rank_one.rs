@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use pulp::{Simd, WithSimd};
 
-use crate::simd::dispatch;
+use crate::simd::{dispatch, prefetch_line};
 use crate::skinny::{Accumulate, Project, Tile, WIDEST};
 use crate::{Aligned, Scalar, for_chunks, vector};
 
@@ -21,6 +21,8 @@ const PANEL: usize = WIDEST;
 const PENDING: usize = 16;
 /// Gradients of one pass of a block update.
 const BLOCK: usize = 8;
+/// Vectors of a row that are on their way from memory: the hardware alone fetches too few pages ahead.
+const AHEAD: usize = 24;
 /// Parts with sums of their own, so that threads don't change a product's bits. From this many panels on.
 const CHUNKS: usize = 8;
 const PANELS_OF_CHUNKED: usize = 64;
@@ -399,6 +401,7 @@ fn symmetric_rows<T: Scalar, S: Simd, const R: usize>(
     for p in 0..y.len() {
         let mut sum = y[p];
         for r in 0..R {
+            prefetch_line(lanes[r].as_ptr().wrapping_add(p + AHEAD));
             let a = lanes[r][p];
             dots[r] = T::mul_add_lanes(simd, a, x[p], dots[r]);
             sum = T::mul_add_lanes(simd, a, x_rows[r], sum);

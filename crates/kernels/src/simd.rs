@@ -28,17 +28,25 @@ pub fn level() -> &'static str {
     }
 }
 
-/// Asks for the memory of `x` ahead of its use, where the instruction set has a word for that.
+/// Asks for the memory of `x` ahead of its use.
 #[inline(always)]
 pub(crate) fn prefetch<T>(x: &[T]) {
-    #[cfg(target_arch = "x86_64")]
     for line in (0..size_of_val(x)).step_by(64) {
+        prefetch_line(x.as_ptr().wrapping_byte_add(line));
+    }
+}
+
+/// Asks for the cache line of `at`, which may lie beyond its slice, where the instruction set has a word for that.
+#[inline(always)]
+pub(crate) fn prefetch_line<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch is a hint that neither faults nor changes memory, and SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(line)) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = x;
+    let _ = at;
 }
 
 #[cfg(not(test))]
