@@ -1,0 +1,197 @@
+import * as assert from 'uvu/assert'
+import type { Backend } from '../../ts/backend/backend.ts'
+import type { Vector } from '../../ts/backend/binding.ts'
+import { type Preconditioner, refine, type System } from '../../ts/hypergradient/refine.ts'
+import { nhgd } from '../../ts/methods/nhgd.ts'
+import type { Problem } from '../../ts/problems/problem.ts'
+import { hypergradient, solve } from '../../ts/solve.ts'
+import { close, same } from '../support/close.ts'
+import { denseSolve, identity, multiply } from '../support/dense.ts'
+import { fixture } from '../support/fixtures.ts'
+import { fixtureQuadratic, randomReweighting } from '../support/problems.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('refine')
+const numbers = fixture('quadratic')
+const { H, v, theta_star, grad_f_theta: b, u } = numbers.arrays
+const d = b.length
+
+/** (H + damping I) u = ∇_θf at the fixture’s θ*. */
+function systemOf(backend: Backend, damping = 0): System {
+  const problem = fixtureQuadratic(backend, numbers)
+  return {
+    problem,
+    inner: problem.vector(theta_star),
+    outer: problem.vector(v),
+    batch: backend.Batch.all(1),
+    target: problem.vector(b),
+    damping,
+  }
+}
+
+/** x ← factor · b. */
+const times =
+  (factor: number): Preconditioner =>
+  async (b, x) => {
+    x.copyFrom(b)
+    x.scale(factor)
+  }
+
+function residualOf(x: Float64Array, matrix = H): number {
+  const residual = multiply(matrix, x).map((y, i) => b[i] - y)
+  return Math.hypot(...residual) / Math.hypot(...b)
+}
+
+test('more steps never leave a larger residual; as many as unknowns solve the system', async ({
+  backend,
+}) => {
+  let before = Number.POSITIVE_INFINITY
+  for (const steps of [0, 1, 2, 4, 8, 12, 16]) {
+    const system = systemOf(backend)
+    const direction = system.problem.zeros(d)
+    const { residual, products } = await refine(system, times(0.05), direction, steps)
+    assert.ok(residual <= before, `${residual} after ${steps} steps, ${before} before`)
+    assert.ok(Math.abs(residual - residualOf(direction.readF64())) < 1e-12)
+    assert.ok(products <= steps + 1)
+    before = residual
+    if (steps === 16) close(direction.readF64(), u, 1e-9)
+  }
+  assert.ok(before < 1e-10, `${before}`)
+})
+
+test('a good preconditioner needs one step', async ({ backend }) => {
+  const system = systemOf(backend)
+  const direction = system.problem.zeros(d)
+  const exactly: Preconditioner = async (b, x) => x.writeF64(denseSolve(H, b.readF64()).map((y) => 1.5 * y))
+  const { residual, fallback } = await refine(system, exactly, direction, 1)
+  assert.ok(residual < 1e-12, `${residual}`)
+  assert.is(fallback, undefined)
+})
+
+test('damping is part of the system', async ({ backend }) => {
+  const system = systemOf(backend, 0.7)
+  const direction = system.problem.zeros(d)
+  const { residual } = await refine(system, times(0.05), direction, 30)
+  const damped = identity(d).map((x, i) => H[i] + 0.7 * x)
+  close(direction.readF64(), denseSolve(damped, b), 1e-9)
+  assert.ok(residual < 1e-10)
+})
+
+test('last iteration’s direction is where it starts, if that is better', async ({ backend }) => {
+  const system = systemOf(backend)
+  const warm = system.problem.vector(u.map((x) => x * (1 + 1e-6)))
+  const { residual, products } = await refine(system, times(0.05), warm, 1)
+  assert.ok(residual < 2e-6, `${residual}`)
+  assert.is(products, 2)
+  // A bad one is left for A target.
+  const [bad, cold] = [system.problem.vector(u.map((x) => -50 * x)), system.problem.zeros(d)]
+  const fromBad = await refine(system, times(0.05), bad, 2)
+  const fromCold = await refine(system, times(0.05), cold, 2)
+  assert.is(fromBad.residual, fromCold.residual)
+  same(bad.readF64(), cold.readF64())
+})
+
+test('without steps last iteration’s direction does not count', async ({ backend }) => {
+  const system = systemOf(backend)
+  const direction = system.problem.vector(u)
+  await refine(system, times(0.05), direction, 0)
+  close(
+    direction.readF64(),
+    b.map((x) => 0.05 * x),
+    1e-14,
+  )
+})
+
+test('damped corrections converge where their rate allows', async ({ backend }) => {
+  const system = systemOf(backend)
+  const direction = system.problem.zeros(d)
+  const settings = { steps: 3000, rate: 1 }
+  const { residual, fallback } = await refine(system, times(0.01), direction, settings)
+  assert.ok(residual < 1e-6, `${residual}`)
+  assert.is(fallback, undefined)
+  close(direction.readF64(), u, 1e-5)
+})
+
+test('corrections that diverge are stopped, reported, and not taken', async ({ backend }) => {
+  const system = systemOf(backend)
+  const [refined, start] = [system.problem.zeros(d), system.problem.zeros(d)]
+  const { fallback, residual, products } = await refine(system, times(0.01), refined, {
+    steps: 500,
+    rate: 1e4,
+  })
+  assert.is(fallback, 'no progress')
+  assert.ok(products < 10, `${products} products`)
+  const { residual: initial } = await refine(system, times(0.01), start, 0)
+  assert.is(residual, initial)
+  same(refined.readF64(), start.readF64())
+  assert.ok(refined.dot(refined) > 0)
+})
+
+/** A problem whose curvature is what `product` says. */
+function curved({ problem, ...rest }: System, product: (u: Vector, out: Vector) => void): System {
+  const oracles = {
+    curvatureProduct: (_i: unknown, _o: unknown, _b: unknown, u: Vector, x: Vector) => product(u, x),
+  }
+  const zeros = (length: number) => problem.zeros(length)
+  return { ...rest, problem: { oracles, zeros } as unknown as Problem }
+}
+
+test('negative curvature ends the steps and is reported', async ({ backend }) => {
+  const system = curved(systemOf(backend), (u, out) => {
+    out.copyFrom(u)
+    out.scale(-1)
+  })
+  const direction = systemOf(backend).problem.zeros(d)
+  const { fallback, residual } = await refine(system, times(0.5), direction, 5)
+  assert.is(fallback, 'negative curvature')
+  // C = −I: the residual of x = b/2 is 3b/2.
+  close([residual], [1.5], 1e-14)
+  close(
+    direction.readF64(),
+    b.map((x) => x / 2),
+    1e-14,
+  )
+})
+
+test('no right-hand side, no direction', async ({ backend }) => {
+  const system = { ...systemOf(backend), target: systemOf(backend).problem.zeros(d) }
+  const direction = system.problem.vector(u)
+  const { residual, products } = await refine(system, times(1), direction, 5)
+  assert.equal([residual, products], [0, 0])
+  same(direction.readF64(), new Float64Array(d))
+})
+
+test('a run warm-starts: residuals fall from one outer iteration to the next', async ({ backend }) => {
+  const problem = fixtureQuadratic(backend, numbers)
+  const method = nhgd({
+    fisher: { form: 'diagonal', damping: 1 },
+    refine: 3,
+    innerSteps: 1,
+    innerOptimizer: { kind: 'sgd', rate: 0 },
+  })
+  const residuals: number[] = []
+  await solve(problem, {
+    method,
+    outerSteps: 12,
+    outerOptimizer: { kind: 'sgd', rate: 0 },
+    inner: theta_star,
+    onStep({ residual }) {
+      residuals.push(residual)
+    },
+  }).result
+  assert.ok(residuals[11] < residuals[0] / 20, residuals.join(' '))
+})
+
+test('fallbacks are in the estimate and in the result', async ({ backend }) => {
+  const problem = randomReweighting(backend)
+  const fisher = { form: 'diagonal', damping: 1 } as const
+  const method = nhgd({ fisher, refine: { steps: 5, rate: 1e6 }, innerSteps: 2 })
+  const at = { inner: new Float64Array(problem.oracles.innerLength), outer: new Float64Array(40), method }
+  const estimate = await hypergradient(problem, at)
+  assert.equal(estimate.fallbacks, { 'no progress': 1 })
+  assert.ok(estimate.hypergradient.some((x) => x !== 0))
+  const { fallbacks } = await solve(problem, { method, outerSteps: 3 }).result
+  assert.equal(fallbacks, { 'no progress': 3 })
+})
+
+test.run()
