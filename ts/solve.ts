@@ -1,8 +1,9 @@
 import { read } from './backend/backend.ts'
+import { checkWhole, checkWithin } from './backend/check.ts'
 import { NhgdError } from './backend/errors.ts'
 import { Breather, Clock } from './hypergradient/clock.ts'
 import { type OptimizerSettings, optimizer } from './hypergradient/optimizer.ts'
-import type { Estimate, Method, Point } from './methods/method.ts'
+import type { Estimate, Method, MethodRun, Point } from './methods/method.ts'
 import { nhgd } from './methods/nhgd.ts'
 import type { Problem } from './problems/problem.ts'
 
@@ -138,6 +139,10 @@ export async function hypergradient(
 async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerator<Progress, SolveResult> {
   const { method = nhgd(), outerSteps = 100, seconds = Number.POSITIVE_INFINITY, tolerance = 0 } = options
   const { outerOptimizer = { kind: 'adam', rate: 0.1 } as const, seed = 0, signal, box } = options
+  checkWhole('outerSteps', outerSteps, 0)
+  checkWithin('seconds', seconds, 0, Number.POSITIVE_INFINITY)
+  checkWithin('tolerance', tolerance, 0, Number.POSITIVE_INFINITY)
+  checkWhole('seed', seed, Number.MIN_SAFE_INTEGER)
   const began = performance.now()
   const elapsed = () => (performance.now() - began) / 1000
   const clock = new Clock()
@@ -157,16 +162,20 @@ async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerat
     if (signal?.aborted) status = 'aborted'
     else if (elapsed() >= seconds) status = 'seconds'
     if (status !== 'outerSteps') break
-    const estimate = await run.estimate(step)
+    const estimate = await finiteEstimate(run, step, point)
+    if (!estimate) {
+      status = 'diverged'
+      break
+    }
     const size = Math.sqrt(estimate.hypergradient.dot(estimate.hypergradient))
-    if (![estimate.outerLoss, size].every(Number.isFinite) || !point.inner.isFinite()) {
+    outer.step(point.outer, estimate.hypergradient)
+    if (box) point.outer.clamp(box.low, box.high)
+    if (!point.outer.isFinite()) {
       status = 'diverged'
       break
     }
     step++
     last = estimate
-    outer.step(point.outer, estimate.hypergradient)
-    if (box) point.outer.clamp(box.low, box.high)
     good.inner = read(estimate.inner)
     good.outer = read(point.outer)
     const { outerLoss, residual } = estimate
@@ -202,6 +211,19 @@ async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerat
     throw Object.assign(new NhgdError('ERR_DIVERGED', result.advice), { result })
   }
   return result
+}
+
+/** The next estimate, or nothing where a number in it stopped being finite. */
+async function finiteEstimate(run: MethodRun, step: number, point: Point): Promise<Estimate | undefined> {
+  try {
+    const estimate = await run.estimate(step)
+    const numbers = [estimate.outerLoss, estimate.hypergradient.dot(estimate.hypergradient)]
+    return numbers.every(Number.isFinite) && point.inner.isFinite() ? estimate : undefined
+  } catch (error) {
+    // All that was given to the run was finite.
+    if ((error as NhgdError).code === 'ERR_NOT_FINITE' || !point.inner.isFinite()) return undefined
+    throw error
+  }
 }
 
 interface PromiseWithResolvers<T> {

@@ -1,5 +1,6 @@
 import type { Backend } from './backend.ts'
 import type { FisherHandle, Oracles, Step, Vector } from './binding.ts'
+import { settingsJson } from './check.ts'
 import { openEnvelope } from './envelope.ts'
 
 /** Settings of an inverse Fisher; each form reads those that concern it. */
@@ -56,7 +57,7 @@ export class Fisher {
     outer: Vector,
     settings: FisherSettings & { readonly concurrent?: boolean },
   ) {
-    this.handle = new backend.Fisher(problem, outer, JSON.stringify(settings))
+    this.handle = new backend.Fisher(problem, outer, settingsJson(settings))
   }
 
   /** F ← βF + (1 − β)(the step's samples); resolves when the step has a place in the queue. */

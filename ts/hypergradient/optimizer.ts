@@ -1,5 +1,6 @@
 import type { Backend } from '../backend/backend.ts'
 import type { Vector } from '../backend/binding.ts'
+import { settingsJson } from '../backend/check.ts'
 
 /** A step size, or one for each step 0, 1, 2, … */
 export type Rate = number | ((step: number) => number)
@@ -38,7 +39,7 @@ export function optimizer(
   frozen = false,
 ): Stepper {
   if (frozen) return still
-  const rule = new backend.Optimizer(JSON.stringify({ ...defaults[settings.kind], ...settings }))
+  const rule = new backend.Optimizer(settingsJson({ ...defaults[settings.kind], ...settings }))
   let steps = 0
   return {
     step(x, gradient) {

@@ -1,3 +1,4 @@
+import { checkWhole } from '../backend/check.ts'
 import { Cross } from '../hypergradient/cross.ts'
 import { type OptimizerSettings, optimizer } from '../hypergradient/optimizer.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
@@ -21,6 +22,8 @@ export function exact(options: ExactOptions = {}): Method {
     innerOptimizer: { kind: 'momentum', rate: 0.1 } as const,
     ...options,
   }
+  checkWhole('innerSteps', settings.innerSteps, 0)
+  checkWhole('batchSize', settings.batchSize, 1)
   return { name: 'exact', settings, start: (context) => start(settings, context) }
 }
 

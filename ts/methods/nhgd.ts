@@ -3,6 +3,7 @@ import { Breather } from '../hypergradient/clock.ts'
 import { Cross, type CrossSettings } from '../hypergradient/cross.ts'
 import { type OptimizerSettings, optimizer } from '../hypergradient/optimizer.ts'
 import { type RefineSettings, refine } from '../hypergradient/refine.ts'
+import { checkOptions } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 export interface NhgdOptions {
@@ -55,6 +56,7 @@ export const paper = {
  */
 export function nhgd(options: NhgdOptions = {}): Method {
   const settings = { ...defaults, ...options } as Required<NhgdOptions>
+  checkOptions(settings)
   return { name: 'nhgd', settings: { ...settings }, start: (context) => start(settings, context) }
 }
 

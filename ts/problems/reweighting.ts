@@ -1,5 +1,6 @@
 import { type Backend, upload } from '../backend/backend.ts'
 import type { DType, Features, Oracles, Samples } from '../backend/binding.ts'
+import { settingsJson } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import type { Model } from './model.ts'
@@ -44,7 +45,7 @@ export function reweighting(options: ReweightingOptions): Problem {
   const { backend, model, train, trusted, weighting = 'perSample', dtype = 'f32' } = options
   const { regularization = 1e-4, anchors = 0, prior } = options
   const fixed = typeof weighting === 'object' ? Float64Array.from(weighting.fixed) : undefined
-  const settings = JSON.stringify({
+  const settings = settingsJson({
     dtype,
     model,
     regularization,

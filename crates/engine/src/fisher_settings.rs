@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub(crate) struct FisherSettings {
     #[serde(default = "yes")]
     pub concurrent: bool,
-    #[serde(with = "FormName")]
+    #[serde(default = "usual_form", with = "FormName")]
     form: Form,
     #[serde(default, with = "statistic")]
     statistic: Option<Statistic>,
@@ -32,6 +32,10 @@ pub(crate) struct FisherSettings {
 
 fn yes() -> bool {
     true
+}
+
+fn usual_form() -> Form {
+    FisherConfig::default().form
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,22 @@
+import { checkWhole, checkWithin } from '../backend/check.ts'
+import { NhgdError } from '../backend/errors.ts'
+import type { NhgdOptions } from './nhgd.ts'
+
+const { POSITIVE_INFINITY } = Number
+
+/** Throws `ERR_RANGE` for options that the engine does not see itself. */
+export function checkOptions({ refine, cross, fisher, ...options }: Required<NhgdOptions>): void {
+  checkWhole('innerSteps', options.innerSteps, 0)
+  checkWhole('batchSize', options.batchSize, 1)
+  checkWhole('refine', typeof refine === 'object' ? refine.steps : refine, 0)
+  if (typeof refine === 'object') checkWithin('refine.rate', refine.rate, 0, POSITIVE_INFINITY)
+  checkWhole('refineSamples', options.refineSamples, 1)
+  checkWithin('refineDamping', options.refineDamping, 0, POSITIVE_INFINITY)
+  checkWithin('averaging', options.averaging, 0, 1)
+  checkWhole('refreshEvery', fisher.refreshEvery ?? 0, 0)
+  if (typeof cross === 'object') checkWhole('cross.samples', cross.samples, 1)
+  else if (cross !== 'trajectory' && cross !== 'all') {
+    const expected = '"trajectory", "all" or { samples }'
+    throw new NhgdError('ERR_RANGE', `"cross" expected ${expected}, got ${cross}`)
+  }
+}
