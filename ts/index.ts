@@ -15,7 +15,12 @@ export type { RefineSettings } from './hypergradient/refine.ts'
 export { type ExactOptions, exact } from './methods/exact.ts'
 export type { Estimate, Method, MethodRun, Point } from './methods/method.ts'
 export { type NhgdOptions, nhgd, paper } from './methods/nhgd.ts'
-export { softmaxRegression } from './problems/model.ts'
+export {
+  type Model,
+  multilayerPerceptron,
+  type PerceptronOptions,
+  softmaxRegression,
+} from './problems/model.ts'
 export { Problem } from './problems/problem.ts'
 export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
 export { type LabelledSet, type ReweightingOptions, reweighting } from './problems/reweighting.ts'
@@ -28,3 +33,10 @@ export {
   type Status,
   solve,
 } from './solve.ts'
+export { Classifier } from './tasks/classifier.ts'
+export {
+  type CleaningProgress,
+  type CleanLabelsOptions,
+  type CleanLabelsResult,
+  cleanLabels,
+} from './tasks/cleanLabels.ts'

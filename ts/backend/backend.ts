@@ -26,14 +26,14 @@ export function backendOf(
   name: 'native' | 'wasm',
   skipped: BackendInfo['skipped'] = [],
 ): Backend {
-  const classes = Object.fromEntries(
+  const typedErrors = Object.fromEntries(
     Object.entries(binding)
-      .filter(([, value]) => typeof value === 'function' && value.prototype !== undefined)
-      .map(([key, value]) => [key, key === 'info' ? value : typed(value)]),
+      .filter(([key, value]) => typeof value === 'function' && key !== 'info')
+      .map(([key, value]) => [key, /^[A-Z]/.test(key) ? typed(value) : guarded(value)]),
   )
   const { simd, blas, threads, version } = JSON.parse(binding.info())
   const info: BackendInfo = { backend: name, version, simd, blas, threads, skipped }
-  return { ...(classes as unknown as Omit<Binding, 'info'>), info: () => info }
+  return { ...(typedErrors as unknown as Omit<Binding, 'info'>), info: () => info }
 }
 
 /** Copies a vector out, in its own scalar type. */

@@ -29,6 +29,38 @@ export interface Binding {
     ): Oracles
   }
   readonly Fisher: new (problem: Oracles, outer: Vector, settings: string) => FisherHandle
+  readonly InverseUpdate: new (d: number, scale: number, dtype: DType, threads: number) => InverseUpdate
+  gemm(m: number, n: number, k: number, alpha: number, a: Vector, b: Vector, beta: number, c: Vector): void
+  syrk(n: number, k: number, alpha: number, a: Vector, beta: number, c: Vector): void
+  symv(n: number, alpha: number, a: Vector, x: Vector, beta: number, y: Vector): void
+  choleskySolve(n: number, k: number, a: Vector, b: Vector): void
+  choleskyInverse(n: number, a: Vector, inverse: Vector): void
+  symmetricEigen(n: number, a: Vector, values: Vector, vectors: Vector): void
+  kroneckerSolve(
+    n: number,
+    k: number,
+    aValues: Vector,
+    aVectors: Vector,
+    sValues: Vector,
+    sVectors: Vector,
+    damping: number,
+    b: Vector,
+  ): void
+  perSampleGram(m: number, n: number, k: number, x: Vector, e: Vector, gram: Vector): void
+  softmaxGradient(samples: Samples, classes: number, theta: Vector, weights: Vector, gradient: Vector): number
+  sensitivities(samples: Samples, classes: number, theta: Vector, u: Vector, q: Vector): void
+  kroneckerFactors(samples: Samples, classes: number, theta: Vector, input: Vector, output: Vector): void
+  conjugateGradients(n: number, a: Vector, b: Vector, x: Vector, tolerance: number, steps: number): number
+}
+
+/** A = F⁻¹, d × d, half of it stored, while F gains outer products (Sherman–Morrison, Woodbury). */
+export interface InverseUpdate {
+  /** F⁺ = βF + γ ggᵀ. */
+  update(g: Vector, beta: number, gamma: number): void
+  /** F⁺ = βF + Σ weights_j g_j g_jᵀ, the g_j being the rows of `g`. */
+  updateMany(g: Vector, beta: number, weights: Float64Array): void
+  /** y ← A x. */
+  multiply(x: Vector, y: Vector): void
 }
 
 /** Scalar type of vectors and computations. */

@@ -469,3 +469,127 @@ impl Task for Solve {
         Ok(engine::envelope(output.and_then(|solved| solved.deliver(&self.out))))
     }
 }
+
+#[napi]
+pub fn gemm(m: u32, n: u32, k: u32, alpha: f64, a: &Vector, b: &Vector, beta: f64, c: &Vector) -> Result<()> {
+    guard(|| engine::kernels::gemm(m as usize, n as usize, k as usize, alpha, &a.0, &b.0, beta, &c.0))
+}
+
+#[napi]
+pub fn syrk(n: u32, k: u32, alpha: f64, a: &Vector, beta: f64, c: &Vector) -> Result<()> {
+    guard(|| engine::kernels::syrk_full(n as usize, k as usize, alpha, &a.0, beta, &c.0))
+}
+
+#[napi]
+pub fn symv(n: u32, alpha: f64, a: &Vector, x: &Vector, beta: f64, y: &Vector) -> Result<()> {
+    guard(|| engine::kernels::symv(n as usize, alpha, &a.0, &x.0, beta, &y.0))
+}
+
+#[napi]
+pub fn cholesky_solve(n: u32, k: u32, a: &Vector, b: &Vector) -> Result<()> {
+    guard(|| engine::kernels::cholesky_solve(n as usize, k as usize, &a.0, &b.0))
+}
+
+#[napi]
+pub fn cholesky_inverse(n: u32, a: &Vector, inverse: &Vector) -> Result<()> {
+    guard(|| engine::kernels::cholesky_inverse(n as usize, &a.0, &inverse.0))
+}
+
+#[napi]
+pub fn symmetric_eigen(n: u32, a: &Vector, values: &Vector, vectors: &Vector) -> Result<()> {
+    guard(|| engine::kernels::eigen(n as usize, &a.0, &values.0, &vectors.0))
+}
+
+#[napi]
+pub fn kronecker_solve(
+    n: u32,
+    k: u32,
+    a_values: &Vector,
+    a_vectors: &Vector,
+    s_values: &Vector,
+    s_vectors: &Vector,
+    damping: f64,
+    b: &Vector,
+) -> Result<()> {
+    guard(|| {
+        engine::kernels::kronecker_solve(
+            (n as usize, k as usize),
+            &a_values.0,
+            &a_vectors.0,
+            &s_values.0,
+            &s_vectors.0,
+            damping,
+            &b.0,
+        )
+    })
+}
+
+#[napi]
+pub fn per_sample_gram(m: u32, n: u32, k: u32, x: &Vector, e: &Vector, gram: &Vector) -> Result<()> {
+    guard(|| engine::kernels::per_sample_gram(m as usize, n as usize, k as usize, &x.0, &e.0, &gram.0))
+}
+
+#[napi]
+pub fn softmax_gradient(
+    samples: &Samples,
+    classes: u32,
+    theta: &Vector,
+    weights: &Vector,
+    gradient: &Vector,
+) -> Result<f64> {
+    guard(|| {
+        engine::kernels::softmax_gradient(&samples.0, classes as usize, &theta.0, &weights.0, &gradient.0)
+    })
+}
+
+#[napi]
+pub fn sensitivities(samples: &Samples, classes: u32, theta: &Vector, u: &Vector, q: &Vector) -> Result<()> {
+    guard(|| engine::kernels::sensitivities(&samples.0, classes as usize, &theta.0, &u.0, &q.0))
+}
+
+#[napi]
+pub fn kronecker_factors(
+    samples: &Samples,
+    classes: u32,
+    theta: &Vector,
+    input: &Vector,
+    output: &Vector,
+) -> Result<()> {
+    guard(|| engine::kernels::kronecker_factors(&samples.0, classes as usize, &theta.0, &input.0, &output.0))
+}
+
+#[napi]
+pub fn conjugate_gradients(
+    n: u32,
+    a: &Vector,
+    b: &Vector,
+    x: &Vector,
+    tolerance: f64,
+    steps: u32,
+) -> Result<f64> {
+    guard(|| engine::kernels::cg(n as usize, &a.0, &b.0, &x.0, tolerance, steps as usize))
+}
+
+/// A = F⁻¹ while F gains outer products.
+#[napi]
+pub struct InverseUpdate(engine::kernels::InverseUpdate);
+
+#[napi]
+impl InverseUpdate {
+    #[napi(constructor)]
+    pub fn new(d: u32, scale: f64, dtype: String, threads: u32) -> Result<Self> {
+        guard(|| engine::kernels::InverseUpdate::new(d as usize, scale, &dtype, threads as usize)).map(Self)
+    }
+    #[napi]
+    pub fn update(&self, g: &Vector, beta: f64, gamma: f64) -> Result<()> {
+        guard(|| self.0.update(&g.0, beta, gamma))
+    }
+    #[napi]
+    pub fn update_many(&self, g: &Vector, beta: f64, weights: &[f64]) -> Result<()> {
+        guard(|| self.0.update_many(&g.0, beta, weights))
+    }
+    #[napi]
+    pub fn multiply(&self, x: &Vector, y: &Vector) -> Result<()> {
+        guard(|| self.0.multiply(&x.0, &y.0))
+    }
+}

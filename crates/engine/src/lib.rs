@@ -12,6 +12,7 @@ mod features;
 mod fisher;
 mod fisher_settings;
 mod info;
+pub mod kernels;
 mod optimizer;
 mod problem;
 mod queue;
