@@ -67,7 +67,10 @@ impl Error {
 
     /// Settings that could not be read.
     pub fn settings(error: serde_json::Error) -> Self {
-        Self { code: Code::Range, message: format!("\"settings\" expected known names and values, got {error}") }
+        Self {
+            code: Code::Range,
+            message: format!("\"settings\" expected known names and values, got {error}"),
+        }
     }
 
     /// A panic inside of the library.
