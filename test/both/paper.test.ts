@@ -1,0 +1,91 @@
+import * as assert from 'uvu/assert'
+import { optimizer } from '../../ts/hypergradient/optimizer.ts'
+import { nhgd, paper } from '../../ts/methods/nhgd.ts'
+import type { Problem } from '../../ts/problems/problem.ts'
+import { solve } from '../../ts/solve.ts'
+import { close, distance } from '../support/close.ts'
+import { denseSolve, identity } from '../support/dense.ts'
+import { randomReweighting } from '../support/problems.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('paper')
+const batchSize = 16
+const outerOptimizer = { kind: 'sgd', rate: 0.5 } as const
+
+/** Algorithm 1 as printed, with F inverted densely where the method updates A. */
+function printed(problem: Problem, outerSteps: number, seed: number): Float64Array {
+  const { backend, oracles } = problem
+  const { inner, outer } = problem.start()
+  const d = inner.length
+  const sampler = new backend.Sampler(seed, oracles.samples)
+  const stepper = optimizer(backend, paper.innerOptimizer)
+  for (let k = 0; k < outerSteps; k++) {
+    let fisher = identity(d)
+    const trajectory: { theta: Float64Array; batch: ReturnType<typeof sampler.take> }[] = []
+    for (let t = 0; t < paper.innerSteps; t++) {
+      const batch = sampler.take(batchSize)
+      sampler.seed()
+      const gradient = problem.zeros(d)
+      oracles.innerGradient(inner, outer, batch, gradient)
+      const theta = inner.readF64()
+      // The regulariser's part is known and no part of F.
+      const g = gradient.readF64().map((x, i) => x - 2 * 0.02 * theta[i])
+      const beta = paper.fisher.smoothing
+      fisher = fisher.map((x, i) => beta * x + (1 - beta) * g[Math.floor(i / d)] * g[i % d])
+      trajectory.push({ theta, batch })
+      stepper.step(inner, gradient)
+    }
+    const [direct, target] = [problem.zeros(outer.length), problem.zeros(d)]
+    oracles.outerGradient(inner, outer, direct, target)
+    const direction = problem.vector(denseSolve(fisher, target.readF64()))
+    for (const { theta, batch } of trajectory) {
+      oracles.crossProduct(problem.vector(theta), outer, batch, direction, -1 / trajectory.length, direct)
+    }
+    // The method draws the samples of its residual from the same generator.
+    sampler.take(8192)
+    outer.axpy(-outerOptimizer.rate, direct)
+  }
+  return outer.readF64()
+}
+
+test('the preset is the printed algorithm', async ({ backend }) => {
+  const problem = randomReweighting(backend)
+  const expected = printed(randomReweighting(backend), 5, 7)
+  const method = nhgd({ ...paper, batchSize })
+  const { outer, residual, status } = await solve(problem, { method, outerOptimizer, outerSteps: 5, seed: 7 })
+    .result
+  assert.is(status, 'outerSteps')
+  close(outer, expected, 1e-9)
+  assert.ok(residual > 0.1, `few updates are far from H⁻¹: ${residual}`)
+})
+
+test('in a window with a decaying start it is the same', async ({ backend }) => {
+  const run = (form: 'dense' | 'window', size: number) => {
+    const method = nhgd({ ...paper, batchSize, fisher: { ...paper.fisher, form, size } })
+    return solve(randomReweighting(backend), { method, outerOptimizer, outerSteps: 5 }).result
+  }
+  const dense = await run('dense', 10)
+  close((await run('window', 10)).outer, dense.outer, 1e-9)
+  // A window that is shorter than the inner loop forgets.
+  assert.ok(distance((await run('window', 4)).outer, dense.outer) > 1e-6)
+})
+
+test('without the reset A winds up; with a held start it does not', async ({ backend }) => {
+  // More features than samples: trusted ones reach where no inner gradient does.
+  const largest = async (start: 'held' | 'decaying', reset: 'outer' | 'never') => {
+    const method = nhgd({ ...paper, batchSize, fisher: { ...paper.fisher, start, reset } })
+    const sizes: number[] = []
+    await solve(randomReweighting(backend, { columns: 60, samples: 20 }), {
+      method,
+      outerOptimizer: { kind: 'sgd', rate: 0 },
+      outerSteps: 25,
+      onStep: ({ hypergradientNorm }) => void sizes.push(hypergradientNorm),
+    }).result
+    return Math.max(...sizes)
+  }
+  const wound = await largest('decaying', 'never')
+  assert.ok(wound > 1e4 * (await largest('decaying', 'outer')), `${wound}`)
+  assert.ok(wound > 1e4 * (await largest('held', 'never')), `${wound}`)
+})
+
+test.run()

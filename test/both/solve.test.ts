@@ -1,0 +1,232 @@
+import * as assert from 'uvu/assert'
+import { NhgdError } from '../../ts/backend/errors.ts'
+import { exact } from '../../ts/methods/exact.ts'
+import { nhgd } from '../../ts/methods/nhgd.ts'
+import { type Progress, type SolveResult, solve } from '../../ts/solve.ts'
+import { close, distance, same } from '../support/close.ts'
+import { fixture } from '../support/fixtures.ts'
+import { fixtureQuadratic, randomReweighting } from '../support/problems.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('solve')
+const numbers = fixture('quadratic')
+const method = exact({ innerSteps: 30, innerOptimizer: { kind: 'momentum', rate: 0.02 } })
+const finite = ({ inner, outer }: SolveResult) => [...inner, ...outer].every(Number.isFinite)
+
+test('iterating and awaiting tell the same run', async ({ backend }) => {
+  const options = { method, outerSteps: 6 }
+  const awaited = await solve(fixtureQuadratic(backend, numbers), options).result
+  const run = solve(fixtureQuadratic(backend, numbers), options)
+  const steps: number[] = []
+  let last: Progress | undefined
+  for await (const progress of run) {
+    steps.push(progress.step)
+    last = progress
+    close([progress.point.outer.dot(progress.point.outer) > 0 ? 1 : 0], [1], 0)
+  }
+  const iterated = await run.result
+  assert.equal(steps, [1, 2, 3, 4, 5, 6])
+  same(iterated.outer, awaited.outer)
+  same(iterated.inner, awaited.inner)
+  assert.is(iterated.status, 'outerSteps')
+  assert.is(iterated.steps, 6)
+  assert.is(iterated.outerLoss, last?.outerLoss)
+  assert.match(iterated.advice, /raise "outerSteps"/)
+  assert.ok(iterated.seconds.total > 0)
+  assert.ok(iterated.seconds.inner > 0)
+})
+
+test('a result may be awaited before the iteration ends it', async ({ backend }) => {
+  const run = solve(fixtureQuadratic(backend, numbers), { method, outerSteps: 2 })
+  const iterator = run[Symbol.asyncIterator]()
+  await iterator.next()
+  const { result } = run
+  while (!(await iterator.next()).done);
+  assert.is((await result).steps, 2)
+})
+
+test('the outer loss falls', async ({ backend }) => {
+  const losses: number[] = []
+  const onStep = ({ outerLoss }: Progress) => void losses.push(outerLoss)
+  const outerOptimizer = { kind: 'momentum', rate: 0.025, momentum: 0.8 } as const
+  await solve(fixtureQuadratic(backend, numbers), { method, outerSteps: 60, onStep, outerOptimizer }).result
+  assert.ok(losses[59] < losses[10] && losses[10] < losses[0], losses.join(' '))
+})
+
+test('a start is where it starts', async ({ backend }) => {
+  const problem = fixtureQuadratic(backend, numbers)
+  const { v: outer, theta_star: inner } = numbers.arrays
+  const still = exact({ innerSteps: 0 })
+  const outerOptimizer = { kind: 'sgd', rate: 0.1 } as const
+  const result = await solve(problem, { method: still, inner, outer, outerSteps: 1, outerOptimizer }).result
+  close([result.outerLoss], [numbers.scalars.phi], 1e-12)
+  close(
+    result.outer,
+    outer.map((x, j) => x - 0.1 * numbers.arrays.hypergrad[j]),
+    1e-11,
+  )
+})
+
+test('a schedule gives each step its rate', async ({ backend }) => {
+  const seen: number[] = []
+  const rate = (step: number) => {
+    seen.push(step)
+    return step < 2 ? 0 : 0.1
+  }
+  const moved: number[] = []
+  await solve(fixtureQuadratic(backend, numbers), {
+    method,
+    outerSteps: 3,
+    outerOptimizer: { kind: 'adam', rate },
+    onStep: ({ point }) => void moved.push(point.outer.dot(point.outer)),
+  }).result
+  assert.equal(seen, [0, 1, 2])
+  assert.equal([moved[0], moved[1]], [0, 0])
+  // Adam’s first moving step is not larger than its rate in any entry.
+  assert.ok(moved[2] > 0 && moved[2] < 5 * 0.2 ** 2)
+})
+
+test('onStep ends a run with false', async ({ backend }) => {
+  const run = solve(fixtureQuadratic(backend, numbers), { method, onStep: ({ step }) => step < 3 })
+  const { status, steps } = await run.result
+  assert.equal([status, steps], ['stopped', 3])
+})
+
+test('a signal ends a run with what it has', async ({ backend }) => {
+  const controller = new AbortController()
+  const outers: Float64Array[] = []
+  const run = solve(fixtureQuadratic(backend, numbers), {
+    method,
+    signal: controller.signal,
+    onStep({ step, point }) {
+      outers.push(point.outer.readF64())
+      if (step === 4) controller.abort()
+    },
+  })
+  const result = await run.result
+  assert.equal([result.status, result.steps], ['aborted', 4])
+  same(result.outer, outers[3])
+  const before = await solve(fixtureQuadratic(backend, numbers), { method, signal: controller.signal }).result
+  assert.equal([before.status, before.steps], ['aborted', 0])
+  same(before.outer, new Float64Array(5))
+})
+
+test('time and tolerance end a run', async ({ backend }) => {
+  const none = await solve(fixtureQuadratic(backend, numbers), { method, seconds: 0 }).result
+  assert.equal([none.status, none.steps], ['seconds', 0])
+  const some = await solve(fixtureQuadratic(backend, numbers), { method, seconds: 0.05, outerSteps: 1e9 })
+    .result
+  assert.is(some.status, 'seconds')
+  const early = await solve(fixtureQuadratic(backend, numbers), { method, tolerance: 1e9 }).result
+  assert.equal([early.status, early.steps], ['converged', 1])
+})
+
+test('v stays in its box', async ({ backend }) => {
+  const free = await solve(fixtureQuadratic(backend, numbers), { method, outerSteps: 20 }).result
+  assert.ok(Math.max(...free.outer.map(Math.abs)) > 0.3, 'the box would bind')
+  const box = { low: -0.1, high: 0.2 }
+  await solve(fixtureQuadratic(backend, numbers), {
+    method,
+    box,
+    outerSteps: 20,
+    onStep({ point }) {
+      const v = point.outer.readF64()
+      assert.ok(Math.min(...v) >= box.low && Math.max(...v) <= box.high, `${v}`)
+    },
+  }).result
+})
+
+const wild = { kind: 'sgd', rate: 1e200 } as const
+const diverging = {
+  'θ of exact': { method: exact({ innerOptimizer: wild }) },
+  'θ of nhgd, rows': { method: nhgd({ innerOptimizer: wild, fisher: { form: 'dense', rows: 'mean' } }) },
+  'θ of nhgd, refreshed': { method: nhgd({ innerOptimizer: wild }) },
+  v: { method: exact({ innerSteps: 2 }), outerOptimizer: { kind: 'sgd', rate: Number.MAX_VALUE } },
+} as const
+
+for (const [name, options] of Object.entries(diverging)) {
+  test(`divergence of ${name} ends a run at the last finite point`, async ({ backend }) => {
+    const problem = randomReweighting(backend, name === 'v' ? { prior: wide, weighting: 'margin' } : {})
+    const result = await solve(problem, options).result
+    assert.is(result.status, 'diverged')
+    assert.match(result.advice, /lower the inner or the outer rate/)
+    assert.ok(finite(result))
+    const fresh = randomReweighting(backend, name === 'v' ? { prior: wide, weighting: 'margin' } : {})
+    try {
+      await solve(fresh, { ...options, throwOnFailure: true }).result
+      assert.unreachable()
+    } catch (error) {
+      assert.instance(error, NhgdError)
+      assert.is((error as NhgdError).code, 'ERR_DIVERGED')
+      same((error as { result: SolveResult }).result.outer, result.outer)
+    }
+    // The problem is as good as before.
+    assert.is((await solve(problem, { method: exact(), outerSteps: 1 }).result).status, 'outerSteps')
+  })
+}
+
+const wide = { mean: [5, 5, 5, 5], precision: [1e3, 1e3, 1e3, 1e3] }
+
+test('divergence after good steps keeps the last of them', async ({ backend }) => {
+  const outers: ArrayLike<number>[] = [new Float64Array(5)]
+  const result = await solve(fixtureQuadratic(backend, numbers), {
+    method: exact({ innerSteps: 1, innerOptimizer: { kind: 'sgd', rate: (t) => (t < 3 ? 0.01 : 1e250) } }),
+    onStep: ({ point }) => void outers.push(point.outer.readF64()),
+  }).result
+  assert.is(result.status, 'diverged')
+  assert.ok(result.steps >= 3 && finite(result))
+  same(result.outer, outers[result.steps])
+})
+
+test('errors of a method and of onStep reach who waits', async ({ backend }) => {
+  const problem = fixtureQuadratic(backend, numbers)
+  const run = solve(problem, {
+    method,
+    onStep() {
+      throw new RangeError('mine')
+    },
+  })
+  await rejects(run.result, RangeError)
+  // A quadratic has no layers to factor.
+  const iterated = solve(problem, { method: nhgd({ fisher: { form: 'kronecker' } }) })
+  await rejects(iterated[Symbol.asyncIterator]().next(), NhgdError)
+  await rejects(iterated.result, NhgdError)
+})
+
+async function rejects(promise: Promise<unknown>, type: new (...args: never[]) => Error): Promise<void> {
+  try {
+    await promise
+  } catch (error) {
+    assert.instance(error, type)
+    return
+  }
+  assert.unreachable()
+}
+
+test('averaging takes the mean of the last inner iterates', async ({ backend }) => {
+  const problem = randomReweighting(backend)
+  const base = {
+    innerSteps: 4,
+    batchSize: 40,
+    fisher: { form: 'diagonal' },
+    refine: 0,
+    cross: 'all',
+  } as const
+  const innerAt = async (innerSteps: number, averaging: number) => {
+    const { inner } = await solve(problem, {
+      method: nhgd({ ...base, innerSteps, averaging }),
+      outerSteps: 1,
+    }).result
+    return inner
+  }
+  const [third, fourth] = [await innerAt(3, 0), await innerAt(4, 0)]
+  const average = await innerAt(4, 0.5)
+  close(
+    average,
+    third.map((x, i) => (x + fourth[i]) / 2),
+    1e-13,
+  )
+  assert.ok(distance(average, fourth) > 1e-3)
+})
+
+test.run()
