@@ -73,8 +73,7 @@ export function flagged(score: number): boolean {
 }
 
 function phases(seconds: CleanLabelsResult['seconds']): Record<string, number> {
-  const { total, inner = 0, fisher = 0, cross = 0, outer = 0, retrain } = seconds
-  return { total, inner, fisher, cross, outer, retrain }
+  return { inner: 0, fisher: 0, cross: 0, outer: 0, ...seconds }
 }
 
 /** The mean of every number over runs of the same shape; what is no number stays the first's. */
@@ -118,6 +117,7 @@ const names: Record<RivalName, string> = {
   trustedOnly: 'trusted samples alone',
   filter: 'filter until stable',
   selfConfidence: 'self-confidence, cross-validated',
+  mixture: 'mixture start, no hypergradient',
   allTrue: 'all labels true (unreachable)',
 }
 

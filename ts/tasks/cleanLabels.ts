@@ -4,6 +4,7 @@ import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { absentClasses } from '../data/labels.ts'
 import { permutation } from '../data/split.ts'
+import { Clock } from '../hypergradient/clock.ts'
 import { type NhgdOptions, nhgd } from '../methods/nhgd.ts'
 import { softmaxRegression } from '../problems/model.ts'
 import type { Problem } from '../problems/problem.ts'
@@ -14,8 +15,8 @@ import { accuracy, logit, margins, meanLoss, mostLikely, sigmoid } from './metri
 
 export interface CleanLabelsOptions {
   readonly backend: Backend
-  /** All samples, one a row. */
-  readonly features: Matrix
+  /** All samples, one a row; an uploaded matrix is taken at the scale it has. */
+  readonly features: Matrix | Features
   /** A class for each sample, 0 to C − 1; those of the trusted ones are right. */
   readonly labels: ArrayLike<number>
   /** Rows whose labels are known to be right. */
@@ -27,6 +28,9 @@ export interface CleanLabelsOptions {
   /** Share of the trusted samples that neither objective sees: it chooses the outer step to keep. 0 keeps the last. */
   readonly holdout?: number
   readonly outerSteps?: number
+  /** First step size of the outer optimiser, Adam; 0 keeps the start, the posterior of a mixture of right and uniform
+   * labels. */
+  readonly outerRate?: number
   /** Factor of ‖θ‖². */
   readonly regularization?: number
   /** Brings the features to a usual scale by one common factor, so that step sizes need no tuning. */
@@ -82,8 +86,8 @@ export interface CleanLabelsResult {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Steps of the first models, of one round of the polish, and of the last training. */
-const schedule = { first: 1000, warmup: 20, rounds: 8, round: 150, retrain: 1500, batchSize: 1024 }
+/** Steps of the first models, rounds of the polish and steps of one, steps of the last training. */
+const schedule = { first: 1000, rounds: 8, round: 150, retrain: 1500, batchSize: 1024 }
 
 /**
  * Finds wrong labels with the help of some that are right. A softmax regression is trained with a weight for each
@@ -96,7 +100,8 @@ const schedule = { first: 1000, warmup: 20, rounds: 8, round: 150, retrain: 1500
 export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLabelsResult> {
   const { backend, weighting = 'margin', holdout = 0.2, seed = 0, signal } = options
   const { regularization = 1e-4, outerSteps = weighting === 'margin' ? 50 : 40 } = options
-  const began = performance.now()
+  const clock = new Clock()
+  clock.enter('start')
   const data = prepare(options)
   const { features, classes, free, freeLabels, labelsOf } = data
   const parts = splitTrusted(data.trusted, weighting === 'margin', holdout, seed)
@@ -116,12 +121,13 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
     anchors: parts.anchors.length,
     ...start.prior,
   })
-  const settings = methodSettings(options, weighting, rate)
+  if (start.inner) problem.oracles.refresh(problem.vector(start.inner))
+  const warmup = weighting === 'margin' ? Math.min(20, Math.floor(0.4 * outerSteps)) : 0
+  const settings = methodSettings(options, weighting, rate, warmup)
   const held = { rows: parts.heldOut, labels: labelsOf(parts.heldOut) }
   const point = problem.start()
   const best = { step: 0, loss: Number.POSITIVE_INFINITY, outer: read(point.outer) }
   const curves: CleanLabelsResult['curves'][number][] = []
-  const firstMoving = weighting === 'margin' ? schedule.warmup : 0
   const run = solve(problem, {
     method: nhgd(settings.method),
     outerOptimizer: settings.outerOptimizer(outerSteps),
@@ -136,7 +142,7 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
         held.rows.length > 0
           ? meanLoss(classifier().probabilities(features, held.rows), classes, held.labels)
           : Number.NaN
-      if (step >= firstMoving && !(heldOutLoss >= best.loss)) {
+      if (step >= warmup && !(heldOutLoss >= best.loss)) {
         Object.assign(best, { step, loss: heldOutLoss, outer: read(point.outer) })
       }
       const progress = { step, outerLoss, heldOutLoss, residual, seconds }
@@ -145,14 +151,16 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
       options.onProgress?.({ ...progress, steps: outerSteps, secondsLeft, classifier })
     },
   })
+  clock.enter('')
   const solved = await run.result
   const theta = new Classifier(backend, classes, features.columns, solved.inner)
 
+  clock.enter('polish')
   const polished =
     weighting === 'margin' ? await polish(problem, data, best.outer, solved.inner, training) : undefined
   const odds = polished ?? Float64Array.from(best.outer)
   const weights = odds.map(sigmoid)
-  const retrainStart = performance.now()
+  clock.enter('retrain')
   const kept = concat(
     free.filter((_, i) => weights[i] > 0.5),
     data.trusted,
@@ -166,11 +174,10 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
   const p = model.probabilities(features, free)
   const trust = margins(p, classes, freeLabels)
   const score = odds.map((z, i) => sigmoid(-(z + trust[i]) / 2))
-  const seconds = {
-    ...solved.seconds,
-    retrain: (performance.now() - retrainStart) / 1000,
-    total: (performance.now() - began) / 1000,
-  }
+  clock.enter('')
+  const { total: _, ...phases } = { ...clock.seconds, ...solved.seconds }
+  const total = Object.values(clock.seconds).reduce((sum, s) => sum + s, solved.seconds.total)
+  const seconds = { ...phases, total }
   const last = curves.at(-1)
   return {
     rows: free,
@@ -237,9 +244,10 @@ function prepare({
   }
   const free = Uint32Array.from({ length: features.rows }, (_, i) => i).filter((row) => !chosen.has(row))
   const labelsOf = (rows: Uint32Array) => rows.map((row) => labels[row])
-  const scaled = normalize ? { ...features, scale: usualScale(features) } : features
+  const uploaded = (matrix: Matrix) =>
+    upload(backend, normalize ? { ...matrix, scale: usualScale(matrix) } : matrix)
   return {
-    features: upload(backend, scaled),
+    features: 'data' in features ? uploaded(features) : features,
     classes,
     trusted: Uint32Array.from(trusted),
     free,
@@ -340,23 +348,28 @@ async function marginStart(
 }
 
 /** Settings of the method and of the outer optimiser. */
-function methodSettings({ method }: CleanLabelsOptions, weighting: 'margin' | 'perSample', rate: number) {
+function methodSettings(
+  { method, outerRate }: CleanLabelsOptions,
+  weighting: 'margin' | 'perSample',
+  rate: number,
+  warmup: number,
+) {
   const innerOptimizer = { kind: 'momentum', rate } as const
   if (weighting === 'margin') {
-    const { warmup } = schedule
+    const first = outerRate ?? 0.03
     return {
       method: { innerOptimizer, averaging: 0.5, refineDamping: 1e-3, ...method },
       outerOptimizer: (steps: number) =>
         ({
           kind: 'adam',
           beta2: 0.99,
-          rate: (k: number) => (k < warmup ? 0 : 0.03 * (1 - (k - warmup) / (steps - warmup))),
+          rate: (k: number) => (k < warmup ? 0 : first * (1 - (k - warmup) / (steps - warmup))),
         }) as const,
     }
   }
   return {
     method: { innerOptimizer, ...method },
-    outerOptimizer: () => ({ kind: 'adam', shared: true, beta2: 0.99, rate: 0.5 }) as const,
+    outerOptimizer: () => ({ kind: 'adam', shared: true, beta2: 0.99, rate: outerRate ?? 0.5 }) as const,
   }
 }
 

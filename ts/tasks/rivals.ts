@@ -1,6 +1,7 @@
 import type { Backend } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
 import { type Classifier, type Training, train } from './classifier.ts'
+import { cleanLabels } from './cleanLabels.ts'
 import { accuracy, auc, detection, margins, mostLikely } from './metrics.ts'
 import { type LabelledRows, selfConfidence } from './selfConfidence.ts'
 
@@ -32,7 +33,14 @@ export interface RivalResult {
 }
 
 /** The simple rivals, computed on the same data. */
-export const rivals = { unweighted, trustedOnly, filter, selfConfidence: confidence, allTrue } as const
+export const rivals = {
+  unweighted,
+  trustedOnly,
+  filter,
+  selfConfidence: confidence,
+  mixture,
+  allTrue,
+} as const
 
 export type RivalName = keyof typeof rivals
 
@@ -85,6 +93,37 @@ async function confidence(c: CleaningCase, training: Training): Promise<RivalRes
     const { score, flagged } = await selfConfidence(c.backend, rows, { ...training, steps: 500 })
     const model = await train(c.backend, c.classes, kept(c, flagged), training)
     return { accuracy: onTest(c, model), auc: auc(score, wrong(c)), ...detection(flagged, wrong(c)) }
+  })
+}
+
+/**
+ * The start of our own margin weighting without a hypergradient: the posterior of a mixture of right and uniform labels,
+ * its margins renewed as the model learns. It tells what the hypergradient adds.
+ */
+async function mixture(c: CleaningCase, { seed, signal }: Training): Promise<RivalResult> {
+  return timed(async () => {
+    const labels = new Int32Array(c.features.rows)
+    c.rows.forEach((row, i) => {
+      labels[row] = c.given[i]
+    })
+    c.trusted.forEach((row, i) => {
+      labels[row] = c.trustedLabels[i]
+    })
+    const { backend, features, classes, trusted } = c
+    const options = {
+      backend,
+      features,
+      classes,
+      labels,
+      trusted,
+      seed,
+      signal,
+      outerSteps: 20,
+      outerRate: 0,
+    }
+    const { score, model } = await cleanLabels(options)
+    const doubted = Array.from(score, (s) => s > 0.5)
+    return { accuracy: onTest(c, model), auc: auc(score, wrong(c)), ...detection(doubted, wrong(c)) }
   })
 }
 
