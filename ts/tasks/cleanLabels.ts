@@ -99,7 +99,7 @@ const schedule = { first: 1000, rounds: 8, round: 150, retrain: 1500, batchSize:
  */
 export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLabelsResult> {
   const { backend, weighting = 'margin', holdout = 0.2, seed = 0, signal } = options
-  const { regularization = 1e-4, outerSteps = weighting === 'margin' ? 50 : 40 } = options
+  const { regularization = 1e-4, outerSteps = weighting === 'margin' ? 50 : 30 } = options
   const clock = new Clock()
   clock.enter('start')
   const data = prepare(options)
