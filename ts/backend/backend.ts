@@ -69,20 +69,31 @@ export function asNhgdError(error: unknown): unknown {
 
 type Constructor = new (...args: never[]) => object
 
-/** The class with every method, getter, static and the constructor throwing {@link NhgdError}s. */
+const standIns = new WeakMap<Constructor, Constructor>()
+
+/** A stand-in for a class whose constructor, statics, methods and getters throw {@link NhgdError}s. */
 function typed(base: Constructor): Constructor {
-  for (const holder of [base, base.prototype]) {
-    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(holder))) {
-      if (name === 'constructor' || name === 'prototype' || !property.configurable) continue
-      const { value, get } = property
-      if (typeof value === 'function') property.value = guarded(value)
-      if (get) property.get = guarded(get)
-      Object.defineProperty(holder, name, property)
-    }
+  const known = standIns.get(base)
+  if (known) return known
+  const construct = guarded((...args: never[]) => new base(...args))
+  function constructor(...args: never[]) {
+    return construct(...args)
   }
-  return new Proxy(base, {
-    construct: (target, args, newTarget) => guarded(() => Reflect.construct(target, args, newTarget))(),
-  })
+  const standIn = constructor as unknown as Constructor
+  // An addon's statics can't be redefined, only called from here.
+  for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(base))) {
+    if (typeof value === 'function') Object.assign(standIn, { [name]: guarded(value.bind(base)) })
+  }
+  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(base.prototype))) {
+    if (name === 'constructor' || !property.configurable) continue
+    const { value, get } = property
+    if (typeof value === 'function') property.value = guarded(value)
+    if (get) property.get = guarded(get)
+    Object.defineProperty(base.prototype, name, property)
+  }
+  standIn.prototype = base.prototype
+  standIns.set(base, standIn)
+  return standIn
 }
 
 function guarded<This, Args extends unknown[], Result>(

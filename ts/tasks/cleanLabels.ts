@@ -108,6 +108,9 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
   const rate = firstRate(options, data, regularization)
   const training = { rate, batchSize: schedule.batchSize, regularization, seed, signal }
 
+  if (weighting === 'margin' && options.weights) {
+    throw new NhgdError('ERR_RANGE', '"weights" expected the weighting "perSample", got "margin"')
+  }
   const start =
     weighting === 'margin' ? await marginStart(options, data, parts, training) : perSampleStart(options, data)
   const rows = concat(free, parts.anchors)
@@ -220,6 +223,12 @@ function prepare({
   if (labels.length !== features.rows) {
     throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one a row, got ${labels.length}`)
   }
+  const limit = rest.classes ?? 2 ** 31
+  const odd = Array.from(labels).findIndex((y) => !(Number.isInteger(y) && y >= 0 && y < limit))
+  if (odd >= 0) {
+    const got = `${labels[odd]} at index ${odd}`
+    throw new NhgdError('ERR_RANGE', `"labels" expected whole numbers from 0 to below ${limit}, got ${got}`)
+  }
   const classes = rest.classes ?? 1 + Array.from(labels).reduce((max, y) => Math.max(max, y), 0)
   const chosen = new Set<number>()
   for (const [i, row] of Array.from(trusted).entries()) {
@@ -277,6 +286,10 @@ function splitTrusted(trusted: Uint32Array, anchored: boolean, holdout: number, 
   const order = Uint32Array.from(permutation(trusted.length, seed), (i) => trusted[i])
   const heldOut = order.slice(0, Math.round(holdout * trusted.length))
   const rest = order.slice(heldOut.length)
+  if (rest.length < 2) {
+    const expected = `a share that leaves 2 of the ${trusted.length} trusted rows`
+    throw new NhgdError('ERR_RANGE', `"holdout" expected ${expected}, got ${holdout}`)
+  }
   const anchors = anchored ? rest.slice(0, rest.length >> 1) : rest.slice(0, 0)
   return { anchors, outer: rest.slice(anchors.length), heldOut }
 }
@@ -310,6 +323,10 @@ function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): St
       'ERR_SHAPE',
       `"weights" expected ${free.length}, one a row not trusted, got ${weights.length}`,
     )
+  }
+  const odd = Array.from(weights).findIndex((w) => !(w >= 0 && w <= 1))
+  if (odd >= 0) {
+    throw new NhgdError('ERR_RANGE', `"weights" expected 0 to 1, got ${weights[odd]} at index ${odd}`)
   }
   return { outer: Float64Array.from(weights, (w) => logit(Math.min(1 - 1e-6, Math.max(1e-6, w)))) }
 }
