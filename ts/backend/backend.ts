@@ -76,10 +76,10 @@ function typed(base: Constructor): Constructor {
   const known = standIns.get(base)
   if (known) return known
   const construct = guarded((...args: never[]) => new base(...args))
-  function constructor(...args: never[]) {
+  function create(...args: never[]) {
     return construct(...args)
   }
-  const standIn = constructor as unknown as Constructor
+  const standIn = create as unknown as Constructor
   // An addon's statics can't be redefined, only called from here.
   for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(base))) {
     if (typeof value === 'function') Object.assign(standIn, { [name]: guarded(value.bind(base)) })
