@@ -20,16 +20,8 @@ export async function buildWasm() {
           ...['build', local('bindings', 'wasm'), '--mode', 'no-install', '--release', '--target', 'web'],
           ...['--no-pack', '--out-dir', next, '--out-name', 'nhgd'],
         ],
-        // Its own folder: another compiler than the native one would evict the native one's results. One unit, linked
-        // as a whole, since the module is downloaded.
-        {
-          env: {
-            ...env,
-            CARGO_TARGET_DIR: local('target', 'wasm'),
-            CARGO_PROFILE_RELEASE_LTO: 'fat',
-            CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '1',
-          },
-        },
+        // Its own folder: another compiler than the native one would evict the native one's results.
+        { env: { ...env, CARGO_TARGET_DIR: local('target', 'wasm') } },
       ),
     )
     // It says to ignore everything, which npm would obey when it packs the module.

@@ -38,7 +38,7 @@ function situation(backend: Backend, options: RandomProblem) {
   const random = new Random(9)
   const inner = random.normals(oracles.innerLength, 0.5)
   const outer = random.normals(oracles.outerLength)
-  oracles.refresh(problem.vector(random.normals(oracles.innerLength, 0.3)))
+  oracles.refresh(problem.vector(random.normals(oracles.innerLength, 0.3)), problem.vector(outer))
   const batch = backend.Batch.all(oracles.samples)
   return { problem, inner, outer, batch, random }
 }

@@ -63,8 +63,9 @@ test('margin weights with anchors and a prior, the margins held', async ({ backe
   const problem = randomReweighting(backend, { ...few, weighting: 'margin', anchors: 4, prior })
   const { oracles } = problem
   const random = new Random(2)
-  oracles.refresh(problem.vector(random.normals(oracles.innerLength)))
+  const theta = random.normals(oracles.innerLength)
   const outer = random.normals(4)
+  oracles.refresh(problem.vector(theta), problem.vector(outer))
   const expected = byDifferences(problem, outer)
   // `hypergradient` would renew the margins: its formula, with the oracles.
   const [inner, v] = [innermost(problem, outer), problem.vector(outer)]

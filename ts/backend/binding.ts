@@ -166,8 +166,8 @@ export interface Oracles {
   curvatureProduct(inner: Vector, outer: Vector, batch: Batch, u: Vector, product: Vector): void
   /** direction ← C⁻¹ target by a dense Cholesky factorisation over all samples. */
   exactDirection(inner: Vector, outer: Vector, target: Vector, direction: Vector): void
-  /** Renews what is derived from θ without a gradient, such as margins. */
-  refresh(inner: Vector): void
+  /** Renews what is derived from θ and v without a gradient, such as margins. */
+  refresh(inner: Vector, outer: Vector): void
   /** Weights of all inner samples. */
   weights(outer: Vector): Vector
   /** Class probabilities of rows of further features, rows × C. */

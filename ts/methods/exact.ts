@@ -47,7 +47,7 @@ function start(
       innerOptimizer.step(inner, step.gradient)
     }
     clock.enter('outer')
-    oracles.refresh(inner)
+    oracles.refresh(inner, outer)
     const outerLoss = oracles.outerGradient(inner, outer, direct, target) // ∇_v f, ∇_θ f
     clock.enter('hessian')
     oracles.exactDirection(inner, outer, target, direction) // H⁻¹ ∇_θ f

@@ -107,7 +107,7 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
     }
     const theta = averaged > 0 ? average : inner
     clock.enter('outer')
-    oracles.refresh(theta)
+    oracles.refresh(theta, outer)
     const outerLoss = oracles.outerGradient(theta, outer, direct, target) // ∇_v f, ∇_θ f
     clock.enter('fisher')
     const batch = sampler.take(settings.refineSamples)

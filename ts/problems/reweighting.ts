@@ -25,11 +25,15 @@ export interface ReweightingOptions {
   readonly trusted: LabelledSet
   /** Factor of ‖θ‖², 1e-4 by default. */
   readonly regularization?: number
-  /** How v weighs samples: `perSample` logits, `margin` (a bias for each class and a slope on the log-odds that the
-   * model gives to the label), or weights that are given and fixed. */
+  /** How v weighs samples: `perSample` logits, `margin` (a bias for each class, added to the log-odds that the model
+   * gives to the label with its scores times a slope; v is the C biases and the slope), or weights that are given and
+   * fixed. */
   readonly weighting?: 'perSample' | 'margin' | { readonly fixed: ArrayLike<number> }
   /** So many of the last training samples have weight one, whatever v. */
   readonly anchors?: number
+  /** For `margin`: how wrong labels arise, C × C, row-major: entry (k, y) is the probability of the label y where k is
+   * true, more than 0. Uniform where absent. */
+  readonly transition?: ArrayLike<number>
   /** Adds ½ Σ precision_j (v_j − mean_j)² to f. */
   readonly prior?: { readonly mean: ArrayLike<number>; readonly precision: ArrayLike<number> }
   readonly dtype?: DType
@@ -43,7 +47,7 @@ export interface ReweightingOptions {
  */
 export function reweighting(options: ReweightingOptions): Problem {
   const { backend, model, train, trusted, weighting = 'perSample', dtype = 'f32' } = options
-  const { regularization = 1e-4, anchors = 0, prior } = options
+  const { regularization = 1e-4, anchors = 0, prior, transition } = options
   const fixed = typeof weighting === 'object' ? Float64Array.from(weighting.fixed) : undefined
   const settings = settingsJson({
     dtype,
@@ -51,6 +55,7 @@ export function reweighting(options: ReweightingOptions): Problem {
     regularization,
     anchors,
     weighting: fixed ? 'fixed' : weighting,
+    ...(transition && { transition: Array.from(transition) }),
     ...(prior && { prior: { mean: Array.from(prior.mean), precision: Array.from(prior.precision) } }),
   })
   const build = (): Oracles =>

@@ -61,6 +61,14 @@ export class Classifier {
     return Int32Array.from({ length: p.length / this.classes }, (_, i) => mostLikely(p, this.classes, i))
   }
 
+  /** The same classifier for features that lack the `factor` which this one's were multiplied by. */
+  forScale(factor: number): Classifier {
+    if (factor === 1) return this
+    const bias = this.columns * this.classes
+    const theta = this.theta.map((w, i) => (i < bias ? w * factor : w))
+    return new Classifier(this.#problem.backend, this.classes, this.columns, theta)
+  }
+
   /** The model as an NPZ file: `theta`, (columns + 1) × classes. */
   save(): Uint8Array {
     return writeNpz({ theta: { data: this.theta, shape: [this.columns + 1, this.classes] } })
@@ -83,22 +91,24 @@ export class Classifier {
   }
 }
 
-/** Plain training: minimises the mean loss over `set`, all weights one. */
+/** Plain training: minimises the mean loss over `set` from θ = 0, all weights one, unless told otherwise. */
 export async function train(
   backend: Backend,
   classes: number,
   set: LabelledSet & { readonly features: Features },
   training: Training,
+  from: { readonly weights?: Float64Array; readonly start?: ArrayLike<number> } = {},
 ): Promise<Classifier> {
   const problem = reweighting({
     backend,
     model: softmaxRegression({ classes }),
     train: set,
     trusted: set,
-    weighting: { fixed: new Float64Array(set.labels.length).fill(1) },
+    weighting: { fixed: from.weights ?? new Float64Array(set.labels.length).fill(1) },
     regularization: training.regularization,
   })
-  const { inner, outer } = problem.start()
+  const { inner: zero, outer } = problem.start()
+  const inner = from.start ? problem.vector(from.start) : zero
   await descend(problem, inner, outer, training)
   return new Classifier(backend, classes, set.features.columns, read(inner))
 }

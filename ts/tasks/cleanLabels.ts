@@ -12,6 +12,7 @@ import { reweighting } from '../problems/reweighting.ts'
 import { type SolveResult, solve } from '../solve.ts'
 import { Classifier, descend, innerRate, type Training, train } from './classifier.ts'
 import { accuracy, logit, margins, meanLoss, mostLikely, sigmoid } from './metrics.ts'
+import { estimateTransition, transitionMargins, uniform } from './transition.ts'
 
 export interface CleanLabelsOptions {
   readonly backend: Backend
@@ -86,8 +87,16 @@ export interface CleanLabelsResult {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Steps of the first models, rounds of the polish and steps of one, steps of the last training. */
-const schedule = { first: 1000, rounds: 8, round: 150, retrain: 1500, batchSize: 1024 }
+/** Steps of the first models, rounds and steps before and after the bilevel run, steps of the last training. */
+const schedule = {
+  first: 1000,
+  settling: 10,
+  settlingSteps: 80,
+  rounds: 8,
+  round: 150,
+  retrain: 1500,
+  batchSize: 1024,
+}
 
 /**
  * Finds wrong labels with the help of some that are right. A softmax regression is trained with a weight for each
@@ -99,7 +108,7 @@ const schedule = { first: 1000, rounds: 8, round: 150, retrain: 1500, batchSize:
  */
 export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLabelsResult> {
   const { backend, weighting = 'margin', holdout = 0.2, seed = 0, signal } = options
-  const { regularization = 1e-4, outerSteps = weighting === 'margin' ? 50 : 30 } = options
+  const { regularization = 1e-4, outerSteps = 30 } = options
   const clock = new Clock()
   clock.enter('start')
   const data = prepare(options)
@@ -122,11 +131,11 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
     regularization,
     weighting,
     anchors: parts.anchors.length,
-    ...start.prior,
+    prior: start.prior,
+    transition: start.transition,
   })
-  if (start.inner) problem.oracles.refresh(problem.vector(start.inner))
-  const warmup = weighting === 'margin' ? Math.min(20, Math.floor(0.4 * outerSteps)) : 0
-  const settings = methodSettings(options, weighting, rate, warmup)
+  if (start.inner) problem.oracles.refresh(problem.vector(start.inner), problem.vector(start.outer))
+  const settings = methodSettings(options, weighting, rate)
   const held = { rows: parts.heldOut, labels: labelsOf(parts.heldOut) }
   const point = problem.start()
   const best = { step: 0, loss: Number.POSITIVE_INFINITY, outer: read(point.outer) }
@@ -145,13 +154,14 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
         held.rows.length > 0
           ? meanLoss(classifier().probabilities(features, held.rows), classes, held.labels)
           : Number.NaN
-      if (step >= warmup && !(heldOutLoss >= best.loss)) {
+      if (!(heldOutLoss >= best.loss)) {
         Object.assign(best, { step, loss: heldOutLoss, outer: read(point.outer) })
       }
       const progress = { step, outerLoss, heldOutLoss, residual, seconds }
       curves.push(progress)
       const secondsLeft = (seconds / step) * (outerSteps - step)
-      options.onProgress?.({ ...progress, steps: outerSteps, secondsLeft, classifier })
+      const atStep = () => classifier().forScale(data.factor)
+      options.onProgress?.({ ...progress, steps: outerSteps, secondsLeft, classifier: atStep })
     },
   })
   clock.enter('')
@@ -160,7 +170,9 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
 
   clock.enter('polish')
   const polished =
-    weighting === 'margin' ? await polish(problem, data, best.outer, solved.inner, training) : undefined
+    weighting === 'margin'
+      ? await polish(problem, data, { ...start, outer: best.outer, inner: solved.inner }, training)
+      : undefined
   const odds = polished ?? Float64Array.from(best.outer)
   const weights = odds.map(sigmoid)
   clock.enter('retrain')
@@ -188,11 +200,12 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
     score,
     ranking: Uint32Array.from(score.keys()).sort((a, b) => score[b] - score[a] || a - b),
     suggested: Int32Array.from(score, (_, i) => mostLikely(p, classes, i)),
-    theta,
-    model,
+    theta: theta.forScale(data.factor),
+    model: model.forScale(data.factor),
     curves,
     bestStep: best.step,
-    overfitting: last !== undefined && best.step < last.step && last.heldOutLoss > best.loss,
+    overfitting:
+      last !== undefined && last.step - best.step >= outerSteps / 5 && last.heldOutLoss > best.loss,
     outer: best.outer,
     solve: solved,
     seconds,
@@ -204,6 +217,8 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
 /** A data set that is uploaded and checked. */
 interface Prepared {
   readonly features: Features
+  /** What the given features were multiplied by. */
+  readonly factor: number
   readonly classes: number
   readonly trusted: Uint32Array
   /** Rows that are not trusted, and their labels. */
@@ -253,10 +268,11 @@ function prepare({
   }
   const free = Uint32Array.from({ length: features.rows }, (_, i) => i).filter((row) => !chosen.has(row))
   const labelsOf = (rows: Uint32Array) => rows.map((row) => labels[row])
-  const uploaded = (matrix: Matrix) =>
-    upload(backend, normalize ? { ...matrix, scale: usualScale(matrix) } : matrix)
+  const given = 'data' in features ? (features.scale ?? 1) : 1
+  const scale = normalize && 'data' in features ? usualScale(features) : given
   return {
-    features: 'data' in features ? uploaded(features) : features,
+    features: 'data' in features ? upload(backend, { ...features, scale }) : features,
+    factor: given === 0 ? 1 : scale / given,
     classes,
     trusted: Uint32Array.from(trusted),
     free,
@@ -310,10 +326,12 @@ function firstRate({ backend }: CleanLabelsOptions, data: Prepared, regularizati
   return innerRate(problem, inner, outer, 0)
 }
 
+/** Where the bilevel run starts. */
 interface Start {
   readonly inner?: ArrayLike<number>
   readonly outer: ArrayLike<number>
-  readonly prior?: { readonly prior: { readonly mean: number[]; readonly precision: number[] } }
+  readonly prior?: { readonly mean: readonly number[]; readonly precision: readonly number[] }
+  readonly transition?: Float64Array
 }
 
 function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): Start {
@@ -332,20 +350,21 @@ function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): St
 }
 
 /**
- * Where margin weights start. If a share ρ of the labels is right and the rest uniform, the odds that a label is right
- * are ρ(C−1)/(1−ρ) times the odds that the model gives to it: bias log(ρ(C−1)/(1−ρ)), slope 1. ρ follows from how often
- * models of one half of the trusted samples agree with the labels, given how often they are right on the other half.
- * The slope starts above 1 since a model that was trained on these labels is not as sure as it should be.
+ * Where margin weights start: biases 0, a slope above 1 since a model that is trained on such labels is less sure than it
+ * should be, a model of the anchors, and the noise transition. The share of right labels follows from how often models of
+ * one half of the trusted samples agree with the labels, given how often they are right on the other half; from uniform
+ * noise of that share the transition is estimated by expectation maximisation while the model learns.
  */
 async function marginStart(
   options: CleanLabelsOptions,
-  { features, classes, free, freeLabels, labelsOf }: Prepared,
+  data: Prepared,
   parts: Parts,
   training: Omit<Training, 'steps'>,
 ): Promise<Start> {
+  const { features, classes, free, freeLabels, labelsOf } = data
   const halves = [parts.anchors, concat(parts.outer, parts.heldOut)]
   const shares: number[] = []
-  let inner: Classifier['theta'] | undefined
+  let first: Classifier | undefined
   for (const [rows, others] of [halves, halves.toReversed()]) {
     const set = { features, rows, labels: labelsOf(rows) }
     const model = await train(options.backend, classes, set, { ...training, steps: schedule.first })
@@ -353,15 +372,41 @@ async function marginStart(
     const agree = accuracy(model.probabilities(features, free), classes, freeLabels)
     const chance = (1 - right) / (classes - 1)
     shares.push((agree - chance) / Math.max(0.05, right - chance))
-    inner ??= model.theta
+    first ??= model
   }
+  if (!first) throw new NhgdError('ERR_INTERNAL', 'no first model')
   const share = Math.min(0.98, Math.max(0.02, (shares[0] + shares[1]) / 2))
-  const bias = Math.log((share * (classes - 1)) / (1 - share))
   const slope = 1.5
-  const mean = [...Array<number>(classes).fill(bias), slope]
+  const settled = await settle(options.backend, data, parts, first, uniform(share, classes), slope, training)
+  const mean = [...Array<number>(classes).fill(0), slope]
   const count = Math.min(500, parts.outer.length)
   const precision = [...Array<number>(classes).fill(1 / 0.5 ** 2 / count), 1 / 0.25 ** 2 / count]
-  return { inner, outer: mean, prior: { prior: { mean, precision } } }
+  return { ...settled, outer: mean, prior: { mean, precision } }
+}
+
+/** Rounds of expectation (who is right, and what is the noise) and of training on the weights that follow. */
+async function settle(
+  backend: Backend,
+  { features, classes, free, freeLabels, labelsOf }: Prepared,
+  { anchors }: Parts,
+  first: Classifier,
+  start: Float64Array,
+  slope: number,
+  training: Omit<Training, 'steps'>,
+): Promise<{ inner: ArrayLike<number>; transition: Float64Array }> {
+  const rows = concat(free, anchors)
+  const set = { features, rows, labels: labelsOf(rows) }
+  let [model, transition] = [first, start]
+  for (let round = 0; round < schedule.settling && !training.signal?.aborted; round++) {
+    const p = model.probabilities(features, free)
+    for (let i = 0; i < 3; i++) transition = estimateTransition(p, classes, freeLabels, transition, slope)
+    const odds = transitionMargins(p, classes, freeLabels, transition, slope)
+    const weights = new Float64Array(rows.length).fill(1)
+    weights.set(odds.map(sigmoid))
+    const steps = { ...training, seed: training.seed + round, steps: schedule.settlingSteps, averaging: 0.5 }
+    model = await train(backend, classes, set, steps, { weights, start: model.theta })
+  }
+  return { inner: model.theta, transition }
 }
 
 /** Settings of the method and of the outer optimiser. */
@@ -369,7 +414,6 @@ function methodSettings(
   { method, outerRate }: CleanLabelsOptions,
   weighting: 'margin' | 'perSample',
   rate: number,
-  warmup: number,
 ) {
   const innerOptimizer = { kind: 'momentum', rate } as const
   if (weighting === 'margin') {
@@ -377,11 +421,7 @@ function methodSettings(
     return {
       method: { innerOptimizer, averaging: 0.5, refineDamping: 1e-3, ...method },
       outerOptimizer: (steps: number) =>
-        ({
-          kind: 'adam',
-          beta2: 0.99,
-          rate: (k: number) => (k < warmup ? 0 : first * (1 - (k - warmup) / (steps - warmup))),
-        }) as const,
+        ({ kind: 'adam', beta2: 0.99, rate: (k: number) => first * (1 - k / steps) }) as const,
     }
   }
   return {
@@ -395,13 +435,11 @@ function methodSettings(
  * averaged SGD. Returns the log-odds of every label.
  */
 async function polish(
-  problem: Problem,
+  { backend }: Problem,
   { features, classes, free, freeLabels, trusted, labelsOf }: Prepared,
-  v: Float32Array | Float64Array,
-  theta: Float32Array | Float64Array,
+  { inner: theta = [], outer: v, transition = uniform(0.5, classes) }: Start,
   training: Omit<Training, 'steps'>,
 ): Promise<Float64Array> {
-  const { backend } = problem
   const rows = concat(free, trusted)
   const settled = reweighting({
     backend,
@@ -411,16 +449,23 @@ async function polish(
     regularization: training.regularization,
     weighting: 'margin',
     anchors: trusted.length,
+    transition,
   })
-  const { inner, outer } = { inner: problem.vector(theta), outer: problem.vector(v) }
+  const { inner, outer } = { inner: settled.vector(theta), outer: settled.vector(v) }
   for (let round = 0; round < schedule.rounds && !training.signal?.aborted; round++) {
-    settled.oracles.refresh(inner)
+    settled.oracles.refresh(inner, outer)
     const seed = training.seed + round
     await descend(settled, inner, outer, { ...training, seed, steps: schedule.round, averaging: 0.5 })
   }
   const model = new Classifier(backend, classes, features.columns, read(inner))
-  const m = margins(model.probabilities(features, free), classes, freeLabels)
-  return m.map((m, i) => v[freeLabels[i]] + v[classes] * m)
+  const m = transitionMargins(
+    model.probabilities(features, free),
+    classes,
+    freeLabels,
+    transition,
+    v[classes],
+  )
+  return m.map((m, i) => v[freeLabels[i]] + m)
 }
 
 function concat(a: Uint32Array, b: Uint32Array): Uint32Array {

@@ -98,7 +98,7 @@ async function confidence(c: CleaningCase, training: Training): Promise<RivalRes
 
 /**
  * The start of our own margin weighting without a hypergradient: the posterior of a mixture of right and uniform labels,
- * its margins renewed as the model learns. It tells what the hypergradient adds.
+ * its margins and its noise renewed as the model learns. It tells what the hypergradient adds.
  */
 async function mixture(c: CleaningCase, { seed, signal }: Training): Promise<RivalResult> {
   return timed(async () => {
@@ -118,7 +118,7 @@ async function mixture(c: CleaningCase, { seed, signal }: Training): Promise<Riv
       trusted,
       seed,
       signal,
-      outerSteps: 20,
+      outerSteps: 1,
       outerRate: 0,
     }
     const { score, model } = await cleanLabels(options)

@@ -382,8 +382,8 @@ impl Problem {
         guard(|| Ok(self.0.initial(seed.to_bits()))).map(Vector)
     }
     #[napi]
-    pub fn refresh(&self, inner: &Vector) -> Result<()> {
-        guard(|| self.0.refresh(&inner.0))
+    pub fn refresh(&self, inner: &Vector, outer: &Vector) -> Result<()> {
+        guard(|| self.0.refresh(&inner.0, &outer.0))
     }
     #[napi]
     pub fn weights(&self, outer: &Vector) -> Result<Vector> {

@@ -56,6 +56,7 @@ struct ReweightingSettings {
     #[serde(default)]
     anchors: usize,
     prior: Option<PriorSettings>,
+    transition: Option<Vec<f64>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -180,6 +181,13 @@ impl ReweightingSettings {
             let expected = format!("fewer than the {} training samples", train.length());
             return Err(Error::expected(Code::Range, "anchors", expected, self.anchors));
         }
+        if let Some(transition) = &self.transition {
+            length("transition", classes * classes, transition.len())?;
+            if let Some(i) = transition.iter().position(|&t| !(t > 0.0 && t.is_finite())) {
+                let got = format!("{} at index {i}", transition[i]);
+                return Err(Error::expected(Code::Range, "transition", "finite numbers > 0", got));
+            }
+        }
         let Some(weights) = weights else { return Ok(()) };
         length("weights", train.length(), weights.len())?;
         match weights.iter().position(|&w| !(w >= 0.0 && w.is_finite())) {
@@ -201,7 +209,9 @@ impl ReweightingSettings {
         let weighting: Box<dyn Weighting<T>> = match self.weighting {
             WeightingKind::PerSample => Box::new(PerSample::new(free)),
             WeightingKind::Margin => {
-                Box::new(Margin::new(train.0.labels()[..free].to_vec(), self.model.classes()))
+                let labels = train.0.labels()[..free].to_vec();
+                let transition = self.transition.map(|t| t.into_iter().map(T::of).collect());
+                Box::new(Margin::new(labels, self.model.classes(), transition))
             }
             WeightingKind::Fixed => Box::new(Fixed::new(match weights {
                 Some(weights) => weights.into_iter().map(T::of).collect(),
@@ -503,12 +513,10 @@ impl Problem {
     }
 
     /// Renews the margins that a weighting looks at.
-    pub fn refresh(&self, inner: &Vector) -> Result<()> {
+    pub fn refresh(&self, inner: &Vector, outer: &Vector) -> Result<()> {
         typed!(self, T, p => {
-            let mut inner = inner.lock("inner")?;
-            let inner = inner.of::<T>("inner")?;
-            length("inner", p.inner_len(), inner.len())?;
-            p.refresh(inner);
+            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            p.refresh(inner.of::<T>("inner")?, outer.of::<T>("outer")?);
             Ok(())
         })
     }

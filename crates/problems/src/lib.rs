@@ -85,8 +85,8 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_product`] multiplies by.
     fn curvature(&self) -> &'static str;
 
-    /// Renews what the problem derives from θ without a gradient (margins); nothing for most problems.
-    fn refresh(&self, _inner: &[T]) {}
+    /// Renews what the problem derives from θ and v without a gradient (margins); nothing for most problems.
+    fn refresh(&self, _inner: &[T], _outer: &[T]) {}
 
     /// Weights w_i(v) of all inner samples, where the problem has such.
     fn weights(&self, _outer: &[T]) -> Option<Vec<T>> {

@@ -262,14 +262,14 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.model.curvature()
     }
 
-    fn refresh(&self, inner: &[T]) {
-        if !self.weighting.needs_margins() {
+    fn refresh(&self, inner: &[T], outer: &[T]) {
+        if !self.weighting.needs_probabilities() {
             return;
         }
-        let mut margins = vec![T::zero(); self.train.len()];
-        self.train.with(RowSet::all(self.train.len()), |batch| self.model.losses(inner, batch, &mut margins));
-        margins.iter_mut().for_each(|m| *m = log_odds(*m));
-        self.weighting.set_margins(margins);
+        let all = RowSet::all(self.train.len());
+        let mut p = vec![T::zero(); self.train.len() * self.model.classes()];
+        self.train.with(all, |batch| self.model.probabilities(inner, batch.features, batch.rows, &mut p));
+        self.weighting.refresh(outer, &p);
     }
 
     fn weights(&self, outer: &[T]) -> Option<Vec<T>> {
@@ -296,10 +296,4 @@ fn signed_weights<T: Scalar>(weights: &[T], seed: u64) -> Vec<T> {
         .zip(signs(!seed, weights.len()))
         .map(|(&w, sign)| T::of(sign) * (w / size).sqrt())
         .collect()
-}
-
-/// log p − log(1 − p) from the loss ℓ = −log p, within ±30.
-fn log_odds<T: Scalar>(loss: T) -> T {
-    let limit = T::of(30.0);
-    (-loss - (-(-loss).exp_m1()).ln()).max(-limit).min(limit)
 }

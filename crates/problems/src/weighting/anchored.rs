@@ -41,12 +41,11 @@ impl<T: Scalar> Weighting<T> for Anchored<T> {
         self.weighting.pull_back(outer, RowSet::Indices(&samples), &q, scale, product);
     }
 
-    fn needs_margins(&self) -> bool {
-        self.weighting.needs_margins()
+    fn needs_probabilities(&self) -> bool {
+        self.weighting.needs_probabilities()
     }
 
-    fn set_margins(&self, mut margins: Vec<T>) {
-        margins.truncate(self.free);
-        self.weighting.set_margins(margins);
+    fn refresh(&self, outer: &[T], probabilities: &[T]) {
+        self.weighting.refresh(outer, probabilities);
     }
 }

@@ -23,13 +23,13 @@ pub trait Weighting<T: Scalar>: Send + Sync {
     /// product ← product + scale · (∂w/∂v)ᵀ q, with one sensitivity q_i = ∇ℓ_iᵀu for each sample in `rows`.
     fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]);
 
-    /// Whether the map depends on what the model thinks of each label, see [`Weighting::set_margins`].
-    fn needs_margins(&self) -> bool {
+    /// Whether the map depends on what the model thinks of the samples, see [`Weighting::refresh`].
+    fn needs_probabilities(&self) -> bool {
         false
     }
 
-    /// Takes the log-odds that the model gives to each sample's label, one a sample.
-    fn set_margins(&self, _margins: Vec<T>) {}
+    /// Takes the model's class probabilities of all samples, n × C, as they are at v.
+    fn refresh(&self, _outer: &[T], _probabilities: &[T]) {}
 }
 
 /// σ(z) = 1 / (1 + e^(−z)).
