@@ -1,0 +1,184 @@
+import * as assert from 'uvu/assert'
+import { matrix } from '../../ts/backend/matrix.ts'
+import { readNpz } from '../../ts/data/npz.ts'
+import { Classifier } from '../../ts/tasks/classifier.ts'
+import {
+  type CleaningProgress,
+  type CleanLabelsOptions,
+  type CleanLabelsResult,
+  cleanLabels,
+} from '../../ts/tasks/cleanLabels.ts'
+import { accuracy, auc, detection } from '../../ts/tasks/metrics.ts'
+import { close, same } from '../support/close.ts'
+import { gaussians } from '../support/gaussians.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('cleanLabels')
+const data = gaussians()
+const { features, labels, truth, trusted } = data
+const given = { features, labels, trusted }
+const wrong = (rows: Uint32Array) => Array.from(rows, (row) => labels[row] !== truth[row])
+const quick = { outerSteps: 12 } as const
+
+/** How well wrong labels are told: by score, by weight, by a score above ½. */
+function quality({ rows, score, weights }: CleanLabelsResult) {
+  const answer = wrong(rows)
+  return {
+    score: auc(score, answer),
+    weights: auc(
+      weights.map((w) => -w),
+      answer,
+    ),
+    f1: detection(
+      Array.from(score, (s) => s > 0.5),
+      answer,
+    ).f1,
+  }
+}
+
+for (const weighting of ['margin', 'perSample'] as const) {
+  test(`${weighting}: tells 40 % wrong labels`, async ({ backend }) => {
+    const result = await cleanLabels({ backend, ...given, weighting })
+    const found = quality(result)
+    assert.ok(found.score > 0.98, `AUC of the score ${found.score}`)
+    assert.ok(found.weights > 0.9, `AUC of the weights ${found.weights}`)
+    assert.ok(found.f1 > 0.93, `F1 ${found.f1}`)
+    const { rows, score, weights, ranking, suggested, model, curves, settings } = result
+    same(
+      rows,
+      Uint32Array.from({ length: 510 }, (_, i) => i),
+    )
+    assert.ok([...score, ...weights].every((x) => x >= 0 && x <= 1))
+    // A ranking is an order of all rows in which the score never rises.
+    assert.equal(new Set(ranking).size, rows.length)
+    ranking.forEach((i, rank) => {
+      assert.ok(rank === 0 || score[i] <= score[ranking[rank - 1]])
+    })
+    const right = Array.from(rows, (row, i) => suggested[i] === truth[row]).filter(Boolean).length
+    assert.ok(right / rows.length > 0.95, `${right} suggestions are true`)
+    same(model.predict(features, rows), suggested, 'predictions')
+    assert.is(curves.length, settings.outerSteps)
+    assert.ok(curves.every((curve) => Number.isFinite(curve.heldOutLoss)))
+    assert.ok(result.bestStep >= 1 && result.bestStep <= curves.length)
+    assert.is(result.solve.status, 'outerSteps')
+  })
+}
+
+test('features at any scale give the same ranking', async ({ backend }) => {
+  const at = (scale: number): CleanLabelsOptions => ({
+    backend,
+    ...given,
+    features: gaussians({ scale }).features,
+    ...quick,
+  })
+  const usual = quality(await cleanLabels(at(1)))
+  for (const scale of [1000, 0.001]) {
+    const options = at(scale)
+    const result = await cleanLabels(options)
+    const scaled = quality(result)
+    close([scaled.score, scaled.f1], [usual.score, usual.f1], 0.01, `scale ${scale}`)
+    // Models take features as they were given.
+    same(result.model.predict(options.features, result.rows), result.suggested, 'predictions')
+    const right = accuracy(result.theta.probabilities(options.features), 3, truth)
+    assert.ok(right > 0.9, `θ is right on ${right}`)
+  }
+})
+
+test('rates come from the data where features keep their scale', async ({ backend }) => {
+  for (const scale of [30, 0.1]) {
+    const options = { ...given, features: gaussians({ scale }).features, normalize: false, ...quick }
+    const { score } = quality(await cleanLabels({ backend, ...options, regularization: 1e-4 * scale ** 2 }))
+    assert.ok(score > 0.95, `scale ${scale}: ${score}`)
+  }
+})
+
+test('the same seed gives the same bits, another seed others', async ({ backend }) => {
+  const run = (seed: number) => cleanLabels({ backend, ...given, ...quick, seed })
+  const [first, again, other] = [await run(4), await run(4), await run(5)]
+  same(first.score, again.score)
+  same(first.weights, again.weights)
+  same(first.model.theta, again.model.theta)
+  assert.ok(first.score.some((s, i) => s !== other.score[i]))
+})
+
+test('trusted rows may stand anywhere and in any order', async ({ backend }) => {
+  const scattered = Array.from(trusted, (_, i) => 5 * i).reverse()
+  const repaired = labels.map((y, row) => (row % 5 === 0 && row < 450 ? truth[row] : y))
+  const { rows, score } = await cleanLabels({
+    backend,
+    features,
+    labels: repaired,
+    trusted: scattered,
+    ...quick,
+  })
+  assert.is(rows.length, 510)
+  assert.not(rows.includes(445))
+  const answer = Array.from(rows, (row) => repaired[row] !== truth[row])
+  assert.ok(auc(score, answer) > 0.95)
+})
+
+test('weights to start from matter', async ({ backend }) => {
+  const options = { backend, ...given, weighting: 'perSample', holdout: 0, outerSteps: 1 } as const
+  const known = Float64Array.from({ length: 510 }, (_, row) => (labels[row] === truth[row] ? 0.95 : 0.05))
+  const warm = await cleanLabels({ ...options, weights: known })
+  const cold = await cleanLabels(options)
+  assert.is(quality(warm).weights, 1)
+  assert.ok(quality(cold).weights < 0.999)
+  // One Adam step of 0.5 on each logit at the most, all in all.
+  const moved = warm.weights.map((w, i) =>
+    Math.abs(Math.log(w / (1 - w)) - Math.log(known[i] / (1 - known[i]))),
+  )
+  assert.ok(Math.sqrt(moved.reduce((sum, x) => sum + x * x, 0) / moved.length) < 0.6)
+})
+
+test('models are saved and loaded', async ({ backend }) => {
+  const { model } = await cleanLabels({ backend, ...given, ...quick })
+  const bytes = model.save()
+  const { theta } = readNpz(bytes)
+  assert.equal(theta.shape, [features.columns + 1, 3])
+  const loaded = Classifier.load(backend, bytes)
+  same(loaded.theta, model.theta)
+  same(loaded.probabilities(features), model.probabilities(features))
+  const p = loaded.probabilities(matrix(features.data.slice(0, 8), 2, 4))
+  assert.is(p.length, 6)
+  close([p[0] + p[1] + p[2], p[3] + p[4] + p[5]], [1, 1], 1e-6)
+})
+
+test('a signal ends a run with what it has', async ({ backend }) => {
+  const controller = new AbortController()
+  const seen: CleaningProgress[] = []
+  const result = await cleanLabels({
+    backend,
+    ...given,
+    signal: controller.signal,
+    onProgress(progress) {
+      seen.push(progress)
+      if (progress.step === 3) controller.abort()
+    },
+  })
+  assert.is(result.solve.status, 'aborted')
+  assert.equal(
+    seen.map(({ step }) => step),
+    [1, 2, 3],
+  )
+  assert.is(seen[0].steps, result.settings.outerSteps)
+  assert.ok(seen.every(({ secondsLeft, outerLoss }) => secondsLeft >= 0 && Number.isFinite(outerLoss)))
+  assert.ok([...result.score, ...result.weights].every(Number.isFinite))
+})
+
+test('without a holdout the last step is kept', async ({ backend }) => {
+  const { bestStep, overfitting, curves } = await cleanLabels({ backend, ...given, ...quick, holdout: 0 })
+  assert.is(bestStep, quick.outerSteps)
+  assert.is(overfitting, false)
+  assert.ok(curves.every(({ heldOutLoss }) => Number.isNaN(heldOutLoss)))
+})
+
+test('bytes of pictures work like numbers', async ({ backend }) => {
+  const bytes = Uint8Array.from(features.data, (x) => Math.min(255, Math.max(0, Math.round(128 + 10 * x))))
+  const pictures = matrix(bytes, features.rows, features.columns, 1 / 255)
+  // Bytes have a common offset, which the bias takes.
+  const found = quality(await cleanLabels({ backend, ...given, features: pictures }))
+  assert.ok(found.score > 0.9, `${found.score}`)
+})
+
+test.run()
