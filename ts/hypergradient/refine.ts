@@ -25,6 +25,8 @@ export interface System {
   readonly batch: Batch
   readonly target: Vector
   readonly damping: number
+  /** Relative residual that is small enough, 0 where absent. */
+  readonly tolerance?: number
 }
 
 /**
@@ -37,10 +39,10 @@ export async function refine(
   direction: Vector,
   settings: RefineSettings,
 ): Promise<Refinement> {
-  const { problem, target } = system
+  const { problem, target, tolerance = 0 } = system
   const steps = typeof settings === 'number' ? settings : settings.steps
-  const size = Math.sqrt(target.dot(target))
-  if (size === 0) {
+  const length = norm(target)
+  if (length === 0) {
     direction.fill(0)
     return { residual: 0, products: 0 }
   }
@@ -55,7 +57,7 @@ export async function refine(
   const product = problem.zeros(target.length)
   const previous = problem.zeros(target.length)
   let rho = 0
-  for (let step = 0; step < steps && best.norm > 0; step++) {
+  for (let step = 0; step < steps && best.norm > tolerance * length; step++) {
     await precondition(residual, z)
     let size: number
     if (typeof settings === 'object') {
@@ -88,9 +90,9 @@ export async function refine(
       best.direction.copyFrom(direction)
     } else if (!(now < 10 * initial)) break
   }
-  if (steps > 0 && best.norm >= initial && initial > 0) fallback ??= 'no progress'
+  if (steps > 0 && best.norm >= initial && initial > tolerance * length) fallback ??= 'no progress'
   direction.copyFrom(best.direction)
-  return { residual: best.norm / size, products, ...(fallback && { fallback }) }
+  return { residual: best.norm / length, products, ...(fallback && { fallback }) }
 }
 
 /** Leaves the better start in `direction` and returns its residual vector. */

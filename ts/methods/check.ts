@@ -20,3 +20,23 @@ export function checkOptions({ refine, cross, fisher, ...options }: Required<Nhg
     throw new NhgdError('ERR_RANGE', `"cross" expected ${expected}, got ${cross}`)
   }
 }
+
+/** The least of each option that counts something. */
+const counts: Readonly<Record<string, number>> = {
+  batchSize: 1,
+  curvatureSamples: 1,
+  depth: 0,
+  innerSteps: 0,
+  memory: 1,
+  rank: 1,
+  steps: 0,
+  terms: 1,
+}
+
+/** Throws `ERR_RANGE` for counts that are no whole numbers and for other numbers below 0. */
+export function checkNumbers(settings: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    if (name in counts) checkWhole(name, value as number, counts[name])
+    else if (typeof value === 'number') checkWithin(name, value, 0, POSITIVE_INFINITY)
+  }
+}

@@ -1,0 +1,32 @@
+import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import type { Method } from './method.ts'
+
+export interface AmigoOptions extends ImplicitOptions {
+  /** N, SGD steps on the linear system an outer iteration. */
+  readonly steps?: number
+  /** β_k, their size. */
+  readonly rate?: number
+}
+
+/**
+ * AmIGO (Arbel & Mairal 2022, Algorithms 1 to 3): SGD on ½ uᵀHu − uᵀ∇_θ f, from last iteration's u. The residual is that
+ * on the last batch, before the step it led to.
+ */
+export function amigo(options: AmigoOptions = {}): Method {
+  const settings = { ...implicitDefaults, steps: 10, rate: 0.1, ...options }
+  const { steps, rate, batchSize } = settings
+  return implicit('amigo', settings, ({ problem, point }, sampler) => {
+    const { oracles } = problem
+    const gradient = problem.zeros(point.inner.length)
+    return {
+      solve({ inner, outer, target }, u) {
+        for (let n = 0; n < steps; n++) {
+          oracles.curvatureProduct(inner, outer, sampler.take(batchSize), u, gradient)
+          gradient.axpy(-1, target) // Hu − ∇_θ f
+          u.axpy(-rate, gradient)
+        }
+        return { residual: Math.sqrt(gradient.dot(gradient) / target.dot(target)) }
+      },
+    }
+  })
+}

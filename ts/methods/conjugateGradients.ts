@@ -1,0 +1,32 @@
+import type { Vector } from '../backend/binding.ts'
+import { refine } from '../hypergradient/refine.ts'
+import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import type { Method } from './method.ts'
+
+export interface ConjugateGradientsOptions extends ImplicitOptions {
+  /** Steps an outer iteration at the most. */
+  readonly steps?: number
+  /** Relative residual ε_k at which outer iteration k stops. */
+  readonly tolerance?: number | ((k: number) => number)
+  /** Samples that Hessian products are taken from. */
+  readonly curvatureSamples?: number
+}
+
+/**
+ * Hyperparameter optimisation with approximate gradient (Pedregosa 2016, Algorithm 1): C u = ∇_θ f by conjugate
+ * gradients from last iteration's u, to a tolerance ε_k that tightens as the outer iterations go on. The inner problem
+ * gets a fixed number of steps from where it stood.
+ */
+export function conjugateGradients(options: ConjugateGradientsOptions = {}): Method {
+  const usual = { steps: 10, tolerance: (k: number) => 0.1 * 0.9 ** k, curvatureSamples: 8192 }
+  const settings = { ...implicitDefaults, ...usual, ...options }
+  const { steps, curvatureSamples, tolerance } = settings
+  const identity = async (b: Vector, x: Vector) => x.copyFrom(b)
+  return implicit('conjugateGradients', settings, ({ problem }, sampler) => ({
+    solve({ k, ...at }, u) {
+      const batch = sampler.take(curvatureSamples)
+      const enough = typeof tolerance === 'number' ? tolerance : tolerance(k)
+      return refine({ problem, ...at, batch, damping: 0, tolerance: enough }, identity, u, steps)
+    },
+  }))
+}

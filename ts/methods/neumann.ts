@@ -1,0 +1,34 @@
+import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import type { Method } from './method.ts'
+
+export interface NeumannOptions extends ImplicitOptions {
+  /** Q, terms of the series. */
+  readonly terms?: number
+  /** η < 1 / ‖H‖. */
+  readonly rate?: number
+}
+
+/**
+ * stocBiO (Ji, Yang & Liang 2021, Algorithms 1 and 2): the Neumann series u = η Σ_{q<Q} Π_{j≤q} (I − ηH_j) ∇_θ f, each
+ * factor from a batch of its own. The residual ‖Π (I − ηH_j) ∇_θ f‖ / ‖∇_θ f‖ is that of the series on those batches.
+ */
+export function neumann(options: NeumannOptions = {}): Method {
+  const settings = { ...implicitDefaults, terms: 10, rate: 0.1, ...options }
+  const { terms, rate, batchSize } = settings
+  return implicit('neumann', settings, ({ problem, point }, sampler) => {
+    const { oracles } = problem
+    const [power, product] = [problem.zeros(point.inner.length), problem.zeros(point.inner.length)]
+    return {
+      solve({ inner, outer, target }, u) {
+        u.fill(0)
+        power.copyFrom(target)
+        for (let q = 0; q < terms; q++) {
+          u.axpy(rate, power)
+          oracles.curvatureProduct(inner, outer, sampler.take(batchSize), power, product)
+          power.axpy(-rate, product) // (I − ηH) of it
+        }
+        return { residual: Math.sqrt(power.dot(power) / target.dot(target)) }
+      },
+    }
+  })
+}

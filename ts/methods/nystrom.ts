@@ -1,0 +1,56 @@
+import { permutation } from '../data/split.ts'
+import { solveSymmetric } from '../hypergradient/small.ts'
+import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import type { Method } from './method.ts'
+
+export interface NystromOptions extends ImplicitOptions {
+  /** Columns of the Hessian. */
+  readonly rank?: number
+  /** ρ, added to the approximation. */
+  readonly damping?: number
+  /** Samples that Hessian products are taken from. */
+  readonly curvatureSamples?: number
+}
+
+/**
+ * Nyström (Hataya & Yamada 2023, section 2.2): H ≈ H_K H_KK⁻¹ H_Kᵀ from columns K drawn anew each outer iteration, and by
+ * Woodbury u = ∇_θ f/ρ − H_K (H_KK + H_KᵀH_K/ρ)⁻¹ H_Kᵀ∇_θ f/ρ². One more product gives the residual.
+ */
+export function nystrom(options: NystromOptions = {}): Method {
+  const settings = { ...implicitDefaults, rank: 16, damping: 1e-2, curvatureSamples: 1024, ...options }
+  const { damping } = settings
+  return implicit('nystrom', settings, ({ problem, point }, sampler) => {
+    const { oracles } = problem
+    const d = point.inner.length
+    const rank = Math.min(settings.rank, d)
+    const columns = Array.from({ length: rank }, () => problem.zeros(d))
+    const product = problem.zeros(d)
+    return {
+      solve({ inner, outer, target }, u) {
+        const chosen = permutation(d, sampler.seed() % 2 ** 31).subarray(0, rank)
+        const batch = sampler.take(settings.curvatureSamples)
+        const entries = columns.map((column, j) => {
+          const unit = new Float64Array(d)
+          unit[chosen[j]] = 1
+          u.writeF64(unit)
+          oracles.curvatureProduct(inner, outer, batch, u, column)
+          const all = column.readF64()
+          return Array.from(chosen, (i) => all[i])
+        })
+        const system = columns.map((a, i) => columns.map((b, j) => entries[i][j] + a.dot(b) / damping))
+        const coefficients = solveSymmetric(
+          system,
+          columns.map((column) => column.dot(target)),
+        )
+        u.copyFrom(target)
+        u.scale(1 / damping)
+        columns.forEach((column, j) => {
+          u.axpy(-coefficients[j] / damping ** 2, column)
+        })
+        oracles.curvatureProduct(inner, outer, batch, u, product)
+        product.axpy(-1, target)
+        return { residual: Math.sqrt(product.dot(product) / target.dot(target)), damping }
+      },
+    }
+  })
+}

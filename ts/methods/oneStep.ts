@@ -1,0 +1,23 @@
+import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import type { Method } from './method.ts'
+
+export interface OneStepOptions extends ImplicitOptions {
+  /** η in place of C⁻¹: the inner step that v is thought to act through. */
+  readonly scale?: number
+}
+
+/**
+ * One-step differentiation (T1–T2, Luketina et al. 2016, section 3): v acts on f through the last inner step alone, so
+ * that ∇_v f − η Lᵀ∇_θ f with L from that step's batch. One inner step an outer iteration.
+ */
+export function oneStep(options: OneStepOptions = {}): Method {
+  const usual = { innerSteps: 1, cross: 'trajectory', scale: 0.1 } as const
+  const settings = { ...implicitDefaults, ...usual, ...options }
+  return implicit('oneStep', settings, () => ({
+    solve({ target }, u) {
+      u.copyFrom(target)
+      u.scale(settings.scale)
+      return { residual: Number.NaN }
+    },
+  }))
+}
