@@ -1,0 +1,25 @@
+import type { Method } from './method.ts'
+import { type NhgdOptions, nhgd } from './nhgd.ts'
+
+/**
+ * Implicit differentiation with K-FAC (Liao et al. 2026): Kronecker factors of the sampled Fisher, taken afresh in each
+ * outer iteration, damping split between them, no correction by curvature products.
+ */
+export function kfacImplicit(options: NhgdOptions = {}): Method {
+  const method = nhgd({
+    refine: 0,
+    innerSteps: 10,
+    innerOptimizer: { kind: 'sgd', rate: 0.1 },
+    ...options,
+    fisher: {
+      form: 'kronecker',
+      statistic: 'sampled',
+      kroneckerDamping: 'split',
+      damping: 1e-3,
+      size: 1024,
+      refreshEvery: 1,
+      ...options.fisher,
+    },
+  })
+  return { ...method, name: 'kfacImplicit' }
+}
