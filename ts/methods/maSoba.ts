@@ -1,0 +1,26 @@
+import type { Method } from './method.ts'
+import { type SingleLoopOptions, singleLoop, singleLoopDefaults } from './singleLoop.ts'
+
+export interface MaSobaOptions extends SingleLoopOptions {
+  /** τ, share of the new estimate in the moving average. */
+  readonly share?: number
+}
+
+/** MA-SOBA (Chen, Xiao & Balasubramanian 2023, Algorithm 1): SOBA whose v follows h ← (1 − τ) h + τ D_v. */
+export function maSoba(options: MaSobaOptions = {}): Method {
+  const settings = { ...singleLoopDefaults, share: 0.1, ...options }
+  const { batchSize, share } = settings
+  return singleLoop('maSoba', settings, ({ problem, point }, sampler) => {
+    const average = problem.zeros(point.outer.length)
+    let started = false
+    return {
+      next: () => sampler.take(batchSize),
+      smooth(hypergradient) {
+        average.scale(started ? 1 - share : 0)
+        average.axpy(started ? share : 1, hypergradient)
+        hypergradient.copyFrom(average)
+        started = true
+      },
+    }
+  })
+}

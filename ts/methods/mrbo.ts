@@ -1,0 +1,81 @@
+import type { Batch, Vector } from '../backend/binding.ts'
+import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
+import { checkNumbers } from './check.ts'
+import type { Context, Estimate, Method, MethodRun } from './method.ts'
+
+export interface MrboOptions {
+  readonly batchSize?: number
+  /** Step size of θ. */
+  readonly rate?: Rate
+  /** α, share of the fresh hypergradient, and β, of the fresh inner gradient, in (0, 1]. */
+  readonly outerShare?: number
+  readonly innerShare?: number
+  /** Q, terms of the Neumann series, and their η. */
+  readonly terms?: number
+  readonly linearRate?: number
+}
+
+/**
+ * MRBO (Yang, Ji & Liang 2021, Algorithm 1): one step of θ and v each along gradients with recursive momentum,
+ * m ← ∇(x; B) + (1 − α)(m − ∇(x_before; B)), both terms from the same samples; the hypergradient by a Neumann series.
+ */
+export function mrbo(options: MrboOptions = {}): Method {
+  const shares = { outerShare: 0.1, innerShare: 0.1 }
+  const settings = { batchSize: 1024, rate: 0.1, ...shares, terms: 3, linearRate: 0.1, ...options }
+  checkNumbers(settings)
+  return { name: 'mrbo', settings, start: (context) => start(settings, context) }
+}
+
+function start(settings: Required<MrboOptions>, { problem, point, seed, clock, frozen }: Context): MethodRun {
+  const { backend, oracles } = problem
+  const { inner, outer } = point
+  const { batchSize, outerShare, innerShare, terms, linearRate } = settings
+  const sampler = new backend.Sampler(seed, oracles.samples)
+  const innerOptimizer = optimizer(backend, { kind: 'sgd', rate: settings.rate }, frozen)
+  const like = (...vectors: Vector[]) => vectors.map((x) => problem.zeros(x.length))
+  const [innerBefore, outerBefore, innerMomentum, outerMomentum] = like(inner, outer, inner, outer)
+  const [gradient, gradientBefore, direct, directBefore] = like(inner, inner, outer, outer)
+  const [target, u, product] = like(inner, inner, inner)
+
+  /** into ← ∇_v f − Lᵀ η Σ_q Π (I − ηH_j) ∇_θ f; returns f and the size of the series' remainder. */
+  function neumann(inner: Vector, outer: Vector, batches: readonly Batch[], into: Vector) {
+    oracles.refresh(inner, outer)
+    const outerLoss = oracles.outerGradient(inner, outer, into, target)
+    const size = target.dot(target)
+    u.fill(0)
+    for (const batch of batches) {
+      u.axpy(linearRate, target)
+      oracles.curvatureProduct(inner, outer, batch, target, product)
+      target.axpy(-linearRate, product)
+    }
+    oracles.crossProduct(inner, outer, batches[0], u, -1, into)
+    return { outerLoss, residual: Math.sqrt(target.dot(target) / size) }
+  }
+
+  /** momentum ← fresh + (1 − share)(momentum − before). */
+  function recur(momentum: Vector, fresh: Vector, before: Vector, share: number) {
+    momentum.axpy(-1, before)
+    momentum.scale(1 - share)
+    momentum.axpy(1, fresh)
+  }
+
+  async function estimate(k: number): Promise<Estimate> {
+    const batches = Array.from({ length: terms }, () => sampler.take(batchSize))
+    clock.enter('hessian')
+    const { outerLoss, residual } = neumann(inner, outer, batches, direct)
+    if (k > 0) neumann(innerBefore, outerBefore, batches, directBefore)
+    recur(outerMomentum, direct, directBefore, k > 0 ? outerShare : 1)
+    clock.enter('inner')
+    oracles.innerGradient(inner, outer, batches[0], gradient)
+    if (k > 0) oracles.innerGradient(innerBefore, outerBefore, batches[0], gradientBefore)
+    recur(innerMomentum, gradient, gradientBefore, k > 0 ? innerShare : 1)
+    innerBefore.copyFrom(inner)
+    outerBefore.copyFrom(outer)
+    innerOptimizer.step(inner, innerMomentum)
+    direct.copyFrom(outerMomentum) // the outer optimiser may change what it is given
+    clock.enter('')
+    const { curvature: operator } = oracles
+    return { outerLoss, hypergradient: direct, inner, residual, operator, damping: 0, fallbacks: {} }
+  }
+  return { estimate }
+}

@@ -1,0 +1,92 @@
+import type { Batch, Sampler, Vector } from '../backend/binding.ts'
+import { type OptimizerSettings, optimizer, type Rate } from '../hypergradient/optimizer.ts'
+import { checkNumbers } from './check.ts'
+import type { Context, Estimate, Method, MethodRun } from './method.ts'
+
+/** What methods that move θ, u and v at once have in common. */
+export interface SingleLoopOptions {
+  /** B, samples a step. */
+  readonly batchSize?: number
+  /** Step size of θ. */
+  readonly rate?: Rate
+  /** Step size of u; that of θ where absent. */
+  readonly linearRate?: Rate
+}
+
+export const singleLoopDefaults = { batchSize: 1024, rate: 0.1 } as const satisfies SingleLoopOptions
+
+/** The three sums over a batch that a step is made of. */
+export interface Sums {
+  /** ∇_θ g. */
+  readonly gradient: Vector
+  /** Cu. */
+  readonly product: Vector
+  /** Lᵀu. */
+  readonly cross: Vector
+}
+
+/** What tells such methods apart. */
+export interface Variant {
+  /** The samples of the next step. */
+  next(): Batch
+  /** Corrects the sums of the last batch, in place. */
+  reduce?(sums: Sums): void
+  /** Changes ∇_v f − Lᵀu, in place. */
+  smooth?(hypergradient: Vector): void
+}
+
+/**
+ * The framework of Dagréou et al. (2022, Algorithm 1): at one point (θ, u, v) and from one batch D_θ = ∇_θ g,
+ * D_u = Cu − ∇_θ f, D_v = ∇_v f − Lᵀu, then a step along each. f and its gradients are over all trusted samples.
+ */
+export function singleLoop(
+  name: string,
+  settings: SingleLoopOptions & { readonly rate: Rate } & Readonly<Record<string, unknown>>,
+  variant: (context: Context, sampler: Sampler) => Variant,
+): Method {
+  checkNumbers(settings)
+  return { name, settings, start: (context) => start(settings, variant, context) }
+}
+
+function start(
+  { rate, linearRate = rate }: SingleLoopOptions & { readonly rate: Rate },
+  variant: (context: Context, sampler: Sampler) => Variant,
+  context: Context,
+): MethodRun {
+  const { problem, point, seed, clock, frozen } = context
+  const { backend, dtype, oracles } = problem
+  const { inner, outer } = point
+  const { next, reduce, smooth } = variant(context, new backend.Sampler(seed, oracles.samples))
+  const sgd = (rate: Rate): OptimizerSettings => ({ kind: 'sgd', rate })
+  const innerOptimizer = optimizer(backend, sgd(rate), frozen)
+  const linearOptimizer = optimizer(backend, sgd(linearRate))
+  const step = new backend.Step(inner.length, dtype)
+  const [u, product, target] = [inner, inner, inner].map((x) => problem.zeros(x.length))
+  const [direct, cross] = [problem.zeros(outer.length), problem.zeros(outer.length)]
+  const { gradient } = step
+
+  async function estimate(): Promise<Estimate> {
+    const batch = next()
+    oracles.refresh(inner, outer)
+    clock.enter('inner')
+    oracles.innerStep(inner, outer, batch, step)
+    clock.enter('hessian')
+    oracles.curvatureProduct(inner, outer, batch, u, product)
+    clock.enter('cross')
+    cross.fill(0)
+    oracles.crossProduct(inner, outer, batch, u, 1, cross)
+    reduce?.({ gradient, product, cross })
+    clock.enter('outer')
+    const outerLoss = oracles.outerGradient(inner, outer, direct, target)
+    product.axpy(-1, target) // D_u
+    direct.axpy(-1, cross) // D_v
+    smooth?.(direct)
+    const residual = Math.sqrt(product.dot(product) / target.dot(target))
+    innerOptimizer.step(inner, gradient)
+    linearOptimizer.step(u, product)
+    clock.enter('')
+    const { curvature: operator } = oracles
+    return { outerLoss, hypergradient: direct, inner, residual, operator, damping: 0, fallbacks: {} }
+  }
+  return { estimate }
+}
