@@ -1,4 +1,4 @@
-import { permutation } from '../data/split.ts'
+import { drawDistinct } from '../hypergradient/draw.ts'
 import { solveSymmetric } from '../hypergradient/small.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
@@ -27,7 +27,7 @@ export function nystrom(options: NystromOptions = {}): Method {
     const product = problem.zeros(d)
     return {
       solve({ inner, outer, target }, u) {
-        const chosen = permutation(d, sampler.seed() % 2 ** 31).subarray(0, rank)
+        const chosen = drawDistinct(rank, d, sampler.seed())
         const batch = sampler.take(settings.curvatureSamples)
         const entries = columns.map((column, j) => {
           const unit = new Float64Array(d)
@@ -35,7 +35,7 @@ export function nystrom(options: NystromOptions = {}): Method {
           u.writeF64(unit)
           oracles.curvatureProduct(inner, outer, batch, u, column)
           const all = column.readF64()
-          return Array.from(chosen, (i) => all[i])
+          return chosen.map((i) => all[i])
         })
         const system = columns.map((a, i) => columns.map((b, j) => entries[i][j] + a.dot(b) / damping))
         const coefficients = solveSymmetric(
