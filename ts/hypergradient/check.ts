@@ -1,0 +1,180 @@
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { Vector } from '../backend/binding.ts'
+import { checkWhole } from '../backend/check.ts'
+import { NhgdError } from '../backend/errors.ts'
+import type { Method } from '../methods/method.ts'
+import type { Problem } from '../problems/problem.ts'
+import { Breather, Clock } from './clock.ts'
+import { refine } from './refine.ts'
+
+export interface CheckOptions {
+  readonly method: Method
+  /** v to check at, and θ to start the inner solve from; the problem's own start where absent. */
+  readonly at?: { readonly inner?: ArrayLike<number>; readonly outer?: ArrayLike<number> }
+  /** Random directions, 8 by default. */
+  readonly directions?: number
+  /** Estimates at the point, of which the last counts: methods that start warm get better. 20 by default. */
+  readonly iterations?: number
+  readonly seed?: number
+}
+
+export interface CheckResult {
+  /** Between estimated and true derivatives along the directions. */
+  readonly cosine: number
+  /** Norm of the estimated over that of the true ones. */
+  readonly ratio: number
+  /** Largest difference over the largest true one. */
+  readonly worst: number
+  /** Derivatives of Φ along the directions, by the method and by differences. */
+  readonly estimated: readonly number[]
+  readonly differences: readonly number[]
+  /** Of the method's linear solve. */
+  readonly residual: number
+  /** ‖∇_θ g‖ at the θ* that was checked at. */
+  readonly innerGradient: number
+  /** In words. */
+  readonly verdict: string
+}
+
+/**
+ * Holds a method's hypergradient against differences of the value function Φ(v) = f(v, θ*(v)), the inner problem solved
+ * anew on either side: the first thing to run on a new problem. θ* is found by Newton's method over all samples, which
+ * is dear; check a small version of the problem. Directions have entries ±1.
+ *
+ * @throws NhgdError `ERR_DTYPE` unless the problem is of f64: differences need the digits.
+ */
+export async function checkHypergradient(problem: Problem, options: CheckOptions): Promise<CheckResult> {
+  const { method, at = {}, directions = 8, iterations = 20, seed = 0 } = options
+  if (problem.dtype !== 'f64') throw new NhgdError('ERR_DTYPE', '"problem" expected dtype f64, got f32')
+  checkWhole('directions', directions, 1)
+  checkWhole('iterations', iterations, 1)
+  const start = problem.start()
+  const inner = at.inner ? problem.vector(at.inner) : start.inner
+  const outer = at.outer ? problem.vector(at.outer) : start.outer
+  const innerGradient = await settle(problem, inner, outer)
+
+  const run = method.start({ problem, point: { inner, outer }, seed, clock: new Clock(), frozen: true })
+  let estimate = await run.estimate(0)
+  for (let k = 1; k < iterations; k++) estimate = await run.estimate(k)
+
+  const random = xoroshiro128plus(seed)
+  const [estimated, differences]: number[][] = [[], []]
+  for (let j = 0; j < directions; j++) {
+    const signs = Float64Array.from({ length: outer.length }, () => 2 * uniformInt(random, 0, 1) - 1)
+    const direction = problem.vector(signs)
+    estimated.push(estimate.hypergradient.dot(direction))
+    differences.push(await difference(problem, inner, outer, direction))
+  }
+  const { residual } = estimate
+  const measures = compare(estimated, differences)
+  const verdict = inWords(measures, residual, innerGradient)
+  return { ...measures, estimated, differences, residual, innerGradient, verdict }
+}
+
+/** Solves again as long as what the problem derives from θ (margins) moves θ*. */
+async function settle(problem: Problem, inner: Vector, outer: Vector): Promise<number> {
+  let norm = Number.POSITIVE_INFINITY
+  for (let round = 0; round < 200 && norm > converged; round++) {
+    await minimise(problem, inner, outer)
+    problem.oracles.refresh(inner, outer)
+    norm = innerNorm(problem, inner, outer)
+  }
+  return norm
+}
+
+/** ‖∇_θ g‖ at which θ counts as θ*. */
+const converged = 1e-9
+
+/** Newton's method with conjugate gradients and backtracking on g, in place. */
+async function minimise(problem: Problem, inner: Vector, outer: Vector): Promise<void> {
+  const { backend, oracles } = problem
+  const batch = backend.Batch.all(oracles.samples)
+  const [gradient, direction, trial] = [inner, inner, inner].map((x) => problem.zeros(x.length))
+  const identity = async (b: Vector, x: Vector) => x.copyFrom(b)
+  const breather = new Breather()
+  for (let step = 0; step < 200; step++) {
+    const loss = oracles.innerGradient(inner, outer, batch, gradient)
+    const norm = Math.sqrt(gradient.dot(gradient))
+    if (norm <= converged / 100) break
+    direction.fill(0)
+    const tolerance = Math.min(0.1, norm)
+    const system = { problem, inner, outer, batch, target: gradient, damping: 0, tolerance }
+    await refine(system, identity, direction, 2 * inner.length)
+    const slope = gradient.dot(direction)
+    let size = 1
+    for (; size > 1e-8; size /= 2) {
+      trial.copyFrom(inner)
+      trial.axpy(-size, direction)
+      if (oracles.innerLoss(trial, outer) <= loss - 1e-4 * size * slope) break
+    }
+    // Below the rounding of g the loss tells nothing any more, but the step still does.
+    if (size <= 1e-8) {
+      trial.copyFrom(inner)
+      trial.axpy(-1, direction)
+      if (innerNorm(problem, trial, outer) >= norm) break
+    }
+    inner.copyFrom(trial)
+    await breather.due()
+  }
+}
+
+function innerNorm(problem: Problem, inner: Vector, outer: Vector): number {
+  const { backend, oracles } = problem
+  const gradient = problem.zeros(inner.length)
+  oracles.innerGradient(inner, outer, backend.Batch.all(oracles.samples), gradient)
+  return Math.sqrt(gradient.dot(gradient))
+}
+
+/** (Φ(v + h d) − Φ(v − h d)) / 2h. */
+async function difference(
+  problem: Problem,
+  inner: Vector,
+  outer: Vector,
+  direction: Vector,
+): Promise<number> {
+  const h = 1e-4
+  const [theta, moved] = [problem.zeros(inner.length), problem.zeros(outer.length)]
+  const phi = async (step: number) => {
+    theta.copyFrom(inner)
+    moved.copyFrom(outer)
+    moved.axpy(step, direction)
+    await minimise(problem, theta, moved)
+    return problem.oracles.outerLoss(theta, moved)
+  }
+  return ((await phi(h)) - (await phi(-h))) / (2 * h)
+}
+
+function compare(estimated: readonly number[], differences: readonly number[]) {
+  const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, x, i) => sum + x * b[i], 0)
+  const [e, d] = [Math.sqrt(dot(estimated, estimated)), Math.sqrt(dot(differences, differences))]
+  const largest = Math.max(...differences.map(Math.abs))
+  return {
+    cosine: dot(estimated, differences) / (e * d),
+    ratio: e / d,
+    worst: Math.max(...estimated.map((x, i) => Math.abs(x - differences[i]))) / largest,
+  }
+}
+
+function inWords(
+  { cosine, ratio, worst }: Pick<CheckResult, 'cosine' | 'ratio' | 'worst'>,
+  residual: number,
+  innerGradient: number,
+): string {
+  const figures = `cosine ${cosine.toFixed(4)}, norm ratio ${ratio.toFixed(4)}, worst error ${worst.toExponential(1)}`
+  const solved = Number.isNaN(residual) ? '' : `, residual ${residual.toExponential(1)}`
+  const doubt =
+    innerGradient > converged
+      ? ` The inner problem was left at a gradient of ${innerGradient.toExponential(1)}: differences of its solution are rough.`
+      : ''
+  const judgement = (() => {
+    if (!Number.isFinite(cosine)) return 'No verdict: a derivative is zero or not finite'
+    if (worst < 1e-3) return 'The hypergradient agrees with the value function'
+    if (cosine < 0) return 'The hypergradient points uphill'
+    if (cosine < 0.9) return 'The hypergradient points elsewhere: more inner samples, steps or less damping'
+    if (ratio < 0.8 || ratio > 1.25)
+      return 'The direction is right, the length is not: step sizes do not carry over'
+    return 'The hypergradient is near the truth'
+  })()
+  return `${judgement} (${figures}${solved}).${doubt}`
+}
