@@ -35,15 +35,18 @@ export function readCsv(
 ): Table {
   const labels: string[] = []
   const numbers = new Growing()
-  const { header, rows } = eachRow(bytes, delimiter, name, (record, row, header) => {
+  const take = (record: string[], row: number, header: string[]) => {
     for (let i = 0; i < record.length; i++) {
       const value = Number(record[i])
       if (header[i] === label) labels.push(present(record[i], row, header[i], name))
       else if (Number.isFinite(value) && record[i] !== '') numbers.push(value)
       else throw notANumber(present(record[i], row, header[i], name), row, header[i], name)
     }
-  })
-  if (label !== undefined) findColumn(header, label, name)
+  }
+  const onHeader = (header: string[]) => {
+    if (label !== undefined) findColumn(header, label, name)
+  }
+  const { header, rows } = eachRow(bytes, delimiter, name, take, onHeader)
   const columns = header.filter((column) => column !== label)
   const features = matrix(numbers.take(), rows, columns.length)
   return label === undefined ? { features, columns } : { features, columns, labels }
@@ -74,12 +77,16 @@ function eachRow(
   delimiter: string,
   name: string,
   take: (record: string[], row: number, header: string[]) => void,
+  onHeader: (header: string[]) => void = () => {},
 ): { header: string[]; rows: number } {
   let header: string[] | undefined
   let rows = 0
   const onRecord = (record: string[]): null => {
     if (header) take(record, ++rows, header)
-    else header = checkHeader(record, name)
+    else {
+      header = checkHeader(record, name)
+      onHeader(header)
+    }
     return null
   }
   try {
