@@ -1,18 +1,16 @@
-import { type Backend, type BackendInfo, read, upload } from '../backend/backend.ts'
+import { type Backend, type BackendInfo, read } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
-import { absentClasses } from '../data/labels.ts'
-import { permutation } from '../data/split.ts'
 import { Clock } from '../hypergradient/clock.ts'
 import { type NhgdOptions, nhgd } from '../methods/nhgd.ts'
 import { softmaxRegression } from '../problems/model.ts'
-import type { Problem } from '../problems/problem.ts'
 import { reweighting } from '../problems/reweighting.ts'
 import { type SolveResult, solve } from '../solve.ts'
-import { Classifier, descend, innerRate, type Training, train } from './classifier.ts'
-import { accuracy, logit, margins, meanLoss, mostLikely, sigmoid } from './metrics.ts'
-import { estimateTransition, transitionMargins, uniform } from './transition.ts'
+import { Classifier, innerRate, train } from './classifier.ts'
+import { marginStart, polish, type Start } from './marginWeights.ts'
+import { logit, margins, meanLoss, mostLikely, sigmoid } from './metrics.ts'
+import { concat, type Prepared, prepare, splitTrusted } from './trusted.ts'
 
 export interface CleanLabelsOptions {
   readonly backend: Backend
@@ -87,16 +85,8 @@ export interface CleanLabelsResult {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Steps of the first models, rounds and steps before and after the bilevel run, steps of the last training. */
-const schedule = {
-  first: 1000,
-  settling: 10,
-  settlingSteps: 80,
-  rounds: 8,
-  round: 150,
-  retrain: 1500,
-  batchSize: 1024,
-}
+/** The last training. */
+const last = { steps: 1500, batchSize: 1024 }
 
 /**
  * Finds wrong labels with the help of some that are right. A softmax regression is trained with a weight for each
@@ -115,13 +105,13 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
   const { features, classes, free, freeLabels, labelsOf } = data
   const parts = splitTrusted(data.trusted, weighting === 'margin', holdout, seed)
   const rate = firstRate(options, data, regularization)
-  const training = { rate, batchSize: schedule.batchSize, regularization, seed, signal }
+  const training = { rate, batchSize: last.batchSize, regularization, seed, signal }
 
   if (weighting === 'margin' && options.weights) {
     throw new NhgdError('ERR_RANGE', '"weights" expected the weighting "perSample", got "margin"')
   }
   const start =
-    weighting === 'margin' ? await marginStart(options, data, parts, training) : perSampleStart(options, data)
+    weighting === 'margin' ? await marginStart(backend, data, parts, training) : perSampleStart(options, data)
   const rows = concat(free, parts.anchors)
   const problem = reweighting({
     backend,
@@ -171,7 +161,7 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
   clock.enter('polish')
   const polished =
     weighting === 'margin'
-      ? await polish(problem, data, { ...start, outer: best.outer, inner: solved.inner }, training)
+      ? await polish(backend, data, { ...start, outer: best.outer, inner: solved.inner }, training)
       : undefined
   const odds = polished ?? Float64Array.from(best.outer)
   const weights = odds.map(sigmoid)
@@ -184,7 +174,7 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
     backend,
     classes,
     { features, rows: kept, labels: labelsOf(kept) },
-    { ...training, steps: schedule.retrain },
+    { ...training, steps: last.steps },
   )
   const p = model.probabilities(features, free)
   const trust = margins(p, classes, freeLabels)
@@ -193,7 +183,6 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
   const { total: _, ...phases } = { ...clock.seconds, ...solved.seconds }
   const total = Object.values(clock.seconds).reduce((sum, s) => sum + s, solved.seconds.total)
   const seconds = { ...phases, total }
-  const last = curves.at(-1)
   return {
     rows: free,
     weights,
@@ -204,110 +193,13 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
     model: model.forScale(data.factor),
     curves,
     bestStep: best.step,
-    overfitting:
-      last !== undefined && last.step - best.step >= outerSteps / 5 && last.heldOutLoss > best.loss,
+    overfitting: solved.steps - best.step >= outerSteps / 5,
     outer: best.outer,
     solve: solved,
     seconds,
     backend: backend.info(),
     settings: { weighting, holdout, outerSteps, regularization, seed, innerRate: rate, ...settings.method },
   }
-}
-
-/** A data set that is uploaded and checked. */
-interface Prepared {
-  readonly features: Features
-  /** What the given features were multiplied by. */
-  readonly factor: number
-  readonly classes: number
-  readonly trusted: Uint32Array
-  /** Rows that are not trusted, and their labels. */
-  readonly free: Uint32Array
-  readonly freeLabels: Int32Array
-  readonly labelsOf: (rows: Uint32Array) => Uint32Array
-}
-
-function prepare({
-  backend,
-  features,
-  labels,
-  trusted,
-  normalize = true,
-  ...rest
-}: CleanLabelsOptions): Prepared {
-  if (labels.length !== features.rows) {
-    throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one a row, got ${labels.length}`)
-  }
-  const limit = rest.classes ?? 2 ** 31
-  const odd = Array.from(labels).findIndex((y) => !(Number.isInteger(y) && y >= 0 && y < limit))
-  if (odd >= 0) {
-    const got = `${labels[odd]} at index ${odd}`
-    throw new NhgdError('ERR_RANGE', `"labels" expected whole numbers from 0 to below ${limit}, got ${got}`)
-  }
-  const classes = rest.classes ?? 1 + Array.from(labels).reduce((max, y) => Math.max(max, y), 0)
-  const chosen = new Set<number>()
-  for (const [i, row] of Array.from(trusted).entries()) {
-    if (!Number.isInteger(row) || row < 0 || row >= features.rows) {
-      const got = `${row} at index ${i}`
-      throw new NhgdError('ERR_RANGE', `"trusted" expected rows below ${features.rows}, got ${got}`)
-    }
-    if (chosen.has(row))
-      throw new NhgdError('ERR_RANGE', `"trusted" expected each row once, got ${row} twice`)
-    chosen.add(row)
-  }
-  if (chosen.size < 4 || chosen.size === features.rows) {
-    const expected = `at least 4 rows and fewer than all ${features.rows}`
-    throw new NhgdError('ERR_RANGE', `"trusted" expected ${expected}, got ${chosen.size}`)
-  }
-  const absent = absentClasses(labels, classes)
-  if (absent.length > 0) {
-    throw new NhgdError(
-      'ERR_RANGE',
-      `"labels" expected every class 0 to ${classes - 1}, got none of ${absent}`,
-    )
-  }
-  const free = Uint32Array.from({ length: features.rows }, (_, i) => i).filter((row) => !chosen.has(row))
-  const labelsOf = (rows: Uint32Array) => rows.map((row) => labels[row])
-  const given = 'data' in features ? (features.scale ?? 1) : 1
-  const scale = normalize && 'data' in features ? usualScale(features) : given
-  return {
-    features: 'data' in features ? upload(backend, { ...features, scale }) : features,
-    factor: given === 0 ? 1 : scale / given,
-    classes,
-    trusted: Uint32Array.from(trusted),
-    free,
-    freeLabels: Int32Array.from(labelsOf(free)),
-    labelsOf,
-  }
-}
-
-/** The scale at which rows have a root mean square norm of 10. */
-function usualScale({ data, rows, scale = 1 }: Matrix): number {
-  let square = 0
-  for (const x of data) square += x * x
-  return square > 0 ? 10 / Math.sqrt(square / rows) : scale
-}
-
-/** Trusted rows that anchor the inner objective, make the outer one, and are held back from both. */
-interface Parts {
-  readonly anchors: Uint32Array
-  readonly outer: Uint32Array
-  readonly heldOut: Uint32Array
-}
-
-function splitTrusted(trusted: Uint32Array, anchored: boolean, holdout: number, seed: number): Parts {
-  if (!(holdout >= 0 && holdout < 1)) {
-    throw new NhgdError('ERR_RANGE', `"holdout" expected a share from 0 to below 1, got ${holdout}`)
-  }
-  const order = Uint32Array.from(permutation(trusted.length, seed), (i) => trusted[i])
-  const heldOut = order.slice(0, Math.round(holdout * trusted.length))
-  const rest = order.slice(heldOut.length)
-  if (rest.length < 2) {
-    const expected = `a share that leaves 2 of the ${trusted.length} trusted rows`
-    throw new NhgdError('ERR_RANGE', `"holdout" expected ${expected}, got ${holdout}`)
-  }
-  const anchors = anchored ? rest.slice(0, rest.length >> 1) : rest.slice(0, 0)
-  return { anchors, outer: rest.slice(anchors.length), heldOut }
 }
 
 /** The inner rate for weights of one, from the Hessian at θ = 0. */
@@ -326,14 +218,6 @@ function firstRate({ backend }: CleanLabelsOptions, data: Prepared, regularizati
   return innerRate(problem, inner, outer, 0)
 }
 
-/** Where the bilevel run starts. */
-interface Start {
-  readonly inner?: ArrayLike<number>
-  readonly outer: ArrayLike<number>
-  readonly prior?: { readonly mean: readonly number[]; readonly precision: readonly number[] }
-  readonly transition?: Float64Array
-}
-
 function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): Start {
   if (!weights) return { outer: new Float64Array(free.length) }
   if (weights.length !== free.length) {
@@ -347,66 +231,6 @@ function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): St
     throw new NhgdError('ERR_RANGE', `"weights" expected 0 to 1, got ${weights[odd]} at index ${odd}`)
   }
   return { outer: Float64Array.from(weights, (w) => logit(Math.min(1 - 1e-6, Math.max(1e-6, w)))) }
-}
-
-/**
- * Where margin weights start: biases 0, a slope above 1 since a model that is trained on such labels is less sure than it
- * should be, a model of the anchors, and the noise transition. The share of right labels follows from how often models of
- * one half of the trusted samples agree with the labels, given how often they are right on the other half; from uniform
- * noise of that share the transition is estimated by expectation maximisation while the model learns.
- */
-async function marginStart(
-  options: CleanLabelsOptions,
-  data: Prepared,
-  parts: Parts,
-  training: Omit<Training, 'steps'>,
-): Promise<Start> {
-  const { features, classes, free, freeLabels, labelsOf } = data
-  const halves = [parts.anchors, concat(parts.outer, parts.heldOut)]
-  const shares: number[] = []
-  let first: Classifier | undefined
-  for (const [rows, others] of [halves, halves.toReversed()]) {
-    const set = { features, rows, labels: labelsOf(rows) }
-    const model = await train(options.backend, classes, set, { ...training, steps: schedule.first })
-    const right = accuracy(model.probabilities(features, others), classes, labelsOf(others))
-    const agree = accuracy(model.probabilities(features, free), classes, freeLabels)
-    const chance = (1 - right) / (classes - 1)
-    shares.push((agree - chance) / Math.max(0.05, right - chance))
-    first ??= model
-  }
-  if (!first) throw new NhgdError('ERR_INTERNAL', 'no first model')
-  const share = Math.min(0.98, Math.max(0.02, (shares[0] + shares[1]) / 2))
-  const slope = 1.5
-  const settled = await settle(options.backend, data, parts, first, uniform(share, classes), slope, training)
-  const mean = [...Array<number>(classes).fill(0), slope]
-  const count = Math.min(500, parts.outer.length)
-  const precision = [...Array<number>(classes).fill(1 / 0.5 ** 2 / count), 1 / 0.25 ** 2 / count]
-  return { ...settled, outer: mean, prior: { mean, precision } }
-}
-
-/** Rounds of expectation (who is right, and what is the noise) and of training on the weights that follow. */
-async function settle(
-  backend: Backend,
-  { features, classes, free, freeLabels, labelsOf }: Prepared,
-  { anchors }: Parts,
-  first: Classifier,
-  start: Float64Array,
-  slope: number,
-  training: Omit<Training, 'steps'>,
-): Promise<{ inner: ArrayLike<number>; transition: Float64Array }> {
-  const rows = concat(free, anchors)
-  const set = { features, rows, labels: labelsOf(rows) }
-  let [model, transition] = [first, start]
-  for (let round = 0; round < schedule.settling && !training.signal?.aborted; round++) {
-    const p = model.probabilities(features, free)
-    for (let i = 0; i < 3; i++) transition = estimateTransition(p, classes, freeLabels, transition, slope)
-    const odds = transitionMargins(p, classes, freeLabels, transition, slope)
-    const weights = new Float64Array(rows.length).fill(1)
-    weights.set(odds.map(sigmoid))
-    const steps = { ...training, seed: training.seed + round, steps: schedule.settlingSteps, averaging: 0.5 }
-    model = await train(backend, classes, set, steps, { weights, start: model.theta })
-  }
-  return { inner: model.theta, transition }
 }
 
 /** Settings of the method and of the outer optimiser. */
@@ -428,49 +252,4 @@ function methodSettings(
     method: { innerOptimizer, ...method },
     outerOptimizer: () => ({ kind: 'adam', shared: true, beta2: 0.99, rate: outerRate ?? 0.5 }) as const,
   }
-}
-
-/**
- * Lets weights and model settle with v fixed and all trusted samples among the inner ones: rounds of margins and
- * averaged SGD. Returns the log-odds of every label.
- */
-async function polish(
-  { backend }: Problem,
-  { features, classes, free, freeLabels, trusted, labelsOf }: Prepared,
-  { inner: theta = [], outer: v, transition = uniform(0.5, classes) }: Start,
-  training: Omit<Training, 'steps'>,
-): Promise<Float64Array> {
-  const rows = concat(free, trusted)
-  const settled = reweighting({
-    backend,
-    model: softmaxRegression({ classes }),
-    train: { features, rows, labels: labelsOf(rows) },
-    trusted: { features, rows: trusted, labels: labelsOf(trusted) },
-    regularization: training.regularization,
-    weighting: 'margin',
-    anchors: trusted.length,
-    transition,
-  })
-  const { inner, outer } = { inner: settled.vector(theta), outer: settled.vector(v) }
-  for (let round = 0; round < schedule.rounds && !training.signal?.aborted; round++) {
-    settled.oracles.refresh(inner, outer)
-    const seed = training.seed + round
-    await descend(settled, inner, outer, { ...training, seed, steps: schedule.round, averaging: 0.5 })
-  }
-  const model = new Classifier(backend, classes, features.columns, read(inner))
-  const m = transitionMargins(
-    model.probabilities(features, free),
-    classes,
-    freeLabels,
-    transition,
-    v[classes],
-  )
-  return m.map((m, i) => v[freeLabels[i]] + m)
-}
-
-function concat(a: Uint32Array, b: Uint32Array): Uint32Array {
-  const out = new Uint32Array(a.length + b.length)
-  out.set(a)
-  out.set(b, a.length)
-  return out
 }
