@@ -1,0 +1,258 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { readNpz, writeNpy } from '../ts/data/index.ts'
+import { auc } from '../ts/tasks/metrics.ts'
+import { gaussians } from './support/gaussians.ts'
+
+const test = suite('cli')
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'nhgd-cli-'))
+const inFolder = (name: string) => join(folder, name)
+test.after(() => rmSync(folder, { recursive: true }))
+
+interface Ending {
+  readonly code: number | null
+  readonly out: string
+  readonly error: string
+}
+
+/** `nhgd` with some arguments. */
+function nhgd(...args: string[]): Promise<Ending> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'ts/cli/main.ts', ...args], { cwd: root })
+  let [out, error] = ['', '']
+  child.stdout.on('data', (chunk) => {
+    out += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    error += chunk
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, out, error }))
+  })
+}
+
+/** Commands that are refused, and what each is told. */
+type Misuses = readonly (readonly [args: readonly string[], told: RegExp])[]
+
+/** Each ends with one line on standard error and exit code 2; three run at a time. */
+async function misuse(cases: Misuses): Promise<void> {
+  const left = [...cases]
+  const drain = async () => {
+    for (let next = left.shift(); next; next = left.shift()) refused(await nhgd(...next[0]), next[1])
+  }
+  await Promise.all([drain(), drain(), drain()])
+}
+
+function refused({ code, out, error }: Ending, told: RegExp): void {
+  assert.is(code, 2, error)
+  assert.match(error, told)
+  const lines = error.trim().split('\n')
+  const complaints = lines.filter((line) => line.startsWith('nhgd: '))
+  assert.is(complaints.length, 1, error)
+  assert.is(lines.at(-1), complaints[0], error)
+  assert.is(out, '')
+}
+
+function write(name: string, content: string | Uint8Array): string {
+  writeFileSync(inFolder(name), content)
+  return inFolder(name)
+}
+
+const names = ['cat', 'dog', 'hen']
+const data = gaussians({ samples: 400, trusted: 60 })
+const { columns } = data.features
+const header = [...Array.from({ length: columns }, (_, j) => `x${j}`), 'kind']
+const rowsOf = Array.from(data.labels, (label, i) => [
+  ...Array.from(data.features.data.subarray(i * columns, (i + 1) * columns), (x) => x.toFixed(5)),
+  names[label],
+])
+const csv = (rows: readonly (readonly string[])[]) => [header, ...rows].map((row) => row.join()).join('\n')
+const table = write('table.csv', csv(rowsOf))
+const trusted = write('trusted.npy', writeNpy({ data: data.trusted, shape: [60] }))
+const usual = ['clean', '--features', table, '--label', 'kind', '--quiet']
+
+test('--help and --version', async () => {
+  const help = await nhgd('--help')
+  assert.is(help.code, 0)
+  assert.match(help.out, /Usage: nhgd/)
+  for (const word of ['clean', 'info', '--version', '--help']) assert.match(help.out, word)
+  const clean = await nhgd('clean', '--help')
+  assert.is(clean.code, 0)
+  for (const option of [
+    '--features',
+    '--trusted',
+    '--demo',
+    '--out',
+    '--json',
+    '--report',
+    '--backend',
+    '--seeds',
+  ]) {
+    assert.match(clean.out, option)
+  }
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  assert.equal(await nhgd('--version'), { code: 0, out: `${version}\n`, error: '' })
+})
+
+test('info tells the backend', async () => {
+  const { code, out } = await nhgd('info')
+  assert.is(code, 0)
+  const info = JSON.parse(out)
+  assert.ok(['native', 'wasm'].includes(info.backend))
+  assert.ok(info.threads >= 1 && typeof info.simd === 'string')
+})
+
+test('options that do not exist or make no sense', () =>
+  misuse([
+    [['clean', '--colour', 'red'], /--colour/],
+    [['polish'], /polish/],
+    [[...usual, '--trusted', trusted, '--seed', '1.5'], /--seed.*whole number/s],
+    [[...usual, '--outer-steps', '0'], /--outer-steps.*from 1/s],
+    [[...usual, '--backend', 'gpu'], /--backend.*native/s],
+    [[...usual, '--weighting', 'other'], /--weighting.*margin/s],
+    [[...usual, '--image-shape', '28'], /--image-shape.*28x28/s],
+    [['clean'], /"--features" expected a file/],
+    [['clean', '--demo', 'other'], /"--demo" expected mnist, got other/],
+  ]))
+
+test('files that are not there, truncated, foreign', () => {
+  const short = write('short.npy', readFileSync(trusted).subarray(0, 40))
+  return misuse([
+    [['clean', '--features', inFolder('nowhere.csv')], /"--features" expected .*nowhere\.csv/],
+    [[...usual, '--trusted', inFolder('nowhere.npy')], /"--trusted" expected .*nowhere\.npy/],
+    [[...usual, '--trusted', short], /"--trusted" expected .*, got /],
+    [['clean', '--features', write('foreign.npy', 'no array')], /"--features" expected .*, got /],
+    [['clean', '--features', write('data.txt', '1 2 3')], /"--features" expected .*data\.txt/],
+  ])
+})
+
+test('missing values, text and infinity are named by row and column', () => {
+  const file = (name: string, row: number, column: number, value: string) => {
+    const cells = rowsOf.with(row, rowsOf[row].with(column, value))
+    return ['clean', '--label', 'kind', '--features', write(name, csv(cells))]
+  }
+  return misuse([
+    [file('none.csv', 6, 2, ''), /"--features" expected a value, got none in row 7, column "x2"/],
+    [file('nan.csv', 6, 2, 'NaN'), /"--features" expected a value, got NaN in row 7, column "x2"/],
+    [file('wordy.csv', 0, 0, 'many'), /expected a number, got "many" in row 1, column "x0"/],
+    [file('vast.csv', 3, 1, 'inf'), /finite numbers, got "inf" in row 4, column "x1"/],
+    [file('unlabelled.csv', 9, columns, ''), /expected a value, got none in row 10, column "kind"/],
+    [['clean', '--features', table, '--label', 'sort'], /expected a column "sort", got .*kind/],
+    [['clean', '--features', table], /expected a number, got "\w+" in row 1, column "kind"/],
+  ])
+})
+
+test('labels and trusted rows that do not fit', () => {
+  const trusting = (name: string, ...rows: number[]) => {
+    const file = write(name, writeNpy({ data: Int32Array.from(rows), shape: [rows.length] }))
+    return [...usual, '--trusted', file]
+  }
+  const few = write('few.npy', writeNpy({ data: new Int32Array(399), shape: [399] }))
+  const halves = write('halves.npy', writeNpy({ data: new Float64Array(400).fill(0.5), shape: [400] }))
+  const cleaning = [...usual, '--trusted', trusted]
+  return misuse([
+    [trusting('outside.npy', 0, 1, 2, 3, 400), /"trusted" expected rows below 400, got 400 at index 4/],
+    [trusting('twice.npy', 0, 1, 2, 3, 3), /"trusted" expected each row once, got 3 twice/],
+    [trusting('negative.npy', 0, 1, 2, -3), /"--trusted" expected row numbers from 0, got -3 at 3/],
+    [[...cleaning, '--labels', few], /"labels" expected 400, one a row, got 399/],
+    [[...cleaning, '--labels', halves], /"--labels" expected whole numbers or text, got 0.5/],
+    [[...cleaning, '--image-shape', '3x3'], /"--image-shape" expected .*3x3 for 4 columns/],
+  ])
+})
+
+test('a table with text labels is cleaned from end to end', async () => {
+  const [out, weights, report, json] = ['issues.csv', 'w.npz', 'report.html', 'run.json'].map(inFolder)
+  const files = ['--out', out, '--weights', weights, '--report', report, '--json', json]
+  const args = [
+    'clean',
+    '--features',
+    table,
+    '--label',
+    'kind',
+    '--trusted',
+    trusted,
+    '--seed',
+    '3',
+    ...files,
+  ]
+  const { code, out: printed, error } = await nhgd(...args)
+  assert.is(code, 0, error)
+  assert.match(printed, /\d+ of 340 labels are doubted/)
+  assert.match(error, /outer step \d+\/\d+ +loss /, 'plain lines of progress')
+  assert.not.match(error, '\x1b[')
+
+  const [head, ...lines] = readFileSync(out, 'utf8').trim().split('\n')
+  assert.is(head, 'index,given,suggested,weight,score,rank')
+  const issues = lines.map((line) => line.split(','))
+  assert.is(issues.length, 340)
+  const wrong = issues.map(([index]) => data.labels[Number(index)] !== data.truth[Number(index)])
+  assert.ok(
+    auc(
+      issues.map((issue) => Number(issue[4])),
+      wrong,
+    ) > 0.97,
+  )
+  issues.forEach(([index, given, suggested, weight, score, rank], i) => {
+    assert.is(given, names[data.labels[Number(index)]])
+    assert.ok(names.includes(suggested))
+    assert.ok([weight, score].every((x) => Number(x) >= 0 && Number(x) <= 1))
+    assert.is(Number(rank), i + 1)
+    assert.ok(i === 0 || Number(score) <= Number(issues[i - 1][4]))
+  })
+  const suggestions = issues.filter(([index, , suggested]) => suggested === names[data.truth[Number(index)]])
+  assert.ok(suggestions.length > 0.95 * 340)
+
+  const arrays = readNpz(readFileSync(weights))
+  assert.equal(arrays.weights.shape, [340])
+  assert.equal(arrays.theta.shape, [columns + 1, 3])
+  const run = JSON.parse(readFileSync(json, 'utf8'))
+  assert.is(run.seed, 3)
+  assert.ok(run.doubted > 100 && run.doubted < 180, `${run.doubted}`)
+  assert.ok(run.seconds.total > 0)
+  const page = readFileSync(report, 'utf8')
+  assert.match(page, /^<!doctype html>/i)
+  assert.match(page, 'hen')
+  assert.not.match(page, /(src|href)="https?:/)
+})
+
+test('--quiet prints nothing', async () => {
+  const ending = await nhgd(...usual, '--trusted', trusted, '--outer-steps', '3')
+  assert.equal(ending, { code: 0, out: '', error: '' })
+})
+
+test('without trusted rows it ranks by self-confidence, says so, and lists what to check', async () => {
+  const out = inFolder('ranked.csv')
+  const {
+    code,
+    out: printed,
+    error,
+  } = await nhgd(
+    ...['clean', '--features', table, '--label', 'kind', '--suggest-trusted', '25', '--out', out],
+  )
+  assert.is(code, 0, error)
+  assert.match(error, /self-confidence, which is not the bilevel method/)
+  const listed = printed.trim().split('\n').at(-1)?.split(' ').map(Number) ?? []
+  assert.is(new Set(listed).size, 25)
+  assert.ok(listed.every((row) => row >= 0 && row < 400))
+  const lines = readFileSync(out, 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split(',').map(Number))
+  assert.is(lines.length, 400)
+  const wrong = lines.map(([index]) => data.labels[index] !== data.truth[index])
+  assert.ok(
+    auc(
+      lines.map((line) => line[4]),
+      wrong,
+    ) > 0.9,
+  )
+})
+
+test.run()
