@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert'
 import { optimizer } from '../../ts/hypergradient/optimizer.ts'
-import { nhgd, paper } from '../../ts/methods/nhgd.ts'
+import { nhgd } from '../../ts/methods/nhgd.ts'
+import { paper } from '../../ts/methods/nhgdOptions.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { solve } from '../../ts/solve.ts'
 import { close, distance } from '../support/close.ts'

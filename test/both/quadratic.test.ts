@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert'
 import { exact } from '../../ts/methods/exact.ts'
-import { type NhgdOptions, nhgd } from '../../ts/methods/nhgd.ts'
+import { nhgd } from '../../ts/methods/nhgd.ts'
+import type { NhgdOptions } from '../../ts/methods/nhgdOptions.ts'
 import { hypergradient, solve } from '../../ts/solve.ts'
 import { close } from '../support/close.ts'
 import { denseSolve, multiply, multiplyTransposed } from '../support/dense.ts'

@@ -1,6 +1,6 @@
 import { checkWhole, checkWithin } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
-import type { NhgdOptions } from './nhgd.ts'
+import type { NhgdOptions } from './nhgdOptions.ts'
 
 const { POSITIVE_INFINITY } = Number
 

@@ -1,5 +1,6 @@
 import type { Method } from './method.ts'
-import { type NhgdOptions, nhgd } from './nhgd.ts'
+import { nhgd } from './nhgd.ts'
+import type { NhgdOptions } from './nhgdOptions.ts'
 
 /**
  * Implicit differentiation with K-FAC (Liao et al. 2026): Kronecker factors of the sampled Fisher, taken afresh in each

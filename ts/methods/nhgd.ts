@@ -1,61 +1,18 @@
-import { Fisher, type FisherSettings } from '../backend/fisher.ts'
+import { Fisher } from '../backend/fisher.ts'
 import { Breather } from '../hypergradient/clock.ts'
-import { Cross, type CrossSettings } from '../hypergradient/cross.ts'
-import { type OptimizerSettings, optimizer } from '../hypergradient/optimizer.ts'
-import { type RefineSettings, refine } from '../hypergradient/refine.ts'
+import { Cross } from '../hypergradient/cross.ts'
+import { optimizer } from '../hypergradient/optimizer.ts'
+import { refine } from '../hypergradient/refine.ts'
 import { checkOptions } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
-
-export interface NhgdOptions {
-  /** The inverse Fisher; `refreshEvery` takes it anew from `size` fresh samples every so many outer iterations
-   * instead of from each inner step, `reset` forgets it at the start of each outer iteration. */
-  readonly fisher?: FisherSettings & { readonly refreshEvery?: number; readonly reset?: 'outer' | 'never' }
-  /** Corrections of A∇_θf by curvature products, 0 for the paper's method. */
-  readonly refine?: RefineSettings
-  /** Samples that curvature products are taken from, and damping added to them. */
-  readonly refineSamples?: number
-  readonly refineDamping?: number
-  readonly cross?: CrossSettings
-  /** T, inner steps an outer iteration. */
-  readonly innerSteps?: number
-  /** B, samples an inner step. */
-  readonly batchSize?: number
-  readonly innerOptimizer?: OptimizerSettings
-  /** Share of the inner steps, the last ones, whose θ is averaged for the hypergradient; 0 takes θ^T. */
-  readonly averaging?: number
-  /** Whether the Fisher works on a thread of its own; the results are the same. */
-  readonly concurrent?: boolean
-}
-
-const defaults = {
-  fisher: { form: 'kronecker', statistic: 'expected', damping: 1e-3, size: 8192, refreshEvery: 10 },
-  refine: 6,
-  refineSamples: 8192,
-  refineDamping: 0,
-  cross: 'all',
-  innerSteps: 40,
-  batchSize: 1024,
-  innerOptimizer: { kind: 'momentum', rate: 0.1, momentum: 0.9 },
-  averaging: 0,
-  concurrent: true,
-} as const satisfies NhgdOptions
-
-/** The method as printed: smoothed rank-1 updates from raw mini-batch gradients, the start decaying, begun anew in each
- * outer iteration; cross derivative averaged over the trajectory (arXiv 2602.10905, Algorithm 1). */
-export const paper = {
-  fisher: { form: 'dense', rows: 'mean', smoothing: 0.9, damping: 1, start: 'decaying', reset: 'outer' },
-  refine: 0,
-  cross: 'trajectory',
-  innerSteps: 10,
-  innerOptimizer: { kind: 'sgd', rate: 0.3 },
-} as const satisfies NhgdOptions
+import { type NhgdOptions, withDefaults } from './nhgdOptions.ts'
 
 /**
  * Natural hypergradient descent (Kong, Chen, Zhang, Mou; arXiv 2602.10905): the inverse Hessian in the hypergradient is
  * an inverse Fisher A, built beside the inner loop from the samples that the loop looks at anyway.
  */
 export function nhgd(options: NhgdOptions = {}): Method {
-  const settings = { ...defaults, ...options } as Required<NhgdOptions>
+  const settings = withDefaults(options)
   checkOptions(settings)
   return { name: 'nhgd', settings: { ...settings }, start: (context) => start(settings, context) }
 }
@@ -81,14 +38,8 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
     if (reset === 'outer') fisher.reset()
     if (refreshEvery > 0 && k % refreshEvery === 0) {
       clock.enter('fisher')
-      oracles.observe(
-        inner,
-        outer,
-        sampler.take(form.size ?? batchSize),
-        sample,
-        fisher.handle,
-        sampler.seed(),
-      )
+      const fresh = sampler.take(form.size ?? batchSize)
+      oracles.observe(inner, outer, fresh, sample, fisher.handle, sampler.seed())
       await fisher.refresh(sample) // its factors are computed while the inner loop runs
     }
     clock.enter('inner')
@@ -124,15 +75,8 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
     const hypergradient = cross.hypergradient(direct, direction, theta, outer) // ∇_v f − Lᵀ A ∇_θ f
     clock.enter('')
     const { residual } = refined
-    return {
-      outerLoss,
-      hypergradient,
-      inner: theta,
-      residual,
-      operator: oracles.curvature,
-      damping,
-      fallbacks,
-    }
+    const operator = oracles.curvature
+    return { outerLoss, hypergradient, inner: theta, residual, operator, damping, fallbacks }
   }
   return { estimate }
 }

@@ -3,7 +3,8 @@ import type { Features } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { Clock } from '../hypergradient/clock.ts'
-import { type NhgdOptions, nhgd } from '../methods/nhgd.ts'
+import { nhgd } from '../methods/nhgd.ts'
+import type { NhgdOptions } from '../methods/nhgdOptions.ts'
 import { softmaxRegression } from '../problems/model.ts'
 import { reweighting } from '../problems/reweighting.ts'
 import { type SolveResult, solve } from '../solve.ts'
@@ -170,12 +171,14 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
     free.filter((_, i) => weights[i] > 0.5),
     data.trusted,
   )
-  const model = await train(
-    backend,
-    classes,
-    { features, rows: kept, labels: labelsOf(kept) },
-    { ...training, steps: last.steps },
-  )
+  const model = signal?.aborted
+    ? theta
+    : await train(
+        backend,
+        classes,
+        { features, rows: kept, labels: labelsOf(kept) },
+        { ...training, steps: last.steps },
+      )
   const p = model.probabilities(features, free)
   const trust = margins(p, classes, freeLabels)
   const score = odds.map((z, i) => sigmoid(-(z + trust[i]) / 2))
