@@ -1,0 +1,103 @@
+import type { OptimizerSettings } from '../../ts/hypergradient/optimizer.ts'
+import { amigo } from '../../ts/methods/amigo.ts'
+import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
+import { f2sa } from '../../ts/methods/f2sa.ts'
+import { kfacImplicit } from '../../ts/methods/kfacImplicit.ts'
+import { maSoba } from '../../ts/methods/maSoba.ts'
+import type { Method } from '../../ts/methods/method.ts'
+import { mrbo } from '../../ts/methods/mrbo.ts'
+import { neumann } from '../../ts/methods/neumann.ts'
+import { nhgd, paper } from '../../ts/methods/nhgd.ts'
+import { nystrom } from '../../ts/methods/nystrom.ts'
+import { oneStep } from '../../ts/methods/oneStep.ts'
+import { qnbo } from '../../ts/methods/qnbo.ts'
+import { saba } from '../../ts/methods/saba.ts'
+import { sama } from '../../ts/methods/sama.ts'
+import { soba } from '../../ts/methods/soba.ts'
+import { unrolled } from '../../ts/methods/unrolled.ts'
+
+/** A method with its step sizes. */
+export interface Candidate {
+  readonly method: () => Method
+  readonly outer: OptimizerSettings
+}
+
+const sgd = (rate: number) => ({ kind: 'sgd', rate }) as const
+const adam = (rate: number) => ({ kind: 'adam', rate, shared: true }) as const
+
+/** The inner loops: that of the literature on this problem, and the one that suits the library's default. */
+const plain = { innerSteps: 10, innerOptimizer: sgd(0.3) } as const
+const momentum = { innerSteps: 40, innerOptimizer: { kind: 'momentum', rate: 0.1 } } as const
+const trajectory = { ...plain, cross: 'trajectory' } as const
+
+type Loop = typeof trajectory | typeof plain | typeof momentum
+
+/** Both inner loops, with the outer step sizes that suit either. */
+function loops(method: (loop: Loop) => Method): Candidate[] {
+  return [
+    { method: () => method(momentum), outer: adam(0.5) },
+    { method: () => method(plain), outer: adam(0.5) },
+    { method: () => method(trajectory), outer: sgd(3e4) },
+    { method: () => method(trajectory), outer: sgd(1e5) },
+  ]
+}
+
+/** Inner and outer step sizes of methods that move both at once. */
+function pairs(
+  method: (step: { rate: number; linearRate: number }) => Method,
+  rates: readonly (readonly [number, OptimizerSettings])[],
+): Candidate[] {
+  return rates.map(([rate, outer]) => ({
+    method: () => method({ rate, linearRate: Math.min(rate, 0.3) }),
+    outer,
+  }))
+}
+
+const single = [
+  [0.3, sgd(1e5)],
+  [2, sgd(1e5)],
+  [0.1, sgd(1e4)],
+  [0.3, adam(0.1)],
+] as const
+
+/** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */
+export const grid: Readonly<Record<string, readonly Candidate[]>> = {
+  nhgd: [
+    { method: () => nhgd(), outer: adam(0.5) },
+    { method: () => nhgd(), outer: adam(0.25) },
+  ],
+  'nhgd-paper': [1e4, 1e5].map((rate) => ({ method: () => nhgd(paper), outer: sgd(rate) })),
+  amigo: loops((loop) => amigo({ ...loop, rate: 0.3 })),
+  conjugateGradients: loops((loop) => conjugateGradients({ ...loop, curvatureSamples: 1024 })),
+  f2sa: [
+    { method: () => f2sa({ ...plain, rate: 0.3 }), outer: adam(0.5) },
+    { method: () => f2sa({ ...plain, rate: 0.3, multiplier: 10 }), outer: adam(0.5) },
+    { method: () => f2sa({ ...plain, rate: 0.3, innerSteps: 3 }), outer: adam(0.5) },
+  ],
+  kfacImplicit: loops((loop) => kfacImplicit(loop)),
+  maSoba: pairs((step) => maSoba(step), single),
+  mrbo: pairs((step) => mrbo(step), single),
+  neumann: loops((loop) => neumann({ ...loop, rate: 0.3 })),
+  nystrom: loops((loop) => nystrom(loop)),
+  oneStep: [1e4, 1e5].map((rate) => ({
+    method: () => oneStep({ innerOptimizer: sgd(0.3), scale: 1 }),
+    outer: sgd(rate),
+  })),
+  qnbo: loops((loop) => qnbo(loop)),
+  saba: pairs((step) => saba(step), single),
+  sama: [0.1, 0.5].map((rate) => ({ method: () => sama({ ...plain, rate: 0.003 }), outer: adam(rate) })),
+  soba: pairs((step) => soba(step), single),
+  unrolled: [
+    { method: () => unrolled({ rate: 0.3 }), outer: sgd(1e5) },
+    { method: () => unrolled({ rate: 0.3, innerSteps: 40, depth: 40 }), outer: sgd(1e5) },
+    { method: () => unrolled({ rate: 0.3, innerSteps: 40, depth: 40 }), outer: adam(0.5) },
+  ],
+}
+
+/** A candidate in one line. */
+export function describe({ method, outer }: Candidate): string {
+  const { settings } = method()
+  return JSON.stringify({ ...settings, outer }, (_, value) =>
+    typeof value === 'function' ? String(value) : value,
+  )
+}
