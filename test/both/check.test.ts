@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
-import { checkHypergradient } from '../../ts/hypergradient/check.ts'
 import { amigo } from '../../ts/methods/amigo.ts'
+import { checkHypergradient } from '../../ts/methods/checkHypergradient.ts'
 import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import type { Method } from '../../ts/methods/method.ts'

@@ -3,10 +3,10 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Vector } from '../backend/binding.ts'
 import { checkWhole } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
-import type { Method } from '../methods/method.ts'
+import { Breather, Clock } from '../hypergradient/clock.ts'
+import { refine } from '../hypergradient/refine.ts'
 import type { Problem } from '../problems/problem.ts'
-import { Breather, Clock } from './clock.ts'
-import { refine } from './refine.ts'
+import type { Method } from './method.ts'
 
 export interface CheckOptions {
   readonly method: Method
