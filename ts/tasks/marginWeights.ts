@@ -69,7 +69,7 @@ async function settle(
   let [model, transition] = [first, start]
   for (let round = 0; round < schedule.settling && !training.signal?.aborted; round++) {
     const p = model.probabilities(features, free)
-    for (let i = 0; i < 3; i++) transition = estimateTransition(p, classes, freeLabels, transition, slope)
+    transition = estimateTransition(p, classes, freeLabels, transition, slope)
     const odds = transitionMargins(p, classes, freeLabels, transition, slope)
     const weights = new Float64Array(rows.length).fill(1)
     weights.set(odds.map(sigmoid))

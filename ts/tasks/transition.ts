@@ -41,11 +41,14 @@ export function estimateTransition(
   const counts = new Float64Array(classes * classes)
   const level = new Float64Array(classes)
   for (let i = 0; i < labels.length; i++) {
-    levels(probabilities, i, labels[i], transition, slope, level)
-    const top = Math.max(...level)
+    const others = levels(probabilities, i, labels[i], transition, slope, level)
+    const top = Math.max(others, level[labels[i]])
     let total = 0
-    for (let k = 0; k < classes; k++) total += Math.exp(level[k] - top)
-    for (let k = 0; k < classes; k++) counts[k * classes + labels[i]] += Math.exp(level[k] - top) / total
+    for (let k = 0; k < classes; k++) {
+      level[k] = Math.exp(level[k] - top)
+      total += level[k]
+    }
+    for (let k = 0; k < classes; k++) counts[k * classes + labels[i]] += level[k] / total
   }
   for (let k = 0; k < classes; k++) {
     const row = counts.subarray(k * classes, (k + 1) * classes)
