@@ -1,0 +1,43 @@
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+
+/** Inputs that a seed decides. */
+export class Random {
+  readonly seed: number
+  readonly #generator
+
+  constructor(seed: number) {
+    this.seed = seed
+    this.#generator = xoroshiro128plus(seed)
+  }
+
+  /** Uniform in [−scale, scale). */
+  floats(length: number, scale = 1): Float32Array {
+    return Float32Array.from({ length }, () => scale * (2 * uniformFloat64(this.#generator) - 1))
+  }
+
+  doubles(length: number): Float64Array {
+    return Float64Array.from({ length }, () => 2 * uniformFloat64(this.#generator) - 1)
+  }
+
+  /** Whole numbers below `end`. */
+  whole(length: number, end: number): Uint32Array {
+    return Uint32Array.from({ length }, () => Math.floor(end * uniformFloat64(this.#generator)))
+  }
+
+  bytes(length: number): Uint8Array {
+    const words = new Int32Array(Math.ceil(length / 4))
+    for (let i = 0; i < words.length; i++) words[i] = this.#generator.next()
+    return new Uint8Array(words.buffer, 0, length)
+  }
+
+  /** A symmetric positive definite n × n matrix, well conditioned. */
+  definite(n: number): Float32Array {
+    const a = this.floats(n * n, 1 / n)
+    for (let i = 0; i < n; i++) {
+      a[i * n + i] = 2
+      for (let j = 0; j < i; j++) a[j * n + i] = a[i * n + j]
+    }
+    return a
+  }
+}

@@ -1,0 +1,87 @@
+// Measures the kernels against their rivals; see --help.
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import type { Backend } from '../ts/backend/backend.ts'
+import { loadBackend } from '../ts/backend/load.ts'
+import { commit, limits, machine } from './harness/machine.ts'
+import { type Effort, type Entry, measure } from './harness/measure.ts'
+import { heading, line, markdown, titleLine } from './harness/report.ts'
+import { loadOpenBlas } from './rivals/openblas.ts'
+import { rows } from './rows/index.ts'
+
+const help = `npm run bench -- [options]
+  --quick             every row once, in less than 45 seconds
+  --only TEXT         rows with this in their name
+  --backend NAME      native (default) or wasm, measured against the rivals
+  --seed N            of the inputs, 1 by default
+  --json FILE         writes the entries and the machine
+  --markdown FILE     writes the table`
+
+const thorough: Effort = { seconds: 4, rounds: { least: 7, most: 41 }, cycle: 0.02 }
+const quick: Effort = { seconds: 0.15, rounds: { least: 1, most: 9 }, cycle: 0.004 }
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  const [native, wasm] = [await loaded('native'), await loaded('wasm')]
+  const backend = options.backend === 'wasm' ? wasm : native
+  if (!backend) throw new Error(`the ${options.backend} backend does not load: run "npm run setup"`)
+
+  const openblas = loadOpenBlas()
+  const context = { backend, native, wasm, openblas, seed: options.seed }
+  const about = {
+    machine: machine(backend, openblas),
+    limits: limits(backend, openblas),
+    commit: commit(),
+    seed: options.seed,
+    quick: options.quick,
+  }
+  console.log(`${heading(about).join('\n')}\n\n${titleLine}`)
+  const entries: Entry[] = []
+  for (const row of rows.filter(({ name }) => name.includes(options.only))) {
+    const entry = await measure(row, context, options.quick ? quick : thorough)
+    entries.push(entry)
+    console.log(line(entry, about.limits))
+    globalThis.gc?.()
+  }
+  const report = { ...about, limits: limits(backend, openblas, about.limits), entries }
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
+  if (options.markdown) writeFileSync(options.markdown, markdown(report))
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      backend: { type: 'string', default: 'native' },
+      seed: { type: 'string', default: '1' },
+      json: { type: 'string' },
+      markdown: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(help)
+    process.exit()
+  }
+  const seed = Number(values.seed)
+  if (!Number.isSafeInteger(seed)) throw new Error(`"--seed" expected a whole number, got ${values.seed}`)
+  if (!['native', 'wasm'].includes(values.backend)) {
+    throw new Error(`"--backend" expected native or wasm, got ${values.backend}`)
+  }
+  return { ...values, seed }
+}
+
+async function loaded(backend: 'native' | 'wasm'): Promise<Backend | null> {
+  try {
+    return await loadBackend({ backend })
+  } catch (error) {
+    console.error((error as Error).message)
+    return null
+  }
+}
+
+main().catch((error) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+})

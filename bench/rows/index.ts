@@ -1,0 +1,25 @@
+import type { Row } from '../harness/row.ts'
+import { concurrency } from './concurrency.ts'
+import { cross } from './cross.ts'
+import { dense } from './dense.ts'
+import { gemm } from './gemm.ts'
+import { gradients } from './gradients.ts'
+import { javascript } from './javascript.ts'
+import { kronecker } from './kronecker.ts'
+import { scaling } from './scaling.ts'
+import { wasm } from './wasm.ts'
+import { window } from './window.ts'
+
+/** Every row, in the order of the table. */
+export const rows: readonly Row[] = [
+  ...dense,
+  ...window,
+  ...kronecker,
+  ...gemm,
+  ...gradients,
+  ...cross,
+  ...concurrency,
+  ...scaling,
+  ...javascript,
+  ...wasm,
+]

@@ -1,0 +1,231 @@
+import type { Backend } from '../../ts/backend/backend.ts'
+import * as kernels from '../../ts/kernels.ts'
+import { softmaxRegression } from '../../ts/problems/model.ts'
+import { Random } from '../harness/random.ts'
+import { distance, type Row } from '../harness/row.ts'
+import { pictures, weighing } from './data.ts'
+
+/** A kernel on one backend, over resident operands. */
+interface Kernel {
+  run(): unknown
+  result(): ArrayLike<number>
+}
+
+type Operands = (length: number, scale?: number) => kernels.Vector
+
+function row(
+  name: string,
+  prepare: (backend: Backend, operand: Operands, random: Random) => Kernel,
+  flops?: number,
+): Row {
+  return {
+    name: `WebAssembly: ${name}`,
+    rival: 'native',
+    bar: null,
+    unit: 'call',
+    flops,
+    prepare({ native, wasm, seed }) {
+      const on = (backend: Backend) => {
+        const random = new Random(seed)
+        return prepare(
+          backend,
+          (length, scale) => kernels.resident(backend, random.floats(length, scale)),
+          random,
+        )
+      }
+      if (!wasm) throw new Error('the wasm backend does not load: run "npm run setup"')
+      const [ours, theirs] = [on(wasm), native && on(native)]
+      const check = () => {
+        ours.run()
+        theirs?.run()
+        return distance(ours.result(), theirs?.result() ?? [])
+      }
+      return { ours, theirs, check, tolerance: 2e-3 }
+    },
+  }
+}
+
+const into = (vector: kernels.Vector) => () => vector.readF64()
+
+function gemm(m: number, n: number, k: number): Row {
+  const prepare = (backend: Backend, operand: Operands) => {
+    const [a, b, c] = [operand(m * k), operand(k * n), operand(m * n)]
+    return { run: () => kernels.gemm(backend, { m, n, k }, a, b, c), result: into(c) }
+  }
+  return row(`gemm f32, ${m}×${k}×${n}`, prepare, 2 * m * n * k)
+}
+
+function update(d: number): Row {
+  const prepare = (backend: Backend, operand: Operands) => {
+    const inverse = new backend.InverseUpdate(d, 1, 'f32', 1)
+    const [g, x, y] = [operand(d, Math.sqrt(3 / d)), operand(d), operand(d)]
+    const run = () => {
+      for (let i = 0; i < 16; i++) inverse.update(g, i % 2 ? 1 / 0.95 : 0.95, 0.05)
+    }
+    const result = () => {
+      inverse.multiply(x, y)
+      return y.readF64()
+    }
+    return { run, result }
+  }
+  return row(`16 rank-1 updates f32, d = ${d}`, prepare, 16 * 3 * d * d)
+}
+
+function blocks(d: number): Row {
+  const prepare = (backend: Backend, operand: Operands) => {
+    const inverse = new backend.InverseUpdate(d, 1, 'f32', 1)
+    const [g, x, y] = [operand(8 * d, Math.sqrt(3 / d)), operand(d), operand(d)]
+    const weights = new Float64Array(8).fill(0.05)
+    const result = () => {
+      inverse.multiply(x, y)
+      return y.readF64()
+    }
+    return { run: () => inverse.updateMany(g, 1, weights), result }
+  }
+  return row(`rank-8 update f32, d = ${d}`, prepare, 8 * 3 * d * d)
+}
+
+const definite = (backend: Backend, random: Random, n: number) =>
+  kernels.resident(backend, random.definite(n))
+
+const [n, k, m] = [785, 10, 1024]
+
+/** The kernels of a softmax layer over a batch of bytes. */
+function layer(name: string, flops: number, run: (backend: Backend, p: LayerOperands) => Kernel): Row {
+  return row(
+    `${name}, ${m}×784×${k} from u8`,
+    (backend, operand, random) => {
+      const features = backend.Features.u8(random.bytes(m * 784), m, 784, 1 / 255)
+      const samples = new backend.Samples(features, undefined, random.whole(m, k))
+      return run(backend, { samples, theta: operand(n * k, 0.05), operand })
+    },
+    flops,
+  )
+}
+
+interface LayerOperands {
+  readonly samples: kernels.Samples
+  readonly theta: kernels.Vector
+  readonly operand: Operands
+}
+
+const cross: Row = row(
+  'cross product, 50 000 samples from u8',
+  (backend, operand, random) => {
+    const problem = weighing(backend, pictures(random.seed), softmaxRegression({ classes: k }))
+    const { outer } = problem.start()
+    const [theta, u, out] = [operand(n * k, 0.05), operand(n * k), problem.zeros(50_000)]
+    const all = backend.Batch.all(50_000)
+    const run = () => {
+      out.fill(0)
+      problem.oracles.crossProduct(theta, outer, all, u, 1, out)
+    }
+    return { run, result: into(out) }
+  },
+  4 * 50_000 * n * k,
+)
+
+export const wasm: readonly Row[] = [
+  gemm(512, 512, 512),
+  gemm(1024, 10, 784),
+  row(
+    `syrk f32, ${n}×${m}`,
+    (backend, operand) => {
+      const [a, c] = [operand(n * m), operand(n * n)]
+      return { run: () => kernels.syrk(backend, { n, k: m }, a, c), result: into(c) }
+    },
+    n * n * m,
+  ),
+  row(
+    'symv f32, 2048',
+    (backend, operand) => {
+      const [a, x, y] = [operand(2048 * 2048), operand(2048), operand(2048)]
+      return { run: () => kernels.symv(backend, { n: 2048 }, a, x, y), result: into(y) }
+    },
+    2 * 2048 ** 2,
+  ),
+  update(785),
+  update(2048),
+  blocks(2048),
+  row(
+    `Cholesky solve f32, ${n}², ${k} sides`,
+    (backend, operand, random) => {
+      const [a, sides, b] = [definite(backend, random, n), operand(n * k), operand(n * k)]
+      const run = () => {
+        b.copyFrom(sides)
+        kernels.choleskySolve(backend, { n, k }, a, b)
+      }
+      return { run, result: into(b) }
+    },
+    n ** 3 / 3 + 2 * n * n * k,
+  ),
+  row(
+    `Cholesky inverse f32, ${n}²`,
+    (backend, operand, random) => {
+      const [a, inverse] = [definite(backend, random, n), operand(n * n)]
+      return { run: () => kernels.choleskyInverse(backend, { n }, a, inverse), result: into(inverse) }
+    },
+    n ** 3,
+  ),
+  row(
+    'symmetric eigen f32, 256²',
+    (backend, operand, random) => {
+      const n = 256
+      const [a, values, vectors] = [definite(backend, random, n), operand(n), operand(n * n)]
+      // Vectors are free in their signs: the values are compared.
+      return { run: () => kernels.symmetricEigen(backend, { n }, a, values, vectors), result: into(values) }
+    },
+    9 * 256 ** 3,
+  ),
+  row(
+    `Kronecker-factored solve f32, ${n} ⊗ ${k}`,
+    (backend, operand) => {
+      // Any matrices do for the products; the values have to stay away from zero.
+      const [one, other] = [n, k].map((length) => kernels.resident(backend, new Float32Array(length).fill(1)))
+      const [a, s] = [
+        { values: one, vectors: operand(n * n, 1 / Math.sqrt(n)) },
+        { values: other, vectors: operand(k * k, 1 / Math.sqrt(k)) },
+      ]
+      const [sides, b] = [operand(n * k), operand(n * k)]
+      const run = () => {
+        b.copyFrom(sides)
+        kernels.kroneckerSolve(backend, { n, k, damping: 0.1 }, a, s, b)
+      }
+      return { run, result: into(b) }
+    },
+    4 * n * k * (n + k),
+  ),
+  row(
+    `per-sample Gram f32, ${m} samples, ${n} × ${k}`,
+    (backend, operand) => {
+      const [x, e, gram] = [operand(m * n), operand(m * k), operand(m * m)]
+      return { run: () => kernels.perSampleGram(backend, { m, n, k }, x, e, gram), result: into(gram) }
+    },
+    m * m * (n + k),
+  ),
+  row(
+    'conjugate gradients f32, 1024², 10 steps',
+    (backend, operand, random) => {
+      const [a, b, x] = [definite(backend, random, 1024), operand(1024), operand(1024)]
+      const run = () => {
+        x.fill(0)
+        kernels.conjugateGradients(backend, { n: 1024, tolerance: 0, steps: 10 }, a, b, x)
+      }
+      return { run, result: into(x) }
+    },
+    20 * 1024 ** 2,
+  ),
+  layer('softmax gradient', 4 * m * n * k, (backend, { samples, theta, operand }) => {
+    const [weights, out] = [operand(m), operand(n * k)]
+    return { run: () => backend.softmaxGradient(samples, k, theta, weights, out), result: into(out) }
+  }),
+  layer('sensitivities', 4 * m * n * k, (backend, { samples, theta, operand }) => {
+    const [u, q] = [operand(n * k), operand(m)]
+    return { run: () => backend.sensitivities(samples, k, theta, u, q), result: into(q) }
+  }),
+  layer('Kronecker factors', m * n * n, (backend, { samples, theta, operand }) => {
+    const [input, output] = [operand(n * n), operand(k * k)]
+    return { run: () => backend.kroneckerFactors(samples, k, theta, input, output), result: into(input) }
+  }),
+  cross,
+]
