@@ -3,6 +3,7 @@ import { checkWhole, checkWithin } from './backend/check.ts'
 import { NhgdError } from './backend/errors.ts'
 import { Breather, Clock } from './hypergradient/clock.ts'
 import { type OptimizerSettings, optimizer } from './hypergradient/optimizer.ts'
+import { Backtracking, jumpCap, projectOnSimplex } from './hypergradient/safeguard.ts'
 import type { Estimate, Method, MethodRun, Point } from './methods/method.ts'
 import { nhgd } from './methods/nhgd.ts'
 import type { Problem } from './problems/problem.ts'
@@ -24,6 +25,12 @@ export interface SolveOptions {
   readonly signal?: AbortSignal
   /** Keeps v in a box, by projection after each step. */
   readonly box?: { readonly low: number; readonly high: number }
+  /** Keeps v at entries ≥ 0 that have this sum, by projection after each step. */
+  readonly simplex?: number
+  /** Hypergradients longer than so many times the median of the last ones are shortened to that. */
+  readonly jumpCap?: number
+  /** Goes back half of an outer step after which f rose by more than this share, and shortens those to come. */
+  readonly backtracking?: number
   /** Called after each outer step with the point it led to; `false` ends the run. */
   readonly onStep?: (progress: Progress) => unknown
   /** Turns divergence into an exception that carries `.result`. */
@@ -138,10 +145,13 @@ export async function hypergradient(
 
 async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerator<Progress, SolveResult> {
   const { method = nhgd(), outerSteps = 100, seconds = Number.POSITIVE_INFINITY, tolerance = 0 } = options
-  const { outerOptimizer = { kind: 'adam', rate: 0.1 } as const, seed = 0, signal, box } = options
+  const { outerOptimizer = { kind: 'adam', rate: 0.1 } as const, seed = 0, signal, box, simplex } = options
   checkWhole('outerSteps', outerSteps, 0)
   checkWithin('seconds', seconds, 0, Number.POSITIVE_INFINITY)
   checkWithin('tolerance', tolerance, 0, Number.POSITIVE_INFINITY)
+  checkWithin('simplex', simplex ?? 1, 0, Number.MAX_VALUE)
+  checkWithin('jumpCap', options.jumpCap ?? 1, 0, Number.POSITIVE_INFINITY)
+  checkWithin('backtracking', options.backtracking ?? 0, 0, Number.POSITIVE_INFINITY)
   checkWhole('seed', seed, Number.MIN_SAFE_INTEGER)
   const began = performance.now()
   const elapsed = () => (performance.now() - began) / 1000
@@ -154,6 +164,10 @@ async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerat
   const good = { inner: read(point.inner), outer: read(point.outer) }
   const outer = optimizer(problem.backend, outerOptimizer)
   const run = method.start({ problem, point, seed, clock, frozen: false })
+  const cap = jumpCap(options.jumpCap ?? Number.POSITIVE_INFINITY)
+  const room = () => problem.zeros(point.outer.length)
+  const backtracking =
+    options.backtracking === undefined ? undefined : new Backtracking(options.backtracking, room(), room())
   const breather = new Breather()
   let last: Estimate | undefined
   let status: Status = 'outerSteps'
@@ -167,8 +181,11 @@ async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerat
       status = 'diverged'
       break
     }
-    const size = Math.sqrt(estimate.hypergradient.dot(estimate.hypergradient))
-    outer.step(point.outer, estimate.hypergradient)
+    const size = cap(estimate.hypergradient)
+    const move = () => outer.step(point.outer, estimate.hypergradient)
+    if (!backtracking) move()
+    else if (!backtracking.wentBack(point.outer, estimate.outerLoss)) backtracking.take(point.outer, move)
+    if (simplex !== undefined && point.outer.isFinite()) projectOnSimplex(point.outer, simplex)
     if (box) point.outer.clamp(box.low, box.high)
     if (!point.outer.isFinite()) {
       status = 'diverged'
