@@ -20,20 +20,27 @@ export interface Backend extends Omit<Binding, 'info'> {
   info(): BackendInfo
 }
 
+/** Classes are changed in place, so each binding is done once. */
+const typedBindings = new WeakMap<Binding, Omit<Binding, 'info'>>()
+
 /** Wraps a loaded binding. */
 export function backendOf(
   binding: Binding,
   name: 'native' | 'wasm',
   skipped: BackendInfo['skipped'] = [],
 ): Backend {
-  const typedErrors = Object.fromEntries(
-    Object.entries(binding)
-      .filter(([key, value]) => typeof value === 'function' && key !== 'info')
-      .map(([key, value]) => [key, /^[A-Z]/.test(key) ? typed(value) : guarded(value)]),
-  )
+  const typedErrors = typedBindings.get(binding) ?? withTypedErrors(binding)
+  typedBindings.set(binding, typedErrors)
   const { simd, blas, threads, version } = JSON.parse(binding.info())
   const info: BackendInfo = { backend: name, version, simd, blas, threads, skipped }
-  return { ...(typedErrors as unknown as Omit<Binding, 'info'>), info: () => info }
+  return { ...typedErrors, info: () => info }
+}
+
+function withTypedErrors(binding: Binding): Omit<Binding, 'info'> {
+  const members = Object.entries(binding)
+    .filter(([key, value]) => typeof value === 'function' && key !== 'info')
+    .map(([key, value]) => [key, /^[A-Z]/.test(key) ? typed(value) : guarded(value)])
+  return Object.fromEntries(members)
 }
 
 /** Copies a vector out, in its own scalar type. */

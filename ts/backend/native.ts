@@ -1,14 +1,16 @@
-import { createRequire } from 'node:module'
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
+import { builtin } from './node.ts'
 
 let loaded: Binding | undefined
 
 /** The Node-API addon (`ERR_BACKEND` with the likely remedy where it does not load). */
 export async function loadNative(skipped?: BackendInfo['skipped']): Promise<Backend> {
   try {
-    loaded ??= createRequire(import.meta.url)('../../build/native/index.cjs') as Binding
+    loaded ??= builtin('node:module').createRequire(import.meta.url)(
+      '../../build/native/index.cjs',
+    ) as Binding
   } catch (error) {
     throw new NhgdError('ERR_BACKEND', `the native backend does not load: ${remedy(error)}`, { cause: error })
   }

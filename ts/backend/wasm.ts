@@ -1,37 +1,45 @@
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
+import { builtin } from './node.ts'
 
-/** Where the WebAssembly module comes from: its bytes, a compiled module, or a URL to fetch. */
+/** Where the WebAssembly module comes from: its bytes, a compiled module, or a URL to fetch or (`file:`) to read. */
 export type WasmSource = BufferSource | WebAssembly.Module | URL | string
 
 interface Glue extends Binding {
-  initSync(input: { module: BufferSource | WebAssembly.Module }): unknown
+  default(input: { module_or_path: WasmSource }): Promise<unknown>
 }
 
-let loaded: Glue | undefined
+let loaded: Promise<Glue> | undefined
 
 /** The WebAssembly module, from `source` or from its place beside this package (`ERR_BACKEND` where it does not load). */
 export async function loadWasm(source?: WasmSource, skipped?: BackendInfo['skipped']): Promise<Backend> {
-  if (!loaded) {
-    try {
-      const glue = (await import('../../build/wasm/nhgd.js' as string)) as Glue
-      glue.initSync({ module: await compile(source) })
-      loaded = glue
-    } catch (error) {
-      throw new NhgdError('ERR_BACKEND', `the wasm backend does not load: ${(error as Error).message}`, {
-        cause: error,
-      })
-    }
+  // A second instance would have handles of its own, so all callers share the first.
+  loaded ??= instantiate(source)
+  try {
+    return backendOf(await loaded, 'wasm', skipped)
+  } catch (error) {
+    loaded = undefined
+    throw new NhgdError('ERR_BACKEND', `the wasm backend does not load: ${remedy(error)}`, { cause: error })
   }
-  return backendOf(loaded, 'wasm', skipped)
 }
 
-async function compile(source: WasmSource = new URL('../../build/wasm/nhgd_bg.wasm', import.meta.url)) {
-  if (source instanceof WebAssembly.Module) return source
-  if (typeof source !== 'string' && !(source instanceof URL)) return source
-  const url = new URL(source, import.meta.url)
-  if (url.protocol !== 'file:') return WebAssembly.compileStreaming(fetch(url))
-  const { readFile } = await import('node:fs/promises')
-  return readFile(url)
+async function instantiate(source: WasmSource = new URL('../../build/wasm/nhgd_bg.wasm', import.meta.url)) {
+  // biome-ignore lint/suspicious/noTsIgnore: whether it is there depends on the build
+  // @ts-ignore: nor need its own types be there.
+  const glue: Glue = await import('../../build/wasm/nhgd.js')
+  const file = /^file:/.test(String(source))
+  const module = file ? await builtin('node:fs').promises.readFile(new URL(String(source))) : source
+  await glue.default({ module_or_path: module as WasmSource })
+  return glue
+}
+
+function remedy(error: unknown): string {
+  const { message } = error as Error
+  if (/Content Security Policy|unsafe-eval/.test(message))
+    return `${message}; allow 'wasm-unsafe-eval' in script-src`
+  if (/fetch|MIME|HTTP|ENOENT|magic/i.test(message)) {
+    return `${message}; serve the file nhgd/nhgd.wasm and pass its URL, its bytes or a WebAssembly.Module as "wasm"`
+  }
+  return message
 }

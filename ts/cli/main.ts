@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
-import { loadBackend } from '../backend/load.ts'
 import { cleanCommand } from './clean.ts'
+import { info } from './info.ts'
 import { version } from './version.ts'
 
 const misuse = new Set([
@@ -25,7 +25,7 @@ const program = new Command('nhgd')
     new Command('info')
       .description('tell which backend runs here, and why others do not')
       .action(async () => {
-        console.log(JSON.stringify((await loadBackend()).info(), null, 2))
+        console.log(JSON.stringify(await info(), null, 2))
       }),
   )
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
