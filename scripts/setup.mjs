@@ -1,7 +1,9 @@
-// Brings a clone to where it runs: npm packages, the native addon, and with --wasm the WebAssembly module.
+// Brings a clone to where it runs: npm packages, the native addon, with --wasm the WebAssembly module, and with
+// --browser a Chromium for the tests.
 // Needs nothing but Node; does what is missing and nothing twice.
-//   node scripts/setup.mjs [--wasm] [--no-native]
+//   node scripts/setup.mjs [--wasm] [--no-native] [--browser]
 import { existsSync, statSync } from 'node:fs'
+import { installChromium } from './setup/chromium.mjs.mts'
 import { buildNative } from './setup/native.mjs'
 import { local, run, SetupError, step } from './setup/step.mjs'
 import { buildWasm } from './setup/wasm.mjs'
@@ -18,6 +20,7 @@ try {
   await installPackages()
   if (!process.argv.includes('--no-native')) await buildNative()
   if (process.argv.includes('--wasm')) await buildWasm()
+  if (process.argv.includes('--browser')) await installChromium()
 } catch (error) {
   if (!(error instanceof SetupError)) throw error
   console.error(`\nsetup failed: ${error.message}`)

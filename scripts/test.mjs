@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { findChromium } from './chromium.mjs'
 import { environment, local, root } from './setup/step.mjs'
 
 const filesAtOnce = 2
@@ -71,7 +72,12 @@ function allJobs() {
 /** Runs one job, prints its line, and all that it printed where it failed. */
 function runJob({ name, command, args, backend, count }) {
   const start = performance.now()
-  const env = { ...environment, NO_COLOR: '1', ...(backend && { NHGD_BACKEND: backend }) }
+  const env = {
+    ...environment,
+    NO_COLOR: '1',
+    CHROMIUM: findChromium() ?? '',
+    ...(backend && { NHGD_BACKEND: backend }),
+  }
   const child = spawn(command, args, { cwd: root, env, timeout: minutesPerJob * 60_000 })
   child.stdin.end()
   let output = ''
@@ -99,7 +105,7 @@ function runJob({ name, command, args, backend, count }) {
 
 async function runAll() {
   const setup = ['scripts/setup.mjs']
-  if (backends.includes('wasm')) setup.push('--wasm')
+  if (backends.includes('wasm')) setup.push('--wasm', '--browser')
   if (!backends.includes('native')) setup.push('--no-native')
   if (spawnSync(process.execPath, setup, { cwd: root, stdio: 'inherit' }).status !== 0) {
     total.failed++

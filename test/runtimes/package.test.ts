@@ -1,0 +1,151 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { build as viteBuild } from 'vite'
+import { withChromium, withServer } from './support/chromium.ts'
+import { bun, deno, npm, root, run } from './support/run.ts'
+
+const test = suite('package')
+const folder = mkdtempSync(join(tmpdir(), 'nhgd-package-'))
+const tarball = join(folder, 'nhgd.tgz')
+const bin = (name: string) => join(root, 'node_modules', '.bin', name)
+
+/** θ* = ½v, f = ½(θ − 1)²: at v = 4 the hypergradient is ½. */
+const body = `
+  const problem = quadratic({ backend, h: [2], c: [1], c0: [0], q: [1], t: [1], mu: 0, dtype: 'f64' })
+  const { hypergradient: gradient } = await hypergradient(problem, { inner: [2], outer: [4], method: exact() })
+  return [backend.info().backend, gradient[0].toFixed(9)].join(' ')
+`
+const names = '{ exact, hypergradient, loadBackend, quadratic }'
+const example = (from: string, how = '') => `import ${names} from '${from}'
+export async function main() {
+  const backend = await loadBackend(${how})
+  ${body}
+}
+`
+const page = '<!doctype html><meta charset="utf-8"><script type="module" src="./main.js"></script>'
+const show = `
+main().then((text) => { document.title = text }, (error) => { document.title = String(error) })
+`
+
+test.before(async () => {
+  await run(process.execPath, ['scripts/build.mjs'])
+  const packed = await npm(['pack', '--silent', '--pack-destination', folder], root)
+  await writeFile(tarball, await readFile(join(folder, packed.trim())))
+  await writeFile(join(folder, 'package.json'), '{ "private": true }')
+  await npm(['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], folder)
+  for (const entry of ['nhgd', 'nhgd/native', 'nhgd/wasm']) {
+    const file = `${entry.replace('/', '-')}.mjs`
+    await writeFile(join(folder, file), `${example(entry)}\nmain().then(console.log)\n`)
+  }
+})
+
+test.after(() => rmSync(folder, { recursive: true, force: true }))
+
+test('it holds both backends and compiled code, and nothing else', async () => {
+  const installed = join(folder, 'node_modules', 'nhgd')
+  const files = (await readdir(installed, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(installed.length + 1)
+        .replaceAll('\\', '/'),
+    )
+  const odd = files.filter((file) => !/^dist\/.+\.(js|d\.ts)$/.test(file)).sort()
+  const addon = odd.filter((file) => /^build\/native\/nhgd\..+\.node$/.test(file))
+  assert.is(addon.length, 1, `${addon}`)
+  assert.equal(
+    odd.filter((file) => !addon.includes(file)),
+    [
+      'LICENSE-APACHE',
+      'LICENSE-MIT',
+      'README.md',
+      'build/native/index.cjs',
+      'build/wasm/nhgd.js',
+      'build/wasm/nhgd_bg.wasm',
+      'package.json',
+    ],
+  )
+})
+
+test('publint and Are The Types Wrong find nothing', async () => {
+  await run(bin('publint'), ['run', tarball, '--strict'])
+  await run(bin('attw'), [tarball, '--profile', 'esm-only', '--exclude-entrypoints', 'nhgd.wasm'])
+})
+
+const answers = {
+  'nhgd.mjs': 'native 0.500000000',
+  'nhgd-native.mjs': 'native 0.500000000',
+  'nhgd-wasm.mjs': 'wasm 0.500000000',
+}
+const permissions = ['--allow-read', '--allow-env', '--allow-ffi', '--node-modules-dir=manual']
+for (const [file, answer] of Object.entries(answers)) {
+  test(`${file} in Node, Deno and Bun`, async () => {
+    const cwd = folder
+    assert.is((await run(process.execPath, [file], { cwd })).trim(), answer, 'Node')
+    assert.is((await run(deno, ['run', ...permissions, file], { cwd })).trim(), answer, 'Deno')
+    assert.is((await run(bun, ['run', file], { cwd })).trim(), answer, 'Bun')
+  })
+}
+
+test('require', async () => {
+  const script = `const ${names} = require('nhgd')
+async function main() { const backend = await loadBackend(); ${body} }
+main().then(console.log)`
+  await writeFile(join(folder, 'required.cjs'), script)
+  assert.is((await run(process.execPath, ['required.cjs'], { cwd: folder })).trim(), 'native 0.500000000')
+})
+
+test('every entry point opens', async () => {
+  const script = `for (const entry of ['', '/native', '/wasm', '/kernels', '/data']) console.log(Object.keys(await import('nhgd' + entry)).length > 0)`
+  const printed = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder })
+  assert.is(printed.trim(), Array(5).fill('true').join('\n'))
+})
+
+test('nhgd info says what runs', async () => {
+  const info = await run(join(folder, 'node_modules', '.bin', 'nhgd'), ['info'], { cwd: folder })
+  const { backend, node } = JSON.parse(info)
+  assert.equal([backend, node], ['native', process.version])
+})
+
+test('bundled by esbuild and by Vite, in Chromium', async () => {
+  const bundles: Record<string, (out: string) => Promise<unknown>> = {
+    async esbuild(outdir) {
+      const entry = join(folder, 'esbuild.mjs')
+      const source = `import wasm from 'nhgd/nhgd.wasm'\nexport * from 'nhgd/data'\n${example('nhgd', '{ wasm }')}${show}`
+      await writeFile(entry, source)
+      await build({
+        entryPoints: { main: entry },
+        outdir,
+        bundle: true,
+        format: 'esm',
+        loader: { '.wasm': 'file' },
+        logLevel: 'error',
+      })
+      await writeFile(join(outdir, 'index.html'), page)
+    },
+    async vite(outDir) {
+      await writeFile(join(folder, 'index.html'), page)
+      await writeFile(join(folder, 'main.js'), `${example('nhgd')}${show}`)
+      await viteBuild({ root: folder, configFile: false, logLevel: 'error', build: { outDir } })
+    },
+  }
+  await withChromium(async (browser) => {
+    for (const [name, bundle] of Object.entries(bundles)) {
+      const out = join(folder, `out-${name}`)
+      await bundle(out)
+      await withServer(out, {}, async (url) => {
+        const tab = await browser.newPage()
+        await tab.goto(url)
+        await tab.waitForFunction(() => document.title !== '')
+        assert.is(await tab.title(), 'wasm 0.500000000', name)
+      })
+    }
+  })
+})
+
+test.run()

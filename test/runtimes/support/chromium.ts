@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join } from 'node:path'
+import { type Browser, chromium } from 'playwright-core'
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+const types: Record<string, string> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.wasm': 'application/wasm',
+}
+
+/** The least that WebAssembly needs: no eval, nothing from elsewhere. */
+export const strictPolicy =
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'"
+
+/** Hands a browser to `use`; does nothing where there is none, which the setup of the run has told or mended. */
+export async function withChromium(use: (browser: Browser) => Promise<void>): Promise<void> {
+  const executablePath = process.env.CHROMIUM || '/usr/bin/chromium'
+  if (!existsSync(executablePath)) return
+  const browser = await chromium.launch({ executablePath, args: flags })
+  try {
+    await use(browser)
+  } finally {
+    await browser.close()
+  }
+}
+
+/** Serves a folder under a strict policy while `use` runs; `isolated` lets pages share memory with their workers. */
+export async function withServer(
+  folder: string,
+  { isolated = false },
+  use: (url: string) => Promise<void>,
+): Promise<void> {
+  const headers = {
+    'Content-Security-Policy': strictPolicy,
+    ...(isolated && {
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Embedder-Policy': 'require-corp',
+    }),
+  }
+  const server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    const file = pathname.endsWith('/') ? `${pathname}index.html` : pathname
+    try {
+      const content = await readFile(join(folder, file))
+      response.writeHead(200, {
+        ...headers,
+        'Content-Type': types[extname(file)] ?? 'application/octet-stream',
+      })
+      response.end(content)
+    } catch {
+      response.writeHead(404, headers).end()
+    }
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  try {
+    await use(`http://localhost:${(server.address() as AddressInfo).port}/`)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+}
