@@ -1,4 +1,4 @@
-import { stopwatch } from './clock.ts'
+import { stopwatch, type Times } from './clock.ts'
 import type { Context, Pair, Row } from './row.ts'
 
 /** How long to look. */
@@ -20,11 +20,12 @@ export interface Entry {
   readonly unit: string
   /** Lower and upper quartile of the pairwise ratios. */
   readonly quartiles: readonly [number, number] | null
+  readonly clock: 'cpu' | 'wall'
   readonly statistic: 'median' | 'lower quartile'
-  /** Our fastest time over the rival's fastest: what is left where others use the machine too. */
-  readonly fastest: number | null
+  /** The same ratio of times on the wall. */
+  readonly wall: number | null
   readonly rounds: number
-  /** Median times of a unit. */
+  /** Median times of a unit, by that clock. */
   readonly seconds: { readonly ours: number; readonly rival: number | null }
   /** Flops a second and bytes a second of ours. */
   readonly flops: number | null
@@ -38,48 +39,39 @@ export async function measure(row: Row, context: Context, effort: Effort): Promi
   const { theirs, note } = await judge(pair)
   globalThis.gc?.()
   const [ours, rival] = [stopwatch(pair.ours, effort.cycle), theirs && stopwatch(theirs, effort.cycle)]
-  const times: { ours: number; rival: number }[] = []
+  const [a, b]: Times[][] = [[], []]
   const end = performance.now() + 1000 * effort.seconds
   const { least, most } = effort.rounds
-  while (times.length < least || (times.length < most && performance.now() < end)) {
-    if (times.length % 2 === 0) {
-      const first = await ours()
-      times.push({ ours: first, rival: rival ? await rival() : Number.NaN })
-    } else {
-      const first = rival ? await rival() : Number.NaN
-      times.push({ ours: await ours(), rival: first })
-    }
+  const sides = [async () => a.push(await ours()), async () => rival && b.push(await rival())]
+  while (a.length < least || (a.length < most && performance.now() < end)) {
+    for (const side of sides) await side()
+    sides.reverse()
   }
-  const ratios = times.map((time) => time.ours / time.rival).sort((a, b) => a - b)
-  const statistic = row.statistic ?? 'median'
-  const seconds = quantile(
-    times.map((time) => time.ours).sort((a, b) => a - b),
-    0.5,
-  )
+  // The first pair calibrates and warms up: it counts only where it is alone.
+  for (const times of [a, b]) if (times.length > 1) times.shift()
+  const { clock = 'cpu', statistic = 'median' } = row
+  const ratios = (clock: 'cpu' | 'wall') => ascending(b.map((theirs, i) => a[i][clock] / theirs[clock]))
+  const seconds = (times: Times[]) => quantile(ascending(times.map((time) => time[clock])), 0.5)
+  const share = statistic === 'median' ? 0.5 : 0.25
   return {
     name: row.name,
     rival: row.rival,
-    ratio: rival ? quantile(ratios, statistic === 'median' ? 0.5 : 0.25) : null,
+    ratio: rival && quantile(ratios(clock), share),
     bar: row.bar,
     unit: row.unit,
-    quartiles: rival ? [quantile(ratios, 0.25), quantile(ratios, 0.75)] : null,
+    quartiles: rival && [quantile(ratios(clock), 0.25), quantile(ratios(clock), 0.75)],
+    clock,
     statistic,
-    fastest: rival ? Math.min(...times.map((t) => t.ours)) / Math.min(...times.map((t) => t.rival)) : null,
-    rounds: times.length,
-    seconds: {
-      ours: seconds,
-      rival: rival
-        ? quantile(
-            times.map((time) => time.rival).sort((a, b) => a - b),
-            0.5,
-          )
-        : null,
-    },
-    flops: row.flops ? row.flops / seconds : null,
-    bandwidth: row.bytes ? row.bytes / seconds : null,
+    wall: rival && quantile(ratios('wall'), share),
+    rounds: a.length,
+    seconds: { ours: seconds(a), rival: rival && seconds(b) },
+    flops: row.flops ? row.flops / seconds(a) : null,
+    bandwidth: row.bytes ? row.bytes / seconds(a) : null,
     note,
   }
 }
+
+const ascending = (numbers: number[]) => numbers.sort((a, b) => a - b)
 
 /** The rival, unless it is missing or its answer is another than ours. */
 async function judge(pair: Pair): Promise<{ theirs: Pair['theirs']; note: string }> {

@@ -13,11 +13,11 @@ export class Random {
 
   /** Uniform in [−scale, scale). */
   floats(length: number, scale = 1): Float32Array {
-    return Float32Array.from({ length }, () => scale * (2 * uniformFloat64(this.#generator) - 1))
+    return this.#fill(new Float32Array(length), scale)
   }
 
   doubles(length: number): Float64Array {
-    return Float64Array.from({ length }, () => 2 * uniformFloat64(this.#generator) - 1)
+    return this.#fill(new Float64Array(length), 1)
   }
 
   /** Whole numbers below `end`. */
@@ -39,5 +39,11 @@ export class Random {
       for (let j = 0; j < i; j++) a[j * n + i] = a[i * n + j]
     }
     return a
+  }
+
+  #fill<Numbers extends Float32Array | Float64Array>(out: Numbers, scale: number): Numbers {
+    const step = scale / 2 ** 31
+    for (let i = 0; i < out.length; i++) out[i] = this.#generator.next() * step
+    return out
   }
 }

@@ -12,7 +12,7 @@ export interface Report {
 }
 
 const widths = [58, 39, 6, 13, 7, 7, 9, 9, 16, 0]
-const titles = ['row', 'rival', 'ratio', 'quartiles', 'fastest', 'bar', 'ours', 'rival’s', 'of the limit', '']
+const titles = ['row', 'rival', 'ratio', 'quartiles', 'wall', 'bar', 'ours', 'rival’s', 'of the limit', '']
 
 /** The lines that say what a run ran on. */
 export function heading({ machine, limits, commit, seed }: Omit<Report, 'entries'>): string[] {
@@ -30,20 +30,21 @@ export function heading({ machine, limits, commit, seed }: Omit<Report, 'entries
 
 /** One row, as cells. */
 export function cells(entry: Entry, limits: Limits): string[] {
-  const { ratio, quartiles, fastest, bar, seconds } = entry
+  const { ratio, quartiles, wall, bar, seconds } = entry
   const missed = ratio !== null && bar !== null && ratio > bar ? 'missed' : ''
   const lower = entry.statistic === 'median' ? '' : 'lower quartile'
+  const clock = entry.clock === 'cpu' ? '' : 'by the wall'
   return [
     entry.name,
     entry.rival,
     short(ratio),
     quartiles ? quartiles.map(short).join('–') : '–',
-    short(fastest),
+    short(wall),
     bar === null ? '' : `≤ ${Number(bar.toPrecision(3))}`,
     time(seconds.ours),
     seconds.rival === null ? '–' : time(seconds.rival),
     distanceToLimit(entry, limits),
-    [missed, lower, entry.note].filter(Boolean).join('; '),
+    [missed, clock, lower, entry.note].filter(Boolean).join('; '),
   ]
 }
 
@@ -61,9 +62,10 @@ export function markdown(report: Report): string {
     '# Benchmarks',
     '',
     'Written by `npm run bench -- --markdown FILE`. A ratio is our time over the rival’s, the median of pairs that were',
-    'timed in turns: below 1 we are faster. *Fastest* compares the best time of each side, which says more where others',
-    'use the machine too. *Of the limit* says how much of the machine’s arithmetic (an f32 product) or of its memory’s',
-    'speed (reading) ours uses; both limits are of one thread, measured in the same run.',
+    'timed in turns: below 1 we are faster. It compares CPU time, which others on the machine disturb less, or time on the',
+    'wall where threads share the work; the column *wall* has the latter for all. *Of the limit* says how much of the',
+    'machine’s arithmetic (an f32 product) or of its memory’s speed (reading) ours uses; both limits are of one thread,',
+    'measured in the same run.',
     '',
     ...heading(report).map((text) => `- ${text}`),
     '',

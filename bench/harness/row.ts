@@ -44,6 +44,9 @@ export interface Row {
   readonly flops?: number
   /** Bytes that a unit of our work moves, where they don't fit a cache. */
   readonly bytes?: number
+  /** What the ratio compares: `cpu` time, which others on the machine disturb less, or `wall` time where threads share
+   * the work. `cpu` where absent. */
+  readonly clock?: 'cpu' | 'wall'
   /** Which of the pairwise ratios is the result. */
   readonly statistic?: 'median' | 'lower quartile'
   prepare(context: Context): Pair | Promise<Pair>

@@ -14,6 +14,7 @@ function loop(form: FisherSettings & { form: string }): Row {
     rival: 'the loop alone',
     bar: 1.05,
     unit: `loop of ${steps} steps`,
+    clock: 'wall',
     statistic: 'lower quartile',
     async prepare({ backend, seed }) {
       const data = pictures(seed, 20_000, columns)

@@ -15,20 +15,17 @@ export interface Pictures {
 
 export const regularization = 1e-4
 
-let last: Pictures | undefined
+const drawn = new Map<string, Pictures>()
 
 export function pictures(seed: number, samples = 50_000, columns = 784, classes = 10): Pictures {
-  if (last?.samples !== samples || last.columns !== columns || last.classes !== classes) {
-    const random = new Random(seed)
-    last = {
-      features: random.bytes(samples * columns),
-      labels: random.whole(samples, classes),
-      samples,
-      columns,
-      classes,
-    }
-  }
-  return last
+  const key = [seed, samples, columns, classes].join()
+  const known = drawn.get(key)
+  if (known) return known
+  const random = new Random(seed)
+  const [features, labels] = [random.bytes(samples * columns), random.whole(samples, classes)]
+  const pictures = { features, labels, samples, columns, classes }
+  drawn.set(key, pictures)
+  return pictures
 }
 
 /** The reweighting problem on pictures, at per-sample logits of zero: every weight is ½. */

@@ -22,6 +22,7 @@ function single(d: number, bar: number, threads = 1): Row {
     rival: 'OpenBLAS ssymv + ssyr',
     bar,
     unit: 'update',
+    clock: threads > 1 ? 'wall' : 'cpu',
     flops: flops(d),
     bytes: d > 4096 ? bytes(d) : undefined, // smaller ones stay in a cache
     prepare: (context) => {

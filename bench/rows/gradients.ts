@@ -66,6 +66,7 @@ const network: Row = {
   rival: 'the same in OpenBLAS calls',
   bar: 1.1,
   unit: 'gradient',
+  clock: 'wall',
   flops: 2 * batch * (3 * layers.reduce((sum, n) => sum + n) - layers[0]),
   prepare: (context) => {
     const model = multilayerPerceptron({ classes: 10, hidden: widths.slice(1, -1) })
