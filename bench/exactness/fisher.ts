@@ -1,0 +1,55 @@
+import { Fisher, type FisherSettings } from '../../ts/backend/fisher.ts'
+import type { Problem } from '../../ts/problems/problem.ts'
+import { type Cost, cpuOf, type Moment } from './contender.ts'
+
+/** Where a Fisher's samples come from. */
+export type Feed =
+  /** Each inner step's batch; `last` only in so many outer iterations before a checkpoint, where older ones are forgotten. */
+  | { readonly from: 'steps'; readonly last?: number; readonly reset?: boolean }
+  /** So many fresh samples at θ_k, every so many outer iterations, from the first on. */
+  | { readonly from: 'fresh'; readonly samples: number; readonly every: number }
+  /** So many fresh samples at a checkpoint. */
+  | { readonly from: 'checkpoint'; readonly samples: number }
+
+export const checkpoints = [10, 50, 200]
+
+/** Feeds a Fisher along the run; returns what that took in this outer iteration. */
+export function feeder(problem: Problem, outer: Moment['outer'], settings: FisherSettings, feed: Feed) {
+  const { backend, oracles, dtype } = problem
+  const fisher = new Fisher(backend, oracles, outer, { ...settings, concurrent: false })
+  const sampler = new backend.Sampler(1, oracles.samples)
+  const slot = new backend.Step(oracles.innerLength, dtype)
+
+  async function steps({ outer, steps }: Moment): Promise<number> {
+    for (const { inner, batch } of steps) {
+      oracles.observe(inner, outer, batch, slot, fisher.handle, sampler.seed())
+      await fisher.observe(slot)
+    }
+    return steps.reduce((sum, { batch }) => sum + batch.length, 0)
+  }
+
+  async function anew({ inner, outer }: Moment, samples: number): Promise<number> {
+    const batch = sampler.take(samples)
+    oracles.observe(inner, outer, batch, slot, fisher.handle, sampler.seed())
+    await fisher.refresh(slot)
+    return batch.length
+  }
+
+  async function samplesOf(moment: Moment): Promise<number> {
+    const { k, checkpoint } = moment
+    if (feed.from === 'fresh') return (k - 1) % feed.every === 0 ? anew(moment, feed.samples) : 0
+    if (feed.from === 'checkpoint') return checkpoint ? anew(moment, feed.samples) : 0
+    if (feed.reset) fisher.reset()
+    const left = Math.min(...checkpoints.map((at) => at - k).filter((left) => left >= 0))
+    return left < (feed.last ?? Number.POSITIVE_INFINITY) ? steps(moment) : 0
+  }
+
+  async function observe(moment: Moment): Promise<Cost> {
+    let products = 0
+    const cpu = await cpuOf(async () => {
+      products = await samplesOf(moment)
+    })
+    return { cpu, products }
+  }
+  return { fisher, observe }
+}
