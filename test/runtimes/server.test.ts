@@ -1,11 +1,15 @@
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { build } from 'esbuild'
 import { suite } from 'uvu'
 import type { Outcome } from './support/conformance.ts'
 import { judge, order } from './support/outcome.ts'
-import { bun, deno, run } from './support/run.ts'
+import { bun, deno, root, run } from './support/run.ts'
 
 const test = suite('runtimes')
 const command = 'test/runtimes/support/command.ts'
+/** Compiled, since a loader of TypeScript does not reach into threads; two folders deep, as the sources are. */
+const thread = join(root, 'build', 'runtimes', 'thread.mjs')
 const permissions = ['--allow-read', '--allow-env', '--node-modules-dir=manual', '--no-lock', '--quiet']
 
 const runtimes: Record<string, (backend: string) => [program: string, args: string[]]> = {
@@ -16,6 +20,18 @@ const runtimes: Record<string, (backend: string) => [program: string, args: stri
   ],
   Bun: () => [bun, ['run', command]],
 }
+
+test.before(async () => {
+  const entryPoints = [join(root, 'test', 'runtimes', 'support', 'thread.ts')]
+  await build({
+    entryPoints,
+    outfile: thread,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
+  })
+})
 
 for (const [name, how] of Object.entries(runtimes)) {
   for (const backend of ['native', 'wasm'] as const) {
@@ -34,26 +50,16 @@ for (const backend of ['native', 'wasm'] as const) {
 }
 
 test('a thread that is terminated amid its work leaves the process alive', async () => {
-  const worker = new Worker(new URL('./support/thread.ts', import.meta.url), {
-    workerData: await order('native'),
-  })
-  await new Promise((online) => worker.once('online', online))
-  await new Promise((later) => setTimeout(later, 300))
+  const worker = new Worker(thread, { workerData: await order('native') })
+  await new Promise((started, failed) => worker.once('message', started).once('error', failed))
   await worker.terminate()
   judge(await inThread(await order('native')))
 })
 
-/** The main thread's loader does not reach into workers. */
-function thread(workerData: unknown): Worker {
-  const file = JSON.stringify(new URL('./support/thread.ts', import.meta.url).href)
-  const script = `import('tsx/esm/api').then(({ tsImport }) => tsImport(${file}, ${file}))`
-  return new Worker(script, { eval: true, workerData })
-}
-
 function inThread(workerData: unknown): Promise<Outcome[]> {
   return new Promise((done, fail) => {
-    const worker = thread(workerData)
-    worker.once('message', done)
+    const worker = new Worker(thread, { workerData })
+    worker.on('message', (message) => message !== 'started' && done(message))
     worker.once('error', fail)
   })
 }

@@ -5,6 +5,7 @@ import { conform, type Order } from './conformance.ts'
 
 async function main(order: Order): Promise<void> {
   const backend = await loadBackend({ backend: order.expected })
+  parentPort?.postMessage('started')
   parentPort?.postMessage(await conform(backend, order))
 }
 

@@ -1,0 +1,31 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type LoadOptions, loadBackend, NhgdError } from '../../ts/index.ts'
+
+const test = suite('loading')
+
+const failures: Record<string, [options: LoadOptions, message: RegExp]> = {
+  'an unknown name': [{ backend: 'cuda' as 'wasm' }, /"backend" expected native, wasm or auto, got cuda/],
+  'a file that is absent': [{ backend: 'wasm', wasm: 'file:///absent.wasm' }, /ENOENT.+pass its URL/],
+  'bytes that are no module': [{ backend: 'wasm', wasm: new Uint8Array(8) }, /magic.+pass its URL/],
+}
+
+for (const [name, [options, message]] of Object.entries(failures)) {
+  test(`${name} is refused with a remedy`, async () => {
+    const error = await loadBackend(options).catch((error) => error)
+    assert.instance(error, NhgdError)
+    assert.is(error.code, 'ERR_BACKEND')
+    assert.match(error.message, message)
+  })
+}
+
+test('after a failure it loads, and two loads at once share an instance', async () => {
+  const [one, other] = await Promise.all([loadBackend({ backend: 'wasm' }), loadBackend({ backend: 'wasm' })])
+  const x = new one.Vector(2, 'f64')
+  const y = new other.Vector(2, 'f64')
+  x.fill(3)
+  y.copyFrom(x)
+  assert.equal(y.readF64(), Float64Array.of(3, 3))
+})
+
+test.run()
