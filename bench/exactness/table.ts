@@ -44,7 +44,7 @@ the reference's, which took turns with the contenders in one process. Contenders
 
 ## Bar
 
-Cosine ≥ ${bar.cosine.join(' / ')} with at most ${bar.products} of the products and ${bar.cpu} of the CPU time.
+Cosine ≥ ${bar.cosine.join(' / ')} with at most ${bar.products} of the products and ${bar.cpu} of the CPU time; the cosine in every seed.
 
 | | cosine | worst seed | products | CPU | |
 |---|---|---|---|---|---|
@@ -86,7 +86,7 @@ ${corrected(cold).join('\n')}
 function verdict(name: string, row: Entry[], reference: Entry[]): string {
   const products = row.map((e, i) => e.products / reference[i].products)
   const met = row.every(
-    (e, i) => e.cosine >= bar.cosine[i] && products[i] <= bar.products && e.cpuRatio <= bar.cpu,
+    (e, i) => e.worst >= bar.cosine[i] && products[i] <= bar.products && e.cpuRatio <= bar.cpu,
   )
   const cells = [
     `${name}: ${row[0].form}, ${row[0].statistic}, refine ${row[0].refine}`,
