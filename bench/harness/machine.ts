@@ -17,6 +17,8 @@ export interface Machine {
   readonly openblas: string | null
   /** Flops a second at the nominal clock with two fused multiply-adds of full width a cycle; null where unknown. */
   readonly nominalFlops: number | null
+  /** Arithmetic of a native vector instruction over that of WebAssembly's: lanes, and multiply-add fused or not. */
+  readonly wasmFactor: number | null
 }
 
 /** What one thread can do at most, measured in the same run. */
@@ -31,7 +33,7 @@ export interface Limits {
 
 export function machine(backend: Backend, openblas: OpenBlas | null): Machine {
   const { simd, blas, threads, backend: name } = backend.info()
-  const lanes: Record<string, number> = { avx512: 16, avx2: 8 }
+  const lanes: Record<string, number> = { avx512: 16, avx2: 8, neon: 4 }
   const processor = cpus()[0]
   return {
     processor: processor?.model ?? 'unknown',
@@ -42,7 +44,8 @@ export function machine(backend: Backend, openblas: OpenBlas | null): Machine {
     blas,
     threads,
     openblas: openblas && `${openblas.config()}, core in use ${openblas.core()}`,
-    nominalFlops: processor?.speed && lanes[simd] ? processor.speed * 1e6 * lanes[simd] * 4 : null,
+    nominalFlops: processor?.speed && simd.startsWith('avx') ? processor.speed * 1e6 * lanes[simd] * 4 : null,
+    wasmFactor: lanes[simd] ? (lanes[simd] / 4) * 2 : null,
   }
 }
 

@@ -28,6 +28,13 @@ export function heading({ machine, limits, commit, seed }: Omit<Report, 'entries
   ]
 }
 
+function lanes({ simd, wasmFactor }: Machine): string[] {
+  if (!wasmFactor) return []
+  return [
+    `- WebAssembly has 128-bit lanes and no fused multiply-add: an instruction of ${simd} does ${wasmFactor} times as much`,
+  ]
+}
+
 /** One row, as cells. */
 export function cells(entry: Entry, limits: Limits): string[] {
   const { ratio, quartiles, wall, bar, seconds } = entry
@@ -68,6 +75,7 @@ export function markdown(report: Report): string {
     'measured in the same run.',
     '',
     ...heading(report).map((text) => `- ${text}`),
+    ...lanes(report.machine),
     '',
     missed.length > 0 ? `Bars missed: ${missed.map(({ name }) => name).join('; ')}.` : 'All bars are met.',
     '',

@@ -93,6 +93,7 @@ const step: Row = {
 
 const mlProduct: Row = {
   ...product,
+  name: `${product.name}, again`,
   rival: 'ml-matrix mmul',
   prepare({ backend, seed }) {
     const random = new Random(seed)
