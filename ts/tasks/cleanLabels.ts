@@ -246,13 +246,13 @@ function methodSettings(
   if (weighting === 'margin') {
     const first = outerRate ?? 0.03
     return {
-      method: { innerOptimizer, averaging: 0.5, refineDamping: 1e-3, ...method },
+      method: { innerOptimizer, refine: 6, averaging: 0.5, refineDamping: 1e-3, ...method },
       outerOptimizer: (steps: number) =>
         ({ kind: 'adam', beta2: 0.99, rate: (k: number) => first * (1 - k / steps) }) as const,
     }
   }
   return {
-    method: { innerOptimizer, ...method },
+    method: { innerOptimizer, refine: 6, ...method },
     outerOptimizer: () => ({ kind: 'adam', shared: true, beta2: 0.99, rate: outerRate ?? 0.5 }) as const,
   }
 }

@@ -344,7 +344,7 @@ mod tests {
         let mut expected = vec![0.0; 18];
         samples.with(all, |batch| model.curvature_product(&theta, batch, &weights, &u, &mut expected));
         let (a, s) = (&factors.layers[0].inputs, &factors.layers[0].outputs);
-        let mut got = vec![0.0; 18];
+        let mut got = [0.0; 18];
         for i in 0..40 {
             for k in 0..factors.directions {
                 let s = &s[(i * factors.directions + k) * 3..][..3];
