@@ -3,7 +3,7 @@
 // Needs nothing but Node; does what is missing and nothing twice.
 //   node scripts/setup.mjs [--wasm] [--no-native] [--browser]
 import { existsSync, statSync } from 'node:fs'
-import { installChromium } from './setup/chromium.mjs.mts'
+import { installChromium } from './setup/chromium.mjs'
 import { buildNative } from './setup/native.mjs'
 import { local, run, SetupError, step } from './setup/step.mjs'
 import { buildWasm } from './setup/wasm.mjs'

@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { findChromium } from './chromium.mjs'
+import { findChromium } from './setup/chromium.mjs'
 import { environment, local, root } from './setup/step.mjs'
 
 const filesAtOnce = 2

@@ -185,6 +185,9 @@ pub fn kronecker_solve(
     if !(damping >= 0.0 && damping.is_finite()) {
         return Err(Error::expected(Code::Range, "damping", "a number ≥ 0", damping));
     }
+    if n == 0 || k == 0 {
+        return Err(Error::expected(Code::Shape, "b", "at least one row and column", format!("{n} × {k}")));
+    }
     by_dtype!(b, run((n, k), [a_values, a_vectors, s_values, s_vectors], damping, b))
 }
 

@@ -1,6 +1,6 @@
 // Chromium for the tests that need a browser: the system's, or Debian's where this runs as root.
 import { existsSync } from 'node:fs'
-import { run, step, succeeds } from './setup/step.mjs'
+import { run, step, succeeds } from './step.mjs'
 
 const usual = [
   '/usr/bin/chromium',
