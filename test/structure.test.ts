@@ -28,6 +28,8 @@ const arrows: Record<string, readonly string[]> = {
   cli: ['tasks', 'data', 'report', 'backend'],
   kernels: ['backend'],
   index: line,
+  native: ['index', 'backend'],
+  wasm: ['index', 'backend'],
 }
 
 /** Modules that a file imports or re-exports, types too. */
