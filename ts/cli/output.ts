@@ -58,7 +58,11 @@ export async function writeReport(
       'labels doubted': result.score.filter(flagged).length,
       ended: result.solve.status,
     },
-    ...(figures && { methods: methods(figures) }),
+    ...(figures && {
+      methods: methods(figures).map(({ seconds, ...row }) =>
+        Number.isNaN(seconds) ? row : { ...row, seconds },
+      ),
+    }),
     steps: curves.map(({ step }) => step),
     charts: [
       {
