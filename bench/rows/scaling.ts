@@ -50,8 +50,8 @@ function tenfold(name: string, form: FisherSettings, small: Size, large: Size, b
   }
 }
 
-/** No d²: tenfold to the power of 1.5. Linear in n: to the power of 1.2, since a cache level may be lost on the way. */
-const [belowSquare, linear] = [10 ** 1.5, 10 ** 1.2]
+/** Linear: tenfold to the power of 1.2, since a cache level may be lost on the way. */
+const linear = 10 ** 1.2
 
 const window: FisherSettings = { form: 'window', rows: 'mean', smoothing: 0.99 }
 const samples: FisherSettings = { form: 'samples', statistic: 'empirical' }
@@ -65,10 +65,10 @@ const at = (columns: number, classes: number, samples: number, size = samples): 
 })
 
 export const scaling: readonly Row[] = [
-  tenfold('d = 5000 → 50 000', window, at(499, 10, 64), at(4999, 10, 64), belowSquare),
-  tenfold('d = 5000 → 50 000', samples, at(499, 10, 256), at(4999, 10, 256), belowSquare),
+  tenfold('d = 5000 → 50 000', window, at(499, 10, 64), at(4999, 10, 64), linear),
+  tenfold('d = 5000 → 50 000', samples, at(499, 10, 256), at(4999, 10, 256), linear),
   // Both sides of the layer grow by √10, so that its factors' cubes are d^1.5.
-  tenfold('d = 10⁴ → 10⁵', kronecker, at(99, 100, 1024), at(315, 316, 1024), belowSquare),
+  tenfold('d = 10⁴ → 10⁵', kronecker, at(99, 100, 1024), at(315, 316, 1024), linear),
   tenfold('n = 1024 → 10 240', window, at(784, 10, 1024, 64), at(784, 10, 10_240, 64), linear),
   tenfold('n = 1024 → 10 240', samples, at(784, 10, 1024), at(784, 10, 10_240), linear),
   tenfold('n = 1024 → 10 240', kronecker, at(784, 10, 1024), at(784, 10, 10_240), linear),
