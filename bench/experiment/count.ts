@@ -29,7 +29,8 @@ export function countCalls(oracles: Oracles, trusted: number): Counts {
     Object.defineProperty(oracles, name, {
       value(...args: unknown[]) {
         counts[kind].calls++
-        counts[kind].samples += name === 'outerGradient' ? trusted : (args[2] as Batch).length
+        const batch = args[name === 'outerGradient' ? 4 : 2] as Batch | undefined
+        counts[kind].samples += batch?.length ?? trusted
         return ask.apply(oracles, args)
       },
     })

@@ -267,6 +267,15 @@ test('oracles and Fishers: lengths, types, batches, one vector twice', async ({ 
   await refuses('ERR_SHAPE', 'b', () => fisher.solve(short, inner))
   await refuses('ERR_DTYPE', 'b', () => fisher.solve(single, inner))
   await refuses('ERR_SHAPE', 'x', () => fisher.solve(inner, short))
+  const [direct, target] = [problem.zeros(40), problem.zeros(18)]
+  assert.is(oracles.outerSamples, 20)
+  for (const [code, batch] of [
+    ['ERR_RANGE', backend.Batch.of(Uint32Array.of(0, 20))],
+    ['ERR_RANGE', backend.Batch.all(21)],
+    ['ERR_SHAPE', nothing],
+  ] as const) {
+    await refuses(code, 'batch', () => oracles.outerGradient(inner, outer, direct, target, batch))
+  }
   const sampler = new backend.Sampler(0, 40)
   await refuses('ERR_RANGE', 'size', () => sampler.take(0))
   await refuses('ERR_RANGE', 'samples', () => new backend.Sampler(0, 0))

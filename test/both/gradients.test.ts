@@ -93,6 +93,35 @@ for (const [name, options] of Object.entries(kinds)) {
     close([dot(direct.readF64(), across)], [difference((by) => f(inner, moved(outer, by, across)))], 1e-7)
   })
 
+  test(`${name}: ∇_v f and ∇_θ f on batches of the outer samples`, ({ backend }) => {
+    const { problem, inner, outer, random } = situation(backend, options)
+    const { oracles } = problem
+    const count = oracles.outerSamples
+    const positions = Uint32Array.from({ length: count }, (_, i) => i)
+    const halves = [positions.filter((i) => i % 3 === 0), positions.filter((i) => i % 3 !== 0)]
+    const [along, across] = [random.normals(inner.length), random.normals(outer.length)]
+    const [direct, target] = [problem.zeros(outer.length), problem.zeros(inner.length)]
+    const f = (theta: Float64Array, v: Float64Array, batch?: Batch) =>
+      oracles.outerGradient(problem.vector(theta), problem.vector(v), direct, target, batch)
+    const sums = { loss: 0, direct: problem.zeros(outer.length), target: problem.zeros(inner.length) }
+    for (const half of halves) {
+      const batch = backend.Batch.of(half)
+      const slopes = [
+        difference((by) => f(moved(inner, by, along), outer, batch)),
+        difference((by) => f(inner, moved(outer, by, across), batch)),
+      ]
+      sums.loss += (half.length / count) * f(inner, outer, batch)
+      close([dot(target.readF64(), along), dot(direct.readF64(), across)], slopes, 1e-7)
+      sums.direct.axpy(half.length / count, direct)
+      sums.target.axpy(half.length / count, target)
+      assert.is(batch.length, half.length, 'the batch can be used again')
+    }
+    const loss = f(inner, outer)
+    close([sums.loss], [loss], 1e-13)
+    close(sums.direct.readF64(), direct.readF64(), 1e-13, '∇_v f')
+    close(sums.target.readF64(), target.readF64(), 1e-13, '∇_θ f')
+  })
+
   test(`${name}: Hu and Lᵀu`, ({ backend }) => {
     const { problem, inner, outer, batch, random } = situation(backend, options)
     const { oracles } = problem

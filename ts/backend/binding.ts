@@ -99,7 +99,7 @@ export interface Samples {
   readonly length: number
 }
 
-/** A set of inner samples, by position. */
+/** A set of inner, or of outer, samples, by position. */
 export interface Batch {
   readonly length: number
 }
@@ -132,6 +132,8 @@ export interface Oracles {
   readonly outerLength: number
   /** Inner samples n. */
   readonly samples: number
+  /** Outer samples m, which f is a mean over. */
+  readonly outerSamples: number
   readonly dtype: DType
   /** What {@link Oracles.curvatureProduct} multiplies by. */
   readonly curvature: 'hessian' | 'gauss-newton'
@@ -158,8 +160,8 @@ export interface Oracles {
   innerLoss(inner: Vector, outer: Vector): number
   /** f. */
   outerLoss(inner: Vector, outer: Vector): number
-  /** direct ← ∇_v f, target ← ∇_θ f; returns f. */
-  outerGradient(inner: Vector, outer: Vector, direct: Vector, target: Vector): number
+  /** direct ← ∇_v f, target ← ∇_θ f; returns f. On a batch of the outer samples, or on all of them. */
+  outerGradient(inner: Vector, outer: Vector, direct: Vector, target: Vector, batch?: Batch): number
   /** product ← product + scale · Lᵀu on a batch. */
   crossProduct(inner: Vector, outer: Vector, batch: Batch, u: Vector, scale: number, product: Vector): void
   /** product ← Cu on a batch, the regulariser included. */

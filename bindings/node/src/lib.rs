@@ -152,7 +152,7 @@ impl Samples {
     }
 }
 
-/// A set of inner samples.
+/// A set of samples.
 #[napi]
 pub struct Batch(engine::Batch);
 
@@ -277,6 +277,10 @@ impl Problem {
         self.0.samples() as u32
     }
     #[napi(getter)]
+    pub fn outer_samples(&self) -> u32 {
+        self.0.outer_samples() as u32
+    }
+    #[napi(getter)]
     pub fn dtype(&self) -> String {
         self.0.dtype().to_owned()
     }
@@ -341,8 +345,10 @@ impl Problem {
         outer: &Vector,
         direct: &Vector,
         target: &Vector,
+        batch: Option<&Batch>,
     ) -> Result<f64> {
-        guard(|| self.0.outer_gradient(&inner.0, &outer.0, &direct.0, &target.0))
+        let batch = batch.map(|batch| &batch.0);
+        guard(|| self.0.outer_gradient(&inner.0, &outer.0, &direct.0, &target.0, batch))
     }
     #[napi]
     pub fn cross_product(

@@ -142,7 +142,7 @@ impl Samples {
     }
 }
 
-/// A set of inner samples.
+/// A set of samples.
 #[wasm_bindgen]
 pub struct Batch(engine::Batch);
 
@@ -160,6 +160,21 @@ impl Batch {
     pub fn length(&self) -> u32 {
         self.0.length() as u32
     }
+    /// Another handle to the same samples.
+    #[wasm_bindgen]
+    pub fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A [`Batch`] that may be left out: wasm-bindgen takes `Option<Batch>` by value alone, and would empty the
+    /// caller's handle.
+    #[wasm_bindgen(typescript_type = "Batch")]
+    pub type BatchReference;
+    #[wasm_bindgen(method, catch)]
+    fn share(this: &BatchReference) -> Result<Batch>;
 }
 
 /// Draws batches.
@@ -265,6 +280,10 @@ impl Problem {
     pub fn samples(&self) -> u32 {
         self.0.samples() as u32
     }
+    #[wasm_bindgen(getter, js_name = outerSamples)]
+    pub fn outer_samples(&self) -> u32 {
+        self.0.outer_samples() as u32
+    }
     #[wasm_bindgen(getter)]
     pub fn dtype(&self) -> String {
         self.0.dtype().to_owned()
@@ -330,8 +349,11 @@ impl Problem {
         outer: &Vector,
         direct: &Vector,
         target: &Vector,
+        batch: Option<BatchReference>,
     ) -> Result<f64> {
-        guard(|| self.0.outer_gradient(&inner.0, &outer.0, &direct.0, &target.0))
+        let batch = batch.map(|batch| batch.share()).transpose()?;
+        let batch = batch.as_ref().map(|batch| &batch.0);
+        guard(|| self.0.outer_gradient(&inner.0, &outer.0, &direct.0, &target.0, batch))
     }
     #[wasm_bindgen(js_name = crossProduct)]
     pub fn cross_product(

@@ -8,7 +8,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::{Code, Error, Result};
 
-/// A set of inner samples, by position.
+/// A set of inner, or of outer, samples, by position.
 #[derive(Clone, Debug)]
 pub struct Batch {
     positions: Positions,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nhgd_fisher::Wants;
-use nhgd_kernels::{Cholesky, Scalar};
+use nhgd_kernels::{Cholesky, RowSet, Scalar};
 use nhgd_models::{Activation, Loss, Mlp, Model, Softmax};
 use nhgd_problems::weighting::{Anchored, Fixed, Margin, PerSample, Weighting};
 use nhgd_problems::{Prior, Problem as Oracles, Quadratic, Reweighting};
@@ -319,6 +319,10 @@ impl Problem {
     pub fn samples(&self) -> usize {
         typed!(self, T, p => p.samples())
     }
+    /// Outer samples m.
+    pub fn outer_samples(&self) -> usize {
+        typed!(self, T, p => p.outer_samples())
+    }
     /// `"f32"` or `"f64"`.
     pub fn dtype(&self) -> &'static str {
         typed!(self, T, _p => T::NAME)
@@ -431,13 +435,14 @@ impl Problem {
         })
     }
 
-    /// direct ← ∇_v f, target ← ∇_θ f; returns f.
+    /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples, all of them where absent; returns f there.
     pub fn outer_gradient(
         &self,
         inner: &Vector,
         outer: &Vector,
         direct: &Vector,
         target: &Vector,
+        batch: Option<&Batch>,
     ) -> Result<f64> {
         typed!(self, T, p => {
             let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
@@ -445,7 +450,9 @@ impl Problem {
             let (direct, target) = (direct.of::<T>("direct")?, target.of::<T>("target")?);
             length("direct", p.outer_len(), direct.len())?;
             length("target", p.inner_len(), target.len())?;
-            Ok(p.outer_gradient(inner.of::<T>("inner")?, outer.of::<T>("outer")?, direct, target))
+            let m = p.outer_samples();
+            let rows = batch.map_or(Ok(RowSet::all(m)), |batch| batch.checked(m))?;
+            Ok(p.outer_gradient(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, direct, target))
         })
     }
 

@@ -32,6 +32,9 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// Inner samples n.
     fn samples(&self) -> usize;
 
+    /// Outer samples m, which f is a mean over.
+    fn outer_samples(&self) -> usize;
+
     /// Layers that θ consists of.
     fn layers(&self) -> Vec<LayerShape>;
 
@@ -72,8 +75,15 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// f.
     fn outer_loss(&self, inner: &[T], outer: &[T]) -> f64;
 
-    /// direct ← ∇_v f, target ← ∇_θ f; returns f.
-    fn outer_gradient(&self, inner: &[T], outer: &[T], direct: &mut [T], target: &mut [T]) -> f64;
+    /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples; returns f there.
+    fn outer_gradient(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        direct: &mut [T],
+        target: &mut [T],
+    ) -> f64;
 
     /// product ← product + scale · Lᵀu, L estimated on a batch.
     fn cross_product(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]);

@@ -7,7 +7,7 @@ use crate::Problem;
 
 /// g = ½ θᵀHθ − θᵀ(Cv + c₀), f = ½ (θ − t)ᵀQ(θ − t) + ½ μ‖v‖².
 ///
-/// θ*(v) = H⁻¹(Cv + c₀), ∇Φ = μv + CᵀH⁻¹Q(θ* − t). It has one sample and no regulariser: all of H is data, and what a
+/// θ*(v) = H⁻¹(Cv + c₀), ∇Φ = μv + CᵀH⁻¹Q(θ* − t). It has one sample, inner and outer, and no regulariser: all of H is data, and what a
 /// Fisher is given is a square root of H, so that F = H.
 #[derive(Clone, Debug)]
 pub struct Quadratic<T> {
@@ -62,6 +62,10 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
     }
 
     fn samples(&self) -> usize {
+        1
+    }
+
+    fn outer_samples(&self) -> usize {
         1
     }
 
@@ -131,12 +135,20 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         self.outer_gradient(
             inner,
             outer,
+            RowSet::all(1),
             &mut vec![T::zero(); self.outer_len()],
             &mut vec![T::zero(); self.d()],
         )
     }
 
-    fn outer_gradient(&self, inner: &[T], outer: &[T], direct: &mut [T], target: &mut [T]) -> f64 {
+    fn outer_gradient(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        _rows: RowSet<'_>,
+        direct: &mut [T],
+        target: &mut [T],
+    ) -> f64 {
         let offset = self.offset(inner);
         matvec(target, T::zero(), T::one(), self.square(&self.q), &offset);
         direct.copy_from_slice(outer);

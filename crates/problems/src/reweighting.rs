@@ -130,6 +130,10 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.train.len()
     }
 
+    fn outer_samples(&self) -> usize {
+        self.trusted.len()
+    }
+
     fn layers(&self) -> Vec<LayerShape> {
         self.model.layers()
     }
@@ -222,14 +226,21 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.mean_loss(inner, &self.trusted) + prior
     }
 
-    fn outer_gradient(&self, inner: &[T], outer: &[T], direct: &mut [T], target: &mut [T]) -> f64 {
-        let n = self.trusted.len();
+    fn outer_gradient(
+        &self,
+        inner: &[T],
+        outer: &[T],
+        rows: RowSet<'_>,
+        direct: &mut [T],
+        target: &mut [T],
+    ) -> f64 {
+        let n = rows.len();
         let weights = vec![T::one() / T::of(n as f64); n];
         let mut losses = vec![T::zero(); n];
         direct.fill(T::zero());
         target.fill(T::zero());
         let term = Term { weights: &weights, labels: Labels::Given, gradient: target };
-        self.trusted.with(RowSet::all(n), |batch| {
+        self.trusted.with(rows, |batch| {
             self.model.gradients(inner, batch, &mut [term], &mut losses);
         });
         let prior = self.prior.as_ref().map_or(0.0, |prior| prior.add(outer, direct));

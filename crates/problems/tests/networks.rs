@@ -84,7 +84,7 @@ fn hypergradient(fixture: &Fixture, form: Form) -> (Vec<f64>, f64) {
     fisher.observe(&problem.observation(&inner, &outer, all, fisher.wants(), 1)).expect("good samples");
 
     let (mut direct, mut target) = (vec![f64::NAN; N], vec![f64::NAN; problem.inner_len()]);
-    problem.outer_gradient(&inner, &outer, &mut direct, &mut target);
+    problem.outer_gradient(&inner, &outer, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
     let mut u = vec![f64::NAN; problem.inner_len()];
     fisher.solve(&target, &mut u).expect("a solution");
     let mut product = vec![f64::NAN; u.len()];
@@ -114,7 +114,7 @@ fn oracles_are_those_of_the_fixture() {
     assert_close(&product, &expected.collect::<Vec<_>>(), 1e-10);
 
     let (mut direct, mut target) = (vec![f64::NAN; N], vec![f64::NAN; 53]);
-    problem.outer_gradient(&inner, &outer, &mut direct, &mut target);
+    problem.outer_gradient(&inner, &outer, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
     assert_close(&target, &fixture.array("grad_f_star"), 1e-10);
     problem.cross_product(&inner, &outer, all, &u, -1.0, &mut direct);
     assert_close(&direct, &fixture.array("hypergrad_star"), 1e-10);
