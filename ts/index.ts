@@ -3,7 +3,7 @@
  *
  * @module nhgd
  */
-export type { Backend, BackendInfo } from './backend/backend.ts'
+export { type Backend, type BackendInfo, upload } from './backend/backend.ts'
 export type { Batch, DType, Features, Oracles, Vector } from './backend/binding.ts'
 export { type ErrorCode, NhgdError } from './backend/errors.ts'
 export type { FisherSettings } from './backend/fisher.ts'
@@ -56,3 +56,4 @@ export {
   type CleanLabelsResult,
   cleanLabels,
 } from './tasks/cleanLabels.ts'
+export { accuracy, auc } from './tasks/metrics.ts'
