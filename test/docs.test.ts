@@ -1,5 +1,5 @@
 // Runs what the documentation shows. The blocks of a page are one program, in their order.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
@@ -39,7 +39,7 @@ test('links lead to files', () => {
   const broken = pages.flatMap((page) =>
     [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
       .map(([, target]) => target)
-      .filter((target) => !existsSync(join(root, dirname(page), target)))
+      .filter((target) => !statSync(join(root, dirname(page), target), { throwIfNoEntry: false })?.isFile())
       .map((target) => `${page}: ${target}`),
   )
   assert.equal(broken, [])

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
 import { withChromium, withServer } from './support/chromium.ts'
 import type { Outcome } from './support/conformance.ts'
 import { judge, order } from './support/outcome.ts'
@@ -45,6 +46,31 @@ for (const { where, source, isolated } of places) {
         judge(outcomes)
       }),
     ))
+}
+
+test('where there is no Chromium, CI fails', async () => {
+  const { CI, CHROMIUM } = process.env
+  const absent = () => withChromium(async () => assert.unreachable('there was one'))
+  try {
+    process.env.CHROMIUM = join(folder, 'chromium')
+    delete process.env.CI
+    await absent()
+    process.env.CI = 'true'
+    const failed = await absent().then(
+      () => false,
+      ({ message }) => /CI expected Chromium/.test(message),
+    )
+    assert.ok(failed)
+  } finally {
+    restore({ CI, CHROMIUM })
+  }
+})
+
+function restore(environment: Record<string, string | undefined>): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
 }
 
 test.run()

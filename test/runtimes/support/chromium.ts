@@ -26,10 +26,16 @@ const types: Record<string, string> = {
 export const strictPolicy =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'"
 
-/** Hands a browser to `use`; does nothing where there is none, which the setup of the run has told or mended. */
+/**
+ * Hands a browser to `use`. Where there is none, which the setup of the run has told or mended, it does nothing; in CI,
+ * where nobody reads that, it fails.
+ */
 export async function withChromium(use: (browser: Browser) => Promise<void>): Promise<void> {
   const executablePath = process.env.CHROMIUM || '/usr/bin/chromium'
-  if (!existsSync(executablePath)) return
+  if (!existsSync(executablePath)) {
+    if (process.env.CI) throw new Error(`CI expected Chromium at ${executablePath} or in $CHROMIUM, got none`)
+    return
+  }
   const browser = await chromium.launch({ executablePath, args: flags })
   try {
     await use(browser)
