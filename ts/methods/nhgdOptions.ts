@@ -24,28 +24,38 @@ export interface NhgdOptions {
   readonly concurrent?: boolean
 }
 
-/** The cheapest of those that reach the exact hypergradient's direction in bench/results/exactness.md. */
+/** Soonest at a small outer loss of those that reach the exact hypergradient's direction (docs/methods.md). */
 const defaults = {
-  fisher: { form: 'kronecker', statistic: 'expected', damping: 1e-3, size: 8192, refreshEvery: 10 },
+  fisher: {
+    form: 'kronecker',
+    statistic: 'expected',
+    kroneckerDamping: 'split',
+    damping: 1e-3,
+    size: 2048,
+    refreshEvery: 10,
+  },
   refine: 2,
-  refineSamples: 8192,
+  refineSamples: 4096,
   refineDamping: 0,
-  cross: 'all',
+  cross: 'trajectory',
   innerSteps: 40,
   batchSize: 1024,
-  innerOptimizer: { kind: 'momentum', rate: 0.1, momentum: 0.9 },
-  averaging: 0,
+  innerOptimizer: { kind: 'momentum', rate: 0.2, momentum: 0.9 },
+  averaging: 0.5,
   concurrent: true,
 } as const satisfies NhgdOptions
 
-/** The method as printed: smoothed rank-1 updates from raw mini-batch gradients, the start decaying, begun anew in each
- * outer iteration; cross derivative averaged over the trajectory (arXiv 2602.10905, Algorithm 1). */
+/**
+ * The method as printed: smoothed rank-1 updates from raw mini-batch gradients, the start decaying, begun anew in each
+ * outer iteration; cross derivative averaged over the trajectory (arXiv 2602.10905, Algorithm 1).
+ */
 export const paper = {
   fisher: { form: 'dense', rows: 'mean', smoothing: 0.9, damping: 1, start: 'decaying', reset: 'outer' },
   refine: 0,
   cross: 'trajectory',
   innerSteps: 10,
   innerOptimizer: { kind: 'sgd', rate: 0.3 },
+  averaging: 0,
 } as const satisfies NhgdOptions
 
 /** Options with what is absent filled in; a Fisher of a named form takes nothing from the default one. */

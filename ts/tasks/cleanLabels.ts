@@ -243,16 +243,17 @@ function methodSettings(
   rate: number,
 ) {
   const innerOptimizer = { kind: 'momentum', rate } as const
+  const usual = { innerOptimizer, refine: 6, refineSamples: 8192, cross: 'all' } as const
   if (weighting === 'margin') {
     const first = outerRate ?? 0.03
     return {
-      method: { innerOptimizer, refine: 6, averaging: 0.5, refineDamping: 1e-3, ...method },
+      method: { ...usual, averaging: 0.5, refineDamping: 1e-3, ...method },
       outerOptimizer: (steps: number) =>
         ({ kind: 'adam', beta2: 0.99, rate: (k: number) => first * (1 - k / steps) }) as const,
     }
   }
   return {
-    method: { innerOptimizer, refine: 6, ...method },
+    method: { ...usual, averaging: 0, ...method },
     outerOptimizer: () => ({ kind: 'adam', shared: true, beta2: 0.99, rate: outerRate ?? 0.5 }) as const,
   }
 }
