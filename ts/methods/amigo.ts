@@ -9,8 +9,8 @@ export interface AmigoOptions extends ImplicitOptions {
 }
 
 /**
- * AmIGO (Arbel & Mairal 2022, Algorithms 1 to 3): SGD on ½ uᵀHu − uᵀ∇_θ f, from last iteration's u. The residual is that
- * on the last batch, before the step it led to.
+ * * AmIGO (Arbel & Mairal 2022, arXiv 2111.14580, Algorithms 1 to 3): SGD on ½ uᵀHu − uᵀ∇_θ f, from last iteration's u.
+ * The residual is that on the last batch, before the step it led to.
  */
 export function amigo(options: AmigoOptions = {}): Method {
   const settings = { ...implicitDefaults, steps: 10, rate: 0.1, ...options }

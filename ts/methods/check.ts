@@ -28,6 +28,7 @@ const counts: Readonly<Record<string, number>> = {
   depth: 0,
   innerSteps: 0,
   memory: 1,
+  outerBatchSize: 1,
   rank: 1,
   steps: 0,
   terms: 1,

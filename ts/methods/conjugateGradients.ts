@@ -13,9 +13,9 @@ export interface ConjugateGradientsOptions extends ImplicitOptions {
 }
 
 /**
- * Hyperparameter optimisation with approximate gradient (Pedregosa 2016, Algorithm 1): C u = ∇_θ f by conjugate
- * gradients from last iteration's u, to a tolerance ε_k that tightens as the outer iterations go on. The inner problem
- * gets a fixed number of steps from where it stood.
+ * * Hyperparameter optimisation with approximate gradient (Pedregosa 2016, arXiv 1602.02355, Algorithm 1): C u = ∇_θ f
+ * by conjugate gradients from last iteration's u, to a tolerance ε_k that tightens as the outer iterations go on. The
+ * inner problem gets a fixed number of steps from where it stood.
  */
 export function conjugateGradients(options: ConjugateGradientsOptions = {}): Method {
   const usual = { steps: 10, tolerance: (k: number) => 0.1 * 0.9 ** k, curvatureSamples: 8192 }

@@ -2,6 +2,7 @@ import type { Sampler, Step, Vector } from '../backend/binding.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { Cross, type CrossSettings } from '../hypergradient/cross.ts'
 import { type OptimizerSettings, optimizer } from '../hypergradient/optimizer.ts'
+import { outerBatches } from '../hypergradient/outerBatches.ts'
 import { checkNumbers } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
@@ -14,6 +15,10 @@ export interface ImplicitOptions {
   /** B, samples an inner step. */
   readonly batchSize?: number
   readonly innerOptimizer?: OptimizerSettings
+  /** Share of the inner steps, the last ones, whose θ is averaged for the hypergradient; 0 takes θ^T. */
+  readonly averaging?: number
+  /** Samples of f that its gradient is taken from; all where absent. */
+  readonly outerBatchSize?: number
 }
 
 export const implicitDefaults = {
@@ -21,9 +26,13 @@ export const implicitDefaults = {
   innerSteps: 10,
   batchSize: 1024,
   innerOptimizer: { kind: 'sgd', rate: 0.1 },
+  averaging: 0,
 } as const satisfies ImplicitOptions
 
-/** The linear system C u = target at θ^T, target = ∇_θ f. */
+/** Options with what is absent filled in, but for what means something by its absence. */
+type Settings = Required<Omit<ImplicitOptions, 'outerBatchSize'>> & Pick<ImplicitOptions, 'outerBatchSize'>
+
+/** The linear system C u = target where the inner loop led to, target = ∇_θ f. */
 export interface LinearSystem {
   readonly inner: Vector
   readonly outer: Vector
@@ -49,7 +58,7 @@ export interface LinearSolver {
 /** Implicit differentiation: T inner steps from where θ stands, u ≈ C⁻¹ ∇_θ f there, then ∇_v f − Lᵀu. */
 export function implicit(
   name: string,
-  settings: Required<ImplicitOptions> & Readonly<Record<string, unknown>>,
+  settings: Settings & Readonly<Record<string, unknown>>,
   solver: (context: Context, sampler: Sampler) => LinearSolver,
 ): Method {
   checkNumbers(settings)
@@ -57,43 +66,48 @@ export function implicit(
 }
 
 function start(
-  settings: Required<ImplicitOptions>,
+  settings: Settings,
   solver: (context: Context, sampler: Sampler) => LinearSolver,
   context: Context,
 ): MethodRun {
   const { problem, point, seed, clock, frozen } = context
   const { backend, dtype, oracles } = problem
   const { inner, outer } = point
-  const { innerSteps, batchSize } = settings
+  const { innerSteps, batchSize, averaging, outerBatchSize } = settings
   const sampler = new backend.Sampler(seed, oracles.samples)
+  const nextOuter = outerBatches(problem, outerBatchSize, seed)
   const linear = solver(context, sampler)
   const cross = new Cross(problem, settings.cross, sampler)
   const innerOptimizer = optimizer(backend, settings.innerOptimizer, frozen)
   const steps = Array.from({ length: innerSteps }, () => new backend.Step(inner.length, dtype))
-  const [direct, target, u] = [outer, inner, inner].map((x) => problem.zeros(x.length))
+  const [direct, target, u, average] = [outer, inner, inner, inner].map((x) => problem.zeros(x.length))
+  const averaged = Math.ceil(averaging * innerSteps)
   const breather = new Breather()
   const fallbacks: Record<string, number> = {}
 
   async function estimate(k: number): Promise<Estimate> {
     clock.enter('inner')
-    for (const step of steps) {
+    average.fill(0)
+    for (const [t, step] of steps.entries()) {
       oracles.innerStep(inner, outer, sampler.take(batchSize), step)
       cross.observe(step)
       linear.observe?.(step, outer)
       innerOptimizer.step(inner, step.gradient)
+      if (t >= innerSteps - averaged) average.axpy(1 / averaged, inner)
       await breather.due()
     }
+    const theta = averaged > 0 ? average : inner
     clock.enter('outer')
-    oracles.refresh(inner, outer)
-    const outerLoss = oracles.outerGradient(inner, outer, direct, target) // ∇_v f, ∇_θ f
+    oracles.refresh(theta, outer)
+    const outerLoss = oracles.outerGradient(theta, outer, direct, target, nextOuter()) // ∇_v f, ∇_θ f
     clock.enter('hessian')
-    const { residual, damping = 0, fallback } = await linear.solve({ inner, outer, target, k }, u)
+    const { residual, damping = 0, fallback } = await linear.solve({ inner: theta, outer, target, k }, u)
     if (fallback) fallbacks[fallback] = (fallbacks[fallback] ?? 0) + 1
     clock.enter('cross')
-    const hypergradient = cross.hypergradient(direct, u, inner, outer) // ∇_v f − Lᵀu
+    const hypergradient = cross.hypergradient(direct, u, theta, outer) // ∇_v f − Lᵀu
     clock.enter('')
     const operator = Number.isNaN(residual) ? 'none' : oracles.curvature
-    return { outerLoss, hypergradient, inner, residual, operator, damping, fallbacks }
+    return { outerLoss, hypergradient, inner: theta, residual, operator, damping, fallbacks }
   }
   return { estimate }
 }

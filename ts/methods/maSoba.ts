@@ -6,15 +6,18 @@ export interface MaSobaOptions extends SingleLoopOptions {
   readonly share?: number
 }
 
-/** MA-SOBA (Chen, Xiao & Balasubramanian 2023, Algorithm 1): SOBA whose v follows h ← (1 − τ) h + τ D_v. */
+/**
+ * MA-SOBA (Chen, Xiao & Balasubramanian 2023, arXiv 2306.12067, Algorithm 1): SOBA whose v follows h ← (1 − τ) h + τ
+ * D_v.
+ */
 export function maSoba(options: MaSobaOptions = {}): Method {
   const settings = { ...singleLoopDefaults, share: 0.1, ...options }
-  const { batchSize, share } = settings
-  return singleLoop('maSoba', settings, ({ problem, point }, sampler) => {
+  const { batchSize, outerBatchSize, share } = settings
+  return singleLoop('maSoba', settings, ({ problem, point }, sampler, outerSampler) => {
     const average = problem.zeros(point.outer.length)
     let started = false
     return {
-      next: () => sampler.take(batchSize),
+      next: () => ({ batch: sampler.take(batchSize), outerBatch: outerSampler.take(outerBatchSize) }),
       smooth(hypergradient) {
         average.scale(started ? 1 - share : 0)
         average.axpy(started ? share : 1, hypergradient)

@@ -13,15 +13,19 @@ export interface MrboOptions {
   /** Q, terms of the Neumann series, and their η. */
   readonly terms?: number
   readonly linearRate?: number
+  /** Samples of f a step. */
+  readonly outerBatchSize?: number
 }
 
 /**
- * MRBO (Yang, Ji & Liang 2021, Algorithm 1): one step of θ and v each along gradients with recursive momentum,
- * m ← ∇(x; B) + (1 − α)(m − ∇(x_before; B)), both terms from the same samples; the hypergradient by a Neumann series.
+ * * MRBO (Yang, Ji & Liang 2021, arXiv 2106.04692, Algorithm 1): one step of θ and v each along gradients with
+ * recursive momentum, m ← ∇(x; B) + (1 − α)(m − ∇(x_before; B)), both terms from the same samples; the hypergradient by
+ * a Neumann series.
  */
 export function mrbo(options: MrboOptions = {}): Method {
   const shares = { outerShare: 0.1, innerShare: 0.1 }
-  const settings = { batchSize: 1024, rate: 0.1, ...shares, terms: 3, linearRate: 0.1, ...options }
+  const sizes = { batchSize: 1024, outerBatchSize: 1024 }
+  const settings = { ...sizes, rate: 0.1, ...shares, terms: 3, linearRate: 0.1, ...options }
   checkNumbers(settings)
   return { name: 'mrbo', settings, start: (context) => start(settings, context) }
 }
@@ -29,8 +33,9 @@ export function mrbo(options: MrboOptions = {}): Method {
 function start(settings: Required<MrboOptions>, { problem, point, seed, clock, frozen }: Context): MethodRun {
   const { backend, oracles } = problem
   const { inner, outer } = point
-  const { batchSize, outerShare, innerShare, terms, linearRate } = settings
+  const { batchSize, outerBatchSize, outerShare, innerShare, terms, linearRate } = settings
   const sampler = new backend.Sampler(seed, oracles.samples)
+  const outerSampler = new backend.Sampler(seed, oracles.outerSamples)
   const innerOptimizer = optimizer(backend, { kind: 'sgd', rate: settings.rate }, frozen)
   const like = (...vectors: Vector[]) => vectors.map((x) => problem.zeros(x.length))
   const [innerBefore, outerBefore, innerMomentum, outerMomentum] = like(inner, outer, inner, outer)
@@ -38,9 +43,9 @@ function start(settings: Required<MrboOptions>, { problem, point, seed, clock, f
   const [target, u, product] = like(inner, inner, inner)
 
   /** into ← ∇_v f − Lᵀ η Σ_q Π (I − ηH_j) ∇_θ f; returns f and the size of the series' remainder. */
-  function neumann(inner: Vector, outer: Vector, batches: readonly Batch[], into: Vector) {
+  function neumann(inner: Vector, outer: Vector, batches: readonly Batch[], outerBatch: Batch, into: Vector) {
     oracles.refresh(inner, outer)
-    const outerLoss = oracles.outerGradient(inner, outer, into, target)
+    const outerLoss = oracles.outerGradient(inner, outer, into, target, outerBatch)
     const size = target.dot(target)
     u.fill(0)
     for (const batch of batches) {
@@ -61,9 +66,10 @@ function start(settings: Required<MrboOptions>, { problem, point, seed, clock, f
 
   async function estimate(k: number): Promise<Estimate> {
     const batches = Array.from({ length: terms }, () => sampler.take(batchSize))
+    const outerBatch = outerSampler.take(outerBatchSize)
     clock.enter('hessian')
-    const { outerLoss, residual } = neumann(inner, outer, batches, direct)
-    if (k > 0) neumann(innerBefore, outerBefore, batches, directBefore)
+    const { outerLoss, residual } = neumann(inner, outer, batches, outerBatch, direct)
+    if (k > 0) neumann(innerBefore, outerBefore, batches, outerBatch, directBefore)
     recur(outerMomentum, direct, directBefore, k > 0 ? outerShare : 1)
     clock.enter('inner')
     oracles.innerGradient(inner, outer, batches[0], gradient)

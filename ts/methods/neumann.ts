@@ -9,8 +9,9 @@ export interface NeumannOptions extends ImplicitOptions {
 }
 
 /**
- * stocBiO (Ji, Yang & Liang 2021, Algorithms 1 and 2): the Neumann series u = η Σ_{q<Q} Π_{j≤q} (I − ηH_j) ∇_θ f, each
- * factor from a batch of its own. The residual ‖Π (I − ηH_j) ∇_θ f‖ / ‖∇_θ f‖ is that of the series on those batches.
+ * * stocBiO (Ji, Yang & Liang 2021, arXiv 2010.07962, Algorithms 1 and 2): the Neumann series u = η Σ_{q<Q} Π_{j≤q} (I
+ * − ηH_j) ∇_θ f, each factor from a batch of its own. The residual ‖Π (I − ηH_j) ∇_θ f‖ / ‖∇_θ f‖ is that of the series
+ * on those batches.
  */
 export function neumann(options: NeumannOptions = {}): Method {
   const settings = { ...implicitDefaults, terms: 10, rate: 0.1, ...options }

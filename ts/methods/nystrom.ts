@@ -13,8 +13,9 @@ export interface NystromOptions extends ImplicitOptions {
 }
 
 /**
- * Nyström (Hataya & Yamada 2023, section 2.2): H ≈ H_K H_KK⁻¹ H_Kᵀ from columns K drawn anew each outer iteration, and by
- * Woodbury u = ∇_θ f/ρ − H_K (H_KK + H_KᵀH_K/ρ)⁻¹ H_Kᵀ∇_θ f/ρ². One more product gives the residual.
+ * * Nyström (Hataya & Yamada 2023, arXiv 2302.09726, section 2.2): H ≈ H_K H_KK⁻¹ H_Kᵀ from columns K drawn anew each
+ * outer iteration, and by Woodbury u = ∇_θ f/ρ − H_K (H_KK + H_KᵀH_K/ρ)⁻¹ H_Kᵀ∇_θ f/ρ². One more product gives the
+ * residual.
  */
 export function nystrom(options: NystromOptions = {}): Method {
   const settings = { ...implicitDefaults, rank: 16, damping: 1e-2, curvatureSamples: 1024, ...options }

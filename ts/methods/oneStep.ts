@@ -7,8 +7,8 @@ export interface OneStepOptions extends ImplicitOptions {
 }
 
 /**
- * One-step differentiation (T1–T2, Luketina et al. 2016, section 3): v acts on f through the last inner step alone, so
- * that ∇_v f − η Lᵀ∇_θ f with L from that step's batch. One inner step an outer iteration.
+ * * One-step differentiation (T1–T2, Luketina et al. 2016, arXiv 1511.06727, section 3): v acts on f through the last
+ * inner step alone, so that ∇_v f − η Lᵀ∇_θ f with L from that step's batch. One inner step an outer iteration.
  */
 export function oneStep(options: OneStepOptions = {}): Method {
   const usual = { innerSteps: 1, cross: 'trajectory', scale: 0.1 } as const

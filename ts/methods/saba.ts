@@ -1,48 +1,82 @@
+import type { Batch, Sampler, Vector } from '../backend/binding.ts'
 import type { Method } from './method.ts'
-import { type SingleLoopOptions, type Sums, singleLoop, singleLoopDefaults } from './singleLoop.ts'
+import { type SingleLoopOptions, singleLoop, singleLoopDefaults } from './singleLoop.ts'
 
 export type SabaOptions = SingleLoopOptions
 
 /**
- * SABA (Dagréou et al. 2022, section 2.3): SOBA with the variance reduction of SAGA, new − old + mean of the old. The
- * samples are parted into m batches once and for all, of sizes that differ by one at the most; a table remembers the sums
- * of each, m (2d + p) numbers in all. It starts at u = 0, where all but ∇_θ g is zero.
+ * * SABA (Dagréou et al. 2022, arXiv 2201.13409, section 2.3): SOBA with the variance reduction of SAGA, new − old +
+ * mean of the old. The samples of g, and those of f, are parted into batches once and for all, of sizes that differ by
+ * one at the most; a table remembers the sums of each. It starts at u = 0, where Cu and Lᵀu are zero.
  */
 export function saba(options: SabaOptions = {}): Method {
   const settings = { ...singleLoopDefaults, ...options }
-  return singleLoop('saba', settings, ({ problem, point: { inner, outer } }, sampler) => {
+  const { batchSize, outerBatchSize } = settings
+  return singleLoop('saba', settings, ({ problem, point: { inner, outer } }, sampler, outerSampler) => {
     const { oracles } = problem
-    const n = oracles.samples
-    const m = Math.ceil(n / settings.batchSize)
-    const batches = Array.from({ length: m }, (_, i) => sampler.take(Math.floor((n + i) / m)))
-    const sums = (): Sums => ({
+    const zeros = () => ({
       gradient: problem.zeros(inner.length),
       product: problem.zeros(inner.length),
       cross: problem.zeros(outer.length),
     })
-    const [mean, change] = [sums(), sums()]
-    const table = batches.map((batch) => {
-      const entry = sums()
-      oracles.innerGradient(inner, outer, batch, entry.gradient)
-      mean.gradient.axpy(1 / m, entry.gradient)
-      return entry
+    const outerZeros = () => ({ target: problem.zeros(inner.length), direct: problem.zeros(outer.length) })
+    const batches = part(oracles.samples, batchSize, sampler)
+    const outerBatches = part(oracles.outerSamples, outerBatchSize, outerSampler)
+    const table = new Table(batches.length, zeros, (i, { gradient }) => {
+      oracles.innerGradient(inner, outer, batches[i], gradient)
     })
-    let drawn = 0
+    const outerTable = new Table(outerBatches.length, outerZeros, (i, { target, direct }) => {
+      oracles.outerGradient(inner, outer, direct, target, outerBatches[i])
+    })
+    let [drawn, outerDrawn] = [0, 0]
     return {
       next() {
-        drawn = sampler.seed() % m
-        return batches[drawn]
+        drawn = sampler.seed() % batches.length
+        outerDrawn = outerSampler.seed() % outerBatches.length
+        return { batch: batches[drawn], outerBatch: outerBatches[outerDrawn] }
       },
-      reduce(fresh) {
-        for (const key of ['gradient', 'product', 'cross'] as const) {
-          change[key].copyFrom(fresh[key])
-          change[key].axpy(-1, table[drawn][key]) // new − old
-          table[drawn][key].copyFrom(fresh[key])
-          fresh[key].copyFrom(mean[key])
-          fresh[key].axpy(1, change[key]) // new − old + mean
-          mean[key].axpy(1 / m, change[key])
-        }
+      reduce({ target, direct, ...sums }) {
+        table.reduce(drawn, sums)
+        outerTable.reduce(outerDrawn, { target, direct })
       },
     }
   })
+}
+
+/** Batches that have each of the samples once. */
+function part(samples: number, size: number, sampler: Sampler): Batch[] {
+  const m = Math.ceil(samples / size)
+  return Array.from({ length: m }, (_, i) => sampler.take(Math.floor((samples + i) / m)))
+}
+
+/** What SAGA remembers of the batches, and its mean. */
+class Table<Sums extends Readonly<Record<string, Vector>>> {
+  readonly #entries: Sums[]
+  readonly #mean: Sums
+  readonly #change: Sums
+
+  constructor(batches: number, zeros: () => Sums, start: (i: number, entry: Sums) => void) {
+    this.#mean = zeros()
+    this.#change = zeros()
+    this.#entries = Array.from({ length: batches }, (_, i) => {
+      const entry = zeros()
+      start(i, entry)
+      for (const key in entry) this.#mean[key].axpy(1 / batches, entry[key])
+      return entry
+    })
+  }
+
+  /** Turns a batch's sums into the estimate of all, in place, and remembers them. */
+  reduce(drawn: number, fresh: Sums): void {
+    const entry = this.#entries[drawn]
+    for (const key in entry) {
+      const [change, mean] = [this.#change[key], this.#mean[key]]
+      change.copyFrom(fresh[key])
+      change.axpy(-1, entry[key]) // new − old
+      entry[key].copyFrom(fresh[key])
+      fresh[key].copyFrom(mean)
+      fresh[key].axpy(1, change) // new − old + mean
+      mean.axpy(1 / this.#entries.length, change)
+    }
+  }
 }

@@ -10,8 +10,9 @@ export interface SamaOptions extends Omit<ImplicitOptions, 'innerOptimizer'> {
 }
 
 /**
- * SAMA (Choe et al. 2023, section 3.2): C⁻¹ is the identity, adapted to the inner optimiser: u = ∂step/∂∇_θg ⊙ ∇_θ f
- * with the derivative of Adam's last step. Lᵀu is a product here, where the paper takes a difference of gradients.
+ * * SAMA (Choe et al. 2023, arXiv 2310.05674, section 3.2): C⁻¹ is the identity, adapted to the inner optimiser: u =
+ * ∂step/∂∇_θg ⊙ ∇_θ f with the derivative of Adam's last step. Lᵀu is a product here, where the paper takes a
+ * difference of gradients.
  */
 export function sama(options: SamaOptions = {}): Method {
   const adam = { rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }

@@ -11,11 +11,17 @@ export interface SingleLoopOptions {
   readonly rate?: Rate
   /** Step size of u; that of θ where absent. */
   readonly linearRate?: Rate
+  /** Samples of f a step. */
+  readonly outerBatchSize?: number
 }
 
-export const singleLoopDefaults = { batchSize: 1024, rate: 0.1 } as const satisfies SingleLoopOptions
+export const singleLoopDefaults = {
+  batchSize: 1024,
+  rate: 0.1,
+  outerBatchSize: 1024,
+} as const satisfies SingleLoopOptions
 
-/** The three sums over a batch that a step is made of. */
+/** The sums that a step is made of: over a batch of g's samples, and of f's. */
 export interface Sums {
   /** ∇_θ g. */
   readonly gradient: Vector
@@ -23,26 +29,30 @@ export interface Sums {
   readonly product: Vector
   /** Lᵀu. */
   readonly cross: Vector
+  /** ∇_θ f. */
+  readonly target: Vector
+  /** ∇_v f. */
+  readonly direct: Vector
 }
 
 /** What tells such methods apart. */
 export interface Variant {
-  /** The samples of the next step. */
-  next(): Batch
-  /** Corrects the sums of the last batch, in place. */
+  /** The samples of the next step, of g and of f. */
+  next(): { readonly batch: Batch; readonly outerBatch: Batch }
+  /** Corrects the sums of the last batches, in place. */
   reduce?(sums: Sums): void
   /** Changes ∇_v f − Lᵀu, in place. */
   smooth?(hypergradient: Vector): void
 }
 
 /**
- * The framework of Dagréou et al. (2022, Algorithm 1): at one point (θ, u, v) and from one batch D_θ = ∇_θ g,
- * D_u = Cu − ∇_θ f, D_v = ∇_v f − Lᵀu, then a step along each. f and its gradients are over all trusted samples.
+ * * The framework of Dagréou et al. (2022, arXiv 2201.13409, Algorithm 1): at one point (θ, u, v) and from one batch of
+ * g's samples and one of f's D_θ = ∇_θ g, D_u = Cu − ∇_θ f, D_v = ∇_v f − Lᵀu, then a step along each.
  */
 export function singleLoop(
   name: string,
   settings: SingleLoopOptions & { readonly rate: Rate } & Readonly<Record<string, unknown>>,
-  variant: (context: Context, sampler: Sampler) => Variant,
+  variant: (context: Context, sampler: Sampler, outerSampler: Sampler) => Variant,
 ): Method {
   checkNumbers(settings)
   return { name, settings, start: (context) => start(settings, variant, context) }
@@ -50,13 +60,15 @@ export function singleLoop(
 
 function start(
   { rate, linearRate = rate }: SingleLoopOptions & { readonly rate: Rate },
-  variant: (context: Context, sampler: Sampler) => Variant,
+  variant: (context: Context, sampler: Sampler, outerSampler: Sampler) => Variant,
   context: Context,
 ): MethodRun {
   const { problem, point, seed, clock, frozen } = context
   const { backend, dtype, oracles } = problem
   const { inner, outer } = point
-  const { next, reduce, smooth } = variant(context, new backend.Sampler(seed, oracles.samples))
+  const sampler = new backend.Sampler(seed, oracles.samples)
+  const outerSampler = new backend.Sampler(seed, oracles.outerSamples)
+  const { next, reduce, smooth } = variant(context, sampler, outerSampler)
   const sgd = (rate: Rate): OptimizerSettings => ({ kind: 'sgd', rate })
   const innerOptimizer = optimizer(backend, sgd(rate), frozen)
   const linearOptimizer = optimizer(backend, sgd(linearRate))
@@ -66,7 +78,7 @@ function start(
   const { gradient } = step
 
   async function estimate(): Promise<Estimate> {
-    const batch = next()
+    const { batch, outerBatch } = next()
     oracles.refresh(inner, outer)
     clock.enter('inner')
     oracles.innerStep(inner, outer, batch, step)
@@ -75,9 +87,9 @@ function start(
     clock.enter('cross')
     cross.fill(0)
     oracles.crossProduct(inner, outer, batch, u, 1, cross)
-    reduce?.({ gradient, product, cross })
     clock.enter('outer')
-    const outerLoss = oracles.outerGradient(inner, outer, direct, target)
+    const outerLoss = oracles.outerGradient(inner, outer, direct, target, outerBatch)
+    reduce?.({ gradient, product, cross, target, direct })
     product.axpy(-1, target) // D_u
     direct.axpy(-1, cross) // D_v
     smooth?.(direct)

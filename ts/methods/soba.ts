@@ -3,8 +3,13 @@ import { type SingleLoopOptions, singleLoop, singleLoopDefaults } from './single
 
 export type SobaOptions = SingleLoopOptions
 
-/** SOBA (Dagréou et al. 2022, section 2.2): a step of SGD for θ, u and v each, from the same batch. */
+/**
+ * SOBA (Dagréou et al. 2022, arXiv 2201.13409, section 2.2): a step of SGD for θ, u and v each, from the same batches.
+ */
 export function soba(options: SobaOptions = {}): Method {
   const settings = { ...singleLoopDefaults, ...options }
-  return singleLoop('soba', settings, (_, sampler) => ({ next: () => sampler.take(settings.batchSize) }))
+  const { batchSize, outerBatchSize } = settings
+  return singleLoop('soba', settings, (_, sampler, outerSampler) => ({
+    next: () => ({ batch: sampler.take(batchSize), outerBatch: outerSampler.take(outerBatchSize) }),
+  }))
 }

@@ -14,8 +14,9 @@ export interface UnrolledOptions {
 }
 
 /**
- * Truncated back-propagation (Shaban et al. 2019, equations 5 to 7): reverse mode through the last K inner steps
- * θ ← θ − η ∇_θ g, on their own batches. With a network the curvature is the Gauss–Newton matrix in place of the Hessian.
+ * * Truncated back-propagation (Shaban et al. 2019, arXiv 1810.10667, equations 5 to 7): reverse mode through the last
+ * K inner steps θ ← θ − η ∇_θ g, on their own batches. With a network the curvature is the Gauss–Newton matrix in place
+ * of the Hessian.
  */
 export function unrolled(options: UnrolledOptions = {}): Method {
   const settings = { innerSteps: 10, batchSize: 1024, rate: 0.1, depth: 10, ...options }
