@@ -24,6 +24,7 @@ export interface Cell {
   readonly kind: 'uniform' | 'pair'
   readonly trusted: number
   readonly train: number
+  readonly weighting: 'perSample' | 'margin'
 }
 
 export async function loadCase(cell: Cell, seed: number, fashion: string): Promise<CleaningCase> {

@@ -1,4 +1,4 @@
-import type { OptimizerSettings } from '../../ts/hypergradient/optimizer.ts'
+import type { OptimizerSettings, Rate } from '../../ts/hypergradient/optimizer.ts'
 import { amigo } from '../../ts/methods/amigo.ts'
 import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { f2sa } from '../../ts/methods/f2sa.ts'
@@ -24,24 +24,32 @@ export interface Candidate {
 }
 
 const sgd = (rate: number) => ({ kind: 'sgd', rate }) as const
-const adam = (rate: number) => ({ kind: 'adam', rate, shared: true }) as const
+const adam = (rate: Rate) => ({ kind: 'adam', rate, shared: true }) as const
+const falling = (step: number) => 0.7 / (1 + step / 20)
 
-/** The inner loops: that of the literature on this problem, and the one that suits the library's default. */
-const plain = { innerSteps: 10, innerOptimizer: sgd(0.3) } as const
-const momentum = { innerSteps: 40, innerOptimizer: { kind: 'momentum', rate: 0.1 } } as const
-const trajectory = { ...plain, cross: 'trajectory' } as const
+/** The inner loop of the literature on this problem, and that of the library's default. */
+const plain = { innerSteps: 10, innerOptimizer: sgd(0.3), cross: 'trajectory' } as const
+const ours = {
+  innerSteps: 40,
+  innerOptimizer: { kind: 'momentum', rate: 0.2 },
+  averaging: 0.5,
+  cross: 'trajectory',
+} as const
 
-type Loop = typeof trajectory | typeof plain | typeof momentum
+type Loop = typeof plain | typeof ours
 
-/** Both inner loops, with the outer step sizes that suit either. */
-function loops(method: (loop: Loop) => Method): Candidate[] {
+/** Both inner loops, with the outer step sizes that suit either; `more` is for the first. */
+function loops<More>(method: (loop: Loop & Partial<More>) => Method, more?: More): Candidate[] {
   return [
-    { method: () => method(momentum), outer: adam(0.5) },
-    { method: () => method(plain), outer: adam(0.5) },
-    { method: () => method(trajectory), outer: sgd(3e4) },
-    { method: () => method(trajectory), outer: sgd(1e5) },
+    { method: () => method({ ...plain, ...more }), outer: sgd(3e4) },
+    { method: () => method({ ...plain, ...more }), outer: sgd(1e5) },
+    { method: () => method(ours), outer: adam(0.7) },
+    { method: () => method(ours), outer: adam(falling) },
   ]
 }
+
+/** Papers that sample both levels. */
+const sampled = { outerBatchSize: 1024 }
 
 /** Inner and outer step sizes of methods that move both at once. */
 function pairs(
@@ -59,26 +67,35 @@ const single = [
   [2, sgd(1e5)],
   [0.1, sgd(1e4)],
   [0.3, adam(0.1)],
+  [0.3, adam(0.03)],
 ] as const
 
 /** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */
 export const grid: Readonly<Record<string, readonly Candidate[]>> = {
   nhgd: [
-    { method: () => nhgd(), outer: adam(0.5) },
-    { method: () => nhgd(), outer: adam(0.25) },
+    { method: () => nhgd(), outer: adam(0.7) },
+    { method: () => nhgd(), outer: adam(falling) },
   ],
   'nhgd-paper': [1e4, 1e5].map((rate) => ({ method: () => nhgd(paper), outer: sgd(rate) })),
-  amigo: loops((loop) => amigo({ ...loop, rate: 0.3 })),
-  conjugateGradients: loops((loop) => conjugateGradients({ ...loop, curvatureSamples: 1024 })),
+  'nhgd-damped': [{ method: () => nhgd({ refineDamping: 1e-3 }), outer: adam(falling) }],
+  amigo: loops((loop) => amigo({ ...loop, rate: 0.3 }), sampled),
+  conjugateGradients: [
+    ...[3e3, 3e4].map((rate) => ({
+      method: () => conjugateGradients({ ...plain, curvatureSamples: 1024 }),
+      outer: sgd(rate),
+    })),
+    { method: () => conjugateGradients({ ...ours, curvatureSamples: 1024 }), outer: adam(falling) },
+    { method: () => conjugateGradients({ ...ours, curvatureSamples: 4096 }), outer: adam(falling) },
+  ],
   f2sa: [
-    { method: () => f2sa({ ...plain, rate: 0.3 }), outer: adam(0.5) },
-    { method: () => f2sa({ ...plain, rate: 0.3, multiplier: 10 }), outer: adam(0.5) },
-    { method: () => f2sa({ ...plain, rate: 0.3, innerSteps: 3 }), outer: adam(0.5) },
+    { method: () => f2sa({ rate: 0.3 }), outer: adam(0.5) },
+    { method: () => f2sa({ rate: 0.3, multiplier: 10 }), outer: adam(0.5) },
+    { method: () => f2sa({ rate: 0.3, innerSteps: 3 }), outer: adam(0.5) },
   ],
   kfacImplicit: loops((loop) => kfacImplicit(loop)),
   maSoba: pairs((step) => maSoba(step), single),
   mrbo: pairs((step) => mrbo(step), single),
-  neumann: loops((loop) => neumann({ ...loop, rate: 0.3 })),
+  neumann: loops((loop) => neumann({ ...loop, rate: 0.3 }), sampled),
   nystrom: loops((loop) => nystrom(loop)),
   oneStep: [1e4, 1e5].map((rate) => ({
     method: () => oneStep({ innerOptimizer: sgd(0.3), scale: 1 }),
@@ -86,7 +103,10 @@ export const grid: Readonly<Record<string, readonly Candidate[]>> = {
   })),
   qnbo: loops((loop) => qnbo(loop)),
   saba: pairs((step) => saba(step), single),
-  sama: [0.1, 0.5].map((rate) => ({ method: () => sama({ ...plain, rate: 0.003 }), outer: adam(rate) })),
+  sama: [0.1, 0.5].map((rate) => ({
+    method: () => sama({ innerSteps: 10, rate: 0.003 }),
+    outer: adam(rate),
+  })),
   soba: pairs((step) => soba(step), single),
   unrolled: [
     { method: () => unrolled({ rate: 0.3 }), outer: sgd(1e5) },

@@ -23,7 +23,8 @@ export interface Look {
   readonly cpu: number
   readonly f: number
   readonly accuracy: number
-  readonly gradients: number
+  /** Samples that oracles were asked about. */
+  readonly samples: number
 }
 
 /** What a run reached; NaN becomes null. */
@@ -32,6 +33,7 @@ export interface Run {
   readonly noise: number
   readonly kind: string
   readonly trusted: number
+  readonly weighting: string
   readonly method: string
   readonly candidate: number
   readonly seed: number

@@ -1,16 +1,16 @@
 // npm run experiment -- cleaning --methods all --seeds 5 --budget 30s --report FILE.html
-import { execFile } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+// npm run experiment -- quadratic
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { otherCells } from './cells.ts'
 import { type Cell, debianFashion, missing } from './data.ts'
 import { describe, grid } from './grid.ts'
 import type { Job, Run } from './job.ts'
-import { csv, entry, page, table } from './report.ts'
+import { type RunnerOptions, runner, write } from './jobs.ts'
+import { quadraticTable } from './quadratic.ts'
+import { csv, entry, mean, page, table } from './report.ts'
+import { lost } from './verdict.ts'
 
-interface Options {
+interface Options extends RunnerOptions {
   readonly methods: string[]
   readonly seeds: number
   readonly budget: number
@@ -22,8 +22,6 @@ interface Options {
   readonly cells: boolean
   readonly fashion: string
   readonly quick: boolean
-  readonly resume: boolean
-  readonly lines: string
   readonly json?: string
   readonly csv?: string
   readonly report?: string
@@ -53,143 +51,98 @@ const program = new Command('experiment')
         false,
       )
       .option('--fashion <folder>', 'where the files of Fashion-MNIST are', debianFashion)
-      .option('--quick', 'one seed, one second, no grid, a fifth of the data', false)
+      .option('--quick', 'one seed, half a second, no grid, a fifth of the data', false)
+      .option('--jobs <n>', 'processes at a time; more than one asks for --clock cpu', Number, 1)
       .option('--resume', 'go on where the lines file ends', false)
-      .option('--lines <file>', 'one run a line', 'bench/results/experiment.jsonl')
+      .option('--lines <file>', 'one run a line', 'build/experiment.jsonl')
       .option('--json <file>', 'entries as JSON')
       .option('--csv <file>', 'entries as CSV')
       .option('--report <file>', 'tables and curves as HTML')
       .action(cleaning),
   )
+  .addCommand(
+    new Command('quadratic')
+      .description('a quadratic problem, whose answer is known')
+      .option('--json <file>', 'entries as JSON')
+      .action(async ({ json }) => {
+        const { text, entries } = await quadraticTable()
+        console.log(text)
+        if (json) write(json, `${JSON.stringify(entries, null, 2)}\n`)
+      }),
+  )
 
 async function cleaning(options: Options): Promise<void> {
-  const lack = missing(options, options.fashion)
+  const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)
   if (lack) {
     console.error(lack)
     process.exitCode = 2
     return
   }
+  if (options.jobs > 1 && options.clock === 'wall') {
+    throw new InvalidArgumentError(
+      '--jobs above 1 expected --clock cpu: processes that take turns have no time on the wall.',
+    )
+  }
   const run = runner(options)
   const { dataset, noise, kind, trusted, quick, clock, fashion } = options
-  const cell: Cell = quick
-    ? { dataset, noise, kind, trusted: Math.min(trusted, 2000), train: 10_000 }
-    : { dataset, noise, kind, trusted, train: 50_000 }
-  const budget = quick ? 1 : options.budget
-  const base = { cell, budget, clock, fashion, candidate: 0, seed: 0 }
-  const runs: Run[] = []
+  const data = quick ? { trusted: Math.min(trusted, 2000), train: 10_000 } : { trusted, train: 50_000 }
+  const cell: Cell = { dataset, noise, kind, ...data, weighting: 'perSample' }
+  const budget = quick ? 0.5 : options.budget
+  const base: Job = { cell, budget, clock, fashion, method: '', candidate: 0, seed: 0 }
 
-  const best = new Map<string, { candidate: number; score: number }>()
-  for (const method of options.methods) {
-    for (const [candidate, settings] of grid[method].entries()) {
-      if (quick && candidate > 0) break
-      console.log(`${method} ${candidate}: ${describe(settings)}`)
-      const trial =
-        quick || grid[method].length === 1
-          ? undefined
-          : await run({ ...base, method, candidate, budget: budget / 3 })
-      const score = trial ? scoreOf(trial) : 0
-      if (score < (best.get(method)?.score ?? Number.POSITIVE_INFINITY) || !best.has(method)) {
-        best.set(method, { candidate, score })
-      }
-    }
-  }
-  for (let seed = 0; seed < (quick ? 1 : options.seeds); seed++) {
-    for (const method of quick ? simple.slice(0, 1) : simple)
-      runs.push(...found(await run({ ...base, method, seed })))
-    for (const [method, { candidate }] of best) {
-      runs.push(...found(await run({ ...base, method, candidate, seed })))
-    }
-  }
+  const points = options.methods.flatMap((method) =>
+    grid[method]
+      .slice(0, quick ? 1 : undefined)
+      .map((candidate, i) => ({ method, candidate: i, settings: describe(candidate) })),
+  )
+  for (const { method, candidate, settings } of points) console.log(`${method} ${candidate}: ${settings}`)
+  const contested = points.filter(({ method }) => !quick && grid[method].length > 1)
+  const trials = await run(
+    contested.map(({ method, candidate }) => ({ ...base, method, candidate, budget: budget / 3 })),
+  )
+  const best = options.methods.map((method) => {
+    const own = trials.filter((trial) => trial.method === method)
+    return { method, candidate: own.sort((a, b) => scoreOf(a) - scoreOf(b))[0]?.candidate ?? 0 }
+  })
+  const seeds = Array.from({ length: quick ? 1 : options.seeds }, (_, seed) => seed)
+  const rivals = quick ? simple.slice(0, 1) : simple
+  const contenders = [...rivals.map((method) => ({ method, candidate: 0 })), ...best]
+  const runs = await run(
+    seeds.flatMap((seed) => contenders.map((contender) => ({ ...base, ...contender, seed }))),
+  )
   if (options.cells && !quick) {
-    const five = [...best.keys()]
-      .map((method) => ({ method, score: mean(runs.filter((r) => r.method === method).map(scoreOf)) }))
+    const five = best
+      .filter(({ method }) => !method.startsWith('nhgd-'))
+      .map((point) => ({ ...point, score: mean(runs.filter((r) => r.method === point.method).map(scoreOf)) }))
       .sort((a, b) => a.score - b.score)
       .slice(0, 5)
-    for (const other of otherCells(cell, fashion)) {
-      for (const seed of [0, 1]) {
-        for (const { method } of five) {
-          const { candidate } = best.get(method) ?? { candidate: 0 }
-          runs.push(...found(await run({ ...base, cell: other, method, candidate, seed, budget: 5 })))
-        }
-      }
-    }
+    const jobs = otherCells(cell).flatMap((cell) =>
+      [0, 1].flatMap((seed) =>
+        five.map(({ method, candidate }) => ({ ...base, cell, method, candidate, seed, budget: 5 })),
+      ),
+    )
+    runs.push(...(await run(jobs)))
   }
   console.log(table(runs))
+  const losses = lost(runs)
+  console.log(`\nWhere nhgd is not the best:\n${losses.join('\n')}`)
+  const chosen = new Set(best.map(({ method, candidate }) => `${method} ${candidate}`))
+  const steps = points.map(({ method, candidate, settings }) => {
+    const trial = trials.find((run) => run.method === method && run.candidate === candidate)
+    const found = trial
+      ? `, f ≤ 0.30 after ${trial.secondsTo.f['0.30']?.toFixed(1) ?? '–'} s, f ${trial.outerLoss}`
+      : ''
+    return `${chosen.has(`${method} ${candidate}`) ? '→' : ' '} ${method} ${candidate}: ${settings}${found}`
+  })
   const command = `npm run experiment -- ${process.argv.slice(2).join(' ')}`
-  const chosen = [...best].map(([method, { candidate }]) => `${method}: ${describe(grid[method][candidate])}`)
   if (options.json) write(options.json, `${JSON.stringify(runs.map(entry), null, 2)}\n`)
   if (options.csv) write(options.csv, csv(runs))
-  if (options.report) write(options.report, page(runs, clock, command, chosen))
-}
-
-/** Runs jobs, each once: a job that the lines file has is not run again. */
-function runner({ lines, resume }: Options): (job: Job) => Promise<Run | undefined> {
-  const done = new Map<string, Run>()
-  if (resume && existsSync(lines)) {
-    // A run that was cut short may have left half a line at the end.
-    for (const line of readFileSync(lines, 'utf8')
-      .split('\n')
-      .filter((text) => text.endsWith('}'))) {
-      const { job, run } = JSON.parse(line)
-      done.set(JSON.stringify(job), run)
-    }
-  } else write(lines, '')
-  const script = fileURLToPath(new URL('run.ts', import.meta.url))
-  return async (job) => {
-    const key = JSON.stringify(job)
-    const before = done.get(key)
-    if (before) return before
-    try {
-      const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, key], {
-        maxBuffer: 2 ** 28,
-      })
-      const run: Run = JSON.parse(stdout)
-      appendFileSync(lines, `${JSON.stringify({ job, run })}\n`)
-      console.error(
-        `${job.method} ${job.candidate}, seed ${job.seed}: f ${run.outerLoss?.toFixed(3)}, accuracy ${run.accuracy?.toFixed(4)}, ${run.steps} steps`,
-      )
-      return run
-    } catch (error) {
-      console.error(`${job.method} ${job.candidate}, seed ${job.seed} failed: ${(error as Error).message}`)
-      return undefined
-    }
-  }
+  if (options.report) write(options.report, page(runs, { clock, command, steps, losses }))
 }
 
 /** Seconds to f ≤ 0.30, or, above all of these, f at the end. */
 function scoreOf(run: Run): number {
   return run.secondsTo.f['0.30'] ?? 1e6 * (run.outerLoss ?? Number.POSITIVE_INFINITY)
-}
-
-function otherCells(done: Cell, fashion: string): Cell[] {
-  const cells: Cell[] = []
-  for (const dataset of ['mnist', 'fashion'] as const) {
-    const lack = missing({ dataset }, fashion)
-    if (lack) {
-      console.error(lack)
-      continue
-    }
-    for (const noise of [0, 0.3, 0.5, 0.8]) {
-      for (const kind of noise > 0 ? (['uniform', 'pair'] as const) : (['uniform'] as const)) {
-        for (const trusted of [10_000, 2000, 500, 100])
-          cells.push({ dataset, noise, kind, trusted, train: 50_000 })
-      }
-    }
-  }
-  return cells.filter((cell) => JSON.stringify(cell) !== JSON.stringify({ ...cell, ...done }))
-}
-
-function found(run: Run | undefined): Run[] {
-  return run ? [run] : []
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, x) => sum + x, 0) / values.length
-}
-
-function write(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, text)
 }
 
 function methods(text: string): string[] {

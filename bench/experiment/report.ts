@@ -39,13 +39,14 @@ const header = [
   'MB',
 ]
 
+/** What was cleaned, in words. */
+export function cellOf({ dataset, noise, kind, trusted, weighting }: Run): string {
+  return `${dataset}, ${Math.round(100 * noise)} % ${kind} noise, ${trusted} trusted, ${weighting}`
+}
+
 /** Means and deviations over seeds, a row for each cell and method, the soonest to f ≤ 0.30 first. */
 function summary(runs: readonly Run[]): { title: string; rows: string[][] }[] {
-  const cells = group(
-    runs,
-    ({ dataset, noise, kind, trusted }) => `${dataset}, ${100 * noise} % ${kind} noise, ${trusted} trusted`,
-  )
-  return [...cells].map(([title, inCell]) => {
+  return [...group(runs, cellOf)].map(([title, inCell]) => {
     const rows = [...group(inCell, (run) => run.method)].map(([method, all]) => {
       const of = (pick: (run: Run) => number | null | undefined, digits: number) =>
         spread(all.map(pick), digits)
@@ -65,7 +66,7 @@ function summary(runs: readonly Run[]): { title: string; rows: string[][] }[] {
     })
     const key = (row: string[]) => Number.parseFloat(row[header.indexOf('s to f ≤ 0.30')])
     const order = (row: string[]) =>
-      Number.isNaN(key(row)) ? 1e6 + (Number.parseFloat(row[12]) || 1e6) : key(row)
+      Number.isNaN(key(row)) ? 1e6 + (Number.parseFloat(row[header.indexOf('f')]) || 1e6) : key(row)
     return { title, rows: rows.sort((a, b) => order(a) - order(b)) }
   })
 }
@@ -89,15 +90,19 @@ export function table(runs: readonly Run[]): string {
 function spread(values: readonly (number | null | undefined)[], digits: number): string {
   const known = values.filter((x): x is number => typeof x === 'number' && Number.isFinite(x))
   if (known.length === 0) return '–'
-  const mean = known.reduce((sum, x) => sum + x, 0) / known.length
-  const text = mean.toFixed(digits)
+  const middle = mean(known)
+  const text = middle.toFixed(digits)
   if (known.length < values.length) return `${text} (${known.length} of ${values.length})`
   if (known.length === 1) return text
-  const variance = known.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (known.length - 1)
+  const variance = known.reduce((sum, x) => sum + (x - middle) ** 2, 0) / (known.length - 1)
   return `${text} ± ${Math.sqrt(variance).toFixed(digits)}`
 }
 
-function group<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, x) => sum + x, 0) / values.length
+}
+
+export function group<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>()
   for (const item of items) {
     const name = key(item)
@@ -106,23 +111,22 @@ function group<T>(items: readonly T[], key: (item: T) => string): Map<string, T[
   return groups
 }
 
-/** Tables, and of the first cell the first seed's curves against time and against gradients. */
-export function page(
-  runs: readonly Run[],
-  clock: Job['clock'],
-  command: string,
-  chosen: readonly string[],
-): string {
+interface PageOptions {
+  readonly clock: Job['clock']
+  readonly command: string
+  /** The grid, and what was chosen from it. */
+  readonly steps: readonly string[]
+  /** Where the default NHGD is not the best. */
+  readonly losses: readonly string[]
+}
+
+/** Tables, and of the first cell the first seed's curves against time and against samples. */
+export function page(runs: readonly Run[], { clock, command, steps, losses }: PageOptions): string {
   const [first] = runs
-  const drawn = runs.filter(
-    (run) =>
-      run.seed === 0 &&
-      run.curve.length > 0 &&
-      (['dataset', 'noise', 'kind', 'trusted'] as const).every((key) => run[key] === first[key]),
-  )
+  const drawn = runs.filter((run) => run.seed === 0 && run.curve.length > 0 && cellOf(run) === cellOf(first))
   const charts = (['f', 'accuracy'] as const).flatMap((y) =>
-    ([clock, 'gradients'] as const).map((x) => ({
-      title: `${y} against ${x === 'gradients' ? 'samples of inner gradients' : `${x} seconds`}`,
+    ([clock, 'samples'] as const).map((x) => ({
+      title: `${y} against ${x === 'samples' ? 'samples that oracles were asked about' : `${x} seconds`}`,
       curves: drawn.map(({ method, curve }) => ({
         method,
         x: curve.map((look) => look[x]),
@@ -143,12 +147,13 @@ export function page(
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Methods on equal budgets</title><style>${new Html(style + pageStyle)}</style></head><body><main>
 <h1>Methods on equal budgets</h1>
-<p>Mean ± deviation over seeds; seconds are ${clock} time without evaluation. f and its gradient are over all trusted
-samples in every method, single-loop ones included, which their papers take in batches.</p>
+<p>Mean ± deviation over seeds; seconds are ${clock} time without evaluation, which is every 0.1 s or after an outer step
+that takes longer. MB is the peak of the process, the data sets included. f is the loss on all trusted samples.</p>
 <pre>${command}</pre>
+${section('Where nhgd is not the best', html`<ul>${losses.map((loss) => html`<li>${loss}</li>\n`)}</ul>`)}
 ${tables}
 ${section('Curves, seed 0', html`<div class="plots">${charts.map((chart) => html`<figure><figcaption>${chart.title}</figcaption><div class="plot"></div></figure>`)}</div>`)}
-${section('Step sizes in use', html`<pre>${chosen.join('\n')}</pre>`)}
+${section('The grid, → what was chosen with seed 0', html`<pre>${steps.join('\n')}</pre>`)}
 </main>${json('charts', charts)}${script(plot)}${script(pageScript)}</body></html>
 `
   return body.markup

@@ -3,6 +3,7 @@ import { read } from '../../ts/backend/backend.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import { reweighting } from '../../ts/problems/reweighting.ts'
 import { solve } from '../../ts/solve.ts'
+import { train } from '../../ts/tasks/classifier.ts'
 import { accuracy, auc, detection } from '../../ts/tasks/metrics.ts'
 import { type CleaningCase, rivals, wrong } from '../../ts/tasks/rivals.ts'
 import { countCalls } from './count.ts'
@@ -10,22 +11,27 @@ import { loadCase } from './data.ts'
 import { grid } from './grid.ts'
 import { type Job, type Look, type Run, thresholds } from './job.ts'
 
-/** Seconds between looks. */
-const interval = 0.2
+/** Seconds of the job's clock between looks. */
+const interval = 0.1
+const training = { steps: 1500, rate: 0.1, batchSize: 1024, regularization: 1e-4 }
+/** v of margin weights has few entries, of which the step sizes of the grid know nothing. */
+const marginOptimizer = { kind: 'adam', rate: 0.05 } as const
 
 async function bilevel(job: Job, known: CleaningCase) {
   const { backend, features, classes } = known
+  const { weighting } = job.cell
   const problem = reweighting({
     backend,
     model: softmaxRegression({ classes }),
     train: { features, rows: known.rows, labels: known.given },
     trusted: { features, rows: known.trusted, labels: known.trustedLabels },
-    weighting: 'perSample',
+    weighting,
   })
   const { oracles } = problem
   const counts = countCalls(oracles, known.trusted.length)
   const { method, outer } = grid[job.method][job.candidate]
   const curve: Look[] = []
+  const start = weighting === 'margin' ? await marginStart(job, known) : {}
   const watch = stopwatch()
   const {
     status,
@@ -33,29 +39,33 @@ async function bilevel(job: Job, known: CleaningCase) {
     steps,
   } = await solve(problem, {
     method: method(),
-    outerOptimizer: outer,
+    outerOptimizer: weighting === 'margin' ? marginOptimizer : outer,
     outerSteps: 1e9,
+    ...start,
     seed: job.seed,
     onStep({ step, estimate, point }) {
       const { wall, cpu } = watch.read()
-      const over = (job.clock === 'wall' ? wall : cpu) >= job.budget
-      if (!over && step > 1 && wall - (curve.at(-1)?.wall ?? 0) < interval) return true
+      const now = job.clock === 'wall' ? wall : cpu
+      const over = now >= job.budget
+      if (!over && step > 1 && now - (curve.at(-1)?.[job.clock] ?? 0) < interval) return true
       watch.pause()
       const f = oracles.outerLoss(estimate.inner, point.outer)
       const all = backend.Batch.all(known.test.labels.length)
       const p = read(oracles.probabilities(estimate.inner, known.test.features, all))
-      const { samples: gradients } = counts.gradients
-      curve.push({ step, wall, cpu, f, accuracy: accuracy(p, classes, known.test.labels), gradients })
+      const samples = Object.values(counts).reduce((sum, count) => sum + count.samples, 0)
+      curve.push({ step, wall, cpu, f, accuracy: accuracy(p, classes, known.test.labels), samples })
       watch.resume()
       return !over
     },
   }).result
+  const spent = watch.read()
   const last = curve.at(-1)
   const truth = wrong(known)
+  const doubt = Array.from(read(oracles.weights(problem.vector(v))), (w) => 1 - w)
   const { f1 } = detection(
-    Array.from(v, (x) => x < 0),
+    doubt.map((x) => x > 0.5),
     truth,
-  ) // weight below ½
+  )
   return {
     secondsTo: {
       f: reached(curve, job.clock, thresholds.f, (look, f) => look.f <= f),
@@ -63,24 +73,33 @@ async function bilevel(job: Job, known: CleaningCase) {
     },
     accuracy: last?.accuracy ?? Number.NaN,
     f1,
-    auc: auc(
-      Array.from(v, (x) => -x),
-      truth,
-    ),
+    auc: auc(doubt, truth),
     outerLoss: last?.f ?? Number.NaN,
     calls: counts,
     steps,
     status: status === 'stopped' ? 'budget' : status,
-    ...watch.read(),
+    ...spent,
     curve,
   }
 }
 
+/** Margins mean something from the start if the model is that of the trusted samples. */
+async function marginStart({ seed }: Job, { backend, features, classes, ...known }: CleaningCase) {
+  const set = { features, rows: known.trusted, labels: known.trustedLabels }
+  const { theta } = await train(backend, classes, set, { ...training, seed })
+  return { inner: theta, outer: [...new Float64Array(classes), 1] } // no bias, and the scores as they are
+}
+
 async function rival(job: Job, known: CleaningCase) {
   const watch = stopwatch()
-  const training = { steps: 1500, rate: 0.1, batchSize: 1024, regularization: 1e-4, seed: job.seed }
-  const { accuracy, f1, auc } = await rivals[job.method as keyof typeof rivals](known, training)
-  const secondsTo = { f: {}, accuracy: {} }
+  const { accuracy, f1, auc } = await rivals[job.method as keyof typeof rivals](known, {
+    ...training,
+    seed: job.seed,
+  })
+  const secondsTo = {
+    f: reached([], job.clock, thresholds.f, () => false),
+    accuracy: reached([], job.clock, thresholds.accuracy, () => false),
+  }
   const nothing = { secondsTo, outerLoss: Number.NaN, calls: null, steps: 0, status: 'done', curve: [] }
   return { ...nothing, accuracy, f1, auc, ...watch.read() }
 }
@@ -123,10 +142,11 @@ async function main(): Promise<void> {
   const job: Job = JSON.parse(process.argv[2])
   const known = await loadCase(job.cell, job.seed, job.fashion)
   const result = await (job.method in grid ? bilevel(job, known) : rival(job, known))
-  const { dataset, noise, kind, trusted } = job.cell
+  const { dataset, noise, kind, trusted, weighting } = job.cell
   const { method, candidate, seed } = job
   const peakMemory = 1024 * process.resourceUsage().maxRSS
-  const run: Run = { dataset, noise, kind, trusted, method, candidate, seed, ...result, peakMemory }
+  const cell = { dataset, noise, kind, trusted, weighting }
+  const run: Run = { ...cell, method, candidate, seed, ...result, peakMemory }
   process.stdout.write(`${JSON.stringify(run)}\n`)
 }
 
