@@ -5,9 +5,11 @@ import { matrix } from '../../ts/backend/matrix.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import { quadratic } from '../../ts/problems/quadratic.ts'
 import { reweighting } from '../../ts/problems/reweighting.ts'
-import { close, distance } from '../support/close.ts'
+import { close, distance, same } from '../support/close.ts'
 import { denseSolve, identity } from '../support/dense.ts'
+import { refuses } from '../support/errors.ts'
 import { fixture } from '../support/fixtures.ts'
+import { randomReweighting } from '../support/problems.ts'
 import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
 
@@ -176,5 +178,111 @@ for (const [kroneckerDamping, statistic, expected] of [
     assert.is(report.fallbacks, 0)
   })
 }
+
+const forms = ['dense', 'window', 'samples', 'kronecker', 'eigenkronecker', 'diagonal', 'sketch'] as const
+
+/** A Fisher of a small reweighting problem, which observes random points. */
+function layeredFisher(backend: Backend, settings: FisherSettings & { concurrent?: boolean }, options = {}) {
+  const problem = randomReweighting(backend, options)
+  const { oracles } = problem
+  const d = oracles.innerLength
+  const outer = problem.zeros(oracles.outerLength)
+  const fisher = new Fisher(backend, oracles, outer, { size: 6, basisEvery: 2, ...settings })
+  const solve = async (b: Float64Array) => {
+    const x = problem.zeros(d)
+    await fisher.solve(problem.vector(b), x)
+    return x.readF64()
+  }
+  const observe = async (theta: Float64Array, seed: number) => {
+    const step = new backend.Step(d, oracles.dtype)
+    const batch = backend.Batch.of(Uint32Array.of(seed, seed + 1, seed + 2))
+    oracles.innerStepFor(problem.vector(theta), outer, batch, step, fisher.handle, seed)
+    await fisher.observe(step)
+  }
+  return { fisher, solve, observe, d }
+}
+
+for (const form of forms) {
+  for (const start of form === 'dense' ? (['held', 'decaying'] as const) : (['held'] as const)) {
+    for (const dtype of ['f32', 'f64'] as const) {
+      test(`${form}, ${start}, ${dtype}: a saved state goes on with the same bits`, async ({ backend }) => {
+        const random = new Random(5)
+        for (const [observed, solved] of [
+          [0, false],
+          [3, false],
+          [3, true],
+          [9, true],
+        ] as const) {
+          const settings = { form, start, rows: 'perSample' } as const
+          const make = (concurrent: boolean) => layeredFisher(backend, { ...settings, concurrent }, { dtype })
+          const [original, copy] = [make(true), make(false)]
+          const b = random.normals(original.d)
+          for (let t = 0; t < observed; t++) await original.observe(random.normals(original.d), t)
+          if (solved) await original.solve(b)
+          await copy.observe(random.normals(original.d), 0) // is forgotten
+          await copy.fisher.restore(await original.fisher.save())
+          for (let t = 0; t < 3; t++) {
+            same(await copy.solve(b), await original.solve(b), `after ${observed} and ${t}`)
+            const theta = random.normals(original.d)
+            for (const each of [original, copy]) await each.observe(theta, 10 + t)
+          }
+        }
+      })
+    }
+  }
+}
+
+for (const form of ['samples', 'kronecker', 'eigenkronecker'] as const) {
+  for (const statistic of ['empirical', 'expected'] as const) {
+    test(`${form}, ${statistic}: f32 within 1e-4 of f64`, async ({ backend }) => {
+      for (const options of [{}, { hidden: [6] }]) {
+        const solutions = await Promise.all(
+          (['f32', 'f64'] as const).map(async (dtype) => {
+            const random = new Random(7)
+            const settings = { form, statistic, damping: 0.01 }
+            const fisher = layeredFisher(backend, settings, { ...options, dtype })
+            for (let t = 0; t < 5; t++) await fisher.observe(random.normals(fisher.d, 0.5), t)
+            return fisher.solve(random.normals(fisher.d))
+          }),
+        )
+        close(solutions[0], solutions[1], 1e-4)
+      }
+    })
+  }
+}
+
+test('saved Fishers: truncated, foreign, of another form, type, size or settings', async ({ backend }) => {
+  const random = new Random(6)
+  for (const form of forms) {
+    const fisher = layeredFisher(backend, { form })
+    await fisher.observe(random.normals(fisher.d), 0)
+    const b = random.normals(fisher.d)
+    const before = await fisher.solve(b)
+    const saved = await fisher.fisher.save()
+    const other = forms[(forms.indexOf(form) + 1) % forms.length]
+    const newer = saved.slice()
+    newer[11]++ // the version
+    const bad: Record<string, Uint8Array> = {
+      nothing: new Uint8Array(0),
+      truncated: saved.slice(0, saved.length - 1),
+      'half a header': saved.slice(0, 30),
+      longer: Uint8Array.of(...saved, 0),
+      foreign: new TextEncoder().encode('PK, but no more'),
+      newer,
+      'of another form': await layeredFisher(backend, { form: other }).fisher.save(),
+      'of another type': await layeredFisher(backend, { form }, { dtype: 'f32' }).fisher.save(),
+      'of another size': await layeredFisher(backend, { form }, { columns: 6 }).fisher.save(),
+    }
+    for (const [what, bytes] of Object.entries(bad)) {
+      await refuses('ERR_CHECKPOINT', '', () => fisher.fisher.restore(bytes)).catch((error) => {
+        throw new Error(`${form}, ${what}: ${error.message}`)
+      })
+      same(await fisher.solve(b), before, `${form}, ${what}`)
+    }
+  }
+  const decaying = layeredFisher(backend, { form: 'dense', start: 'decaying' })
+  const held = await layeredFisher(backend, { form: 'dense' }).fisher.save()
+  await refuses('ERR_CHECKPOINT', '', () => decaying.fisher.restore(held))
+})
 
 test.run()

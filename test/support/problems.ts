@@ -1,7 +1,7 @@
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { DType } from '../../ts/backend/binding.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
-import { softmaxRegression } from '../../ts/problems/model.ts'
+import { multilayerPerceptron, softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { quadratic } from '../../ts/problems/quadratic.ts'
 import { type ReweightingOptions, reweighting } from '../../ts/problems/reweighting.ts'
@@ -13,12 +13,14 @@ export interface RandomProblem extends Partial<Omit<ReweightingOptions, 'backend
   readonly columns?: number
   readonly classes?: number
   readonly bias?: boolean
+  /** Units of each hidden layer of a network with tanh; a softmax regression where absent. */
+  readonly hidden?: readonly number[]
   readonly seed?: number
 }
 
 /** Reweighting of random samples. */
 export function randomReweighting(backend: Backend, options: RandomProblem = {}): Problem {
-  const { samples = 40, columns = 5, classes = 3, bias = true, seed = 1, ...rest } = options
+  const { samples = 40, columns = 5, classes = 3, bias = true, hidden, seed = 1, ...rest } = options
   const random = new Random(seed)
   const set = (count: number) => ({
     features: matrix(random.normals(count * columns), count, columns),
@@ -26,7 +28,9 @@ export function randomReweighting(backend: Backend, options: RandomProblem = {})
   })
   return reweighting({
     backend,
-    model: softmaxRegression({ classes, bias }),
+    model: hidden
+      ? multilayerPerceptron({ classes, hidden, activation: 'tanh' })
+      : softmaxRegression({ classes, bias }),
     train: set(samples),
     trusted: set(Math.max(2, samples >> 1)),
     regularization: 0.02,

@@ -102,6 +102,8 @@ export interface Samples {
 /** A set of inner, or of outer, samples, by position. */
 export interface Batch {
   readonly length: number
+  /** Another handle to the same samples. */
+  share(): Batch
 }
 
 /** Draws batches without replacement, in an order that the seed decides. */
@@ -185,6 +187,10 @@ export interface FisherHandle {
   wait(): Promise<void> | void
   /** x ← (F + D̃)⁻¹ b; a JSON envelope of report or error. */
   solve(b: Vector, x: Vector): Promise<string> | string
+  /** The state as bytes; an error is thrown, or told by a JSON envelope. */
+  save(): Promise<Uint8Array | string> | Uint8Array
+  /** A JSON envelope. */
+  restore(bytes: Uint8Array): Promise<string> | string
   reset(): void
   setRegularizer(problem: Oracles, outer: Vector): void
 }

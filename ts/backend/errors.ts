@@ -10,7 +10,6 @@ export type ErrorCode =
   | 'ERR_MEMORY'
   | 'ERR_BACKEND'
   | 'ERR_CHECKPOINT'
-  | 'ERR_CALLBACK'
   | 'ERR_DISPOSED'
   | 'ERR_INTERNAL'
 

@@ -2,6 +2,7 @@ import type { Backend } from './backend.ts'
 import type { FisherHandle, Oracles, Step, Vector } from './binding.ts'
 import { settingsJson } from './check.ts'
 import { openEnvelope } from './envelope.ts'
+import { checkMemory, fisherBytes } from './memory.ts'
 
 /** Settings of an inverse Fisher; each form reads those that concern it. */
 export interface FisherSettings {
@@ -50,13 +51,14 @@ export interface SolveReport {
 export class Fisher {
   readonly handle: FisherHandle
 
-  /** `concurrent` false puts updates in line, with the same results. */
+  /** `concurrent` false puts updates in line, with the same results. `ERR_MEMORY` where WebAssembly can't hold it. */
   constructor(
     backend: Backend,
     problem: Oracles,
     outer: Vector,
     settings: FisherSettings & { readonly concurrent?: boolean },
   ) {
+    checkMemory(backend, 'fisher', problem.bytes + fisherBytes(settings, problem.innerLength, problem.dtype))
     this.handle = new backend.Fisher(problem, outer, settingsJson(settings))
   }
 
@@ -73,6 +75,23 @@ export class Fisher {
   /** direction ← A target, once all that was observed before is in A. */
   async solve(target: Vector, direction: Vector): Promise<SolveReport> {
     return openEnvelope(await this.handle.solve(target, direction))
+  }
+
+  /** All that was observed before, as bytes for {@link Fisher.restore}. */
+  async save(): Promise<Uint8Array> {
+    const saved = await this.handle.save()
+    return typeof saved === 'string' ? openEnvelope(saved) : saved
+  }
+
+  /**
+   * Takes back what {@link Fisher.save} gave, on either backend, from a Fisher of the same settings and size: it goes on
+   * with the same bits. The regulariser stays as it is.
+   *
+   * @throws NhgdError `ERR_CHECKPOINT` for bytes of another form, scalar type, size or version, and for bytes that are
+   * truncated or no saved Fisher; this one stays as it was.
+   */
+  async restore(bytes: Uint8Array): Promise<void> {
+    openEnvelope(await this.handle.restore(bytes))
   }
 
   /** Forgets every observation. */

@@ -1,5 +1,6 @@
 import { type Backend, vector } from '../backend/backend.ts'
 import type { DType, Oracles, Vector } from '../backend/binding.ts'
+import { checkMemory } from '../backend/memory.ts'
 
 /** A bilevel problem: min over v of f(v, θ*(v)) with θ*(v) = argmin over θ of g(v, θ). */
 export class Problem {
@@ -25,13 +26,14 @@ export class Problem {
     this.#start = start
   }
 
-  /** The oracles over uploaded data. */
+  /** The oracles over uploaded data (`ERR_MEMORY`, before anything is uploaded, where WebAssembly can't hold it). */
   get oracles(): Oracles {
+    if (!this.#oracles) checkMemory(this.backend, 'problem', this.#bytes)
     this.#oracles ??= this.#build()
     return this.#oracles
   }
 
-  /** Bytes that the backend needs for this problem's data; nothing is uploaded to tell. */
+  /** Bytes that the backend needs for this problem's data and per-sample numbers; nothing is uploaded to tell. */
   memory(): number {
     return this.#bytes
   }

@@ -65,7 +65,10 @@ export function reweighting(options: ReweightingOptions): Problem {
       samples(backend, trusted, 'trusted'),
       fixed,
     )
-  const bytes = [train, trusted].reduce((sum, set) => sum + setBytes(set), fixed?.byteLength ?? 0)
+  // Of each sample a weight, its share, a loss and a sensitivity, with margins the class probabilities as well.
+  const perSample = 4 + (weighting === 'margin' ? model.classes : 0)
+  const vectors = (dtype === 'f32' ? 4 : 8) * perSample * train.labels.length
+  const bytes = [train, trusted].reduce((sum, set) => sum + setBytes(set), vectors + (fixed?.byteLength ?? 0))
   return new Problem(backend, dtype, bytes, build, (oracles) => ({
     inner: oracles.initial(0).readF64(),
     outer: prior?.mean ?? new Float64Array(oracles.outerLength),

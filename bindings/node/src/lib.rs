@@ -7,7 +7,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::{
-    AsyncTask, Float32Array, Float32ArraySlice, Float64Array, Float64ArraySlice, Uint8Array, Uint32Array,
+    AsyncTask, Either, Float32Array, Float32ArraySlice, Float64Array, Float64ArraySlice, Uint8Array,
+    Uint32Array,
 };
 use napi::{Env, Task};
 use napi_derive::napi;
@@ -169,6 +170,11 @@ impl Batch {
     #[napi(getter)]
     pub fn length(&self) -> u32 {
         self.0.length() as u32
+    }
+    /// Another handle to the same samples.
+    #[napi]
+    pub fn share(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -430,6 +436,16 @@ impl Fisher {
         let solve = guard(|| self.0.solve(&b.0))?;
         Ok(AsyncTask::new(Solve { solve, out: out.0.clone() }))
     }
+    /// Resolves to the bytes of all that was observed before, or to a JSON envelope of an error.
+    #[napi]
+    pub fn save(&self) -> AsyncTask<Save> {
+        AsyncTask::new(Save(self.0.save()))
+    }
+    /// Resolves to a JSON envelope.
+    #[napi]
+    pub fn restore(&self, bytes: &[u8]) -> Result<AsyncTask<Restore>> {
+        guard(|| self.0.restore(bytes)).map(|reply| AsyncTask::new(Restore(reply)))
+    }
     #[napi]
     pub fn reset(&self) {
         self.0.reset();
@@ -454,6 +470,41 @@ impl Task for Room {
     }
     fn resolve(&mut self, _env: Env, _output: ()) -> napi::Result<()> {
         Ok(())
+    }
+}
+
+/// Waits for a saved state.
+pub struct Save(engine::Reply<Vec<u8>>);
+
+#[napi]
+impl Task for Save {
+    type Output = engine::Result<Vec<u8>>;
+    type JsValue = Either<Uint8Array, String>;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(self.0.wait())
+    }
+    fn resolve(&mut self, _env: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(match output {
+            Ok(bytes) => Either::A(bytes.into()),
+            Err(error) => Either::B(engine::envelope(Err(error))),
+        })
+    }
+}
+
+/// Waits until a state is restored.
+pub struct Restore(engine::Reply<()>);
+
+#[napi]
+impl Task for Restore {
+    type Output = engine::Result<()>;
+    type JsValue = String;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(self.0.wait())
+    }
+    fn resolve(&mut self, _env: Env, output: Self::Output) -> napi::Result<String> {
+        Ok(engine::envelope(output.map(|()| "null".to_owned())))
     }
 }
 

@@ -435,6 +435,17 @@ impl Fisher {
         let solve = guard(|| self.0.solve(&b.0))?;
         Ok(engine::envelope(solve.wait().and_then(|solved| solved.deliver(&out.0))))
     }
+    /// The bytes of all that was observed before.
+    #[wasm_bindgen]
+    pub fn save(&self) -> Result<Vec<u8>> {
+        guard(|| self.0.save().wait())
+    }
+    /// Returns a JSON envelope.
+    #[wasm_bindgen]
+    pub fn restore(&self, bytes: &[u8]) -> Result<String> {
+        let reply = guard(|| self.0.restore(bytes))?;
+        Ok(engine::envelope(reply.wait().map(|()| "null".to_owned())))
+    }
     #[wasm_bindgen]
     pub fn reset(&self) {
         self.0.reset();

@@ -4,9 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use nhgd_fisher::{Fisher as Representation, FisherError, SolveReport, Wants, build};
+use nhgd_fisher::{Fisher as Representation, FisherError, SolveReport, Start, Wants, build};
 use serde::Serialize;
 
+use crate::checkpoint::{Kind, decode, encode};
 use crate::error::length;
 use crate::fisher_settings::FisherSettings;
 use crate::problem::typed;
@@ -30,7 +31,7 @@ enum Typed {
 struct Core<T: Observable> {
     queue: Box<dyn Queue<Worker<T>>>,
     wants: Wants,
-    size: usize,
+    kind: Kind,
 }
 
 /// The representation and the first error that a job could not return.
@@ -73,7 +74,14 @@ impl<T: Observable> Core<T> {
             build(&settings.config(), &problem.layers(), problem.inner_len(), problem.regularizer(outer))?;
         let (wants, size) = (fisher.wants(), fisher.size());
         let worker = Worker { fisher, failure: None, dead: false };
-        Ok(Self { queue: queue(worker, settings.concurrent), wants, size })
+        let config = settings.config();
+        let kind = Kind {
+            form: config.form,
+            decaying: config.start == Start::Decaying,
+            dtype: T::NAME.to_owned(),
+            parameters: size,
+        };
+        Ok(Self { queue: queue(worker, settings.concurrent), wants, kind })
     }
 
     fn observe(&self, observed: &Observed, refresh: bool) -> Result<bool> {
@@ -95,21 +103,55 @@ impl<T: Observable> Core<T> {
 
     fn solve(&self, b: &Vector) -> Result<Ticket<Result<Solution<T>>>> {
         let b = b.lock("b")?.of::<T>("b")?.clone();
-        length("b", self.size, b.len())?;
+        length("b", self.kind.parameters, b.len())?;
+        Ok(self.ask(move |worker| match worker.failure.take() {
+            Some(failure) => Err(failure),
+            None => {
+                let mut x = b.clone();
+                worker.run(|f| f.solve(&b, &mut x)).map(|report| Solution { x, report })
+            }
+        }))
+    }
+
+    fn save(&self) -> Ticket<Result<Vec<u8>>> {
+        let kind = self.kind.clone();
+        self.ask(move |worker| encode(&kind, &worker.run(|f| Ok(f.state()))?))
+    }
+
+    fn restore(&self, bytes: &[u8]) -> Result<Ticket<Result<()>>> {
+        let state = decode(&self.kind, bytes)?;
+        Ok(self.ask(move |worker| {
+            worker.run(|f| Ok(f.restore(&state)))?.map_err(|e| {
+                let message = format!("the saved Fisher has other settings: {e}");
+                Error { code: Code::Checkpoint, message }
+            })?;
+            worker.failure = None;
+            Ok(())
+        }))
+    }
+
+    /// Posts a job whose result somebody waits for.
+    fn ask<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Worker<T>) -> Result<R> + Send + 'static,
+    ) -> Ticket<Result<R>> {
         let (sender, ticket) = sync_channel(1);
         let job: Job<Worker<T>> = Box::new(move |worker| {
-            let solved = match worker.failure.take() {
-                Some(failure) => Err(failure),
-                None => {
-                    let mut x = b.clone();
-                    worker.run(|f| f.solve(&b, &mut x)).map(|report| Solution { x, report })
-                }
-            };
             // Nobody waits any more where the receiver is gone.
-            let _ = sender.send(solved);
+            let _ = sender.send(job(worker));
         });
         self.queue.post(job, false);
-        Ok(ticket)
+        ticket
+    }
+}
+
+/// What a Fisher was asked for, once it comes to that.
+pub struct Reply<R>(Ticket<Result<R>>);
+
+impl<R> Reply<R> {
+    /// Waits for all that was posted before; may be called on any thread.
+    pub fn wait(&self) -> Result<R> {
+        self.0.recv().map_err(|_| Error::internal("the Fisher"))?
     }
 }
 
@@ -131,8 +173,8 @@ struct Solution<T> {
 pub struct Solve(Pending);
 
 enum Pending {
-    F32(Ticket<Result<Solution<f32>>>),
-    F64(Ticket<Result<Solution<f64>>>),
+    F32(Reply<Solution<f32>>),
+    F64(Reply<Solution<f64>>),
 }
 
 /// A solve that has ended.
@@ -154,13 +196,13 @@ struct Report {
 impl Solve {
     /// Waits for all that was observed before, and for the solve; may be called on any thread.
     pub fn wait(&self) -> Result<Solved> {
-        fn take<T: Observable>(ticket: &Ticket<Result<Solution<T>>>) -> Result<Solved> {
-            let solution = ticket.recv().map_err(|_| Error::internal("the Fisher"))??;
+        fn take<T: Observable>(reply: &Reply<Solution<T>>) -> Result<Solved> {
+            let solution = reply.wait()?;
             Ok(Solved { x: Vector::from_vec(solution.x), report: solution.report })
         }
         match &self.0 {
-            Pending::F32(ticket) => take(ticket),
-            Pending::F64(ticket) => take(ticket),
+            Pending::F32(reply) => take(reply),
+            Pending::F64(reply) => take(reply),
         }
     }
 }
@@ -225,9 +267,20 @@ impl Fisher {
     /// reported here.
     pub fn solve(&self, b: &Vector) -> Result<Solve> {
         Ok(Solve(match &self.0 {
-            Typed::F32(core) => Pending::F32(core.solve(b)?),
-            Typed::F64(core) => Pending::F64(core.solve(b)?),
+            Typed::F32(core) => Pending::F32(Reply(core.solve(b)?)),
+            Typed::F64(core) => Pending::F64(Reply(core.solve(b)?)),
         }))
+    }
+
+    /// Starts to write all that was observed before as bytes, for [`Fisher::restore`].
+    pub fn save(&self) -> Reply<Vec<u8>> {
+        Reply(cores!(self, core => core.save()))
+    }
+
+    /// Starts to take back what [`Fisher::save`] gave, from a Fisher of the same settings and size: it goes on with the
+    /// same bits. `ERR_CHECKPOINT` for other bytes, which change nothing. The regulariser stays as it is.
+    pub fn restore(&self, bytes: &[u8]) -> Result<Reply<()>> {
+        Ok(Reply(cores!(self, core => core.restore(bytes)?)))
     }
 
     /// Forgets every observation.

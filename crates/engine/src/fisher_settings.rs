@@ -1,7 +1,7 @@
 //! Settings of a Fisher as they arrive from outside.
 
 use nhgd_fisher::{FisherConfig, Form, KroneckerDamping, RowKind, Smoothing, Start, Statistic};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
@@ -38,9 +38,9 @@ fn usual_form() -> Form {
     FisherConfig::default().form
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(remote = "Form", rename_all = "camelCase")]
-enum FormName {
+pub(crate) enum FormName {
     Dense,
     Window,
     Samples,

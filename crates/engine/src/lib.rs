@@ -6,6 +6,7 @@
 //! Settings arrive and reports leave as JSON; numbers that are many stay in [`Vector`]s.
 
 mod batch;
+mod checkpoint;
 mod error;
 mod exact;
 mod features;
@@ -22,7 +23,7 @@ mod vector;
 pub use batch::{Batch, Sampler};
 pub use error::{Code, Error, Result, envelope};
 pub use features::{Features, Samples};
-pub use fisher::{Fisher, Solve, Solved};
+pub use fisher::{Fisher, Reply, Solve, Solved};
 pub use info::info;
 pub use nhgd_kernels::FeatureData;
 pub use optimizer::Optimizer;

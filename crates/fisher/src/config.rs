@@ -165,6 +165,13 @@ impl FisherConfig {
             return Err(FisherError::range("parameters", "at least 1", 0));
         }
         if matches!(self.form, Form::Samples | Form::Kronecker | Form::EigenKronecker) {
+            if layers.is_empty() {
+                return Err(FisherError::range(
+                    "form",
+                    "dense, window, sketch or diagonal for a problem without layers",
+                    format!("{:?}", self.form).to_lowercase(),
+                ));
+            }
             let covered: usize = layers.iter().map(|layer| layer.inputs * layer.outputs).sum();
             if covered != d || layers.iter().any(|layer| layer.inputs * layer.outputs == 0) {
                 let expected = format!("layers of all {d} parameters, none of them empty");

@@ -27,6 +27,15 @@ fn update<T: Scalar>(inverse: &mut SymmetricInverse<T>, rows: &Rows<T>, beta: f6
     }
 }
 
+/// A as a state holds it.
+fn saved_inverse<T: Scalar>(state: &State, d: usize) -> Result<SymmetricInverse<T>, FisherError> {
+    let parts: Vec<T> = state.scalars("inverse", |_| true)?;
+    SymmetricInverse::from_parts(d, &parts).ok_or_else(|| {
+        let got = format!("{} values", parts.len());
+        FisherError::range("state", "\"inverse\" of a Fisher of the same size", got)
+    })
+}
+
 /// The method as printed (arXiv 2602.10905): A from (1/λ)I on, which decays with everything else, and x = A b. The
 /// regulariser is ignored. Directions that no gradient visits grow like β^−t: reset it every so often.
 pub(crate) struct DecayingDense<T: Scalar> {
@@ -84,8 +93,6 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
 
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
         check::sides(b, x, self.size())?;
-        // A saved state holds A without pending updates: from a solve on it goes on with the same bits.
-        self.inverse.flush();
         self.inverse.multiply(b, x);
         check::solution(x)?;
         let damping = self.damping * self.remains;
@@ -99,7 +106,7 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
 
     fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
         vec![
-            ("inverse", widen(&self.inverse.to_full())),
+            ("inverse", widen(&self.inverse.parts())),
             ("seen", vec![self.seen]),
             ("remains", vec![self.remains]),
         ]
@@ -107,9 +114,9 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
         let (state, d) = (State(state), self.size());
-        let inverse: Vec<T> = state.scalars("inverse", |n| n == d * d)?;
+        let inverse = saved_inverse(&state, d)?;
         (self.seen, self.remains) = (state.number("seen")?, state.number("remains")?);
-        self.inverse = SymmetricInverse::from_full(d, &inverse);
+        self.inverse = inverse;
         Ok(())
     }
 
@@ -258,8 +265,6 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
         if self.remains == 0.0 {
             self.refactor()?;
         }
-        // As in the decaying form.
-        self.inverse.flush();
         let tilde = self.damping.diagonal(self.level);
         let mut apply = |p: &[T], out: &mut [T]| {
             self.apply(&tilde, p, out);
@@ -300,7 +305,7 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
             ("pending", widen(&self.pending)),
             ("weights", self.weights.clone()),
             ("seen", vec![self.seen]),
-            ("inverse", widen(&self.inverse.to_full())),
+            ("inverse", widen(&self.inverse.parts())),
             ("remains", vec![self.remains]),
             ("level", vec![self.level]),
             ("fallbacks", vec![self.damping.fallbacks.into()]),
@@ -312,11 +317,11 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
         let data = state.scalars("data", |n| n == d * d)?;
         let weights = state.values("weights", |n| n < BLOCK)?.to_vec();
         let pending = state.scalars("pending", |n| n == weights.len() * d)?;
-        let inverse: Vec<T> = state.scalars("inverse", |n| n == d * d)?;
+        let inverse = saved_inverse(&state, d)?;
         let (scale, seen) = (state.number("scale")?, state.number("seen")?);
         let (remains, level) = (state.number("remains")?, state.number("level")?);
         self.damping.fallbacks = state.number("fallbacks")? as u32;
-        self.inverse = SymmetricInverse::from_full(d, &inverse);
+        self.inverse = inverse;
         (self.data, self.weights, self.pending) = (data, weights, pending);
         (self.scale, self.seen, self.remains, self.level) = (scale, seen, remains, level);
         Ok(())

@@ -109,6 +109,36 @@ impl<T: Scalar> SymmetricInverse<T> {
         full
     }
 
+    /// All that a copy needs to go on with the same bits, for [`SymmetricInverse::from_parts`]: the scale, the stored
+    /// half, and of each pending pair the weight and the vector.
+    pub fn parts(&self) -> Vec<T> {
+        let mut parts = vec![self.scale];
+        parts.extend_from_slice(&self.half);
+        for (&weight, u) in self.weights.iter().zip(self.pending.chunks_exact(self.padded().max(1))) {
+            parts.push(weight);
+            parts.extend_from_slice(u);
+        }
+        parts
+    }
+
+    /// What [`SymmetricInverse::parts`] gave; `None` if they are not as many as a d × d inverse has.
+    pub fn from_parts(d: usize, parts: &[T]) -> Option<Self> {
+        let mut inverse = Self::identity(d, T::one());
+        let (&scale, rest) = parts.split_first()?;
+        let (half, pairs) = rest.split_at_checked(inverse.half.len())?;
+        let pairs = pairs.chunks_exact(inverse.padded() + 1);
+        if !pairs.remainder().is_empty() || pairs.len() > PENDING {
+            return None;
+        }
+        inverse.scale = scale;
+        inverse.half.copy_from_slice(half);
+        for pair in pairs {
+            inverse.weights.push(pair[0]);
+            inverse.pending.extend_from_slice(&pair[1..]);
+        }
+        Some(inverse)
+    }
+
     /// d.
     pub fn dim(&self) -> usize {
         self.d

@@ -1,0 +1,61 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Backend } from '../ts/backend/backend.ts'
+import type { Oracles } from '../ts/backend/binding.ts'
+import { Fisher } from '../ts/backend/fisher.ts'
+import { fisherBytes } from '../ts/backend/memory.ts'
+import { softmaxRegression } from '../ts/problems/model.ts'
+import { reweighting } from '../ts/problems/reweighting.ts'
+import { refuses } from './support/errors.ts'
+
+const test = suite('memory')
+
+/** A backend that says which it is; whatever else it is asked for counts as an attempt to allocate. */
+function pretended(backend: 'native' | 'wasm') {
+  const asked: string[] = []
+  const proxy = new Proxy({} as Backend, {
+    get(_, name) {
+      if (name === 'info') return () => ({ backend })
+      asked.push(String(name))
+      throw new Error('allocates')
+    },
+  })
+  return { backend: proxy, asked }
+}
+
+/** Bytes that claim to be `rows` × 784 and hold nothing. */
+function claimed(rows: number) {
+  const data = Object.create(Uint8Array.prototype, { byteLength: { value: rows * 784 } }) as Uint8Array
+  return { features: { data, rows, columns: 784 }, labels: { length: rows } }
+}
+
+test('a problem beyond 4 GiB is refused on WebAssembly before anything is uploaded', async () => {
+  const { backend, asked } = pretended('wasm')
+  const options = { model: softmaxRegression({ classes: 10 }), trusted: claimed(10) }
+  const large = reweighting({ backend, ...options, train: claimed(6e6) })
+  // Bytes, a u32 label, and four f32 a sample.
+  assert.is(large.memory(), 6e6 * (784 + 4 + 16) + 10 * (784 + 4))
+  await refuses('ERR_MEMORY', 'problem', () => large.oracles)
+  assert.equal(asked, [])
+  for (const small of [
+    reweighting({ backend, ...options, train: claimed(5e6) }),
+    reweighting({ backend: pretended('native').backend, ...options, train: claimed(6e6) }),
+  ]) {
+    assert.throws(() => small.oracles, 'allocates')
+  }
+})
+
+test('a Fisher beyond 4 GiB is refused on WebAssembly', async () => {
+  const { backend, asked } = pretended('wasm')
+  const oracles = (innerLength: number) => ({ innerLength, dtype: 'f32', bytes: 0 }) as Oracles
+  const make = (form: 'dense' | 'window' | 'sketch', d: number) =>
+    new Fisher(backend, oracles(d), undefined as never, { form, size: 1024 })
+  await refuses('ERR_MEMORY', 'fisher', () => make('dense', 40_000))
+  await refuses('ERR_MEMORY', 'fisher', () => make('window', 2e6))
+  await refuses('ERR_MEMORY', 'fisher', () => make('sketch', 1e6))
+  assert.equal(asked, [])
+  assert.throws(() => make('dense', 7850), 'allocates')
+  assert.is(fisherBytes({ form: 'window', size: 10 }, 100, 'f64'), 8 * (1000 + 200))
+})
+
+test.run()
