@@ -1,12 +1,14 @@
 /**
  * The bare kernels, for people who measure them or build on them. Matrices are row-major. Each kernel takes typed arrays
  * of one scalar type, and writes what it changes back to the caller's array; with `resident` operands, made once by
- * {@link resident}, nothing is copied.
+ * {@link resident}, nothing is copied. Sizes that are no whole numbers are `ERR_RANGE`, operands of another type
+ * `ERR_DTYPE`, of another length `ERR_SHAPE`.
  *
  * @module nhgd/kernels
  */
 import { type Backend, read } from './backend/backend.ts'
 import type { DType, Vector } from './backend/binding.ts'
+import { checkWhole, checkWithin } from './backend/check.ts'
 import { NhgdError } from './backend/errors.ts'
 
 export type { Backend } from './backend/backend.ts'
@@ -18,7 +20,7 @@ export type Operand = Float32Array | Float64Array | Vector
 
 /** An operand that stays in the backend's memory. */
 export function resident(backend: Backend, entries: Float32Array | Float64Array): Vector {
-  const vector = new backend.Vector(entries.length, dtypeOf(entries))
+  const vector = new backend.Vector(entries.length, dtypeOf(entries, 'entries'))
   if (entries instanceof Float32Array) vector.writeF32(entries)
   else vector.writeF64(entries)
   return vector
@@ -32,7 +34,7 @@ export function gemm(
   b: Operand,
   c: Operand,
 ): void {
-  call(backend, [a, b], [c], ([a, b], [c]) => backend.gemm(m, n, k, alpha, a, b, beta, c))
+  call(backend, { m, n, k }, { a, b }, { c }, (v) => backend.gemm(m, n, k, alpha, v.a, v.b, beta, v.c))
 }
 
 /** C ← βC + α A Aᵀ; A n × k, C n × n. n²k flops. */
@@ -42,7 +44,7 @@ export function syrk(
   a: Operand,
   c: Operand,
 ): void {
-  call(backend, [a], [c], ([a], [c]) => backend.syrk(n, k, alpha, a, beta, c))
+  call(backend, { n, k }, { a }, { c }, (v) => backend.syrk(n, k, alpha, v.a, beta, v.c))
 }
 
 /** y ← βy + α A x; A n × n. 2n² flops. */
@@ -53,7 +55,7 @@ export function symv(
   x: Operand,
   y: Operand,
 ): void {
-  call(backend, [a, x], [y], ([a, x], [y]) => backend.symv(n, alpha, a, x, beta, y))
+  call(backend, { n }, { a, x }, { y }, (v) => backend.symv(n, alpha, v.a, v.x, beta, v.y))
 }
 
 /** B ← A⁻¹ B by Cholesky; A n × n symmetric positive definite (`ERR_NUMERIC` otherwise), B n × k. n³/3 + 2n²k flops. */
@@ -63,12 +65,12 @@ export function choleskySolve(
   a: Operand,
   b: Operand,
 ): void {
-  call(backend, [a], [b], ([a], [b]) => backend.choleskySolve(n, k, a, b))
+  call(backend, { n, k }, { a }, { b }, (v) => backend.choleskySolve(n, k, v.a, v.b))
 }
 
 /** inverse ← A⁻¹ by Cholesky; A n × n symmetric positive definite (`ERR_NUMERIC` otherwise). n³ flops. */
 export function choleskyInverse(backend: Backend, { n }: { n: number }, a: Operand, inverse: Operand): void {
-  call(backend, [a], [inverse], ([a], [inverse]) => backend.choleskyInverse(n, a, inverse))
+  call(backend, { n }, { a }, { inverse }, (v) => backend.choleskyInverse(n, v.a, v.inverse))
 }
 
 /** A = V diag(values) Vᵀ: eigenvalues ascending, eigenvectors in V's columns; A n × n symmetric. About 9n³ flops. */
@@ -79,9 +81,7 @@ export function symmetricEigen(
   values: Operand,
   vectors: Operand,
 ): void {
-  call(backend, [a], [values, vectors], ([a], [values, vectors]) =>
-    backend.symmetricEigen(n, a, values, vectors),
-  )
+  call(backend, { n }, { a }, { values, vectors }, (v) => backend.symmetricEigen(n, v.a, v.values, v.vectors))
 }
 
 /** B ← (A ⊗ S + damping I)⁻¹ B from the eigenvalues and eigenvectors of A (n × n) and S (k × k); B n × k.
@@ -93,8 +93,9 @@ export function kroneckerSolve(
   s: { readonly values: Operand; readonly vectors: Operand },
   b: Operand,
 ): void {
-  call(backend, [a.values, a.vectors, s.values, s.vectors], [b], ([av, au, sv, su], [b]) =>
-    backend.kroneckerSolve(n, k, av, au, sv, su, damping, b),
+  const factors = { aValues: a.values, aVectors: a.vectors, sValues: s.values, sVectors: s.vectors }
+  call(backend, { n, k }, factors, { b }, (v) =>
+    backend.kroneckerSolve(n, k, v.aValues, v.aVectors, v.sValues, v.sVectors, damping, v.b),
   )
 }
 
@@ -107,7 +108,7 @@ export function perSampleGram(
   e: Operand,
   gram: Operand,
 ): void {
-  call(backend, [x, e], [gram], ([x, e], [gram]) => backend.perSampleGram(m, n, k, x, e, gram))
+  call(backend, { m, n, k }, { x, e }, { gram }, (v) => backend.perSampleGram(m, n, k, v.x, v.e, v.gram))
 }
 
 /** x ← A⁻¹ b by conjugate gradients from x; A n × n symmetric positive definite. Returns ‖b − Ax‖ / ‖b‖.
@@ -119,28 +120,37 @@ export function conjugateGradients(
   b: Operand,
   x: Operand,
 ): number {
-  return call(backend, [a, b], [x], ([a, b], [x]) => backend.conjugateGradients(n, a, b, x, tolerance, steps))
+  checkWithin('tolerance', tolerance, 0, Number.POSITIVE_INFINITY)
+  return call(backend, { n, steps }, { a, b }, { x }, (v) =>
+    backend.conjugateGradients(n, v.a, v.b, v.x, tolerance, steps),
+  )
 }
 
 /** Runs a kernel on resident operands; what was uploaded for it is freed, and what it changed is copied back. */
-function call<Result>(
+function call<Input extends string, Output extends string, Result>(
   backend: Backend,
-  inputs: readonly Operand[],
-  outputs: readonly Operand[],
-  kernel: (inputs: Vector[], outputs: Vector[]) => Result,
+  sizes: Readonly<Record<string, number>>,
+  inputs: Readonly<Record<Input, Operand>>,
+  outputs: Readonly<Record<Output, Operand>>,
+  kernel: (vectors: Record<Input | Output, Vector>) => Result,
 ): Result {
+  for (const [name, size] of Object.entries(sizes)) checkWhole(name, size, 0)
+  const operands: [string, Operand][] = Object.entries({ ...inputs, ...outputs })
+  for (const [name, operand] of operands) {
+    if (!(operand instanceof backend.Vector)) dtypeOf(operand, name)
+  }
   const uploaded: Vector[] = []
-  const bring = (operand: Operand) => {
-    if (!ArrayBuffer.isView(operand)) return operand
-    const vector = resident(backend, operand)
+  const bring = ([name, operand]: [string, Operand]): [string, Vector] => {
+    if (operand instanceof backend.Vector) return [name, operand]
+    const vector = resident(backend, operand as Float32Array | Float64Array)
     uploaded.push(vector)
-    return vector
+    return [name, vector]
   }
   try {
-    const changed = outputs.map(bring)
-    const result = kernel(inputs.map(bring), changed)
-    for (const [i, output] of outputs.entries()) {
-      if (ArrayBuffer.isView(output)) output.set(read(changed[i]))
+    const vectors: Record<string, Vector> = Object.fromEntries(operands.map(bring))
+    const result = kernel(vectors as Record<Input | Output, Vector>)
+    for (const [name, output] of Object.entries<Operand>(outputs)) {
+      if (ArrayBuffer.isView(output)) output.set(read(vectors[name]))
     }
     return result
   } finally {
@@ -148,9 +158,9 @@ function call<Result>(
   }
 }
 
-function dtypeOf(entries: Float32Array | Float64Array): DType {
+function dtypeOf(entries: unknown, name: string): DType {
   if (entries instanceof Float32Array) return 'f32'
   if (entries instanceof Float64Array) return 'f64'
   const got = Object.prototype.toString.call(entries).slice(8, -1)
-  throw new NhgdError('ERR_DTYPE', `"entries" expected Float32Array or Float64Array, got ${got}`)
+  throw new NhgdError('ERR_DTYPE', `"${name}" expected Float32Array, Float64Array or Vector, got ${got}`)
 }

@@ -6,7 +6,7 @@ import { type Matrix, matrix } from '../../ts/backend/matrix.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import type { NhgdOptions } from '../../ts/methods/nhgdOptions.ts'
-import { softmaxRegression } from '../../ts/problems/model.ts'
+import { multilayerPerceptron, softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { type QuadraticOptions, quadratic } from '../../ts/problems/quadratic.ts'
 import { type ReweightingOptions, reweighting } from '../../ts/problems/reweighting.ts'
@@ -98,6 +98,31 @@ const problems: Cases<ReweightingOptions> = {
     'prior precision',
     { prior: { mean: Array(20).fill(0), precision: Array(20).fill(-1) } },
   ],
+  'a transition of another size': ['ERR_SHAPE', 'transition', { weighting: 'margin', transition: [1] }],
+  'a transition with a zero': [
+    'ERR_RANGE',
+    'transition',
+    { weighting: 'margin', transition: [1, 0, 0, 0, 1, 0, 0, 0, 1] },
+  ],
+  'a transition that is NaN': ['ERR_NOT_FINITE', 'transition', { weighting: 'margin', transition: [nan] }],
+  'labels out of range, for a network': [
+    'ERR_RANGE',
+    'labels',
+    {
+      model: multilayerPerceptron({ classes: 3, hidden: [4] }),
+      train: { features, labels: labels.with(4, 3) },
+    },
+  ],
+  'an unknown activation': [
+    'ERR_RANGE',
+    'settings',
+    { model: multilayerPerceptron({ classes: 3, hidden: [4], activation: 'step' as 'relu' }) },
+  ],
+  'an unknown loss': [
+    'ERR_RANGE',
+    'settings',
+    { model: multilayerPerceptron({ classes: 3, hidden: [4], loss: 'hinge' as 'squared' }) },
+  ],
   'an unknown scalar type': ['ERR_DTYPE', 'dtype', { dtype: 'f16' }],
   'an unknown weighting': ['ERR_RANGE', 'settings', { weighting: 'other' }],
 }
@@ -118,6 +143,11 @@ test('matrices and models', async () => {
   await refuses('ERR_SHAPE', 'data', () => matrix(new Float32Array(5), 2, 3))
   for (const classes of [1, 0, 2.5, nan, -3]) {
     await refuses('ERR_RANGE', 'classes', () => softmaxRegression({ classes }))
+    await refuses('ERR_RANGE', 'classes', () => multilayerPerceptron({ classes, hidden: [2] }))
+    if (classes < 1 || classes !== Math.floor(classes)) {
+      const network = () => multilayerPerceptron({ classes: 2, hidden: [3, classes] })
+      await refuses('ERR_RANGE', 'hidden\\[1\\]', network)
+    }
   }
 })
 
@@ -143,7 +173,7 @@ for (const [name, [code, argument, options]] of Object.entries(quadratics)) {
   })
 }
 
-const methods: Cases<NhgdOptions> = {
+const methods: Cases<NhgdOptions & { innerstep: number }> = {
   'negative damping': ['ERR_RANGE', 'damping', { fisher: { form: 'window', damping: -1 } }],
   'damping that is NaN': ['ERR_NOT_FINITE', 'damping', { fisher: { form: 'window', damping: nan } }],
   'infinite damping': ['ERR_NOT_FINITE', 'damping', { fisher: { form: 'dense', damping: infinity } }],
@@ -168,6 +198,9 @@ const methods: Cases<NhgdOptions> = {
   'an unknown statistic': ['ERR_RANGE', 'settings', { fisher: { form: 'dense', statistic: 'other' } }],
   'a misspelt setting': ['ERR_RANGE', 'settings', { fisher: { form: 'dense', dampin: 1 } }],
   'a refresh every half iteration': ['ERR_RANGE', 'refreshEvery', { fisher: { refreshEvery: 0.5 } }],
+  'a misspelt option': ['ERR_RANGE', 'options', { innerstep: 3 }],
+  'an unknown reset': ['ERR_RANGE', 'reset', { fisher: { form: 'dense', reset: 'x' } }],
+  'a misspelt option of the Fisher': ['ERR_RANGE', 'settings', { fisher: { form: 'dense', refreshEvry: 1 } }],
   'an empty batch': ['ERR_RANGE', 'batchSize', { batchSize: 0 }],
   'half an inner step': ['ERR_RANGE', 'innerSteps', { innerSteps: 1.5 }],
   'less than no correction': ['ERR_RANGE', 'refine', { refine: -1 }],
@@ -207,6 +240,13 @@ test('no damping where D has a zero', async ({ backend }) => {
     await refuses('ERR_RANGE', 'damping', () => solve(problem, { method, outerSteps: 1 }).result)
   }
   await usable(problem)
+})
+
+test('forms that need layers, on a problem without', async ({ backend }) => {
+  const problem = quadratic({ backend, h: [2], c: [1], c0: [0], q: [1], t: [1], mu: 1 })
+  await refuses('ERR_RANGE', 'form', () => solve(problem, { outerSteps: 1 }).result)
+  const method = nhgd({ fisher: { form: 'dense' } })
+  assert.is((await solve(problem, { method, outerSteps: 1 }).result).steps, 1)
 })
 
 const solves: Cases<SolveOptions> = {

@@ -354,7 +354,7 @@ test('operands of another scalar type, of none, or that are not finite are refus
   const square = { m: 2, n: 2, k: 2 }
   await refuses('ERR_DTYPE', 'a', () => kernels.gemm(backend, square, single, double, double))
   await refuses('ERR_DTYPE', 'b', () => kernels.gemm(backend, square, double, single, double))
-  await refuses('ERR_DTYPE', 'entries', () =>
+  await refuses('ERR_DTYPE', 'c', () =>
     kernels.gemm(backend, square, double, double, new Int32Array(4) as never),
   )
   await refuses('ERR_NOT_FINITE', 'source', () =>
@@ -418,6 +418,44 @@ test('labels beyond the classes are refused', async ({ backend }) => {
   const samples = new backend.Samples(features, undefined, Uint32Array.of(0, 3))
   const [theta, weights] = [new backend.Vector(9, 'f64'), new backend.Vector(2, 'f64')]
   await refuses('ERR_RANGE', 'labels', () => backend.softmaxGradient(samples, 3, theta, weights, theta))
+})
+
+test('sizes that are no whole numbers, operands of another type', async ({ backend }) => {
+  const of = (length: number) => new Float64Array(length).fill(1)
+  const [two, four] = [of(2), of(4)]
+  const wholes = { m: 2, n: 2, k: 2, steps: 2 }
+  const named = (name: string, value: number) => ({ ...wholes, tolerance: 0, damping: 1, [name]: value })
+  const spectrum = { values: two, vectors: four }
+  for (const value of [1.5, -2, Number.NaN, Number.POSITIVE_INFINITY]) {
+    for (const [name, run] of [
+      ['m', (size) => kernels.gemm(backend, size, four, four, of(4))],
+      ['k', (size) => kernels.syrk(backend, size, four, of(4))],
+      ['n', (size) => kernels.symv(backend, size, four, two, of(2))],
+      ['k', (size) => kernels.choleskySolve(backend, size, four, of(4))],
+      ['n', (size) => kernels.choleskyInverse(backend, size, four, of(4))],
+      ['n', (size) => kernels.symmetricEigen(backend, size, four, of(2), of(4))],
+      ['k', (size) => kernels.kroneckerSolve(backend, size, spectrum, spectrum, of(4))],
+      ['m', (size) => kernels.perSampleGram(backend, size, four, four, of(4))],
+      ['steps', (size) => kernels.conjugateGradients(backend, size, four, two, of(2))],
+    ] satisfies [string, (size: ReturnType<typeof named>) => unknown][]) {
+      await refuses('ERR_RANGE', name, () => run(named(name, value)))
+    }
+  }
+  for (const bad of [[1, 1, 1, 1], new Int32Array(4), undefined, {}, 'four']) {
+    const operand = bad as unknown as kernels.Operand
+    await refuses('ERR_DTYPE', 'a', () => kernels.gemm(backend, wholes, operand, four, of(4)))
+    await refuses('ERR_DTYPE', 'c', () => kernels.gemm(backend, wholes, four, four, operand))
+    const [a, y] = [kernels.resident(backend, four), kernels.resident(backend, two)]
+    try {
+      backend.symv(2, 1, a, operand as kernels.Vector, 0, y)
+      assert.unreachable('an operand that is no vector')
+    } catch (error) {
+      assert.is((error as { code?: string }).code, 'ERR_DTYPE', `${error}`)
+    }
+  }
+  const c = of(4)
+  kernels.gemm(backend, wholes, four, four, c)
+  same(c, [2, 2, 2, 2])
 })
 
 test.run()

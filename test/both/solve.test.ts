@@ -1,11 +1,12 @@
 import * as assert from 'uvu/assert'
 import { NhgdError } from '../../ts/backend/errors.ts'
+import type { FisherSettings } from '../../ts/backend/fisher.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import { type Progress, type SolveResult, solve } from '../../ts/solve.ts'
 import { close, distance, same } from '../support/close.ts'
 import { fixture } from '../support/fixtures.ts'
-import { fixtureQuadratic, randomReweighting } from '../support/problems.ts'
+import { fixtureQuadratic, type RandomProblem, randomReweighting } from '../support/problems.ts'
 import { backendSuite } from '../support/suite.ts'
 
 const test = backendSuite('solve')
@@ -227,6 +228,23 @@ test('averaging takes the mean of the last inner iterates', async ({ backend }) 
     1e-13,
   )
   assert.ok(distance(average, fourth) > 1e-3)
+})
+
+test('the damping in force is in the result: as set, relative, raised', async ({ backend }) => {
+  const run = (fisher: FisherSettings, options: RandomProblem = {}) =>
+    solve(randomReweighting(backend, options), {
+      method: nhgd({ fisher, innerSteps: 3, batchSize: 8, refine: 0 }),
+      outerSteps: 2,
+    }).result
+  for (const form of ['dense', 'window', 'samples', 'kronecker', 'eigenkronecker', 'sketch'] as const) {
+    const { damping, fallbacks } = await run({ form, damping: 0.25 })
+    assert.is(damping, 0.25, form)
+    assert.equal(fallbacks, {}, form)
+  }
+  const relative = await run({ form: 'diagonal', damping: 0.25, relative: true })
+  const twice = await run({ form: 'diagonal', damping: 0.5, relative: true }, { regularization: 0.02 })
+  assert.ok(relative.damping > 0 && relative.damping !== 0.25, 'in units of the mean eigenvalue')
+  assert.ok(twice.damping > relative.damping)
 })
 
 test.run()

@@ -69,7 +69,13 @@ export function upload(backend: Backend, { data, rows, columns, scale = 1 }: Mat
 /** An error of a binding as an {@link NhgdError}; anything else stays as it is. */
 export function asNhgdError(error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code
-  if (typeof code !== 'string' || error instanceof NhgdError) return error
+  if (error instanceof NhgdError) return error
+  // wasm-bindgen tells of another class, or of none, without a code.
+  const { message } = error as Error
+  if (/^expected instance of /.test(message)) {
+    return new NhgdError('ERR_DTYPE', `"argument" ${message}, got something else`, { cause: error })
+  }
+  if (typeof code !== 'string') return error
   if (code.startsWith('ERR_')) return new NhgdError(code as ErrorCode, (error as Error).message)
   return new NhgdError('ERR_DTYPE', (error as Error).message, { cause: error })
 }

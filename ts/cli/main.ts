@@ -30,6 +30,15 @@ const program = new Command('nhgd')
   )
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
 
+/** The message with the option's spelling where it names an argument that an option sets. */
+function inOptions(message: string): string {
+  const options = program.commands.flatMap((command) => command.options)
+  return message.replace(/^"(\w+)" expected/, (whole, name) => {
+    const option = options.find((option) => option.attributeName() === name)
+    return option ? `"${option.long}" expected` : whole
+  })
+}
+
 /** 0 done, 1 failed, 2 misuse. */
 async function main(): Promise<number> {
   try {
@@ -38,7 +47,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     if (error instanceof NhgdError) {
-      console.error(`nhgd: ${error.message} (${error.code})`)
+      console.error(`nhgd: ${inOptions(error.message)} (${error.code})`)
       return misuse.has(error.code) ? 2 : 1
     }
     console.error(error)

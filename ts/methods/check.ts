@@ -14,11 +14,22 @@ export function checkOptions({ refine, cross, fisher, ...options }: Required<Nhg
   checkWithin('refineDamping', options.refineDamping, 0, POSITIVE_INFINITY)
   checkWithin('averaging', options.averaging, 0, 1)
   checkWhole('refreshEvery', fisher.refreshEvery ?? 0, 0)
+  checkChoice('reset', fisher.reset ?? 'never', ['outer', 'never'])
   if (typeof cross === 'object') checkWhole('cross.samples', cross.samples, 1)
   else if (cross !== 'trajectory' && cross !== 'all') {
     const expected = '"trajectory", "all" or { samples }'
     throw new NhgdError('ERR_RANGE', `"cross" expected ${expected}, got ${cross}`)
   }
+}
+
+/** Throws `ERR_RANGE` for options that are none of `known`. */
+export function checkNames(options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) checkChoice('options', name, known)
+}
+
+function checkChoice(name: string, value: string, known: readonly string[]): void {
+  if (known.includes(value)) return
+  throw new NhgdError('ERR_RANGE', `"${name}" expected one of ${known.join(', ')}, got ${value}`)
 }
 
 /** The least of each option that counts something. */

@@ -2,6 +2,7 @@ import type { FisherSettings } from '../backend/fisher.ts'
 import type { CrossSettings } from '../hypergradient/cross.ts'
 import type { OptimizerSettings } from '../hypergradient/optimizer.ts'
 import type { RefineSettings } from '../hypergradient/refine.ts'
+import { checkNames } from './check.ts'
 
 export interface NhgdOptions {
   /** The inverse Fisher; `refreshEvery` takes it anew from `size` fresh samples every so many outer iterations
@@ -60,6 +61,7 @@ export const paper = {
 
 /** Options with what is absent filled in; a Fisher of a named form takes nothing from the default one. */
 export function withDefaults(options: NhgdOptions): Required<NhgdOptions> {
+  checkNames(options, Object.keys(defaults))
   const fisher = options.fisher?.form ? options.fisher : { ...defaults.fisher, ...options.fisher }
   return { ...defaults, ...options, fisher }
 }
