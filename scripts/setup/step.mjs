@@ -66,9 +66,9 @@ export const succeeds = (command, args, options) =>
   )
 
 /** Hash of what a build depends on: the files under the given paths, and cargo's flags from outside. */
-function fingerprint(paths) {
+function fingerprint(paths, flags) {
   const hash = createHash('sha256').update(
-    `${process.platform} ${process.arch} ${process.env.RUSTFLAGS ?? ''}`,
+    [process.platform, process.arch, process.env.RUSTFLAGS ?? '', ...flags].join(' '),
   )
   const add = (path) => {
     if (!existsSync(path)) return
@@ -83,11 +83,11 @@ function fingerprint(paths) {
 const ignored = new Set(['tests', 'benches', 'examples', 'target'])
 
 /**
- * Builds `directory` if the files under `sources` changed since it was built.
+ * Builds `directory` if the files under `sources`, or the build's `flags`, changed since it was built.
  * The new files come in a fresh folder, so that a process which runs keeps the ones it has open.
  */
-export async function refresh(directory, sources, build) {
-  const print = fingerprint(sources)
+export async function refresh(directory, sources, build, flags = []) {
+  const print = fingerprint(sources, flags)
   const mark = join(directory, '.fingerprint')
   if (existsSync(mark) && readFileSync(mark, 'utf8') === print) return
   const next = `${directory}.${process.pid}`
