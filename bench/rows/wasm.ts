@@ -1,5 +1,7 @@
 import type { Backend } from '../../ts/backend/backend.ts'
+import { Clock } from '../../ts/hypergradient/clock.ts'
 import * as kernels from '../../ts/kernels.ts'
+import { nhgd } from '../../ts/methods/nhgd.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import { Random } from '../harness/random.ts'
 import { distance, type Row } from '../harness/row.ts'
@@ -125,7 +127,33 @@ const cross: Row = row(
   4 * 50_000 * n * k,
 )
 
+/** Ten outer iterations of label cleaning at MNIST's size, after which the Fisher is taken anew. */
+const mainJob: Row = {
+  name: 'WebAssembly: ten outer iterations of cleaning, 50 000 × 784 from u8',
+  rival: 'native',
+  bar: 8,
+  unit: 'ten iterations',
+  prepare({ native, wasm, seed }) {
+    if (!wasm) throw new Error('the wasm backend does not load: run "npm run setup"')
+    const data = pictures(seed)
+    const on = (backend: Backend) => {
+      const problem = weighing(backend, data, softmaxRegression({ classes: k }))
+      const estimates = async () => {
+        const method = nhgd({ concurrent: false })
+        const run = method.start({ problem, point: problem.start(), seed, clock: new Clock(), frozen: false })
+        for (let k = 0; k < 9; k++) await run.estimate(k)
+        return (await run.estimate(9)).inner.readF64()
+      }
+      return { run: estimates }
+    }
+    const [ours, theirs] = [on(wasm), native && on(native)]
+    const check = async () => distance(await ours.run(), (await theirs?.run()) ?? [])
+    return { ours, theirs, check, tolerance: 2e-3 }
+  },
+}
+
 export const wasm: readonly Row[] = [
+  mainJob,
   gemm(512, 512, 512),
   gemm(1024, 10, 784),
   row(

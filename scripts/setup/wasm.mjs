@@ -1,33 +1,40 @@
 // The WebAssembly module, built by wasm-pack into build/wasm: a compiler that can, the tools, the build.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
+import { brotliCompressSync } from 'node:zlib'
 import { rustSources } from './native.mjs'
 import { environment, local, refresh, run, SetupError, step, succeeds, tools } from './step.mjs'
 
 const target = 'wasm32-unknown-unknown'
 const wasmPack = '0.15.1'
 
+const sources = [...rustSources, local('bindings', 'wasm')]
+
 /** Builds the module when its sources changed. */
 export async function buildWasm() {
-  await refresh(local('build', 'wasm'), [...rustSources, local('bindings', 'wasm')], async (next) => {
+  await refresh(local('build', 'wasm'), sources, async (next) => {
     const env = await compiler()
     await bindgen(env)
-    await step('WebAssembly module (wasm-pack, release)', () =>
-      run(
-        'wasm-pack',
-        [
-          ...['build', local('bindings', 'wasm'), '--mode', 'no-install', '--release', '--target', 'web'],
-          ...['--no-pack', '--out-dir', next, '--out-name', 'nhgd'],
-        ],
-        // Its own folder: another compiler than the native one would evict the native one's results.
-        { env: { ...env, CARGO_TARGET_DIR: local('target', 'wasm') } },
-      ),
-    )
-    // It says to ignore everything, which npm would obey when it packs the module.
-    rmSync(join(next, '.gitignore'))
-    await step('WebAssembly module (wasm-opt)', () => optimize(join(next, 'nhgd_bg.wasm')))
+    await compile('WebAssembly module', next, 'wasm', env)
+    await optimize(join(next, 'nhgd_bg.wasm'), ['simd'])
   })
+}
+
+async function compile(title, folder, target, env) {
+  await step(`${title} (wasm-pack, release)`, () =>
+    run(
+      'wasm-pack',
+      [
+        ...['build', local('bindings', 'wasm'), '--mode', 'no-install', '--profile', 'wasm', '--no-opt'],
+        ...['--target', 'web', '--no-pack', '--out-dir', folder, '--out-name', 'nhgd'],
+      ],
+      // Its own folder: another compiler or other flags would evict the native build's results.
+      { env: { ...env, CARGO_TARGET_DIR: local('target', target) } },
+    ),
+  )
+  // It says to ignore everything, which npm would obey when it packs the module.
+  rmSync(join(folder, '.gitignore'))
 }
 
 /** The environment of the first compiler that links a module for {@link target}. */
@@ -106,23 +113,23 @@ function install(crate, version, options) {
   )
 }
 
-function optimize(module) {
+/** Runs the optimiser, which refuses a module that uses more than the features, and prints what is downloaded. */
+async function optimize(module, more) {
   const features = [
-    'simd',
     'bulk-memory',
     'nontrapping-float-to-int',
     'sign-ext',
     'mutable-globals',
     'reference-types',
     'multivalue',
+    ...more,
   ]
   const wasmOpt = local('node_modules', 'binaryen', 'bin', 'wasm-opt')
-  return run(process.execPath, [
-    wasmOpt,
-    '-O3',
-    ...features.map((f) => `--enable-${f}`),
-    module,
-    '-o',
-    module,
-  ])
+  const enable = features.map((feature) => `--enable-${feature}`)
+  await step(`${basename(module)} (wasm-opt)`, () =>
+    run(process.execPath, [wasmOpt, '-O3', ...enable, module, '-o', module]),
+  )
+  const bytes = readFileSync(module)
+  const [size, compressed] = [bytes, brotliCompressSync(bytes)].map(({ length }) => Math.round(length / 1000))
+  console.log(`setup: ${basename(module)} has ${size} kB, ${compressed} kB with brotli`)
 }

@@ -17,6 +17,8 @@ mod householder;
 pub mod matrix;
 #[cfg(test)]
 mod naive;
+#[cfg(any(target_arch = "wasm32", test))]
+mod packed;
 pub mod product;
 pub mod rank_one;
 pub mod scalar;

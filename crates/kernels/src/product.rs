@@ -1,7 +1,5 @@
 //! Matrix products.
 
-use gemm::Parallelism;
-
 use crate::{MatMut, MatRef, Scalar};
 
 /// Order up to which the symmetric product computes both triangles.
@@ -12,13 +10,22 @@ const SYMMETRIC_DEPTH: usize = 256;
 const TILE: usize = 16;
 
 /// C ← β·C + α·A·B, with A `m × k`, B `k × n` and C `m × n`. β = 0 overwrites C, whatever it held.
-pub fn matmul<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+pub fn matmul<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
     let (m, n, k) = (c.rows(), c.cols(), a.cols());
     assert!(a.rows() == m && b.rows() == k && b.cols() == n, "shapes of a product must agree");
+    #[cfg(target_arch = "wasm32")]
+    crate::packed::matmul(c, beta, alpha, a, b);
+    #[cfg(not(target_arch = "wasm32"))]
+    native(c, beta, alpha, a, b);
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn native<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
     #[cfg(blas)]
     if crate::blas::matmul(&mut c, beta, alpha, a, b) {
         return;
     }
+    let (m, n, k) = (c.rows(), c.cols(), a.cols());
     let (c_row, c_col) = (c.row_stride() as isize, c.col_stride() as isize);
     // SAFETY: each view holds every entry that its shape and strides reach, C is borrowed mutably and so
     // overlaps neither A nor B, and `T` is `f32` or `f64`.
@@ -42,7 +49,7 @@ pub fn matmul<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, 
             false,
             false,
             false,
-            Parallelism::None,
+            gemm::Parallelism::None,
         );
     }
 }

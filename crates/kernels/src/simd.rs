@@ -52,6 +52,9 @@ pub(crate) fn prefetch_line<T>(at: *const T) {
 #[cfg(not(test))]
 #[inline(always)]
 fn arch() -> Arch {
+    if cfg!(all(target_arch = "wasm32", not(target_feature = "simd128"))) {
+        return Arch::Scalar; // or vectors would be in a module that is for engines without
+    }
     Arch::new() // detected once, then an atomic load
 }
 

@@ -19,20 +19,22 @@ pub fn stride(features: usize) -> usize {
     if stride.is_multiple_of(512) { stride + WIDEST } else { stride }
 }
 
+/// Most of [`classes_at_once`]: an engine maps WebAssembly's vectors to SSE's 16 registers.
+const MOST_AT_ONCE: usize = if cfg!(target_family = "wasm") { 5 } else { 10 };
+
 /// Classes that fit in registers beside two vectors of the tile: of 32 or of 16 registers.
 fn classes_at_once<S: Simd>() -> usize {
-    // An engine maps WebAssembly's vectors to SSE's 16 registers.
-    if S::REGISTER_COUNT >= 32 && !cfg!(target_family = "wasm") { 10 } else { 5 }
+    if S::REGISTER_COUNT >= 32 { MOST_AT_ONCE } else { 5 }
 }
 
-/// Evaluates `$call` with the constant `$N` equal to `$n`, known to be in 1..=10.
+/// Evaluates `$call` with the constant `$N` equal to `$n`, known to be in 1..=10 and at most [`MOST_AT_ONCE`].
 macro_rules! with_classes {
     ($n:expr, $N:ident => $call:expr) => {
         with_classes!(@ $n, $N => $call, 1 2 3 4 5 6 7 8 9 10)
     };
     (@ $n:expr, $N:ident => $call:expr, $($size:literal)*) => {
         match $n {
-            $($size => { const $N: usize = $size; $call })*
+            $($size if $size <= MOST_AT_ONCE => { const $N: usize = $size; $call })*
             _ => unreachable!("a block has 1 to 10 classes"),
         }
     };

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync } from 'node:zlib'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { root } from './support/run.ts'
+
+const test = suite('size')
+
+/** Bytes with brotli that a page may have to load. */
+const budgets = {
+  'build/wasm/nhgd_bg.wasm': 300_000,
+}
+
+for (const [file, budget] of Object.entries(budgets)) {
+  test(`${file} is within its budget`, () => {
+    const size = brotliCompressSync(readFileSync(join(root, file))).length
+    assert.ok(size <= budget, `${size} bytes with brotli, of ${budget}`)
+  })
+}
+
+test.run()
