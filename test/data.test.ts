@@ -295,6 +295,28 @@ csv('reads one column whatever the others hold', () => {
   fails(() => readCsvColumn(utf8('a,b\n1,2\n')), 'ERR_DATA', 'one column or its name', 'a, b')
 })
 
+csv('reads the same with and without quotes', () => {
+  const cell = fc.string({ unit: fc.constantFrom('a', 'é', ' ', '\t', '7', '-', '.', ';'), maxLength: 4 })
+  const end = fc.constantFrom('\n', '\r\n', '\r')
+  fc.assert(
+    fc.property(fc.array(fc.tuple(cell, cell), { minLength: 1 }), end, (rows, end) => {
+      const read = (form: (text: string) => string) => {
+        const lines = [['x', 'y'], ...rows].map((row) => row.map(form).join())
+        try {
+          return readCsvColumn(utf8(lines.join(end)), 'y')
+        } catch (error) {
+          return (error as Error).message
+        }
+      }
+      // Spaces within quotes are kept, those around are not.
+      assert.equal(
+        read((text) => text),
+        read((text) => ` "${text.trim()}" `),
+      )
+    }),
+  )
+})
+
 csv('reads numbers as they were written', () => {
   const cells = fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { minLength: 2, maxLength: 2 })
   fc.assert(

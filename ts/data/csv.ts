@@ -89,19 +89,36 @@ function eachRow(
     }
     return null
   }
+  const text = decode(bytes, name)
   try {
-    parse(decode(bytes, name), {
-      delimiter,
-      trim: true,
-      skip_empty_lines: true,
-      on_record: onRecord as never,
-    })
+    if (text.includes('"')) {
+      parse(text, { delimiter, trim: true, skip_empty_lines: true, on_record: onRecord as never })
+    } else eachPlainRecord(text, delimiter, onRecord)
   } catch (error) {
     if (error instanceof NhgdError) throw error
     throw dataError(name, 'CSV with rows as long as its header', (error as Error).message, { cause: error })
   }
   if (header && rows > 0) return { header, rows }
   throw dataError(name, 'CSV with a header and at least one row', `${bytes.length} bytes`)
+}
+
+/** Where nothing is quoted there is nothing to parse, and splitting takes a fraction of the time. */
+function eachPlainRecord(text: string, delimiter: string, onRecord: (record: string[]) => void): void {
+  const lineEnd = /\r\n|\n|\r/.exec(text)?.[0] ?? '\n'
+  let width: number | undefined
+  for (let line = 1, from = 0; from < text.length; line++) {
+    const found = text.indexOf(lineEnd, from)
+    const to = found < 0 ? text.length : found
+    const record = text.slice(from, to).split(delimiter)
+    if (to > from) {
+      width ??= record.length
+      if (record.length !== width)
+        throw new Error(`${record.length} instead of ${width} columns on line ${line}`)
+      for (let i = 0; i < record.length; i++) record[i] = record[i].trim()
+      onRecord(record)
+    }
+    from = to + lineEnd.length
+  }
 }
 
 function decode(bytes: Uint8Array, name: string): string {
