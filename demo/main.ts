@@ -12,7 +12,7 @@ async function main(): Promise<void> {
   await buildDemo(outDir)
   console.log(`the page is in ${join('build', 'demo')}: any static host can serve it`)
   if (values.build) return
-  const server = await preview({ configFile: false, root: outDir, build: { outDir } })
+  const server = await preview({ configFile: false, build: { outDir } })
   server.printUrls()
 }
 
