@@ -32,7 +32,14 @@ const python = file(
 async function main(): Promise<void> {
   const options = readOptions()
   const { quick, budget } = options
-  const cell: Cell = { dataset: 'mnist', noise: 0.5, kind: 'uniform', trusted: 10_000, train: 50_000 }
+  const cell: Cell = {
+    dataset: 'mnist',
+    noise: 0.5,
+    kind: 'uniform',
+    trusted: 10_000,
+    train: 50_000,
+    weighting: 'perSample',
+  }
   const bilevel: BilevelEntry[] = []
   const cleaning: CleaningEntry[] = []
   const note = (method: string, seed: number, text: string) =>
