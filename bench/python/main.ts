@@ -93,7 +93,7 @@ function ours(script: string, job: Job): Promise<string> {
 
 /** What a command prints, in a process of its own; `threads` are those of XLA and of SciPy's OpenBLAS, 0 for the default. */
 async function output(command: string, args: readonly string[], threads = 0): Promise<string> {
-  const env: NodeJS.ProcessEnv = { ...process.env, JAX_PLATFORMS: 'cpu' }
+  const env: NodeJS.ProcessEnv = { ...process.env, JAX_PLATFORMS: 'cpu', PYTHONDONTWRITEBYTECODE: '1' }
   if (threads > 0) env.NPROC = env.OPENBLAS_NUM_THREADS = String(threads)
   if (threads === 1) env.XLA_FLAGS = '--xla_cpu_multi_thread_eigen=false'
   const { stdout } = await promisify(execFile)(command, args, { env, maxBuffer: 2 ** 28 })

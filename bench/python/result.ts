@@ -10,7 +10,7 @@ export interface Outcome {
   readonly steps: number
   readonly cpu: number
   readonly wall: number
-  readonly curve: readonly Omit<Look, 'gradients'>[]
+  readonly curve: readonly Omit<Look, 'samples'>[]
 }
 
 /** What finding wrong labels reached; accuracy after training on what was kept and the trusted samples. */
