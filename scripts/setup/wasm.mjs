@@ -1,5 +1,6 @@
-// The WebAssembly module, built by wasm-pack into build/wasm: a compiler that can, the tools, the build.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+// The WebAssembly module, built by wasm-pack into build/wasm, and the one without SIMD into build/wasm-scalar: a compiler
+// that can, the tools, the build.
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
@@ -18,6 +19,29 @@ export async function buildWasm() {
     await bindgen(env)
     await compile('WebAssembly module', next, 'wasm', env)
     await optimize(join(next, 'nhgd_bg.wasm'), ['simd'])
+  })
+}
+
+/** Builds the module for engines without SIMD, when its sources changed; {@link buildWasm} comes first. */
+export async function buildScalarWasm() {
+  await refresh(local('build', 'wasm-scalar'), sources, async (next) => {
+    const env = {
+      ...(await compiler()),
+      RUSTFLAGS: '-C target-feature=-simd128 -C llvm-args=-inline-threshold=40',
+    }
+    const all = `${next}.all`
+    try {
+      await compile('WebAssembly module without SIMD', all, 'wasm-scalar', env)
+      const glue = [all, local('build', 'wasm')].map((folder) =>
+        readFileSync(join(folder, 'nhgd.js'), 'utf8'),
+      )
+      if (glue[0] !== glue[1]) throw new SetupError('the modules with and without SIMD differ in their glue')
+      mkdirSync(next, { recursive: true })
+      copyFileSync(join(all, 'nhgd_bg.wasm'), join(next, 'nhgd_scalar.wasm'))
+    } finally {
+      rmSync(all, { recursive: true, force: true })
+    }
+    await optimize(join(next, 'nhgd_scalar.wasm'), [])
   })
 }
 

@@ -65,6 +65,7 @@ test('it holds both backends and compiled code, and nothing else', async () => {
       'LICENSE-MIT',
       'README.md',
       'build/native/index.cjs',
+      'build/wasm-scalar/nhgd_scalar.wasm',
       'build/wasm/nhgd.js',
       'build/wasm/nhgd_bg.wasm',
       'package.json',
@@ -74,7 +75,14 @@ test('it holds both backends and compiled code, and nothing else', async () => {
 
 test('publint and Are The Types Wrong find nothing', async () => {
   await run(bin('publint'), ['run', tarball, '--strict'])
-  await run(bin('attw'), [tarball, '--profile', 'esm-only', '--exclude-entrypoints', 'nhgd.wasm'])
+  await run(bin('attw'), [
+    tarball,
+    '--profile',
+    'esm-only',
+    '--exclude-entrypoints',
+    'nhgd.wasm',
+    'nhgd_scalar.wasm',
+  ])
 })
 
 const answers = {

@@ -42,6 +42,13 @@ for (const [name, how] of Object.entries(runtimes)) {
   }
 }
 
+test('Node without SIMD, wasm', async () => {
+  const refuseVectors = 'data:text/javascript,WebAssembly.validate = () => false'
+  const work = JSON.stringify({ ...(await order('wasm')), simd: 'scalar' })
+  const args = ['--import', refuseVectors, '--import', 'tsx', command, work]
+  judge(JSON.parse(await run(process.execPath, args)))
+})
+
 for (const backend of ['native', 'wasm'] as const) {
   test(`two worker threads of Node at once, ${backend}`, async () => {
     const workerData = await order(backend)

@@ -10,6 +10,7 @@ const test = suite('size')
 /** Bytes with brotli that a page may have to load. */
 const budgets = {
   'build/wasm/nhgd_bg.wasm': 300_000,
+  'build/wasm-scalar/nhgd_scalar.wasm': 300_000,
 }
 
 for (const [file, budget] of Object.entries(budgets)) {

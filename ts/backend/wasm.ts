@@ -24,7 +24,20 @@ export async function loadWasm(source?: WasmSource, skipped?: BackendInfo['skipp
   }
 }
 
-async function instantiate(source: WasmSource = new URL('../../build/wasm/nhgd_bg.wasm', import.meta.url)) {
+/** The module in its place beside this package: one without SIMD where the engine has none. */
+function ownModule(): URL {
+  return WebAssembly.validate(vectors)
+    ? new URL('../../build/wasm/nhgd_bg.wasm', import.meta.url)
+    : new URL('../../build/wasm-scalar/nhgd_scalar.wasm', import.meta.url)
+}
+
+/** A module of one function of no arguments: i32.const 0, i8x16.splat, drop. */
+const vectors = Uint8Array.from(
+  '\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x09\x01\x07\0\x41\0\xfd\x0f\x1a\x0b',
+  (byte) => byte.charCodeAt(0),
+)
+
+async function instantiate(source: WasmSource = ownModule()) {
   // biome-ignore lint/suspicious/noTsIgnore: whether it is there depends on the build
   // @ts-ignore: nor need its own types be there.
   const glue: Glue = await import('../../build/wasm/nhgd.js')

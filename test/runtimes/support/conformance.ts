@@ -29,6 +29,8 @@ export interface Reference {
 export interface Order {
   readonly expected: 'native' | 'wasm'
   readonly reference: Reference
+  /** Where it has to be a certain instruction set. */
+  readonly simd?: string
 }
 
 export interface Outcome {
@@ -39,10 +41,11 @@ export interface Outcome {
 type Check = (backend: Backend, order: Order) => unknown
 
 const checks: Record<string, Check> = {
-  'the backend is the one asked for': (backend, { expected }) => {
+  'the backend is the one asked for': (backend, { expected, simd }) => {
     const info = backend.info()
     assert.is(info.backend, expected)
     assert.is(info.skipped.length, 0)
+    assert.is(info.simd, simd ?? info.simd)
     assert.ok(info.simd && info.version && info.threads >= 1, JSON.stringify(info))
   },
 
