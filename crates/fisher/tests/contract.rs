@@ -163,7 +163,7 @@ fn a_fisher_that_stays_indefinite_is_an_error_until_it_is_forgotten() {
             .for_each(|(_, values)| values[0] = if form == Form::Dense { 0.0 } else { values[0] });
         fisher.restore(&state).expect("numbers of the right shape");
         for _ in 0..2 {
-            let error = fisher.solve(&vec![1.0; D], &mut vec![0.0; D]).expect_err("an indefinite Fisher");
+            let error = fisher.solve(&[1.0; D], &mut [0.0; D]).expect_err("an indefinite Fisher");
             assert!(
                 matches!(error, FisherError::NotPositiveDefinite { damping } if damping > 0.5),
                 "{form:?}"
@@ -172,7 +172,7 @@ fn a_fisher_that_stays_indefinite_is_an_error_until_it_is_forgotten() {
         fisher.reset();
         fisher.observe(&samples).expect("good samples");
         assert_close(&answer(&mut *fisher), &before, 1e-9);
-        let report = fisher.solve(&vec![1.0; D], &mut vec![0.0; D]).expect("a solution");
+        let report = fisher.solve(&[1.0; D], &mut [0.0; D]).expect("a solution");
         assert_eq!((report.damping, report.fallbacks), (1e-3, 8), "{form:?}");
     }
 }
