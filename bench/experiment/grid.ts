@@ -25,13 +25,13 @@ export interface Candidate {
 
 const sgd = (rate: number) => ({ kind: 'sgd', rate }) as const
 const adam = (rate: Rate) => ({ kind: 'adam', rate, shared: true }) as const
-const falling = (step: number) => 0.7 / (1 + step / 20)
+const falling = (step: number) => 1.2 / (1 + step / 20)
 
 /** The inner loop of the literature on this problem, and that of the library's default. */
 const plain = { innerSteps: 10, innerOptimizer: sgd(0.3), cross: 'trajectory' } as const
 const ours = {
-  innerSteps: 40,
-  innerOptimizer: { kind: 'momentum', rate: 0.2 },
+  innerSteps: 30,
+  innerOptimizer: { kind: 'momentum', rate: 0.3 },
   averaging: 0.5,
   cross: 'trajectory',
 } as const
@@ -43,7 +43,7 @@ function loops<More>(method: (loop: Loop & Partial<More>) => Method, more?: More
   return [
     { method: () => method({ ...plain, ...more }), outer: sgd(3e4) },
     { method: () => method({ ...plain, ...more }), outer: sgd(1e5) },
-    { method: () => method(ours), outer: adam(0.7) },
+    { method: () => method(ours), outer: adam(1) },
     { method: () => method(ours), outer: adam(falling) },
   ]
 }
@@ -73,7 +73,7 @@ const single = [
 /** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */
 export const grid: Readonly<Record<string, readonly Candidate[]>> = {
   nhgd: [
-    { method: () => nhgd(), outer: adam(0.7) },
+    { method: () => nhgd(), outer: adam(1) },
     { method: () => nhgd(), outer: adam(falling) },
   ],
   'nhgd-paper': [1e4, 1e5].map((rate) => ({ method: () => nhgd(paper), outer: sgd(rate) })),

@@ -130,11 +130,26 @@ test('SABA converges with small batches and fixed steps, SOBA does not', async (
     return distance(read(estimate.hypergradient), hypergrad_star)
   }
   const [withMemory, without] = [
-    await off(saba({ rate: 0.2, batchSize: 16 })),
-    await off(soba({ rate: 0.2, batchSize: 16 })),
+    await off(saba({ rate: 0.2, batchSize: 16, outerBatchSize: 16 })),
+    await off(soba({ rate: 0.2, batchSize: 16, outerBatchSize: 16 })),
   ]
   assert.ok(withMemory < 1e-3, `SABA is off by ${withMemory}`)
   assert.ok(without > 0.1, `SOBA is off by ${without}`)
+})
+
+test('averaged inner steps bring θ nearer to its optimum', async ({ backend }) => {
+  const { v, theta_star } = cleaning.arrays
+  const off = async (averaging: number) => {
+    const method = exact({
+      innerSteps: 5000,
+      batchSize: 8,
+      innerOptimizer: { kind: 'sgd', rate: 1 },
+      averaging,
+    })
+    return distance(read((await settle(fixtureCleaning(backend), method, v, 3)).inner), theta_star)
+  }
+  const [last, average] = [await off(0), await off(0.5)]
+  assert.ok(average < last / 2, `off by ${average} instead of ${last}`)
 })
 
 test('MA-SOBA and MRBO average the noise of small batches away', async ({ backend }) => {

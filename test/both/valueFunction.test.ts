@@ -47,7 +47,7 @@ test('per-sample weights', async ({ backend }) => {
   const inner = innermost(problem, outer).readF64()
   const expected = byDifferences(problem, outer)
   const samples = { form: 'samples', statistic: 'expected', size: 12, damping: 0, tolerance: 1e-13 } as const
-  const all = { innerSteps: 1, batchSize: 12, refineSamples: 12 }
+  const all = { innerSteps: 1, batchSize: 12, refineSamples: 12, refineDamping: 0 }
   for (const method of [
     exact(),
     nhgd({ ...all, fisher: samples, refine: 0 }),

@@ -22,11 +22,11 @@ export function saba(options: SabaOptions = {}): Method {
     const outerZeros = () => ({ target: problem.zeros(inner.length), direct: problem.zeros(outer.length) })
     const batches = part(oracles.samples, batchSize, sampler)
     const outerBatches = part(oracles.outerSamples, outerBatchSize, outerSampler)
-    const table = new Table(batches.length, zeros, (i, { gradient }) => {
-      oracles.innerGradient(inner, outer, batches[i], gradient)
+    const table = new Table(batches, zeros, (batch, { gradient }) => {
+      oracles.innerGradient(inner, outer, batch, gradient)
     })
-    const outerTable = new Table(outerBatches.length, outerZeros, (i, { target, direct }) => {
-      oracles.outerGradient(inner, outer, direct, target, outerBatches[i])
+    const outerTable = new Table(outerBatches, outerZeros, (batch, { target, direct }) => {
+      oracles.outerGradient(inner, outer, direct, target, batch)
     })
     let [drawn, outerDrawn] = [0, 0]
     return {
@@ -49,19 +49,26 @@ function part(samples: number, size: number, sampler: Sampler): Batch[] {
   return Array.from({ length: m }, (_, i) => sampler.take(Math.floor((samples + i) / m)))
 }
 
-/** What SAGA remembers of the batches, and its mean. */
+/** What SAGA remembers of the batches, each by its share of the samples, and the mean of that. */
 class Table<Sums extends Readonly<Record<string, Vector>>> {
   readonly #entries: Sums[]
+  /** m n_i / n: batches are drawn alike, but the larger count for more. */
+  readonly #shares: number[]
   readonly #mean: Sums
   readonly #change: Sums
 
-  constructor(batches: number, zeros: () => Sums, start: (i: number, entry: Sums) => void) {
+  constructor(batches: readonly Batch[], zeros: () => Sums, start: (batch: Batch, entry: Sums) => void) {
+    const samples = batches.reduce((sum, batch) => sum + batch.length, 0)
+    this.#shares = batches.map((batch) => (batches.length * batch.length) / samples)
     this.#mean = zeros()
     this.#change = zeros()
-    this.#entries = Array.from({ length: batches }, (_, i) => {
+    this.#entries = batches.map((batch, i) => {
       const entry = zeros()
-      start(i, entry)
-      for (const key in entry) this.#mean[key].axpy(1 / batches, entry[key])
+      start(batch, entry)
+      for (const key in entry) {
+        entry[key].scale(this.#shares[i])
+        this.#mean[key].axpy(1 / batches.length, entry[key])
+      }
       return entry
     })
   }
@@ -71,6 +78,7 @@ class Table<Sums extends Readonly<Record<string, Vector>>> {
     const entry = this.#entries[drawn]
     for (const key in entry) {
       const [change, mean] = [this.#change[key], this.#mean[key]]
+      fresh[key].scale(this.#shares[drawn])
       change.copyFrom(fresh[key])
       change.axpy(-1, entry[key]) // new − old
       entry[key].copyFrom(fresh[key])

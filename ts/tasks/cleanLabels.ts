@@ -253,7 +253,7 @@ function methodSettings(
     }
   }
   return {
-    method: { ...usual, averaging: 0, ...method },
+    method: { ...usual, averaging: 0, refineDamping: 0, ...method },
     outerOptimizer: () => ({ kind: 'adam', shared: true, beta2: 0.99, rate: outerRate ?? 0.5 }) as const,
   }
 }
