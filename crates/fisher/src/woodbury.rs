@@ -35,8 +35,9 @@ impl<T: Scalar> Woodbury<T> {
 
     /// x ← (D̃ + Gᵀ C G)⁻¹ b with the rows G.
     pub fn solve(&self, rows: MatRef<'_, T>, tilde: &Diagonal<T>, b: &[T], x: &mut [T]) {
-        for (i, x) in x.iter_mut().enumerate() {
-            *x = b[i] / tilde.at(i);
+        match tilde {
+            Diagonal::Scalar(c) => x.iter_mut().zip(b).for_each(|(x, &b)| *x = b / *c),
+            Diagonal::Vector(d) => x.iter_mut().zip(b).zip(d).for_each(|((x, &b), &d)| *x = b / d),
         }
         let mut y = vec![T::zero(); rows.rows()];
         matvec(&mut y, T::zero(), T::one(), rows, x);

@@ -67,46 +67,52 @@ impl<T: Scalar> Cholesky<T> {
     }
 
     /// A⁻¹, `n × n`, symmetric to the bit.
-    pub fn inverse(&self) -> Vec<T> {
-        let n = self.n;
-        let m = self.inverse_lower();
-        let m = MatRef::new(&m, n, n);
-        let mut inverse = vec![T::zero(); n * n];
-        // A⁻¹ = MᵀM with M = L⁻¹: row block i of its lower triangle sums over the rows of M from i on.
+    pub fn inverse(self) -> Vec<T> {
+        let Self { n, u: mut a } = self;
+        let mut panel = vec![T::zero(); PANEL.min(n) * n];
+        invert_lower(MatMut::new(&mut a, n, n), &mut panel);
+        // A⁻¹ = MᵀM with M = L⁻¹: row block i of its lower triangle sums over the rows of M from i on, so that M may
+        // go as it comes.
         for i in (0..n).step_by(PANEL) {
             let (rows, end) = (PANEL.min(n - i), n.min(i + PANEL));
-            let out = MatMut::new(&mut inverse, n, n).block(i, 0, rows, end);
-            let (left, right) = (m.block(i, i, n - i, rows).t(), m.block(i, 0, n - i, end));
-            matmul(out, T::zero(), T::one(), left, right);
+            let (mut here, below) = MatMut::new(&mut a, n, n).block(i, 0, n - i, end).split_rows(rows);
+            (0..rows).for_each(|r| panel[r * end..][..end].copy_from_slice(here.rb().row(r)));
+            let own = MatRef::new(&panel[..rows * end], rows, end);
+            matmul(here.rb_mut(), T::zero(), T::one(), own.block(0, i, rows, rows).t(), own);
+            matmul(here, T::one(), T::one(), below.rb().block(0, i, n - end, rows).t(), below.rb());
         }
-        mirror_lower(MatMut::new(&mut inverse, n, n));
-        inverse
-    }
-
-    /// M = L⁻¹ with zeros above its diagonal.
-    ///
-    /// Row block i solves Lᵢᵢ·Mᵢ = Iᵢ − Σₚ Lᵢₚ·Mₚ over the row blocks p above it.
-    fn inverse_lower(&self) -> Vec<T> {
-        let n = self.n;
-        let l = self.lower();
-        let mut m = vec![T::zero(); n * n];
-        for i in (0..n).step_by(PANEL) {
-            let (rows, end) = (PANEL.min(n - i), n.min(i + PANEL));
-            let (above, mut here) = MatMut::new(&mut m, n, n).split_rows(i);
-            for j in (0..i).step_by(PANEL) {
-                let sum = here.rb_mut().block(0, j, rows, PANEL);
-                let above = above.rb().block(j, j, i - j, PANEL);
-                matmul(sum, T::zero(), -T::one(), l.block(i, j, rows, i - j), above);
-            }
-            (0..rows).for_each(|r| *here.at(r, i + r) = T::one());
-            solve_lower(l.block(i, i, rows, rows), here.block(0, 0, rows, end));
-        }
-        m
+        mirror_lower(MatMut::new(&mut a, n, n));
+        a
     }
 
     /// log det A.
     pub fn log_det(&self) -> f64 {
         (0..self.n).map(|i| 2.0 * self.u[i * self.n + i].wide().ln()).sum()
+    }
+}
+
+/// The lower triangle of A ← M = L⁻¹, in blocks that are zero above the diagonal, from U = Lᵀ in its upper triangle.
+///
+/// Row block i solves Lᵢᵢ·Mᵢ = Iᵢ − Σₚ Lᵢₚ·Mₚ over the row blocks p above it. `panel` is scratch.
+fn invert_lower<T: Scalar>(mut a: MatMut<'_, T>, panel: &mut [T]) {
+    let n = a.rows();
+    for i in (0..n).step_by(PANEL) {
+        let (rows, end) = (PANEL.min(n - i), n.min(i + PANEL));
+        let (above, mut here) = a.rb_mut().split_rows(i);
+        let above = above.rb();
+        for j in (0..i).step_by(PANEL) {
+            let sum = here.rb_mut().block(0, j, rows, PANEL);
+            let (l, m) = (above.block(j, i, i - j, rows).t(), above.block(j, j, i - j, PANEL));
+            matmul(sum, T::zero(), -T::one(), l, m);
+        }
+        let diagonal = &mut panel[..rows * rows];
+        for (r, line) in diagonal.chunks_exact_mut(rows).enumerate() {
+            let row = &mut here.rb_mut().block(r, i, 1, rows);
+            line.copy_from_slice(row.rb().row(0));
+            row.data()[..rows].fill(T::zero());
+            *row.at(0, r) = T::one();
+        }
+        solve_lower(MatRef::new(diagonal, rows, rows).t(), here.block(0, 0, rows, end));
     }
 }
 

@@ -13,6 +13,7 @@ pub mod cholesky;
 pub mod conjugate_gradients;
 pub mod eigen;
 pub mod features;
+mod gemv;
 mod householder;
 pub mod matrix;
 #[cfg(test)]
@@ -26,6 +27,8 @@ mod secular;
 pub mod simd;
 pub mod skinny;
 pub mod softmax;
+#[cfg(not(any(blas, target_arch = "wasm32")))]
+mod syrk;
 pub mod threads;
 pub mod triangular;
 pub mod vector;

@@ -1,5 +1,8 @@
 //! Matrix products.
 
+use crate::gemv::{rows_combined, rows_times};
+#[cfg(not(any(blas, target_arch = "wasm32")))]
+use crate::syrk::syrk_in_tiles;
 use crate::{MatMut, MatRef, Scalar};
 
 /// Order up to which the symmetric product computes both triangles.
@@ -57,6 +60,15 @@ fn native<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, 
 /// Lower triangle of C ← β·C + α·A·Aᵀ, with A `n × k` and C `n × n`. Blocks of the strict upper triangle next
 /// to the diagonal are scratch.
 pub fn syrk<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
+    assert!(c.rows() == a.rows() && c.cols() == a.rows(), "shapes of a product must agree");
+    #[cfg(not(any(blas, target_arch = "wasm32")))]
+    {
+        let contiguous = |row: usize, col: usize| row == 1 || col == 1;
+        let large = a.rows() > SYMMETRIC_BLOCK && a.cols() > 0;
+        if large && contiguous(c.row_stride(), c.col_stride()) && contiguous(a.row_stride(), a.col_stride()) {
+            return syrk_in_tiles(c, beta, alpha, a);
+        }
+    }
     symmetric_product(c, beta, alpha, a, a.t());
 }
 
@@ -134,7 +146,11 @@ pub(crate) fn transpose<T: Scalar>(n: usize, a: &[T], b: &mut [T]) {
 /// y ← β·y + α·A·x, with A `m × n`. β = 0 overwrites y, whatever it held.
 pub fn matvec<T: Scalar>(y: &mut [T], beta: T, alpha: T, a: MatRef<'_, T>, x: &[T]) {
     let (m, n) = (a.rows(), a.cols());
-    matmul(MatMut::new(y, m, 1), beta, alpha, a, MatRef::new(x, n, 1));
+    match (a.row_stride(), a.col_stride()) {
+        (_, 1) => rows_times(y, beta, alpha, a, x),
+        (1, _) => rows_combined(y, beta, alpha, a.t(), x),
+        _ => matmul(MatMut::new(y, m, 1), beta, alpha, a, MatRef::new(x, n, 1)),
+    }
 }
 
 /// The system BLAS that large products go to: `"none"`, `"openblas"` or `"accelerate"`.

@@ -181,18 +181,38 @@ impl<T: Scalar> SymmetricInverse<T> {
     /// F ← βF + Σ_j weights[j] g_j g_jᵀ, with `gradients` row-major k × d and weights ≥ 0.
     ///
     /// k smoothed rank-1 updates are this with β^k and weights (1 − β) β^(k−1−j). With GGᵀ the sum,
-    /// A ← (1/β) [A − AG (βI + GᵀAG)⁻¹ GᵀA], eight gradients a pass. On an error the eights before are in.
+    /// A ← (1/β) [A − AG (βI + GᵀAG)⁻¹ GᵀA], eight gradients a pass. On an error A is what it was, to rounding where
+    /// there are more than eight.
     pub fn update_many(&mut self, gradients: &[T], beta: T, weights: &[T]) -> Result<(), Indefinite> {
         assert_eq!(gradients.len(), weights.len() * self.d);
-        let mut beta = beta;
+        let mut taken: Vec<Vec<T>> = Vec::new();
         for (block, weights) in gradients.chunks(BLOCK * self.d).zip(weights.chunks(BLOCK)) {
-            self.update_block(block, beta, weights)?;
-            beta = T::one();
+            let factor = if taken.is_empty() { beta } else { T::one() };
+            match self.update_block(block, factor, weights) {
+                Ok(rows) => taken.push(rows),
+                Err(error) => {
+                    self.give_back(&taken, beta);
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
 
-    fn update_block(&mut self, gradients: &[T], beta: T, weights: &[T]) -> Result<(), Indefinite> {
+    /// Undoes blocks of an update from the last to the first: each took Σ v vᵀ over its rows, the first before 1/β.
+    fn give_back(&mut self, taken: &[Vec<T>], beta: T) {
+        for (i, rows) in taken.iter().enumerate().rev() {
+            self.flush();
+            if i == 0 {
+                self.scale = beta;
+            }
+            self.weights.resize(rows.len() / self.padded(), self.scale.recip());
+            self.pending.extend_from_slice(rows);
+        }
+    }
+
+    /// Returns the rows v of which A lost Σ v vᵀ, before 1/β.
+    fn update_block(&mut self, gradients: &[T], beta: T, weights: &[T]) -> Result<Vec<T>, Indefinite> {
         let (k, n) = (weights.len(), self.padded());
         let rows: Vec<&[T]> = gradients.chunks_exact(self.d).collect();
         let mut g = self.pad(&rows);
@@ -229,8 +249,9 @@ impl<T: Scalar> SymmetricInverse<T> {
         }
         self.weights.extend(std::iter::repeat_n(-self.scale, k));
         self.pending.extend_from_slice(&u);
+        vector::scale(self.scale, &mut u);
         self.scale /= beta;
-        Ok(())
+        Ok(u.to_vec())
     }
 
     /// A ← scale · A.
@@ -697,6 +718,21 @@ mod tests {
             y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
         };
         assert!(bits(1) == bits(2));
+    }
+
+    #[test]
+    fn an_error_in_a_later_block_leaves_nothing_behind() {
+        let d = 40;
+        let mut a = SymmetricInverse::<f64>::identity(d, 2.0);
+        let mut g: Vec<f64> = numbers(29 * d, 8);
+        a.update_many(&g, 0.7, &[0.2; 29]).unwrap();
+        let (before, size) = (a.to_full(), 2.0);
+        g[27 * d] = f64::NAN; // in the fourth block
+        assert!(a.update_many(&g, 0.5, &[0.3; 29]).is_err());
+        for (after, before) in a.to_full().iter().zip(&before) {
+            assert!((after - before).abs() < 1e-14 * size, "{after} was {before}");
+        }
+        a.update(&g[..d], 0.9, 0.1).unwrap();
     }
 
     #[test]

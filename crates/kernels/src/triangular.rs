@@ -6,6 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use crate::product::matmul;
 use crate::simd::dispatch;
+use crate::vector::{Axpy, Dot};
 use crate::{MatMut, MatRef, Scalar};
 
 /// Order up to which a triangle is solved by substitution; above it, half goes through [`matmul`].
@@ -39,8 +40,11 @@ fn by_rows<T: Scalar>(mut b: MatMut<'_, T>, op: impl Fn(MatMut<'_, T>)) {
 /// B ← T⁻¹·B, with T lower triangular if `LOWER`, else upper.
 ///
 /// With T in blocks: B₁ ← T₁₁⁻¹·B₁, then B₂ ← T₂₂⁻¹·(B₂ − T₂₁·B₁); from the other end if T is upper.
-fn solve<T: Scalar, const LOWER: bool>(t: MatRef<'_, T>, b: MatMut<'_, T>) {
+fn solve<T: Scalar, const LOWER: bool>(t: MatRef<'_, T>, mut b: MatMut<'_, T>) {
     let n = b.rows();
+    if b.cols() == 1 && b.row_stride() == 1 {
+        return dispatch(SubstituteOne::<T, LOWER> { t, b: b.data() });
+    }
     if n <= BLOCK {
         return substitute::<T, LOWER>(t, b);
     }
@@ -55,6 +59,33 @@ fn solve<T: Scalar, const LOWER: bool>(t: MatRef<'_, T>, b: MatMut<'_, T>) {
         solve::<T, LOWER>(t.block(half, half, rest, rest), bottom.rb_mut());
         matmul(top.rb_mut(), T::one(), -T::one(), t.block(0, half, half, rest), bottom.rb());
         solve::<T, LOWER>(t.block(0, 0, half, half), top);
+    }
+}
+
+/// [`solve`] of one column: products with the rows of T if they are contiguous, else sums of its columns.
+struct SubstituteOne<'a, T, const LOWER: bool> {
+    t: MatRef<'a, T>,
+    b: &'a mut [T],
+}
+
+impl<T: Scalar, const LOWER: bool> WithSimd for SubstituteOne<'_, T, LOWER> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { t, b } = self;
+        let n = t.rows();
+        for step in 0..n {
+            let i = if LOWER { step } else { n - 1 - step };
+            let (solved, left) = if LOWER { (0..i, i + 1..n) } else { (i + 1..n, 0..i) };
+            if t.col_stride() == 1 {
+                let sum = Dot { x: &t.row(i)[solved.clone()], y: &b[solved] }.with_simd(simd);
+                b[i] = (b[i] - sum) / t.at(i, i);
+            } else {
+                b[i] /= t.at(i, i);
+                Axpy { alpha: -b[i], x: &t.t().row(i)[left.clone()], y: &mut b[left] }.with_simd(simd);
+            }
+        }
     }
 }
 

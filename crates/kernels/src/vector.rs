@@ -14,9 +14,9 @@ pub fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
     dispatch(Dot { x, y })
 }
 
-struct Dot<'a, T> {
-    x: &'a [T],
-    y: &'a [T],
+pub(crate) struct Dot<'a, T> {
+    pub(crate) x: &'a [T],
+    pub(crate) y: &'a [T],
 }
 
 impl<T: Scalar> WithSimd for Dot<'_, T> {
@@ -52,10 +52,10 @@ pub fn axpy<T: Scalar>(alpha: T, x: &[T], y: &mut [T]) {
     dispatch(Axpy { alpha, x, y });
 }
 
-struct Axpy<'a, T> {
-    alpha: T,
-    x: &'a [T],
-    y: &'a mut [T],
+pub(crate) struct Axpy<'a, T> {
+    pub(crate) alpha: T,
+    pub(crate) x: &'a [T],
+    pub(crate) y: &'a mut [T],
 }
 
 impl<T: Scalar> WithSimd for Axpy<'_, T> {
