@@ -1,21 +1,30 @@
 //! The factors of the last per-sample gradients: their exact Fisher, no gradient ever formed.
 
 use std::convert::Infallible;
+use std::mem::take;
 
-use nhgd_kernels::vector::{axpy, dot};
-use nhgd_kernels::{MatMut, MatRef, Scalar, conjugate_gradients, matmul, syrk};
+use nhgd_kernels::vector::{axpy, dot, scale};
+use nhgd_kernels::{MatMut, MatRef, Scalar, conjugate_gradients, matmul, skinny, syrk};
 
-use crate::basis::product;
+use crate::basis::{Basis, product};
 use crate::check::{self, State, widen};
 use crate::damping::Damping;
-use crate::moments::layer_diagonal;
+use crate::moments::{Moments, layer_diagonal};
 use crate::woodbury::Woodbury;
 use crate::{
-    Diagonal, Fisher, FisherError, LayerFactors, LayerShape, Observation, SolveReport, Statistic, Wants,
+    Diagonal, Factors, Fisher, FisherError, LayerFactors, LayerShape, Observation, SolveReport, Statistic,
+    Wants,
 };
 
 /// Samples up to which their Gram matrix is formed and factored; conjugate gradients cost less beyond.
 const GRAM_SAMPLES: usize = 1024;
+
+/// Samples that a product with F looks at together.
+const TILE: usize = 64;
+
+/// Kronecker factors of a layer are used where their eigenbases, some 10 (p³ + q³) flops, cost less than a hundred
+/// products with F, 4 n p q flops each: this is the ratio of the two.
+const CHEAP_BASES: usize = 40;
 
 /// Conjugate-gradient steps before a solve reports what it has.
 const MAX_STEPS: usize = 1000;
@@ -23,7 +32,8 @@ const MAX_STEPS: usize = 1000;
 /// F = (1/n) Σ_i w_i Σ_k g_ik g_ikᵀ over the n ≤ `capacity` samples held, with g_ik = vec(a_i s_ikᵀ) layer by layer.
 ///
 /// One layer, one direction a sample and D̃ = cI: Woodbury with the Gram matrix (EEᵀ) ∘ (XXᵀ). Everything else:
-/// conjugate gradients on the implicit operator, preconditioned by its diagonal, with the residual in the report.
+/// conjugate gradients on the implicit operator, with the residual in the report; preconditioned by the samples'
+/// Kronecker factors where D̃ = cI and these come cheap, else by the diagonal.
 pub(crate) struct Samples<T> {
     capacity: usize,
     statistic: Statistic,
@@ -41,11 +51,16 @@ pub(crate) struct Samples<T> {
     inner: Option<(Woodbury<T>, f64)>,
 }
 
+/// Of each layer: the eigenbases of its factors and their eigenvalues, the outputs' over the mean weight.
+type Bases<T> = Vec<(Basis<T>, Vec<T>, Vec<T>)>;
+
 struct Prepared<T> {
     /// diag F.
     diagonal: Vec<T>,
     /// tr F / d.
     mean: f64,
+    /// Once a solve has asked for them.
+    bases: Option<Bases<T>>,
 }
 
 impl<T: Scalar> Samples<T> {
@@ -98,34 +113,42 @@ impl<T: Scalar> Samples<T> {
         self.shapes.iter().map(span).collect()
     }
 
-    /// y ← F x: with B_l = mat(x), Z_l = X_l B_l and q_ik = (w_i/n) Σ_l s_ikᵀ z_i, layer l of y is X_lᵀ (Σ_k q_ik s_ik).
+    /// y ← F x: with B_l = mat(x), z_il = a_ilᵀ B_l and q_ik = (w_i/n) Σ_l s_ikᵀ z_il, layer l of y is
+    /// Σ_i a_il (Σ_k q_ik s_ik)ᵀ. The samples pass once, tile by tile.
     fn apply(&self, x: &[T], y: &mut [T]) {
         let (n, k) = (self.held(), self.directions);
-        if n == 0 {
-            return y.fill(T::zero());
-        }
-        let mut q = vec![T::zero(); n * k];
         let spans = self.spans();
-        for (l, span) in spans.iter().enumerate() {
-            let LayerShape { inputs, outputs } = self.shapes[l];
-            let z = product(self.inputs(l), MatRef::new(&x[span.clone()], inputs, outputs));
+        let mut layers: Vec<Pass<T>> =
+            self.shapes.iter().zip(&spans).map(|(&s, at)| Pass::new(s, &x[at.clone()])).collect();
+        for first in (0..n).step_by(TILE) {
+            let rows = TILE.min(n - first);
+            let mut q = vec![T::zero(); rows * k];
+            for (l, pass) in layers.iter_mut().enumerate() {
+                let outputs = pass.shape.outputs;
+                pass.project(self.inputs(l), first, rows);
+                for (at, q) in q.iter_mut().enumerate() {
+                    *q += dot(self.output(l, first + at / k, at % k), &pass.z[at / k * outputs..][..outputs]);
+                }
+            }
             for (at, q) in q.iter_mut().enumerate() {
-                let i = at / k;
-                *q += dot(self.output(l, i, at % k), &z[i * outputs..][..outputs]);
+                *q *= self.weights[first + at / k] / T::of(n as f64);
+            }
+            for (l, pass) in layers.iter_mut().enumerate() {
+                let outputs = pass.shape.outputs;
+                pass.z.fill(T::zero());
+                for (at, &q) in q.iter().enumerate() {
+                    axpy(
+                        q,
+                        self.output(l, first + at / k, at % k),
+                        &mut pass.z[at / k * outputs..][..outputs],
+                    );
+                }
+                skinny::accumulate(&pass.tile, rows, pass.stride, &pass.z, outputs, &mut pass.sums);
             }
         }
-        for (at, q) in q.iter_mut().enumerate() {
-            *q *= self.weights[at / k] / T::of(n as f64);
-        }
-        for (l, span) in spans.into_iter().enumerate() {
-            let LayerShape { inputs, outputs } = self.shapes[l];
-            let mut combined = vec![T::zero(); n * outputs];
-            for (at, &q) in q.iter().enumerate() {
-                let i = at / k;
-                axpy(q, self.output(l, i, at % k), &mut combined[i * outputs..][..outputs]);
-            }
-            let y = MatMut::new(&mut y[span], inputs, outputs);
-            matmul(y, T::zero(), T::one(), self.inputs(l).t(), MatRef::new(&combined, n, outputs));
+        for (pass, span) in layers.iter().zip(spans) {
+            let LayerShape { inputs, outputs } = pass.shape;
+            skinny::from_class_major(&pass.sums, inputs, outputs, pass.stride, &mut y[span]);
         }
     }
 
@@ -167,8 +190,31 @@ impl<T: Scalar> Samples<T> {
             }
             let trace: f64 = diagonal.iter().map(|f| f.wide()).sum();
             let mean = trace / diagonal.len() as f64;
-            self.prepared = Some(Prepared { diagonal, mean });
+            self.prepared = Some(Prepared { diagonal, mean, bases: None });
         }
+    }
+
+    /// Eigenbases of the samples' Kronecker factors, unless they would cost more than they save.
+    fn bases(&mut self) -> Option<Bases<T>> {
+        let n = self.held();
+        let cheap = |&LayerShape { inputs: p, outputs: q }: &LayerShape| {
+            p.pow(3) + q.pow(3) <= CHEAP_BASES * n * p * q
+        };
+        if n == 0 || self.damping.is_vector() || !self.shapes.iter().all(cheap) {
+            return None;
+        }
+        let (weights, layers) = (take(&mut self.weights), take(&mut self.layers));
+        let factors = Factors { weights, directions: self.directions, layers };
+        let moments = Moments::of(&factors, &self.shapes);
+        (self.weights, self.layers) = (factors.weights, factors.layers);
+        let moments = moments.ok()?;
+        let rho = T::of(moments.inverse_weight());
+        let basis = |layer| {
+            let (basis, a, mut s) = Basis::of(layer).ok()?;
+            scale(rho, &mut s);
+            Some((basis, a, s))
+        };
+        moments.layers.iter().map(basis).collect()
     }
 
     /// The Gram matrix (XXᵀ) ∘ (EEᵀ), lower triangle.
@@ -242,7 +288,7 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
         check::sides(b, x, self.size())?;
         self.prepare();
-        let Some(prepared) = self.prepared.take() else { unreachable!("prepared above") };
+        let Some(mut prepared) = self.prepared.take() else { unreachable!("prepared above") };
         let mut report = SolveReport { residual: f64::NAN, ..SolveReport::default() };
         let one_column = self.shapes.len() == 1 && self.directions == 1 && !self.damping.is_vector();
         if one_column && self.held() <= GRAM_SAMPLES {
@@ -250,16 +296,26 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
             self.prepared = Some(prepared);
             report.damping = level?;
         } else {
+            if prepared.bases.is_none() {
+                prepared.bases = self.bases();
+            }
             let level = self.damping.level(prepared.mean);
             let tilde = self.damping.diagonal(level);
+            let spans = self.spans();
             let mut apply = |p: &[T], out: &mut [T]| {
                 self.apply(p, out);
                 out.iter_mut().zip(p).enumerate().for_each(|(i, (out, &p))| *out += tilde.at(i) * p);
                 Ok::<(), Infallible>(())
             };
             let mut precondition = |r: &[T], out: &mut [T]| {
-                let entries = out.iter_mut().zip(r).zip(&prepared.diagonal).enumerate();
-                entries.for_each(|(i, ((out, &r), &f))| *out = r / (f + tilde.at(i)));
+                if let (Some(bases), Diagonal::Scalar(c)) = (&prepared.bases, &tilde) {
+                    for ((basis, a, s), span) in bases.iter().zip(&spans) {
+                        basis.divide(&r[span.clone()], &mut out[span.clone()], |i, j| a[i] * s[j] + *c);
+                    }
+                } else {
+                    let entries = out.iter_mut().zip(r).zip(&prepared.diagonal).enumerate();
+                    entries.for_each(|(i, ((out, &r), &f))| *out = r / (f + tilde.at(i)));
+                }
                 Ok::<(), Infallible>(())
             };
             x.fill(T::zero());
@@ -319,6 +375,39 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
     fn bytes(&self) -> usize {
         let layers = self.layers.iter().map(|l| size_of_val(&l.inputs[..]) + size_of_val(&l.outputs[..]));
         layers.sum::<usize>() + self.inner.as_ref().map_or(0, |(inner, _)| inner.bytes())
+    }
+}
+
+/// A layer's part in one product with F.
+struct Pass<T> {
+    shape: LayerShape,
+    stride: usize,
+    /// B and what becomes of its layer, class-major.
+    weights: Vec<T>,
+    sums: Vec<T>,
+    /// Inputs of some samples, padded, and an entry for each of their outputs.
+    tile: Vec<T>,
+    z: Vec<T>,
+}
+
+impl<T: Scalar> Pass<T> {
+    fn new(shape: LayerShape, x: &[T]) -> Self {
+        let LayerShape { inputs, outputs } = shape;
+        let stride = skinny::stride(inputs);
+        let zeros = |n: usize| vec![T::zero(); n];
+        let mut weights = zeros(outputs * stride);
+        skinny::to_class_major(x, inputs, outputs, stride, &mut weights);
+        let (sums, tile, z) = (zeros(outputs * stride), zeros(TILE * stride), zeros(TILE * outputs));
+        Self { shape, stride, weights, sums, tile, z }
+    }
+
+    /// Takes `rows` samples from the one of number `first` on, and their z.
+    fn project(&mut self, inputs: MatRef<'_, T>, first: usize, rows: usize) {
+        for (r, row) in self.tile.chunks_exact_mut(self.stride).take(rows).enumerate() {
+            row[..self.shape.inputs].copy_from_slice(inputs.row(first + r));
+        }
+        let Self { shape, stride, weights, tile, z, .. } = self;
+        skinny::project(tile, rows, *stride, weights, shape.outputs, z);
     }
 }
 
