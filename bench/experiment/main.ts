@@ -79,9 +79,7 @@ async function cleaning(options: Options): Promise<void> {
     return
   }
   if (options.jobs > 1 && options.clock === 'wall') {
-    throw new InvalidArgumentError(
-      '--jobs above 1 expected --clock cpu: processes that take turns have no time on the wall.',
-    )
+    program.error('--jobs above 1 expected --clock cpu: processes that take turns have no time on the wall.')
   }
   const run = runner(options)
   const { dataset, noise, kind, trusted, quick, clock, fashion } = options

@@ -31,7 +31,8 @@ async function bilevel(job: Job, known: CleaningCase) {
   const counts = countCalls(oracles, known.trusted.length)
   const { method, outer } = grid[job.method][job.candidate]
   const curve: Look[] = []
-  const start = weighting === 'margin' ? await marginStart(job, known) : {}
+  const start = weighting === 'margin' ? await marginStart(job, known) : undefined
+  if (start) oracles.refresh(problem.vector(start.inner), problem.vector(start.outer))
   const watch = stopwatch()
   const {
     status,
