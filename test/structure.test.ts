@@ -27,9 +27,12 @@ const arrows: Record<string, readonly string[]> = {
   report: ['backend/errors', 'backend/matrix'],
   cli: ['tasks', 'data', 'report', 'backend'],
   kernels: ['backend'],
-  index: line,
-  native: ['index', 'backend'],
-  wasm: ['index', 'backend'],
+  library: line,
+  index: ['library', 'backend'],
+  native: ['library', 'backend'],
+  wasm: ['library', 'backend'],
+  browser: ['library', 'backend'],
+  workerd: ['library', 'backend'],
 }
 
 /** Modules that a file imports or re-exports, types too. */

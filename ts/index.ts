@@ -3,57 +3,5 @@
  *
  * @module nhgd
  */
-export { type Backend, type BackendInfo, upload } from './backend/backend.ts'
-export type { Batch, DType, Features, Oracles, Vector } from './backend/binding.ts'
-export { type ErrorCode, NhgdError } from './backend/errors.ts'
-export type { FisherSettings } from './backend/fisher.ts'
 export { type LoadOptions, loadBackend } from './backend/load.ts'
-export { type Matrix, matrix } from './backend/matrix.ts'
-export type { CrossSettings } from './hypergradient/cross.ts'
-export type { OptimizerSettings, Rate } from './hypergradient/optimizer.ts'
-export type { RefineSettings } from './hypergradient/refine.ts'
-export { type AmigoOptions, amigo } from './methods/amigo.ts'
-export { type CheckOptions, type CheckResult, checkHypergradient } from './methods/checkHypergradient.ts'
-export { type ConjugateGradientsOptions, conjugateGradients } from './methods/conjugateGradients.ts'
-export { type ExactOptions, exact } from './methods/exact.ts'
-export { type F2saOptions, f2sa } from './methods/f2sa.ts'
-export { kfacImplicit } from './methods/kfacImplicit.ts'
-export { type MaSobaOptions, maSoba } from './methods/maSoba.ts'
-export type { Estimate, Method, MethodRun, Point } from './methods/method.ts'
-export { type MrboOptions, mrbo } from './methods/mrbo.ts'
-export { type NeumannOptions, neumann } from './methods/neumann.ts'
-export { nhgd } from './methods/nhgd.ts'
-export { type NhgdOptions, paper } from './methods/nhgdOptions.ts'
-export { type NystromOptions, nystrom } from './methods/nystrom.ts'
-export { type OneStepOptions, oneStep } from './methods/oneStep.ts'
-export { type QnboOptions, qnbo } from './methods/qnbo.ts'
-export { type SabaOptions, saba } from './methods/saba.ts'
-export { type SamaOptions, sama } from './methods/sama.ts'
-export { type SobaOptions, soba } from './methods/soba.ts'
-export { type UnrolledOptions, unrolled } from './methods/unrolled.ts'
-export {
-  type Model,
-  multilayerPerceptron,
-  type PerceptronOptions,
-  softmaxRegression,
-} from './problems/model.ts'
-export { Problem } from './problems/problem.ts'
-export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
-export { type LabelledSet, type ReweightingOptions, reweighting } from './problems/reweighting.ts'
-export {
-  hypergradient,
-  type Progress,
-  type Solve,
-  type SolveOptions,
-  type SolveResult,
-  type Status,
-  solve,
-} from './solve.ts'
-export { Classifier } from './tasks/classifier.ts'
-export {
-  type CleaningProgress,
-  type CleanLabelsOptions,
-  type CleanLabelsResult,
-  cleanLabels,
-} from './tasks/cleanLabels.ts'
-export { accuracy, auc } from './tasks/metrics.ts'
+export * from './library.ts'

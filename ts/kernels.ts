@@ -13,7 +13,6 @@ import { NhgdError } from './backend/errors.ts'
 
 export type { Backend } from './backend/backend.ts'
 export type { InverseUpdate, Samples, Vector } from './backend/binding.ts'
-export { loadBackend } from './backend/load.ts'
 
 /** Entries of one scalar type, in JavaScript's memory or resident in the backend. */
 export type Operand = Float32Array | Float64Array | Vector

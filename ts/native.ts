@@ -6,7 +6,7 @@
 import type { Backend } from './backend/backend.ts'
 import { loadNative } from './backend/native.ts'
 
-export * from './index.ts'
+export * from './library.ts'
 
 /** The native backend (`ERR_BACKEND` with the likely remedy where it does not load). */
 export function loadBackend(): Promise<Backend> {

@@ -4,9 +4,17 @@ import { type LoadOptions, loadBackend, NhgdError } from '../../ts/index.ts'
 
 const test = suite('loading')
 
+/** A module that imports a function from nowhere. */
+const anotherModule = [
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  ...[0x01, 0x04, 0x01, 0x60, 0x00, 0x00],
+  ...[0x02, 0x07, 0x01, 0x01, 0x61, 0x01, 0x62, 0x00, 0x00],
+]
+
 const failures: Record<string, [options: LoadOptions, message: RegExp]> = {
   'an unknown name': [{ backend: 'cuda' as 'wasm' }, /"backend" expected native, wasm or auto, got cuda/],
   'a file that is absent': [{ backend: 'wasm', wasm: 'file:///absent.wasm' }, /ENOENT.+pass its URL/],
+  'bytes of another module': [{ backend: 'wasm', wasm: new Uint8Array(anotherModule) }, /another version’s/],
   'bytes that are no module': [{ backend: 'wasm', wasm: new Uint8Array(8) }, /magic.+pass its URL/],
 }
 

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { createContext, runInContext } from 'node:vm'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { build as viteBuild } from 'vite'
@@ -64,6 +65,8 @@ test('it holds both backends and compiled code, and nothing else', async () => {
       'LICENSE-APACHE',
       'LICENSE-MIT',
       'README.md',
+      'build/inlined/nhgd.js',
+      'build/inlined/nhgd_scalar.js',
       'build/native/index.cjs',
       'build/wasm-scalar/nhgd_scalar.wasm',
       'build/wasm/nhgd.js',
@@ -116,25 +119,51 @@ test('every entry point opens', async () => {
 
 test('nhgd info says what runs', async () => {
   const info = await run(join(folder, 'node_modules', '.bin', 'nhgd'), ['info'], { cwd: folder })
-  const { backend, node } = JSON.parse(info)
+  const { backend, node, ...more } = JSON.parse(info)
   assert.equal([backend, node], ['native', process.version])
+  assert.equal(Object.keys(more), ['package', 'engine', 'platform', 'simd', 'blas', 'threads', 'skipped'])
 })
+
+test('nhgd info says why a backend was skipped, and what to do about it', async () => {
+  const reason = async (env?: Record<string, string>) => {
+    const printed = await run(join(folder, 'node_modules', '.bin', 'nhgd'), ['info'], { cwd: folder, env })
+    const { backend, skipped } = JSON.parse(printed)
+    assert.equal([backend, skipped.length, skipped[0].backend], ['wasm', 1, 'native'])
+    return skipped[0].reason
+  }
+  const native = join(folder, 'node_modules', 'nhgd', 'build', 'native')
+  const [name] = (await readdir(native)).filter((name) => name.endsWith('.node'))
+  const addon = join(native, name)
+  const kept = await readFile(addon)
+  try {
+    assert.match(await reason({ NODE_OPTIONS: '--no-addons' }), /run without --no-addons/)
+    await writeFile(addon, 'neither of this platform nor of another')
+    assert.match(await reason(), /remove node_modules and install here/)
+    await rm(addon)
+    assert.match(await reason(), /reinstall with optional packages/)
+  } finally {
+    await writeFile(addon, kept)
+  }
+  const withoutForeign = permissions.filter((flag) => flag !== '--allow-ffi')
+  const denied = run(deno, ['run', '--no-prompt', ...withoutForeign, 'nhgd-native.mjs'], { cwd: folder })
+  assert.match(String(await denied.catch((error) => error)), /--allow-ffi flag; or use the wasm backend/)
+})
+
+/** Bundles an example as for a browser unless other conditions are given. */
+async function bundle(name: string, source: string, options: BuildOptions): Promise<void> {
+  const entry = join(folder, `${name}.mjs`)
+  await writeFile(entry, source)
+  await build({ entryPoints: { main: entry }, bundle: true, format: 'esm', logLevel: 'silent', ...options })
+}
 
 test('bundled by esbuild and by Vite, in Chromium', async () => {
   const bundles: Record<string, (out: string) => Promise<unknown>> = {
-    async esbuild(outdir) {
-      const entry = join(folder, 'esbuild.mjs')
+    esbuild: (outdir) => bundle('esbuild', `${example('nhgd')}${show}`, { outdir }),
+    'esbuild, a classic script': (outdir) =>
+      bundle('classic', `${example('nhgd/wasm')}${show}`, { outdir, format: 'iife' }),
+    'esbuild, the module as a file': (outdir) => {
       const source = `import wasm from 'nhgd/nhgd.wasm'\nexport * from 'nhgd/data'\n${example('nhgd', '{ wasm }')}${show}`
-      await writeFile(entry, source)
-      await build({
-        entryPoints: { main: entry },
-        outdir,
-        bundle: true,
-        format: 'esm',
-        loader: { '.wasm': 'file' },
-        logLevel: 'error',
-      })
-      await writeFile(join(outdir, 'index.html'), page)
+      return bundle('file', source, { outdir, splitting: true, loader: { '.wasm': 'file' } })
     },
     async vite(outDir) {
       await writeFile(join(folder, 'index.html'), page)
@@ -143,9 +172,10 @@ test('bundled by esbuild and by Vite, in Chromium', async () => {
     },
   }
   await withChromium(async (browser) => {
-    for (const [name, bundle] of Object.entries(bundles)) {
-      const out = join(folder, `out-${name}`)
-      await bundle(out)
+    for (const [name, make] of Object.entries(bundles)) {
+      const out = join(folder, `out ${name}`)
+      await make(out)
+      await writeFile(join(out, 'index.html'), await indexOf(out))
       await withServer(out, {}, async (url) => {
         const tab = await browser.newPage()
         await tab.goto(url)
@@ -154,6 +184,58 @@ test('bundled by esbuild and by Vite, in Chromium', async () => {
       })
     }
   })
+})
+
+/** Vite writes a page of its own. */
+const indexOf = (out: string) => readFile(join(out, 'index.html'), 'utf8').catch(() => page)
+
+test('a build for browsers names nothing native, and refuses what is', async () => {
+  const outdir = join(folder, 'web')
+  await bundle('web', `export * from 'nhgd'\nexport { gemm } from 'nhgd/kernels'`, { outdir, minify: true })
+  assert.not.match(await readFile(join(outdir, 'main.js'), 'utf8'), /index\.cjs|createRequire/)
+  const native = await bundle('native', `import 'nhgd/native'`, { outdir }).catch((error) => error)
+  assert.match(String(native), /nhgd\/native/)
+})
+
+test('where nothing may be compiled at run time, as in workerd, the imported module runs', async () => {
+  const outfile = join(folder, 'workerd.js')
+  // Workers import a file of WebAssembly as a WebAssembly.Module.
+  const compiled: Plugin = {
+    name: 'compiled',
+    setup({ onLoad }) {
+      onLoad({ filter: /\.wasm$/ }, () => ({ contents: 'export default compiled', loader: 'js' }))
+    },
+  }
+  const source = `${example('nhgd')}\nglobalThis.answer = main()`
+  await bundle('workerd', source, {
+    outfile,
+    entryPoints: [join(folder, 'workerd.mjs')],
+    format: 'iife',
+    conditions: ['workerd', 'worker', 'browser'],
+    plugins: [compiled],
+  })
+  const file = join(folder, 'node_modules', 'nhgd', 'build', 'wasm', 'nhgd_bg.wasm')
+  const world = createContext(
+    {
+      compiled: new WebAssembly.Module(await readFile(file)),
+      TextDecoder,
+      TextEncoder,
+      performance,
+      setTimeout,
+    },
+    { codeGeneration: { strings: false, wasm: false } },
+  )
+  runInContext(await readFile(outfile, 'utf8'), world)
+  assert.is(await world.answer, 'wasm 0.500000000')
+  assert.throws(() => runInContext('new WebAssembly.Module(new Uint8Array(8))', world), /disallowed/)
+})
+
+test('Node with other conditions, or without addons', async () => {
+  const inNode = (flag: string, file: string) => run(process.execPath, [flag, file], { cwd: folder })
+  assert.is((await inNode('--conditions=browser', 'nhgd.mjs')).trim(), answers['nhgd-wasm.mjs'])
+  assert.is((await inNode('--no-addons', 'nhgd.mjs')).trim(), answers['nhgd-wasm.mjs'])
+  const failed = await inNode('--no-addons', 'nhgd-native.mjs').catch((error) => error)
+  assert.match(String(failed), /addons is disabled.+run without --no-addons/)
 })
 
 test.run()

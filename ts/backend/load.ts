@@ -1,4 +1,5 @@
 import type { Backend } from './backend.ts'
+import { besidePackage } from './beside.ts'
 import { NhgdError } from './errors.ts'
 import { loadWasm, type WasmSource } from './wasm.ts'
 
@@ -16,7 +17,8 @@ export interface LoadOptions {
  */
 export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
   const wanted = options.backend ?? environment('NHGD_BACKEND') ?? 'auto'
-  if (wanted === 'wasm') return loadWasm(options.wasm)
+  const source = () => options.wasm ?? besidePackage()
+  if (wanted === 'wasm') return loadWasm(source)
   if (wanted === 'native') return native()
   if (wanted !== 'auto') {
     throw new NhgdError('ERR_BACKEND', `"backend" expected native, wasm or auto, got ${wanted}`)
@@ -25,7 +27,7 @@ export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
     return await native()
   } catch (error) {
     const reason = (error as Error).message
-    return loadWasm(options.wasm, [{ backend: 'native', reason }])
+    return loadWasm(source, [{ backend: 'native', reason }])
   }
 }
 

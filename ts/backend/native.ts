@@ -2,6 +2,7 @@ import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
 import { builtin } from './node.ts'
+import { type Remedies, withRemedy } from './remedy.ts'
 
 let loaded: Binding | undefined
 
@@ -12,17 +13,28 @@ export async function loadNative(skipped?: BackendInfo['skipped']): Promise<Back
       '../../build/native/index.cjs',
     ) as Binding
   } catch (error) {
-    throw new NhgdError('ERR_BACKEND', `the native backend does not load: ${remedy(error)}`, { cause: error })
+    const reason = withRemedy(error, remedies)
+    throw new NhgdError('ERR_BACKEND', `the native backend does not load: ${reason}`, { cause: error })
   }
   return backendOf(loaded, 'native', skipped)
 }
 
-function remedy(error: unknown): string {
-  const { message, code } = error as Error & { code?: string }
-  if (/GLIBC|GLIBCXX|musl/.test(message))
-    return 'its C library is newer than this system’s; use the wasm backend'
-  if (code === 'MODULE_NOT_FOUND' || /Cannot find/.test(message)) {
-    return 'it was not built for this platform, or optional packages were left out; run "npm run setup" in a clone, reinstall with optional packages, or use the wasm backend'
-  }
-  return message
-}
+const remedies: Remedies = [
+  [/GLIBC/, 'this system’s C library is older than the addon’s: use a newer system, or the wasm backend'],
+  [
+    /(libopenblas|libblas).*cannot open shared object/,
+    'install OpenBLAS, or build without NHGD_BLAS by "npm run setup"',
+  ],
+  [/cannot open shared object|Library not loaded/, 'install that library, or use the wasm backend'],
+  [
+    /ELF|file too short|mach-o|incompatible architecture|not a valid Win32|musl/i,
+    'the addon is another platform’s or broken: remove node_modules and install here',
+  ],
+  [/addons is disabled/, 'run without --no-addons, or use the wasm backend'],
+  [/ffi access/, 'or use the wasm backend'],
+  [/version mismatch/, 'remove node_modules and install again'],
+  [
+    /Cannot find (module|native)|index\.cjs/,
+    'it was not built for this platform, or optional packages were left out: run "npm run setup" in a clone, reinstall with optional packages, or use the wasm backend; in a bundle for Node, keep nhgd external',
+  ],
+]

@@ -2,6 +2,7 @@ import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
 import { builtin } from './node.ts'
+import { type Remedies, withRemedy } from './remedy.ts'
 
 /** Where the WebAssembly module comes from: its bytes, a compiled module, or a URL to fetch or (`file:`) to read. */
 export type WasmSource = BufferSource | WebAssembly.Module | URL | string
@@ -12,47 +13,48 @@ interface Glue extends Binding {
 
 let loaded: Promise<Glue> | undefined
 
-/** The WebAssembly module, from `source` or from its place beside this package (`ERR_BACKEND` where it does not load). */
-export async function loadWasm(source?: WasmSource, skipped?: BackendInfo['skipped']): Promise<Backend> {
+/** The WebAssembly module, from what `source` gives when it is asked (`ERR_BACKEND` where it does not load). */
+export async function loadWasm(
+  source: () => WasmSource | Promise<WasmSource>,
+  skipped?: BackendInfo['skipped'],
+): Promise<Backend> {
   // A second instance would have handles of its own, so all callers share the first.
   loaded ??= instantiate(source)
   try {
     return backendOf(await loaded, 'wasm', skipped)
   } catch (error) {
     loaded = undefined
-    throw new NhgdError('ERR_BACKEND', `the wasm backend does not load: ${remedy(error)}`, { cause: error })
+    const reason = withRemedy(error, remedies)
+    throw new NhgdError('ERR_BACKEND', `the wasm backend does not load: ${reason}`, { cause: error })
   }
 }
 
-/** The module in its place beside this package: one without SIMD where the engine has none. */
-function ownModule(): URL {
-  return WebAssembly.validate(vectors)
-    ? new URL('../../build/wasm/nhgd_bg.wasm', import.meta.url)
-    : new URL('../../build/wasm-scalar/nhgd_scalar.wasm', import.meta.url)
-}
-
-/** A module of one function of no arguments: i32.const 0, i8x16.splat, drop. */
-const vectors = Uint8Array.from(
-  '\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x09\x01\x07\0\x41\0\xfd\x0f\x1a\x0b',
-  (byte) => byte.charCodeAt(0),
-)
-
-async function instantiate(source: WasmSource = ownModule()) {
+async function instantiate(source: () => WasmSource | Promise<WasmSource>) {
   // biome-ignore lint/suspicious/noTsIgnore: whether it is there depends on the build
   // @ts-ignore: nor need its own types be there.
   const glue: Glue = await import('../../build/wasm/nhgd.js')
-  const file = /^file:/.test(String(source))
-  const module = file ? await builtin('node:fs').promises.readFile(new URL(String(source))) : source
+  const given = await source()
+  const file = /^file:/.test(String(given))
+  const module = file ? await builtin('node:fs').promises.readFile(new URL(String(given))) : given
   await glue.default({ module_or_path: module as WasmSource })
   return glue
 }
 
-function remedy(error: unknown): string {
-  const { message } = error as Error
-  if (/Content Security Policy|unsafe-eval/.test(message))
-    return `${message}; allow 'wasm-unsafe-eval' in script-src`
-  if (/fetch|MIME|HTTP|ENOENT|magic/i.test(message)) {
-    return `${message}; serve the file nhgd/nhgd.wasm and pass its URL, its bytes or a WebAssembly.Module as "wasm"`
-  }
-  return message
-}
+const handOver = 'serve the file nhgd/nhgd.wasm and pass its URL, its bytes or a WebAssembly.Module as "wasm"'
+const remedies: Remedies = [
+  [/Content Security Policy|unsafe-eval/, "allow 'wasm-unsafe-eval' in script-src"],
+  [/disallowed by embedder/, 'pass the WebAssembly.Module that the runtime made of nhgd/nhgd.wasm as "wasm"'],
+  [
+    /WebAssembly is not defined|find variable: WebAssembly/,
+    'this engine has no WebAssembly: it may be switched off',
+  ],
+  [/simd/i, 'this engine has no SIMD: pass nhgd/nhgd_scalar.wasm as "wasm"'],
+  [/read access/, 'run with --allow-read, or pass the module’s bytes as "wasm"'],
+  [/out of memory|could not allocate/i, 'close what else holds memory, or run elsewhere'],
+  [
+    /Import #|requires a callable|import object/,
+    'the module is another version’s: take nhgd/nhgd.wasm of this one',
+  ],
+  [/fetch|MIME|HTTP|ENOENT|magic|response/i, handOver],
+  [/Cannot find module/, 'run "npm run setup" in a clone, or reinstall'],
+]

@@ -1,0 +1,18 @@
+import type { Backend } from './backend.ts'
+import { NhgdError } from './errors.ts'
+import type { LoadOptions } from './load.ts'
+import { loadWasm, type WasmSource } from './wasm.ts'
+
+/** `loadBackend` where WebAssembly is all there is, on the module `own` unless another is given. */
+export async function loadOnWeb(
+  { backend = 'auto', wasm }: LoadOptions,
+  own: () => WasmSource | Promise<WasmSource>,
+): Promise<Backend> {
+  if (backend !== 'auto' && backend !== 'wasm') {
+    throw new NhgdError(
+      'ERR_BACKEND',
+      `"backend" expected wasm or auto in a build for the web, got ${backend}`,
+    )
+  }
+  return loadWasm(() => wasm ?? own())
+}
