@@ -5,6 +5,7 @@ import { dense } from './dense.ts'
 import { gemm } from './gemm.ts'
 import { gradients } from './gradients.ts'
 import { javascript } from './javascript.ts'
+import { jax } from './jax.ts'
 import { kronecker } from './kronecker.ts'
 import { scaling } from './scaling.ts'
 import { wasm } from './wasm.ts'
@@ -22,4 +23,5 @@ export const rows: readonly Row[] = [
   ...scaling,
   ...javascript,
   ...wasm,
+  ...jax,
 ]
