@@ -254,9 +254,16 @@ test('numbers that make no sense are refused by name', async () => {
   await refuses('ERR_RANGE', 'terms', () => neumann({ terms: 1.5 }))
   await refuses('ERR_RANGE', 'rank', () => nystrom({ rank: 0 }))
   await refuses('ERR_RANGE', 'batchSize', () => soba({ batchSize: Number.NaN }))
-  await refuses('ERR_RANGE', 'depth', () => unrolled({ depth: -1 }))
+  await refuses('ERR_RANGE', 'depth', () => unrolled({ depth: 0 }))
   await refuses('ERR_RANGE', 'multiplier', () => f2sa({ multiplier: -1 }))
   await refuses('ERR_RANGE', 'outerShare', () => mrbo({ outerShare: Number.NaN }))
+})
+
+test('options that a method has not are refused', async () => {
+  for (const method of Object.values(all)) {
+    const misspelt = { batchSize: 8, batchsize: 8 }
+    await refuses('ERR_RANGE', 'options', () => method(misspelt))
+  }
 })
 
 test.run()

@@ -1,3 +1,4 @@
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -9,11 +10,11 @@ export interface AmigoOptions extends ImplicitOptions {
 }
 
 /**
- * * AmIGO (Arbel & Mairal 2022, arXiv 2111.14580, Algorithms 1 to 3): SGD on ½ uᵀHu − uᵀ∇_θ f, from last iteration's u.
+ * AmIGO (Arbel & Mairal 2022, arXiv 2111.14580, Algorithms 1 to 3): SGD on ½ uᵀHu − uᵀ∇_θ f, from last iteration's u.
  * The residual is that on the last batch, before the step it led to.
  */
 export function amigo(options: AmigoOptions = {}): Method {
-  const settings = { ...implicitDefaults, steps: 10, rate: 0.1, ...options }
+  const settings = settingsOf({ ...implicitDefaults, steps: 10, rate: 0.1 }, options)
   const { steps, rate, batchSize } = settings
   return implicit('amigo', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem

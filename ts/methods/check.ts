@@ -36,7 +36,7 @@ function checkChoice(name: string, value: string, known: readonly string[]): voi
 const counts: Readonly<Record<string, number>> = {
   batchSize: 1,
   curvatureSamples: 1,
-  depth: 0,
+  depth: 1,
   innerSteps: 0,
   memory: 1,
   outerBatchSize: 1,
@@ -45,10 +45,21 @@ const counts: Readonly<Record<string, number>> = {
   terms: 1,
 }
 
-/** Throws `ERR_RANGE` for counts that are no whole numbers and for other numbers below 0. */
-export function checkNumbers(settings: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(settings)) {
-    if (name in counts) checkWhole(name, value as number, counts[name])
+/** Defaults with the options that replace them. */
+export type Settings<D, O> = {
+  readonly [K in keyof D]: K extends keyof O ? Exclude<O[K], undefined> | D[K] : D[K]
+}
+
+/**
+ * Options in place of their defaults; one that is undefined counts as absent. Throws `ERR_RANGE` for names that have no
+ * default, counts that are no whole numbers and other numbers below 0.
+ */
+export function settingsOf<D extends object, O extends object>(defaults: D, options: O): Settings<D, O> {
+  checkNames(options, Object.keys(defaults))
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  for (const [name, value] of Object.entries(given)) {
+    if (name in counts) checkWhole(name, value, counts[name])
     else if (typeof value === 'number') checkWithin(name, value, 0, POSITIVE_INFINITY)
   }
+  return { ...defaults, ...given } as Settings<D, O>
 }

@@ -1,5 +1,6 @@
 import type { Vector } from '../backend/binding.ts'
 import { refine } from '../hypergradient/refine.ts'
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -13,13 +14,13 @@ export interface ConjugateGradientsOptions extends ImplicitOptions {
 }
 
 /**
- * * Hyperparameter optimisation with approximate gradient (Pedregosa 2016, arXiv 1602.02355, Algorithm 1): C u = ∇_θ f
+ * Hyperparameter optimisation with approximate gradient (Pedregosa 2016, arXiv 1602.02355, Algorithm 1): C u = ∇_θ f
  * by conjugate gradients from last iteration's u, to a tolerance ε_k that tightens as the outer iterations go on. The
  * inner problem gets a fixed number of steps from where it stood.
  */
 export function conjugateGradients(options: ConjugateGradientsOptions = {}): Method {
   const usual = { steps: 10, tolerance: (k: number) => 0.1 * 0.9 ** k, curvatureSamples: 8192 }
-  const settings = { ...implicitDefaults, ...usual, ...options }
+  const settings = settingsOf({ ...implicitDefaults, ...usual }, options)
   const { steps, curvatureSamples, tolerance } = settings
   const identity = async (b: Vector, x: Vector) => x.copyFrom(b)
   return implicit('conjugateGradients', settings, ({ problem }, sampler) => ({

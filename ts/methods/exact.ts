@@ -1,3 +1,4 @@
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -11,10 +12,14 @@ export type ExactOptions = ImplicitOptions
  */
 export function exact(options: ExactOptions = {}): Method {
   const usual = { innerSteps: 40, innerOptimizer: { kind: 'momentum', rate: 0.1 } } as const
-  return implicit('exact', { ...implicitDefaults, ...usual, ...options }, ({ problem: { oracles } }) => ({
-    solve({ inner, outer, target }, u) {
-      oracles.exactDirection(inner, outer, target, u) // u ← H⁻¹ ∇_θ f
-      return { residual: 0 }
-    },
-  }))
+  return implicit(
+    'exact',
+    settingsOf({ ...implicitDefaults, ...usual }, options),
+    ({ problem: { oracles } }) => ({
+      solve({ inner, outer, target }, u) {
+        oracles.exactDirection(inner, outer, target, u) // u ← H⁻¹ ∇_θ f
+        return { residual: 0 }
+      },
+    }),
+  )
 }

@@ -1,6 +1,6 @@
 import { Breather } from '../hypergradient/clock.ts'
 import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
-import { checkNumbers } from './check.ts'
+import { settingsOf } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 export interface F2saOptions {
@@ -14,14 +14,13 @@ export interface F2saOptions {
 }
 
 /**
- * * F2SA (Kwon et al. 2023, arXiv 2301.10945, Algorithm 1), first order alone: z follows min g, y follows min f + λg,
+ * F2SA (Kwon et al. 2023, arXiv 2301.10945, Algorithm 1), first order alone: z follows min g, y follows min f + λg,
  * and ∇Φ is near ∇_v f(y) + λ (∇_v g(y) − ∇_v g(z)). The difference is the integral of Lᵀ(y − z) from z to y, taken by
  * Gauss–Legendre with two nodes: its error is of fourth order in ‖y − z‖ = O(1/λ), far below the method's own bias. f
  * and its gradients are over all trusted samples.
  */
 export function f2sa(options: F2saOptions = {}): Method {
-  const settings = { innerSteps: 10, batchSize: 1024, rate: 0.1, multiplier: 100, ...options }
-  checkNumbers(settings)
+  const settings = settingsOf({ innerSteps: 10, batchSize: 1024, rate: 0.1, multiplier: 100 }, options)
   return { name: 'f2sa', settings, start: (context) => start(settings, context) }
 }
 

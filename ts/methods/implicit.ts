@@ -3,7 +3,6 @@ import { Breather } from '../hypergradient/clock.ts'
 import { Cross, type CrossSettings } from '../hypergradient/cross.ts'
 import { type OptimizerSettings, optimizer } from '../hypergradient/optimizer.ts'
 import { outerBatches } from '../hypergradient/outerBatches.ts'
-import { checkNumbers } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 /** What methods that differ in their linear solve alone have in common. */
@@ -27,7 +26,8 @@ export const implicitDefaults = {
   batchSize: 1024,
   innerOptimizer: { kind: 'sgd', rate: 0.1 },
   averaging: 0,
-} as const satisfies ImplicitOptions
+  outerBatchSize: undefined as number | undefined,
+} as const
 
 /** Options with what is absent filled in, but for what means something by its absence. */
 type Settings = Required<Omit<ImplicitOptions, 'outerBatchSize'>> & Pick<ImplicitOptions, 'outerBatchSize'>
@@ -61,7 +61,6 @@ export function implicit(
   settings: Settings & Readonly<Record<string, unknown>>,
   solver: (context: Context, sampler: Sampler) => LinearSolver,
 ): Method {
-  checkNumbers(settings)
   return { name, settings, start: (context) => start(settings, solver, context) }
 }
 

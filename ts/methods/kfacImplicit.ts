@@ -3,7 +3,7 @@ import { nhgd } from './nhgd.ts'
 import type { NhgdOptions } from './nhgdOptions.ts'
 
 /**
- * * Implicit differentiation with K-FAC (Liao, Dangel & Yu 2026, arXiv 2603.29108): Kronecker factors of the sampled
+ * Implicit differentiation with K-FAC (Liao, Dangel & Yu 2026, arXiv 2603.29108): Kronecker factors of the sampled
  * Fisher, taken afresh in each outer iteration, damping split between them, no correction by curvature products.
  */
 export function kfacImplicit(options: NhgdOptions = {}): Method {

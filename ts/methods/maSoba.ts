@@ -1,3 +1,4 @@
+import { settingsOf } from './check.ts'
 import type { Method } from './method.ts'
 import { type SingleLoopOptions, singleLoop, singleLoopDefaults } from './singleLoop.ts'
 
@@ -11,7 +12,7 @@ export interface MaSobaOptions extends SingleLoopOptions {
  * D_v.
  */
 export function maSoba(options: MaSobaOptions = {}): Method {
-  const settings = { ...singleLoopDefaults, share: 0.1, ...options }
+  const settings = settingsOf({ ...singleLoopDefaults, share: 0.1 }, options)
   const { batchSize, outerBatchSize, share } = settings
   return singleLoop('maSoba', settings, ({ problem, point }, sampler, outerSampler) => {
     const average = problem.zeros(point.outer.length)

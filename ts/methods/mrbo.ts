@@ -1,6 +1,6 @@
 import type { Batch, Vector } from '../backend/binding.ts'
 import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
-import { checkNumbers } from './check.ts'
+import { settingsOf } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 export interface MrboOptions {
@@ -18,15 +18,14 @@ export interface MrboOptions {
 }
 
 /**
- * * MRBO (Yang, Ji & Liang 2021, arXiv 2106.04692, Algorithm 1): one step of θ and v each along gradients with
+ * MRBO (Yang, Ji & Liang 2021, arXiv 2106.04692, Algorithm 1): one step of θ and v each along gradients with
  * recursive momentum, m ← ∇(x; B) + (1 − α)(m − ∇(x_before; B)), both terms from the same samples; the hypergradient by
  * a Neumann series.
  */
 export function mrbo(options: MrboOptions = {}): Method {
   const shares = { outerShare: 0.1, innerShare: 0.1 }
   const sizes = { batchSize: 1024, outerBatchSize: 1024 }
-  const settings = { ...sizes, rate: 0.1, ...shares, terms: 3, linearRate: 0.1, ...options }
-  checkNumbers(settings)
+  const settings = settingsOf({ ...sizes, rate: 0.1, ...shares, terms: 3, linearRate: 0.1 }, options)
   return { name: 'mrbo', settings, start: (context) => start(settings, context) }
 }
 

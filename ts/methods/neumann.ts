@@ -1,3 +1,4 @@
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -9,12 +10,12 @@ export interface NeumannOptions extends ImplicitOptions {
 }
 
 /**
- * * stocBiO (Ji, Yang & Liang 2021, arXiv 2010.07962, Algorithms 1 and 2): the Neumann series u = η Σ_{q<Q} Π_{j≤q} (I
+ * stocBiO (Ji, Yang & Liang 2021, arXiv 2010.07962, Algorithms 1 and 2): the Neumann series u = η Σ_{q<Q} Π_{j≤q} (I
  * − ηH_j) ∇_θ f, each factor from a batch of its own. The residual ‖Π (I − ηH_j) ∇_θ f‖ / ‖∇_θ f‖ is that of the series
  * on those batches.
  */
 export function neumann(options: NeumannOptions = {}): Method {
-  const settings = { ...implicitDefaults, terms: 10, rate: 0.1, ...options }
+  const settings = settingsOf({ ...implicitDefaults, terms: 10, rate: 0.1 }, options)
   const { terms, rate, batchSize } = settings
   return implicit('neumann', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem

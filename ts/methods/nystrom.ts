@@ -1,5 +1,6 @@
 import { drawDistinct } from '../hypergradient/draw.ts'
 import { solveSymmetric } from '../hypergradient/small.ts'
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -13,12 +14,15 @@ export interface NystromOptions extends ImplicitOptions {
 }
 
 /**
- * * Nyström (Hataya & Yamada 2023, arXiv 2302.09726, section 2.2): H ≈ H_K H_KK⁻¹ H_Kᵀ from columns K drawn anew each
+ * Nyström (Hataya & Yamada 2023, arXiv 2302.09726, section 2.2): H ≈ H_K H_KK⁻¹ H_Kᵀ from columns K drawn anew each
  * outer iteration, and by Woodbury u = ∇_θ f/ρ − H_K (H_KK + H_KᵀH_K/ρ)⁻¹ H_Kᵀ∇_θ f/ρ². One more product gives the
  * residual.
  */
 export function nystrom(options: NystromOptions = {}): Method {
-  const settings = { ...implicitDefaults, rank: 16, damping: 1e-2, curvatureSamples: 1024, ...options }
+  const settings = settingsOf(
+    { ...implicitDefaults, rank: 16, damping: 1e-2, curvatureSamples: 1024 },
+    options,
+  )
   const { damping } = settings
   return implicit('nystrom', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem

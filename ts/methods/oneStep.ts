@@ -1,3 +1,4 @@
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -7,12 +8,12 @@ export interface OneStepOptions extends ImplicitOptions {
 }
 
 /**
- * * One-step differentiation (T1–T2, Luketina et al. 2016, arXiv 1511.06727, section 3): v acts on f through the last
+ * One-step differentiation (T1–T2, Luketina et al. 2016, arXiv 1511.06727, section 3): v acts on f through the last
  * inner step alone, so that ∇_v f − η Lᵀ∇_θ f with L from that step's batch. One inner step an outer iteration.
  */
 export function oneStep(options: OneStepOptions = {}): Method {
   const usual = { innerSteps: 1, cross: 'trajectory', scale: 0.1 } as const
-  const settings = { ...implicitDefaults, ...usual, ...options }
+  const settings = settingsOf({ ...implicitDefaults, ...usual }, options)
   return implicit('oneStep', settings, () => ({
     solve({ target }, u) {
       u.copyFrom(target)

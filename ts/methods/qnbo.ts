@@ -1,4 +1,5 @@
 import type { Step, Vector } from '../backend/binding.ts'
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -12,12 +13,12 @@ export interface QnboOptions extends ImplicitOptions {
 }
 
 /**
- * * qNBO with limited-memory BFGS (Fang et al. 2025, arXiv 2502.01076, Algorithms 1 to 4): H⁻¹ is made of the pairs (s,
+ * qNBO with limited-memory BFGS (Fang et al. 2025, arXiv 2502.01076, Algorithms 1 to 4): H⁻¹ is made of the pairs (s,
  * y) of the inner steps, y the difference of the gradients on the step's batch; Q steps along ∇_θ f add pairs of that
  * direction. Here these take the step of least residual energy, and y = Hs by a product.
  */
 export function qnbo(options: QnboOptions = {}): Method {
-  const settings = { ...implicitDefaults, memory: 20, steps: 4, curvatureSamples: 1024, ...options }
+  const settings = settingsOf({ ...implicitDefaults, memory: 20, steps: 4, curvatureSamples: 1024 }, options)
   return implicit('qnbo', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem
     const zeros = () => problem.zeros(point.inner.length)

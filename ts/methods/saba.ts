@@ -1,16 +1,17 @@
 import type { Batch, Sampler, Vector } from '../backend/binding.ts'
+import { settingsOf } from './check.ts'
 import type { Method } from './method.ts'
 import { type SingleLoopOptions, singleLoop, singleLoopDefaults } from './singleLoop.ts'
 
 export type SabaOptions = SingleLoopOptions
 
 /**
- * * SABA (Dagréou et al. 2022, arXiv 2201.13409, section 2.3): SOBA with the variance reduction of SAGA, new − old +
+ * SABA (Dagréou et al. 2022, arXiv 2201.13409, section 2.3): SOBA with the variance reduction of SAGA, new − old +
  * mean of the old. The samples of g, and those of f, are parted into batches once and for all, of sizes that differ by
  * one at the most; a table remembers the sums of each. It starts at u = 0, where Cu and Lᵀu are zero.
  */
 export function saba(options: SabaOptions = {}): Method {
-  const settings = { ...singleLoopDefaults, ...options }
+  const settings = settingsOf(singleLoopDefaults, options)
   const { batchSize, outerBatchSize } = settings
   return singleLoop('saba', settings, ({ problem, point: { inner, outer } }, sampler, outerSampler) => {
     const { oracles } = problem

@@ -1,3 +1,4 @@
+import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
 import type { Method } from './method.ts'
 
@@ -10,13 +11,14 @@ export interface SamaOptions extends Omit<ImplicitOptions, 'innerOptimizer'> {
 }
 
 /**
- * * SAMA (Choe et al. 2023, arXiv 2310.05674, section 3.2): C⁻¹ is the identity, adapted to the inner optimiser: u =
+ * SAMA (Choe et al. 2023, arXiv 2310.05674, section 3.2): C⁻¹ is the identity, adapted to the inner optimiser: u =
  * ∂step/∂∇_θg ⊙ ∇_θ f with the derivative of Adam's last step. Lᵀu is a product here, where the paper takes a
  * difference of gradients.
  */
 export function sama(options: SamaOptions = {}): Method {
   const adam = { rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
-  const usual = { ...implicitDefaults, ...adam, cross: 'trajectory', innerSteps: 1, ...options } as const
+  const { innerOptimizer: _, ...shared } = implicitDefaults
+  const usual = settingsOf({ ...shared, ...adam, cross: 'trajectory', innerSteps: 1 } as const, options)
   const { rate, beta1, beta2, epsilon } = usual
   const settings = { ...usual, innerOptimizer: { kind: 'adam', rate, beta1, beta2, epsilon } as const }
   return implicit('sama', settings, ({ point: { inner } }) => {

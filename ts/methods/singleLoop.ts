@@ -1,6 +1,5 @@
 import type { Batch, Sampler, Vector } from '../backend/binding.ts'
 import { type OptimizerSettings, optimizer, type Rate } from '../hypergradient/optimizer.ts'
-import { checkNumbers } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 /** What methods that move θ, u and v at once have in common. */
@@ -18,8 +17,9 @@ export interface SingleLoopOptions {
 export const singleLoopDefaults = {
   batchSize: 1024,
   rate: 0.1,
+  linearRate: undefined as SingleLoopOptions['linearRate'],
   outerBatchSize: 1024,
-} as const satisfies SingleLoopOptions
+} as const
 
 /** The sums that a step is made of: over a batch of g's samples, and of f's. */
 export interface Sums {
@@ -46,7 +46,7 @@ export interface Variant {
 }
 
 /**
- * * The framework of Dagréou et al. (2022, arXiv 2201.13409, Algorithm 1): at one point (θ, u, v) and from one batch of
+ * The framework of Dagréou et al. (2022, arXiv 2201.13409, Algorithm 1): at one point (θ, u, v) and from one batch of
  * g's samples and one of f's D_θ = ∇_θ g, D_u = Cu − ∇_θ f, D_v = ∇_v f − Lᵀu, then a step along each.
  */
 export function singleLoop(
@@ -54,7 +54,6 @@ export function singleLoop(
   settings: SingleLoopOptions & { readonly rate: Rate } & Readonly<Record<string, unknown>>,
   variant: (context: Context, sampler: Sampler, outerSampler: Sampler) => Variant,
 ): Method {
-  checkNumbers(settings)
   return { name, settings, start: (context) => start(settings, variant, context) }
 }
 

@@ -1,6 +1,6 @@
 import { Breather } from '../hypergradient/clock.ts'
 import { optimizer } from '../hypergradient/optimizer.ts'
-import { checkNumbers } from './check.ts'
+import { settingsOf } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 export interface UnrolledOptions {
@@ -14,13 +14,12 @@ export interface UnrolledOptions {
 }
 
 /**
- * * Truncated back-propagation (Shaban et al. 2019, arXiv 1810.10667, equations 5 to 7): reverse mode through the last
+ * Truncated back-propagation (Shaban et al. 2019, arXiv 1810.10667, equations 5 to 7): reverse mode through the last
  * K inner steps θ ← θ − η ∇_θ g, on their own batches. With a network the curvature is the Gauss–Newton matrix in place
  * of the Hessian.
  */
 export function unrolled(options: UnrolledOptions = {}): Method {
-  const settings = { innerSteps: 10, batchSize: 1024, rate: 0.1, depth: 10, ...options }
-  checkNumbers(settings)
+  const settings = settingsOf({ innerSteps: 10, batchSize: 1024, rate: 0.1, depth: 10 }, options)
   return { name: 'unrolled', settings, start: (context) => start(settings, context) }
 }
 
