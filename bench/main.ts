@@ -16,13 +16,15 @@ const help = `npm run bench -- [options]
   --backend NAME      native (default) or wasm, measured against the rivals
   --seed N            of the inputs, 1 by default
   --json FILE         writes the entries and the machine
-  --markdown FILE     writes the table`
+  --markdown FILE     writes the table
+  --page              builds and serves a page that measures WebAssembly in a browser`
 
 const thorough: Effort = { seconds: 4, rounds: { least: 7, most: 41 }, cycle: 0.02 }
 const quick: Effort = { seconds: 0.15, rounds: { least: 1, most: 9 }, cycle: 0.004 }
 
 async function main(): Promise<void> {
   const options = readOptions()
+  if (options.page) return (await import('./page/build.ts')).servePage()
   const [native, wasm] = [await loaded('native'), await loaded('wasm')]
   const backend = options.backend === 'wasm' ? wasm : native
   if (!backend) throw new Error(`the ${options.backend} backend does not load: run "npm run setup"`)
@@ -59,6 +61,7 @@ function readOptions() {
       seed: { type: 'string', default: '1' },
       json: { type: 'string' },
       markdown: { type: 'string' },
+      page: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })

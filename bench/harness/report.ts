@@ -106,7 +106,7 @@ function short(ratio: number | null): string {
 
 const percent = (share: number) => `${Math.round(100 * share)} %`
 
-function time(seconds: number): string {
+export function time(seconds: number): string {
   if (seconds < 1e-3) return `${(1e6 * seconds).toPrecision(3)} µs`
   return seconds < 1 ? `${(1e3 * seconds).toPrecision(3)} ms` : `${seconds.toPrecision(3)} s`
 }
