@@ -69,3 +69,36 @@ export function softmaxGradient(
     }
   }
 }
+
+/** q_i ← factor · (p_i − e_{y_i})ᵀ (U x_i) over rows of bytes: the cross product's entry of sample i; θ and u as above. */
+export function sensitivities(
+  features: Uint8Array,
+  columns: number,
+  labels: Uint32Array,
+  factor: number,
+  theta: Float32Array,
+  u: Float32Array,
+  q: Float32Array,
+): void {
+  const classes = theta.length / (columns + 1)
+  const [scores, along] = [new Float64Array(classes), new Float64Array(classes)]
+  for (let row = 0; row < q.length; row++) {
+    const x = features.subarray(row * columns, (row + 1) * columns)
+    scores.set(theta.subarray(columns * classes))
+    along.set(u.subarray(columns * classes))
+    for (let i = 0; i < columns; i++) {
+      for (let c = 0; c < classes; c++) {
+        scores[c] += (x[i] / 255) * theta[i * classes + c]
+        along[c] += (x[i] / 255) * u[i * classes + c]
+      }
+    }
+    const top = Math.max(...scores)
+    let total = 0
+    for (let c = 0; c < classes; c++) {
+      scores[c] = Math.exp(scores[c] - top)
+      total += scores[c]
+    }
+    q[row] = -factor * along[labels[row]]
+    for (let c = 0; c < classes; c++) q[row] += factor * (scores[c] / total) * along[c]
+  }
+}

@@ -24,7 +24,8 @@ export interface OpenBlas {
     gamma: number,
     scale: number,
   ): number
-  factorInverse(n: number, k: number, x: Float32Array, damping: number, c: Float32Array): void
+  sfactorInverse(n: number, k: number, x: Float32Array, damping: number, c: Float32Array): void
+  dfactorInverse(n: number, k: number, x: Float64Array, damping: number, c: Float64Array): void
   readonly SoftmaxRival: new (
     columns: number,
     classes: number,

@@ -91,6 +91,35 @@ const step: Row = {
   },
 }
 
+const sensitivities: Row = {
+  name: 'cross product, 10 000 samples from u8, in JavaScript',
+  rival: 'naive JavaScript',
+  bar: null,
+  unit: 'product',
+  flops: 4 * 10_000 * d * 10,
+  prepare({ backend, seed }) {
+    const data = pictures(seed, 10_000)
+    const problem = weighing(backend, data, softmaxRegression({ classes: 10 }))
+    const { outer } = problem.start()
+    const random = new Random(seed)
+    const [theta, u] = [random.floats(d * 10, 0.05), random.floats(d * 10)]
+    const [inner, direction, out] = [problem.vector(theta), problem.vector(u), problem.zeros(data.samples)]
+    const all = backend.Batch.all(data.samples)
+    const ours = { run: () => problem.oracles.crossProduct(inner, outer, all, direction, 1, out) }
+    const q = new Float32Array(data.samples)
+    const { features, labels, columns } = data
+    const factor = 0.25 / data.samples // σ′(0) / n
+    const theirs = { run: () => naive.sensitivities(features, columns, labels, factor, theta, u, q) }
+    const check = () => {
+      out.fill(0)
+      ours.run()
+      theirs.run()
+      return distance(out.readF32(), q)
+    }
+    return { ours, theirs, check, tolerance: 1e-3 }
+  },
+}
+
 const mlProduct: Row = {
   ...product,
   name: `${product.name}, again`,
@@ -150,4 +179,12 @@ const mlEigen: Row = {
   },
 }
 
-export const javascript: readonly Row[] = [product, update, step, mlProduct, mlCholesky, mlEigen]
+export const javascript: readonly Row[] = [
+  product,
+  update,
+  step,
+  sensitivities,
+  mlProduct,
+  mlCholesky,
+  mlEigen,
+]

@@ -3,13 +3,15 @@
 use std::ffi::{c_char, c_int};
 
 use cblas_sys::{
-    CBLAS_TRANSPOSE, CblasLower, CblasNoTrans, CblasRowMajor, CblasTrans, cblas_dgemm, cblas_saxpy,
+    CBLAS_TRANSPOSE, CblasLower, CblasNoTrans, CblasRowMajor, CblasTrans, cblas_dgemm, cblas_dsyrk, cblas_saxpy,
     cblas_sdot, cblas_sgemm, cblas_sgemv, cblas_ssymv, cblas_ssyr, cblas_ssyrk,
 };
 
 unsafe extern "C" {
     fn spotrf_(uplo: *const c_char, n: *const c_int, a: *mut f32, lda: *const c_int, info: *mut c_int);
     fn spotri_(uplo: *const c_char, n: *const c_int, a: *mut f32, lda: *const c_int, info: *mut c_int);
+    fn dpotrf_(uplo: *const c_char, n: *const c_int, a: *mut f64, lda: *const c_int, info: *mut c_int);
+    fn dpotri_(uplo: *const c_char, n: *const c_int, a: *mut f64, lda: *const c_int, info: *mut c_int);
 }
 
 /// Rows of a matrix `stride` apart, straight or transposed.
@@ -135,28 +137,27 @@ pub fn ssyr(n: usize, alpha: f32, x: &[f32], a: &mut [f32]) {
     }
 }
 
-/// The lower triangle of C ← C + A Aᵀ; A n × k, C n × n.
-pub fn ssyrk(n: usize, k: usize, a: &[f32], c: &mut [f32]) {
-    assert!(a.len() == n * k && c.len() == n * n);
-    let (a, c) = (a.as_ptr(), c.as_mut_ptr());
-    // SAFETY: the lengths are checked above.
-    unsafe {
-        cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, int(n), int(k), 1.0, a, int(k), 1.0, c, int(n));
-    }
+macro_rules! factor_inverse {
+    ($name:ident, $syrk:ident, $potrf:ident, $potri:ident, $t:ty) => {
+        /// The lower triangle of C ← (C + A Aᵀ)⁻¹ by Cholesky; A n × k, C n × n with a positive definite sum.
+        pub fn $name(n: usize, k: usize, a: &[$t], c: &mut [$t]) {
+            assert!(a.len() == n * k && c.len() == n * n);
+            let (a, c) = (a.as_ptr(), c.as_mut_ptr());
+            // LAPACK's upper triangle, column-major, is the lower one, row-major.
+            let (uplo, order, mut info) = (b'U' as c_char, int(n), 0);
+            // SAFETY: the lengths are checked above.
+            unsafe { $syrk(CblasRowMajor, CblasLower, CblasNoTrans, order, int(k), 1.0, a, int(k), 1.0, c, order) };
+            // SAFETY: `c` holds n columns of n entries.
+            unsafe { $potrf(&uplo, &order, c, &order, &mut info) };
+            assert!(info == 0, "potrf: {info}");
+            // SAFETY: as above.
+            unsafe { $potri(&uplo, &order, c, &order, &mut info) };
+            assert!(info == 0, "potri: {info}");
+        }
+    };
 }
-
-/// The lower triangle of A ← A⁻¹ by Cholesky; A n × n positive definite.
-pub fn spotrf_spotri(n: usize, a: &mut [f32]) {
-    assert!(a.len() == n * n);
-    // LAPACK's upper triangle, column-major, is the lower one, row-major.
-    let (uplo, order, mut info) = (b'U' as c_char, int(n), 0);
-    // SAFETY: `a` holds n columns of n entries.
-    unsafe { spotrf_(&uplo, &order, a.as_mut_ptr(), &order, &mut info) };
-    assert!(info == 0, "spotrf: {info}");
-    // SAFETY: as above.
-    unsafe { spotri_(&uplo, &order, a.as_mut_ptr(), &order, &mut info) };
-    assert!(info == 0, "spotri: {info}");
-}
+factor_inverse!(sfactor_inverse, cblas_ssyrk, spotrf_, spotri_, f32);
+factor_inverse!(dfactor_inverse, cblas_dsyrk, dpotrf_, dpotri_, f64);
 
 /// y ← y + alpha x.
 pub fn saxpy(alpha: f32, x: &[f32], y: &mut [f32]) {

@@ -1,6 +1,6 @@
 //! Inverses of Fisher matrices.
 
-use napi::bindgen_prelude::Float32ArraySlice;
+use napi::bindgen_prelude::{Float32ArraySlice, Float64ArraySlice};
 use napi_derive::napi;
 
 use crate::blas;
@@ -35,11 +35,20 @@ pub fn ssymv(d: u32, b: &[f32], x: &[f32], mut y: Float32ArraySlice) {
 
 /// The lower triangle of C ← (damping I + X Xᵀ)⁻¹ by ssyrk, spotrf, spotri; X n × k, C n × n.
 #[napi]
-pub fn factor_inverse(n: u32, k: u32, x: &[f32], damping: f64, mut c: Float32ArraySlice) {
+pub fn sfactor_inverse(n: u32, k: u32, x: &[f32], damping: f64, mut c: Float32ArraySlice) {
     let c = c.entries();
     let n = n as usize;
     c.fill(0.0);
     c.iter_mut().step_by(n + 1).for_each(|c| *c = damping as f32);
-    blas::ssyrk(n, k as usize, x, c);
-    blas::spotrf_spotri(n, c);
+    blas::sfactor_inverse(n, k as usize, x, c);
+}
+
+/// The same in double precision.
+#[napi]
+pub fn dfactor_inverse(n: u32, k: u32, x: &[f64], damping: f64, mut c: Float64ArraySlice) {
+    let c = c.entries();
+    let n = n as usize;
+    c.fill(0.0);
+    c.iter_mut().step_by(n + 1).for_each(|c| *c = damping);
+    blas::dfactor_inverse(n, k as usize, x, c);
 }
