@@ -5,17 +5,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 import { type DigitSet, loadMnist, type Tensor, writeNpz } from '../ts/data/index.ts'
-import { trainSize } from './digits.ts'
+import { mostTrusted } from './digits.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const entries = { 'nhgd/wasm': 'ts/wasm.ts', 'nhgd/data': 'ts/data/browser.ts' }
 
-/** Most images that the page can trust, and those it tests on. */
-const trusted = 2000
+/** Images that the page tests on. */
 const tested = 2000
 
-/** Builds the page into `outDir`, which is emptied first. */
-export async function buildDemo(outDir: string): Promise<void> {
+/** Builds the page into `outDir`, which is emptied first, with `trained` images to train on. */
+export async function buildDemo(outDir: string, trained = 10_000): Promise<void> {
   await build({
     root: join(root, 'demo'),
     base: './',
@@ -30,18 +29,18 @@ export async function buildDemo(outDir: string): Promise<void> {
     worker: { format: 'es' },
     build: { outDir, emptyOutDir: true, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 1000 },
   })
-  await writeFile(join(outDir, 'digits.npz'), await packDigits())
+  await writeFile(join(outDir, 'digits.npz'), await packDigits(trained))
   await writeFile(join(outDir, 'files.js'), `self.files = ${JSON.stringify(await listFiles(outDir))}\n`)
 }
 
 /** The first images of MNIST's training and test sets. */
-async function packDigits(): Promise<Uint8Array> {
+async function packDigits(trained: number): Promise<Uint8Array> {
   const { train, test } = await loadMnist()
   const some = ({ features, labels }: DigitSet, count: number): [Tensor<Uint8Array>, Tensor<Uint8Array>] => [
     { data: (features.data as Uint8Array).subarray(0, count * features.columns), shape: [count, 28, 28] },
     { data: Uint8Array.from(labels.subarray(0, count)), shape: [count] },
   ]
-  const [x_train, y_train] = some(train, trainSize + trusted)
+  const [x_train, y_train] = some(train, trained + mostTrusted)
   const [x_test, y_test] = some(test, tested)
   return writeNpz({ x_train, y_train, x_test, y_test }, { compress: true })
 }

@@ -4,18 +4,24 @@ import { type Samples, usualScale } from './samples.ts'
 
 const names = Array.from({ length: 10 }, (_, digit) => String(digit))
 
-/** How many of the packed digits are trained on; the others of the training part may be trusted. */
-export const trainSize = 10_000
+/** How many of the packed digits' training part may be trusted; the others are trained on. */
+export const mostTrusted = 2000
 
 /** The packed digits with noise on their labels; `trusted` of them keep their own. */
 export async function readDigits(url: string, noise: Noise, trusted: number, seed: number): Promise<Samples> {
   const response = await fetch(url)
   if (!response.ok) throw new NhgdError('ERR_DATA', `"digits" expected ${url}, got ${response.status}`)
   const { x_train, y_train, x_test, y_test } = readNpz(new Uint8Array(await response.arrayBuffer()), 'digits')
-  const [, height, width] = x_train.shape
+  const [packed, height, width] = x_train.shape
   const columns = height * width
   const truth = Int32Array.from(y_train.data as Uint8Array)
-  const split = cleaningSplit(truth, { classes: 10, trainSize, trustedSize: trusted, noise, seed })
+  const split = cleaningSplit(truth, {
+    classes: 10,
+    trainSize: packed - mostTrusted,
+    trustedSize: trusted,
+    noise,
+    seed,
+  })
   // What is neither trained on nor trusted keeps no row.
   const rows = Int32Array.from([...split.train, ...split.trusted]).sort()
   const data = new Uint8Array(rows.length * columns)

@@ -12,7 +12,7 @@ import { withChromium, withServer } from './runtimes/support/chromium.ts'
 const test = suite('demo')
 const folder = mkdtempSync(join(tmpdir(), 'nhgd-demo-'))
 
-test.before(() => buildDemo(folder))
+test.before(() => buildDemo(folder, 3000))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Three kinds of fruit around three corners; every fourth label after the first 90 rows is wrong. */
