@@ -11,12 +11,12 @@ use crate::checkpoint::{Kind, decode, encode};
 use crate::error::length;
 use crate::fisher_settings::FisherSettings;
 use crate::problem::typed;
-use crate::queue::{InLine, Job, Queue, Ticket};
+use crate::queue::{InLine, Job, Place, Queue, Ticket};
 use crate::step::{Observable, Observed};
 use crate::{Code, Error, Problem, Result, Step, Vector};
 
 /// Observations that may wait for the Fisher's thread.
-const CAPACITY: usize = 8;
+const CAPACITY: usize = 64;
 
 /// An inverse Fisher: observations in, directions A b out. Updates run on a thread of their own unless told otherwise.
 #[derive(Clone)]
@@ -91,14 +91,15 @@ impl<T: Observable> Core<T> {
         let job: Job<Worker<T>> = Box::new(move |worker| {
             worker.update(|f| if refresh { f.refresh(&observation) } else { f.observe(&observation) });
         });
-        Ok(self.queue.post(job, true))
+        let place = if refresh { Place::Bounded } else { Place::Gathered };
+        Ok(self.queue.post(job, place))
     }
 
     fn post(
         &self,
         job: impl FnOnce(&mut dyn Representation<T>) -> std::result::Result<(), FisherError> + Send + 'static,
     ) {
-        self.queue.post(Box::new(move |worker| worker.update(job)), false);
+        self.queue.post(Box::new(move |worker| worker.update(job)), Place::Always);
     }
 
     fn solve(&self, b: &Vector) -> Result<Ticket<Result<Solution<T>>>> {
@@ -140,7 +141,7 @@ impl<T: Observable> Core<T> {
             // Nobody waits any more where the receiver is gone.
             let _ = sender.send(job(worker));
         });
-        self.queue.post(job, false);
+        self.queue.post(job, Place::Always);
         ticket
     }
 }

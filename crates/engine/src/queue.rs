@@ -8,12 +8,23 @@ pub(crate) type Job<F> = Box<dyn FnOnce(&mut F) + Send>;
 /// The result of a job, to be waited for off the caller's thread.
 pub(crate) type Ticket<R> = Receiver<R>;
 
+/// How a job takes its place in a queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Only where there is room, and the thread may sleep on until some more have come.
+    Gathered,
+    /// Only where there is room.
+    Bounded,
+    /// In any case.
+    Always,
+}
+
 /// Runs jobs on `F` in the order in which they were posted.
 pub(crate) trait Queue<F>: Send + Sync {
-    /// Posts a job; `false` (and the job is dropped) if it is bounded and there is no room.
-    fn post(&self, job: Job<F>, bounded: bool) -> bool;
+    /// Posts a job; `false` (and the job is dropped) if there is no room for it.
+    fn post(&self, job: Job<F>, place: Place) -> bool;
 
-    /// Waits until a bounded job would find room.
+    /// Waits until there is room.
     fn wait(&self);
 }
 
@@ -27,7 +38,7 @@ impl<F> InLine<F> {
 }
 
 impl<F: Send> Queue<F> for InLine<F> {
-    fn post(&self, job: Job<F>, _bounded: bool) -> bool {
+    fn post(&self, job: Job<F>, _place: Place) -> bool {
         job(&mut self.0.lock().unwrap_or_else(|e| e.into_inner()));
         true
     }
@@ -44,9 +55,12 @@ mod threaded {
     use std::sync::{Arc, Condvar, Mutex, MutexGuard};
     use std::thread::JoinHandle;
 
-    use super::{Job, Queue};
+    use super::{Job, Place, Queue};
 
-    /// A thread that owns the worker; bounded jobs wait in at most `capacity` slots.
+    /// Gathered jobs that wake a sleeping thread: for each alone it would be a system call a step.
+    const WAKE: usize = 8;
+
+    /// A thread that owns the worker; at most `capacity` jobs wait, but for those that always find a place.
     pub(crate) struct Threaded<F> {
         shared: Arc<Shared<F>>,
         capacity: usize,
@@ -100,13 +114,15 @@ mod threaded {
     }
 
     impl<F: Send> Queue<F> for Threaded<F> {
-        fn post(&self, job: Job<F>, bounded: bool) -> bool {
+        fn post(&self, job: Job<F>, place: Place) -> bool {
             let mut state = self.shared.lock();
-            if bounded && state.jobs.len() >= self.capacity {
+            if place != Place::Always && state.jobs.len() >= self.capacity {
                 return false;
             }
             state.jobs.push_back(job);
-            self.shared.posted.notify_one();
+            if place != Place::Gathered || state.jobs.len() >= WAKE {
+                self.shared.posted.notify_one();
+            }
             true
         }
 
