@@ -175,6 +175,8 @@ test('bundled by esbuild and by Vite, in Chromium', async () => {
     for (const [name, make] of Object.entries(bundles)) {
       const out = join(folder, `out ${name}`)
       await make(out)
+      const files = (await readdir(out, { recursive: true })).filter((file) => file.endsWith('.wasm'))
+      assert.is(files.length, name.endsWith('as a file') ? 1 : 0, `${name} emits ${files}`)
       await writeFile(join(out, 'index.html'), await indexOf(out))
       await withServer(out, {}, async (url) => {
         const tab = await browser.newPage()
@@ -192,7 +194,7 @@ const indexOf = (out: string) => readFile(join(out, 'index.html'), 'utf8').catch
 test('a build for browsers names nothing native, and refuses what is', async () => {
   const outdir = join(folder, 'web')
   await bundle('web', `export * from 'nhgd'\nexport { gemm } from 'nhgd/kernels'`, { outdir, minify: true })
-  assert.not.match(await readFile(join(outdir, 'main.js'), 'utf8'), /index\.cjs|createRequire/)
+  assert.not.match(await readFile(join(outdir, 'main.js'), 'utf8'), /index\.cjs|createRequire|import\.meta/)
   const native = await bundle('native', `import 'nhgd/native'`, { outdir }).catch((error) => error)
   assert.match(String(native), /nhgd\/native/)
 })
