@@ -243,7 +243,15 @@ function methodSettings(
   rate: number,
 ) {
   const innerOptimizer = { kind: 'momentum', rate } as const
-  const usual = { innerOptimizer, refine: 6, refineSamples: 8192, cross: 'all' } as const
+  // Each step counts here, not its time: what v ends at is kept.
+  const usual = {
+    fisher: { form: 'kronecker', statistic: 'expected', damping: 1e-3, size: 8192, refreshEvery: 10 },
+    refine: 6,
+    refineSamples: 8192,
+    cross: 'all',
+    innerSteps: 40,
+    innerOptimizer,
+  } as const
   if (weighting === 'margin') {
     const first = outerRate ?? 0.03
     return {
