@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use nhgd_fisher::{Factors, LayerFactors, LayerShape, Statistic};
-use nhgd_kernels::{Features, RowSet, Scalar, skinny, softmax, threads::for_chunks, vector};
+use nhgd_kernels::{Aligned, Features, RowSet, Scalar, skinny, softmax, threads::for_chunks, vector};
 
 use crate::{Batch, Labels, Loss, Model, Term};
 
@@ -47,9 +47,9 @@ impl Softmax {
     }
 
     /// θ and further matrices of its shape, class-major one below the other.
-    fn class_major<T: Scalar>(&self, matrices: &[&[T]]) -> Vec<T> {
+    fn class_major<T: Scalar>(&self, matrices: &[&[T]]) -> Aligned<T> {
         let size = self.classes * self.stride();
-        let mut out = vec![T::zero(); matrices.len() * size];
+        let mut out = Aligned::zeros(matrices.len() * size);
         for (matrix, out) in matrices.iter().zip(out.chunks_exact_mut(size)) {
             skinny::to_class_major(matrix, self.inputs(), self.classes, self.stride(), out);
         }
@@ -72,7 +72,7 @@ impl Softmax {
     ) -> Vec<R> {
         for_chunks(rows.len(), CHUNK, self.threads, |_, chunk| {
             let mut state = start(chunk.clone());
-            let mut tile = vec![T::zero(); TILE.min(chunk.len()) * self.stride()];
+            let mut tile = Aligned::zeros(TILE.min(chunk.len()) * self.stride());
             for begin in chunk.clone().step_by(TILE) {
                 let range = begin..(begin + TILE).min(chunk.end);
                 let tile = &mut tile[..range.len() * self.stride()];
@@ -115,7 +115,7 @@ impl<T: Scalar> Model<T> for Softmax {
         let chunks = self.pass(
             batch.features,
             batch.rows,
-            |chunk| (vec![T::zero(); views.len() * size], vec![T::zero(); chunk.len()], chunk.start),
+            |chunk| (Aligned::zeros(views.len() * size), vec![T::zero(); chunk.len()], chunk.start),
             |(sums, losses, first), tile: Tile<'_, T>| {
                 let rows = tile.range.len();
                 let mut p = vec![T::zero(); rows * classes];
@@ -155,7 +155,7 @@ impl<T: Scalar> Model<T> for Softmax {
         let chunks = self.pass(
             batch.features,
             batch.rows,
-            |_| vec![T::zero(); classes * stride],
+            |_| Aligned::zeros(classes * stride),
             |sums, tile: Tile<'_, T>| {
                 let rows = tile.range.len();
                 let (mut p, mut ds) = (vec![T::zero(); rows * classes], vec![T::zero(); rows * classes]);
