@@ -121,6 +121,27 @@ test('options that do not exist or make no sense', () =>
     [['clean', '--demo', 'other'], /"--demo" expected mnist, got other/],
   ]))
 
+test('options that would be ignored', () =>
+  misuse([
+    [['clean', '--demo', 'mnist', '--features', table], /"--features" expected no "--demo" beside it/],
+    [['clean', '--demo', 'mnist', '--trusted', trusted], /"--trusted" expected "--features" beside it/],
+    [[...usual, '--trusted', trusted, '--seeds', '2'], /"--seeds" expected "--demo" beside it/],
+    [[...usual, '--trusted', trusted, '--noise', '0.5'], /"--noise" expected "--demo" beside it/],
+    [[...usual, '--trusted', trusted, '--no-rivals'], /"--no-rivals" expected "--demo" beside it/],
+    [[...usual, '--report', inFolder('r.html')], /"--report" expected "--trusted" beside it/],
+  ]))
+
+test('files that could not be written, before any work is done', () => {
+  const run = [...usual, '--trusted', trusted]
+  const nowhere = inFolder(join('nowhere', 'x'))
+  return misuse([
+    [[...run, '--out', nowhere], /"--out" expected a file that can be written, got .*nowhere/],
+    [[...run, '--weights', nowhere], /"--weights" expected a file that can be written/],
+    [[...run, '--report', nowhere], /"--report" expected a file that can be written/],
+    [[...run, '--json', folder], /"--json" expected a file that can be written, got .*a folder/],
+  ])
+})
+
 test('files that are not there, truncated, foreign', () => {
   const short = write('short.npy', readFileSync(trusted).subarray(0, 40))
   return misuse([

@@ -6,6 +6,7 @@ import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels.ts'
 import { accuracy } from '../tasks/metrics.ts'
 import { type CleaningCase, type RivalName, rivals } from '../tasks/rivals.ts'
 import { selfConfidence } from '../tasks/selfConfidence.ts'
+import { checkOptions } from './check.ts'
 import { type Figures, figures, flagged, mean, table, verdict } from './figures.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
 import { writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
@@ -68,7 +69,8 @@ export function cleanCommand(): Command {
     .action(clean)
 }
 
-async function clean(options: Options): Promise<void> {
+async function clean(options: Options, command: Command): Promise<void> {
+  await checkOptions(command)
   const stop = interrupts()
   const line = progressLine(options.quiet)
   const backend = await loadBackend(options.backend === 'auto' ? {} : { backend: options.backend })
