@@ -4,7 +4,7 @@ import type { Problem } from '../problems/problem.ts'
 /** Which samples estimate L: the inner trajectory's, so many at its end, or all at its end. */
 export type CrossSettings = 'trajectory' | 'all' | { readonly samples: number }
 
-/** The cross derivative's product, subtracted: hypergradient ← ∇_v f − Lᵀ direction (MATH: arXiv 2602.10905, section 3). */
+/** The cross derivative's product, subtracted: hypergradient ← ∇_v f − Lᵀ direction (arXiv 2602.10905, section 3). */
 export class Cross {
   readonly #problem: Problem
   readonly #settings: CrossSettings
