@@ -1,5 +1,6 @@
 import type { Vector } from '../../ts/backend/binding.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
+import { type Rate, rateAt } from '../../ts/hypergradient/optimizer.ts'
 import { refine } from '../../ts/hypergradient/refine.ts'
 import { type Contender, type Cost, cpuOf, type Label, type Moment, mean } from './contender.ts'
 import { type Feed, feeder } from './fisher.ts'
@@ -9,9 +10,9 @@ export interface WarmOptions {
   readonly refine: number
   readonly fisher?: FisherSettings
   readonly feed?: Feed
-  /** Samples of the curvature products, damping added to them. */
+  /** Samples of the curvature products, damping added to them in outer iteration 0, 1, 2, … */
   readonly refineSamples?: number
-  readonly refineDamping?: number
+  readonly refineDamping?: Rate
   readonly dtype?: 'f32' | 'f64'
   readonly default?: boolean
   readonly best?: boolean
@@ -23,22 +24,27 @@ export interface WarmOptions {
  */
 export function warm(options: WarmOptions): Contender {
   const { fisher: settings, feed = { from: 'steps' }, refineSamples = Number.MAX_SAFE_INTEGER } = options
-  const { detail, refine: steps, dtype = 'f32', refineDamping: damping = 0 } = options
+  const { detail, refine: steps, dtype = 'f32', refineDamping = 0 } = options
   const { form = 'identity', statistic = 'none' } = settings ?? {}
   const flags = { default: options.default ?? false, best: options.best ?? false }
   const label = { form, statistic, detail, refine: steps, warm: true, dtype, ...flags }
   let fed: ReturnType<typeof feeder> | undefined
   return keep(label, async (moment, direction) => {
-    const { problem, outer } = moment
+    const { k, problem, outer } = moment
     const { backend, oracles } = problem
     if (settings) fed ??= feeder(problem, outer, settings, feed)
     const observed = (await fed?.observe(moment)) ?? { cpu: 0, products: 0 }
-    const sampler = new backend.Sampler(moment.k, oracles.samples)
+    const sampler = new backend.Sampler(k, oracles.samples)
     const batch = sampler.take(Math.min(refineSamples, oracles.samples))
     const precondition = async (b: Vector, x: Vector) => (fed ? fed.fisher.solve(b, x) : x.copyFrom(b))
     let products = observed.products
     const cpu = await cpuOf(async () => {
-      const refined = await refine({ ...moment, batch, damping }, precondition, direction, steps)
+      const refined = await refine(
+        { ...moment, batch, damping: rateAt(refineDamping, k) },
+        precondition,
+        direction,
+        steps,
+      )
       products += refined.products * batch.length
     })
     return { cpu: observed.cpu + cpu, products }

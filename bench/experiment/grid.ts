@@ -77,7 +77,6 @@ export const grid: Readonly<Record<string, readonly Candidate[]>> = {
     { method: () => nhgd(), outer: adam(falling) },
   ],
   'nhgd-paper': [1e4, 1e5].map((rate) => ({ method: () => nhgd(paper), outer: sgd(rate) })),
-  'nhgd-damped': [{ method: () => nhgd({ refineDamping: 1e-3 }), outer: adam(falling) }],
   amigo: loops((loop) => amigo({ ...loop, rate: 0.3 }), sampled),
   conjugateGradients: [
     ...[3e3, 3e4].map((rate) => ({

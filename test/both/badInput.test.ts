@@ -21,8 +21,8 @@ import { backendSuite } from '../support/suite.ts'
 const test = backendSuite('bad input')
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number
 
-/** What came, by what is wrong with it: the code, the argument’s name, the options that are changed. */
-type Cases<Options> = Record<string, [ErrorCode, string, Partial<Record<keyof Options, unknown>>]>
+/** What came, by what is wrong with it: the code, the argument’s name, the options that are changed, outer steps. */
+type Cases<Options> = Record<string, [ErrorCode, string, Partial<Record<keyof Options, unknown>>, number?]>
 
 const random = new Random(1)
 const features = matrix(random.normals(20 * 3), 20, 3)
@@ -207,6 +207,13 @@ const methods: Cases<NhgdOptions & { innerstep: number }> = {
   'corrections uphill': ['ERR_RANGE', 'refine.rate', { refine: { steps: 2, rate: -1 } }],
   'corrections from no samples': ['ERR_RANGE', 'refineSamples', { refineSamples: 0 }],
   'negative damping of corrections': ['ERR_RANGE', 'refineDamping', { refineDamping: -1 }],
+  'damping of corrections that is NaN': ['ERR_RANGE', 'refineDamping', { refineDamping: () => nan }],
+  'damping of corrections that turns negative': [
+    'ERR_RANGE',
+    'damping',
+    { refineDamping: (k: number) => -k },
+    2,
+  ],
   'a cross product of no samples': ['ERR_RANGE', 'cross.samples', { cross: { samples: 0 } }],
   'an unknown cross product': ['ERR_RANGE', 'cross', { cross: 'other' }],
   'an average over twice the steps': ['ERR_RANGE', 'averaging', { averaging: 2 }],
@@ -216,10 +223,10 @@ const methods: Cases<NhgdOptions & { innerstep: number }> = {
   'momentum of 1': ['ERR_RANGE', 'momentum', { innerOptimizer: { kind: 'momentum', rate: 1, momentum: 1 } }],
 }
 
-for (const [name, [code, argument, options]] of Object.entries(methods)) {
+for (const [name, [code, argument, options, outerSteps = 1]] of Object.entries(methods)) {
   test(`nhgd: ${name}`, async ({ backend }) => {
     const problem = randomReweighting(backend)
-    const run = () => solve(problem, { method: nhgd(options as NhgdOptions), outerSteps: 1 }).result
+    const run = () => solve(problem, { method: nhgd(options as NhgdOptions), outerSteps }).result
     await refuses(code, argument, run)
     await usable(problem)
   })

@@ -2,8 +2,12 @@ import type { Backend } from '../backend/backend.ts'
 import type { Vector } from '../backend/binding.ts'
 import { settingsJson } from '../backend/check.ts'
 
-/** A step size, or one for each step 0, 1, 2, … */
+/** A step size or another setting, or one for each step 0, 1, 2, … */
 export type Rate = number | ((step: number) => number)
+
+export function rateAt(rate: Rate, step: number): number {
+  return typeof rate === 'number' ? rate : rate(step)
+}
 
 /** An optimiser and its step size. */
 export type OptimizerSettings =
@@ -43,7 +47,7 @@ export function optimizer(
   let steps = 0
   return {
     step(x, gradient) {
-      rule.step(x, gradient, typeof rate === 'number' ? rate : rate(steps))
+      rule.step(x, gradient, rateAt(rate, steps))
       steps++
     },
   }

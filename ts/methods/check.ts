@@ -1,5 +1,6 @@
 import { checkWhole, checkWithin } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
+import { rateAt } from '../hypergradient/optimizer.ts'
 import type { NhgdOptions } from './nhgdOptions.ts'
 
 const { POSITIVE_INFINITY } = Number
@@ -11,7 +12,7 @@ export function checkOptions({ refine, cross, fisher, ...options }: Required<Nhg
   checkWhole('refine', typeof refine === 'object' ? refine.steps : refine, 0)
   if (typeof refine === 'object') checkWithin('refine.rate', refine.rate, 0, POSITIVE_INFINITY)
   checkWhole('refineSamples', options.refineSamples, 1)
-  checkWithin('refineDamping', options.refineDamping, 0, POSITIVE_INFINITY)
+  checkWithin('refineDamping', rateAt(options.refineDamping, 0), 0, POSITIVE_INFINITY)
   checkWithin('averaging', options.averaging, 0, 1)
   checkWhole('refreshEvery', fisher.refreshEvery ?? 0, 0)
   checkChoice('reset', fisher.reset ?? 'never', ['outer', 'never'])

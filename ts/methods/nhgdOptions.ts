@@ -1,6 +1,6 @@
 import type { FisherSettings } from '../backend/fisher.ts'
 import type { CrossSettings } from '../hypergradient/cross.ts'
-import type { OptimizerSettings } from '../hypergradient/optimizer.ts'
+import type { OptimizerSettings, Rate } from '../hypergradient/optimizer.ts'
 import type { RefineSettings } from '../hypergradient/refine.ts'
 import { checkNames } from './check.ts'
 
@@ -10,9 +10,10 @@ export interface NhgdOptions {
   readonly fisher?: FisherSettings & { readonly refreshEvery?: number; readonly reset?: 'outer' | 'never' }
   /** Corrections of A∇_θf by curvature products, 0 for the paper's method. */
   readonly refine?: RefineSettings
-  /** Samples that curvature products are taken from, and damping added to them. */
+  /** Samples that curvature products are taken from. */
   readonly refineSamples?: number
-  readonly refineDamping?: number
+  /** Damping added to curvature products, or one for each outer iteration 0, 1, 2, … */
+  readonly refineDamping?: Rate
   readonly cross?: CrossSettings
   /** T, inner steps an outer iteration. */
   readonly innerSteps?: number
@@ -36,8 +37,8 @@ const defaults = {
     refreshEvery: 20,
   },
   refine: 2,
-  refineSamples: 2048,
-  refineDamping: 3e-4,
+  refineSamples: 4096,
+  refineDamping: (k: number) => 3e-3 / (1 + k / 10),
   cross: 'trajectory',
   innerSteps: 30,
   batchSize: 1024,
