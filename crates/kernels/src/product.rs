@@ -168,6 +168,7 @@ pub fn blas() -> &'static str {
 mod tests {
     use super::*;
     use crate::naive::{ORDERS, distance, numbers, product};
+    use crate::simd::on_each_level;
 
     /// What C ← β·C + α·P should be.
     fn combine<T: Scalar>(c: &[T], beta: f64, alpha: f64, p: &[f64]) -> Vec<f64> {
@@ -267,12 +268,16 @@ mod tests {
 
     #[test]
     fn syrk_is_the_lower_triangle_of_the_product() {
-        for n in ORDERS {
-            for k in [0, 1, 5, 70, 256, 300] {
-                check_syrk::<f32>(n, k);
-                check_syrk::<f64>(n, k);
+        on_each_level(|_| {
+            for n in ORDERS {
+                for k in [0, 1, 5, 70, 256, 300] {
+                    check_syrk::<f32>(n, k);
+                    check_syrk::<f64>(n, k);
+                }
             }
-        }
+            check_syrk::<f32>(400, 530); // past the rows and the terms that go together
+            check_syrk::<f64>(250, 270);
+        });
     }
 
     #[test]

@@ -5,19 +5,22 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::simd::dispatch;
+use crate::simd::{dispatch, prefetch, prefetch_line};
 use crate::{Aligned, MatMut, MatRef, Scalar};
 
 /// Bytes of a strip's column: 48 or 24 rows, a whole number of tiles' sides for every vector length.
 const STRIP_BYTES: usize = 192;
 /// Vectors of a tile's one side.
 const VECTORS: usize = 3;
-/// Bytes of the terms that are summed in registers before C is touched, so that a strip stays in cache.
-const DEPTH_BYTES: usize = 1024;
+/// Bytes of the terms that are summed in registers before C is touched.
+const DEPTH_BYTES: usize = 2048;
 /// Entries of a tile's other side, at most.
 const SIDE: usize = 8;
-/// Columns that are transposed at once.
-const TURN: usize = 16;
+/// Rows of C that go together, so that their strips stay in the second cache.
+const ROWS: usize = 192;
+/// Columns of a strip that are on their way to the first cache, and cache lines of a row to be packed.
+const COLUMNS_AHEAD: usize = 16;
+const LINES_AHEAD: usize = 4;
 
 /// Rows of a strip.
 const fn strip_height<T>() -> usize {
@@ -52,26 +55,62 @@ impl<T: Scalar> WithSimd for Pack<'_, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
+        if size_of::<T>() == 4 {
+            self.pack::<16>();
+        } else {
+            self.pack::<8>();
+        }
+    }
+}
+
+impl<T: Scalar> Pack<'_, T> {
+    /// Turns blocks of `W` × `W`, a cache line wide.
+    #[inline(always)]
+    fn pack<const W: usize>(self) {
         let Self { a, packed } = self;
-        let (n, depth, width) = (a.rows(), a.cols(), strip_height::<T>());
-        for (s, strip) in packed.chunks_exact_mut(width * depth).enumerate() {
-            let (first, rows) = (s * width, width.min(n - s * width));
+        let (n, depth, height) = (a.rows(), a.cols(), strip_height::<T>());
+        for (s, strip) in packed.chunks_exact_mut(height * depth).enumerate() {
             if a.row_stride() == 1 {
-                for (p, column) in strip.chunks_exact_mut(width).enumerate() {
+                let (first, rows) = (s * height, height.min(n - s * height));
+                for (p, column) in strip.chunks_exact_mut(height).enumerate() {
                     column[..rows].copy_from_slice(&a.t().row(p)[first..first + rows]);
                 }
-            } else {
-                for from in (0..depth).step_by(TURN) {
-                    for i in 0..rows {
-                        let row = a.row(first + i);
-                        for p in from..depth.min(from + TURN) {
-                            strip[p * width + i] = row[p];
+                continue;
+            }
+            for at in (0..height).step_by(W) {
+                let first = s * height + at;
+                for (from, columns) in (0..depth).step_by(W).zip(strip.chunks_mut(W * height)) {
+                    let mut block = [[T::zero(); W]; W];
+                    for i in first..n.min(first + W) {
+                        let row = &a.row(i)[from..];
+                        prefetch_line(row.as_ptr().wrapping_add(LINES_AHEAD * W));
+                        match row.first_chunk() {
+                            Some(whole) => block[i - first] = *whole,
+                            None => block[i - first][..row.len()].copy_from_slice(row),
                         }
+                    }
+                    for (column, line) in columns.chunks_exact_mut(height).zip(&transposed(block)) {
+                        column[at..at + W].copy_from_slice(line);
                     }
                 }
             }
         }
     }
+}
+
+/// The transpose, for W a power of two: a perfect shuffle rotates the bits of an entry's index, and so many of them
+/// exchange its row's with its column's.
+#[inline(always)]
+fn transposed<T: Scalar, const W: usize>(mut block: [[T; W]; W]) -> [[T; W]; W] {
+    for _ in 0..W.ilog2() {
+        let before = block;
+        let (low, high) = before.as_flattened().split_at(W * W / 2);
+        let (pairs, _) = block.as_flattened_mut().as_chunks_mut::<2>();
+        for (pair, (&x, &y)) in pairs.iter_mut().zip(low.iter().zip(high)) {
+            *pair = [x, y];
+        }
+    }
+    block
 }
 
 struct Tiles<'a, T> {
@@ -105,13 +144,20 @@ impl<T: Scalar> Tiles<'_, T> {
         let width = VECTORS * (size_of::<T::Lanes<S>>() / size_of::<T>());
         let (n, height) = (self.n, strip_height::<T>());
         let size = height * self.depth;
-        for j in (0..n).step_by(width) {
-            let strip = &self.packed[j / height * size..][..size];
-            let (from, end) = if self.upper { (0, n.min(j + width)) } else { (j / R * R, n) };
-            for i in (from..end).step_by(R) {
-                let other = &self.packed[i / height * size..][..size];
-                let sums = tile::<T, S, R>(simd, strip, j % height, other, i % height);
-                self.store(simd, i, j, sums);
+        for rows in (0..n).step_by(ROWS) {
+            let after = n.min(rows + ROWS);
+            for j in (0..n).step_by(width) {
+                let strip = &self.packed[j / height * size..][..size];
+                let (from, end) =
+                    if self.upper { (rows, after.min(j + width)) } else { (rows.max(j / R * R), after) };
+                for i in (from..end).step_by(R) {
+                    for r in i..n.min(i + R) {
+                        prefetch(&self.c[r * self.stride + j..][..width.min(n - j)]);
+                    }
+                    let other = &self.packed[i / height * size..][..size];
+                    let sums = tile::<T, S, R>(simd, strip, j % height, other, i % height);
+                    self.store(simd, i, j, sums);
+                }
             }
         }
     }
@@ -126,25 +172,33 @@ impl<T: Scalar> Tiles<'_, T> {
         sums: [[T::Lanes<S>; VECTORS]; R],
     ) {
         let width = VECTORS * (size_of::<T::Lanes<S>>() / size_of::<T>());
-        let (rows, cols) = (R.min(self.n - i), width.min(self.n - j));
-        let (beta, alpha) = (T::splat(simd, self.beta), T::splat(simd, self.alpha));
-        let mut edge = [T::zero(); STRIP_BYTES / 4];
-        for r in 0..rows {
+        let cols = width.min(self.n - j);
+        for r in 0..R {
+            if i + r >= self.n {
+                break;
+            }
             let row = &mut self.c[(i + r) * self.stride + j..][..cols];
-            if cols < width {
+            if cols == width {
+                combine(simd, row, self.beta, self.alpha, sums[r]);
+            } else {
+                let mut edge = [T::zero(); STRIP_BYTES / 4];
                 edge[..cols].copy_from_slice(row);
-            }
-            let whole = if cols < width { &mut edge[..width] } else { &mut row[..] };
-            let lanes = T::lanes_mut::<S>(whole).0;
-            for v in 0..VECTORS {
-                let sum = T::mul_lanes(simd, alpha, sums[r][v]);
-                lanes[v] =
-                    if self.beta == T::zero() { sum } else { T::mul_add_lanes(simd, beta, lanes[v], sum) };
-            }
-            if cols < width {
+                combine(simd, &mut edge, self.beta, self.alpha, sums[r]);
                 row.copy_from_slice(&edge[..cols]);
             }
         }
+    }
+}
+
+/// The row's vectors ← β·row + α·sums; β = 0 overwrites them.
+#[inline(always)]
+fn combine<T: Scalar, S: Simd>(simd: S, row: &mut [T], beta: T, alpha: T, sums: [T::Lanes<S>; VECTORS]) {
+    let (lanes, _) = T::lanes_mut::<S>(row);
+    let lanes = lanes.first_chunk_mut::<VECTORS>().expect("the row has whole vectors");
+    for v in 0..VECTORS {
+        let sum = T::mul_lanes(simd, T::splat(simd, alpha), sums[v]);
+        let before = T::splat(simd, beta);
+        lanes[v] = if beta == T::zero() { sum } else { T::mul_add_lanes(simd, before, lanes[v], sum) };
     }
 }
 
@@ -163,6 +217,7 @@ fn tile<T: Scalar, S: Simd, const R: usize>(
         let column = T::lanes::<S>(&column[j..]).0;
         let column: [_; VECTORS] = column[..VECTORS].try_into().expect("the slice has whole tiles");
         let other = &other[i..i + R];
+        prefetch_line(other.as_ptr().wrapping_add(COLUMNS_AHEAD * height));
         for r in 0..R {
             let entry = T::splat(simd, other[r]);
             for v in 0..VECTORS {
