@@ -1,12 +1,13 @@
 // Brings a clone to where it runs: npm packages, the native addon, with --wasm the WebAssembly module, with
-// --scalar the one for engines without SIMD too, and with --browser a Chromium for the tests.
+// --scalar the one for engines without SIMD too, with --threads the one for shared memory, and with --browser a Chromium
+// for the tests.
 // Needs nothing but Node; does what is missing and nothing twice.
-//   node scripts/setup.mjs [--wasm] [--scalar] [--no-native] [--browser]
+//   node scripts/setup.mjs [--wasm] [--scalar] [--threads] [--no-native] [--browser]
 import { existsSync, statSync } from 'node:fs'
 import { installChromium } from './setup/chromium.mjs'
 import { buildNative } from './setup/native.mjs'
 import { local, run, SetupError, step } from './setup/step.mjs'
-import { buildScalarWasm, buildWasm } from './setup/wasm.mjs'
+import { buildScalarWasm, buildThreadedWasm, buildWasm } from './setup/wasm.mjs'
 
 async function installPackages() {
   const installed = local('node_modules', '.package-lock.json')
@@ -21,6 +22,7 @@ try {
   if (!process.argv.includes('--no-native')) await buildNative()
   if (process.argv.includes('--wasm')) await buildWasm()
   if (process.argv.includes('--scalar')) await buildScalarWasm()
+  if (process.argv.includes('--threads')) await buildThreadedWasm()
   if (process.argv.includes('--browser')) await installChromium()
 } catch (error) {
   if (!(error instanceof SetupError)) throw error

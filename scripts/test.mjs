@@ -127,7 +127,7 @@ function runJob({ name, command, args, backend, count }) {
 
 async function runAll() {
   const setup = ['scripts/setup.mjs']
-  if (backends.includes('wasm')) setup.push('--wasm', '--scalar', '--browser')
+  if (backends.includes('wasm')) setup.push('--wasm', '--scalar', '--threads', '--browser')
   if (!backends.includes('native')) setup.push('--no-native')
   if (spawnSync(process.execPath, setup, { cwd: root, stdio: 'inherit' }).status !== 0) {
     total.failed++

@@ -3,16 +3,17 @@
 import type { Backend } from './backend/backend.ts'
 import type { LoadOptions } from './backend/load.ts'
 import { hasSimd } from './backend/simd.ts'
-import type { WasmSource } from './backend/wasm.ts'
+import type { Threaded } from './backend/threads.ts'
+import type { WasmSource } from './backend/wasmSource.ts'
 import { loadOnWeb } from './backend/web.ts'
 
 export type { LoadOptions } from './backend/load.ts'
-export type { WasmSource } from './backend/wasm.ts'
+export type { WasmSource } from './backend/wasmSource.ts'
 export * from './library.ts'
 
 /** The WebAssembly backend (`ERR_BACKEND` where it does not load); `wasm` to stream the module from a URL instead. */
 export function loadBackend(options: LoadOptions = {}): Promise<Backend> {
-  return loadOnWeb(options, inlined)
+  return loadOnWeb(options, inlined, threaded)
 }
 
 async function inlined(): Promise<WasmSource> {
@@ -24,4 +25,11 @@ async function inlined(): Promise<WasmSource> {
       // @ts-ignore
       await import('../build/inlined/nhgd_scalar.js')
   return module()
+}
+
+async function threaded(helper?: URL | string): Promise<Threaded> {
+  // biome-ignore lint/suspicious/noTsIgnore: as above
+  // @ts-ignore
+  const { threaded } = await import('../build/inlined/nhgd_threads.js')
+  return threaded(helper)
 }

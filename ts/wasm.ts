@@ -4,13 +4,15 @@
  * @module nhgd/wasm
  */
 import type { Backend } from './backend/backend.ts'
-import { besidePackage } from './backend/beside.ts'
-import { loadWasm, type WasmSource } from './backend/wasm.ts'
+import { besidePackage, threadedBesidePackage } from './backend/beside.ts'
+import type { LoadOptions } from './backend/load.ts'
+import { wantsThreads } from './backend/threads.ts'
+import { loadWasm } from './backend/wasm.ts'
 
-export type { WasmSource } from './backend/wasm.ts'
+export type { WasmSource } from './backend/wasmSource.ts'
 export * from './library.ts'
 
 /** The WebAssembly backend (`ERR_BACKEND` where it does not load); `wasm` where the module is not in its place. */
-export function loadBackend({ wasm }: { readonly wasm?: WasmSource } = {}): Promise<Backend> {
-  return loadWasm(() => wasm ?? besidePackage())
+export function loadBackend(options: Omit<LoadOptions, 'backend'> = {}): Promise<Backend> {
+  return loadWasm(() => options.wasm ?? besidePackage(), wantsThreads(options, threadedBesidePackage))
 }

@@ -9,7 +9,7 @@ import type { LoadOptions } from './backend/load.ts'
 import { loadOnWeb } from './backend/web.ts'
 
 export type { LoadOptions } from './backend/load.ts'
-export type { WasmSource } from './backend/wasm.ts'
+export type { WasmSource } from './backend/wasmSource.ts'
 export * from './library.ts'
 
 /** The WebAssembly backend (`ERR_BACKEND` where it does not load), on the module that was bundled unless `wasm` is one. */

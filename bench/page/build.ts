@@ -19,6 +19,11 @@ export async function buildPage(outDir: string): Promise<void> {
 export async function servePage(): Promise<void> {
   const outDir = fileURLToPath(new URL('../../build/bench', import.meta.url))
   await buildPage(outDir)
-  const server = await preview({ configFile: false, build: { outDir } })
+  // Isolated, so that threads may share memory.
+  const headers = {
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Embedder-Policy': 'require-corp',
+  }
+  const server = await preview({ configFile: false, build: { outDir }, preview: { headers } })
   server.printUrls()
 }

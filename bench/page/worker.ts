@@ -1,9 +1,11 @@
 // Measures the rows for WebAssembly, one after the other; its order is the seconds for each.
 import type { BackendInfo } from '../../ts/backend/backend.ts'
+import type { Threaded } from '../../ts/backend/threads.ts'
 import { loadBackend } from '../../ts/wasm.ts'
 import type { Entry } from '../harness/measure.ts'
 import type { Side } from '../harness/row.ts'
-import { wasm as rows } from '../rows/wasm.ts'
+import { threads } from '../rows/threads.ts'
+import { wasm } from '../rows/wasm.ts'
 
 /** What `npm run bench` writes of a row, as far as a browser can tell. */
 export type Measured = Pick<Entry, 'name' | 'unit' | 'rounds' | 'seconds' | 'flops'>
@@ -18,9 +20,22 @@ const say = (said: Said) => postMessage(said)
 /** Seconds of one measurement at least: a browser's clock may tick in tenths of milliseconds. */
 const cycle = 0.02
 
+/** As files of the page, if they were there when it was built. */
+async function threaded(): Promise<Threaded> {
+  const glue = new URL('../../build/wasm-threads/nhgd.js', import.meta.url)
+  return {
+    glue: await import(/* @vite-ignore */ glue.href),
+    module: new URL('../../build/wasm-threads/nhgd_threads.wasm', import.meta.url),
+    helper: new URL('../../build/wasm-threads/nhgd_helper.js', import.meta.url),
+  }
+}
+
 async function measureAll(seconds: number): Promise<void> {
-  const backend = await loadBackend()
-  for (const { name, unit, flops, prepare } of rows) {
+  const backend = await loadBackend({ threads: false })
+  for (const { name, unit, flops, prepare } of [
+    ...wasm,
+    ...(crossOriginIsolated ? [threads(threaded)] : []),
+  ]) {
     say({ kind: 'began', name })
     const { ours } = await prepare({ backend, native: null, wasm: backend, openblas: null, seed: 1 })
     const { median, rounds } = await measure(ours, seconds)

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { threadedBesidePackage } from '../../ts/backend/beside.ts'
 import type { Row } from '../harness/row.ts'
 import { concurrency } from './concurrency.ts'
 import { cross } from './cross.ts'
@@ -8,8 +10,11 @@ import { javascript } from './javascript.ts'
 import { jax } from './jax.ts'
 import { kronecker } from './kronecker.ts'
 import { scaling } from './scaling.ts'
+import { threads } from './threads.ts'
 import { wasm } from './wasm.ts'
 import { window } from './window.ts'
+
+const threadsAreBuilt = existsSync(new URL('../../build/wasm-threads', import.meta.url))
 
 /** Every row, in the order of the table. */
 export const rows: readonly Row[] = [
@@ -23,5 +28,6 @@ export const rows: readonly Row[] = [
   ...scaling,
   ...javascript,
   ...wasm,
+  ...(threadsAreBuilt ? [threads(threadedBesidePackage)] : []),
   ...jax,
 ]

@@ -84,7 +84,8 @@ const ignored = new Set(['tests', 'benches', 'examples', 'target'])
 
 /**
  * Builds `directory` if the files under `sources`, or the build's `flags`, changed since it was built.
- * The new files come in a fresh folder, so that a process which runs keeps the ones it has open.
+ * The new files come in a fresh folder, so that a process which runs keeps the ones it has open. A build that gives
+ * `false` could not be done: what there was is removed.
  */
 export async function refresh(directory, sources, build, flags = []) {
   const print = fingerprint(sources, flags)
@@ -92,9 +93,10 @@ export async function refresh(directory, sources, build, flags = []) {
   if (existsSync(mark) && readFileSync(mark, 'utf8') === print) return
   const next = `${directory}.${process.pid}`
   try {
-    await build(next)
-    writeFileSync(join(next, '.fingerprint'), print)
+    const built = await build(next)
     rmSync(directory, { recursive: true, force: true })
+    if (built === false) return
+    writeFileSync(join(next, '.fingerprint'), print)
     renameSync(next, directory)
   } finally {
     rmSync(next, { recursive: true, force: true })

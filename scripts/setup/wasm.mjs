@@ -1,6 +1,15 @@
-// The WebAssembly module, built by wasm-pack into build/wasm, and the one without SIMD into build/wasm-scalar: a compiler
-// that can, the tools, the build.
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+// The WebAssembly module, built by wasm-pack into build/wasm, the one without SIMD into build/wasm-scalar and the one with
+// threads into build/wasm-threads: a compiler that can, the tools, the build.
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
@@ -45,13 +54,60 @@ export async function buildScalarWasm() {
   })
 }
 
-async function compile(title, folder, target, env) {
+/** What std is made of when it is compiled with atomics, and what the linker is told of shared memory. */
+const buildStd = ['--', '-Zbuild-std=std,panic_abort']
+const threadFlags = [
+  '-C target-feature=+atomics,+bulk-memory,+mutable-globals,+simd128',
+  '-C llvm-args=-inline-threshold=40',
+  ...['--shared-memory', '--import-memory', '--max-memory=4294967296'].map((arg) => `-C link-arg=${arg}`),
+  ...['__wasm_init_tls', '__tls_size', '__tls_align', '__tls_base', '__heap_base'].map(
+    (name) => `-C link-arg=--export=${name}`,
+  ),
+].join(' ')
+
+/**
+ * Builds the module with threads, when its sources changed; {@link buildWasm} comes first. It needs the sources of the
+ * standard library: where they can't be had it says so, and nothing is built.
+ */
+export async function buildThreadedWasm() {
+  await refresh(local('build', 'wasm-threads'), sources, async (next) => {
+    const env = await withStdSources(await compiler())
+    if (!env) return false
+    await compile('WebAssembly module with threads', next, 'wasm-threads', env, buildStd)
+    const file = join(next, 'nhgd_threads.wasm')
+    renameSync(join(next, 'nhgd_bg.wasm'), file)
+    const parts = [join(next, 'nhgd.js'), local('scripts', 'setup', 'helper.js')]
+    writeFileSync(join(next, 'nhgd_helper.js'), parts.map((part) => readFileSync(part, 'utf8')).join('\n'))
+    await optimize(file, ['simd', 'threads'])
+  })
+}
+
+/** The environment in which cargo compiles the standard library, if its sources are there or can be had. */
+async function withStdSources(env) {
+  const rustc = env.RUSTC ?? 'rustc'
+  const present = async () => {
+    const sysroot = (await run(rustc, ['--print', 'sysroot'], { env })).trim()
+    return existsSync(join(sysroot, 'lib', 'rustlib', 'src', 'rust', 'library', 'std', 'Cargo.toml'))
+  }
+  if (!(await present()) && (await succeeds('rustup', ['--version']))) {
+    await step('rustup component add rust-src', () =>
+      succeeds('rustup', ['component', 'add', 'rust-src'], { timeout: 120_000 }),
+    )
+  }
+  // Stable compilers take unstable flags, which build-std still is, when told that this is on purpose.
+  if (await present()) return { ...env, RUSTC_BOOTSTRAP: '1', RUSTFLAGS: threadFlags }
+  console.log('setup: no WebAssembly module with threads, which needs the sources of the standard library:')
+  console.log('       rustup component add rust-src. Everything else works without.')
+}
+
+async function compile(title, folder, target, env, more = []) {
   await step(`${title} (wasm-pack, release)`, () =>
     run(
       'wasm-pack',
       [
         ...['build', local('bindings', 'wasm'), '--mode', 'no-install', '--profile', 'wasm', '--no-opt'],
         ...['--target', 'web', '--no-pack', '--out-dir', folder, '--out-name', 'nhgd'],
+        ...more,
       ],
       // Its own folder: another compiler or other flags would evict the native build's results.
       { env: { ...env, CARGO_TARGET_DIR: local('target', target) } },

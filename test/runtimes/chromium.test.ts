@@ -1,14 +1,14 @@
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import type { Browser } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withChromium, withServer } from './support/chromium.ts'
-import type { Outcome } from './support/conformance.ts'
 import { judge, order } from './support/outcome.ts'
-import type { PageOrder } from './support/page.ts'
-import { root } from './support/run.ts'
+import type { Answer, PageOrder } from './support/page.ts'
+import { hasThreads, root } from './support/run.ts'
 
 const test = suite('chromium')
 const folder = mkdtempSync(join(tmpdir(), 'nhgd-chromium-'))
@@ -16,7 +16,10 @@ const folder = mkdtempSync(join(tmpdir(), 'nhgd-chromium-'))
 test.before(async () => {
   const entryPoints = { main: join(root, 'test', 'runtimes', 'support', 'page.ts') }
   await build({ entryPoints, outdir: folder, bundle: true, format: 'esm', logLevel: 'error' })
-  copyFileSync(join(root, 'build', 'wasm', 'nhgd_bg.wasm'), join(folder, 'nhgd_bg.wasm'))
+  for (const name of ['wasm', 'wasm-threads']) {
+    const from = join(root, 'build', name)
+    if (existsSync(from)) cpSync(from, join(folder, 'build', name), { recursive: true })
+  }
   const html = '<!doctype html><meta charset="utf-8"><script type="module" src="/main.js"></script>'
   writeFileSync(join(folder, 'index.html'), html)
 })
@@ -33,19 +36,66 @@ const places = [
 for (const { where, source, isolated } of places) {
   const place = where === 'nhgdPage' ? 'a page' : 'a dedicated worker'
   test(`${place}${isolated ? ', isolated' : ''}, module from ${source}`, () =>
-    withChromium((browser) =>
-      withServer(folder, { isolated }, async (url) => {
-        const page = await browser.newPage()
-        await page.goto(url)
-        const work: PageOrder = { ...(await order('wasm')), source, isolated }
-        const outcomes = await page.evaluate(
-          ([where, work]) =>
-            (globalThis as unknown as Record<string, (work: PageOrder) => Promise<Outcome[]>>)[where](work),
-          [where, work] as const,
-        )
-        judge(outcomes)
-      }),
-    ))
+    withChromium(async (browser) => {
+      const { outcomes } = await ask(browser, where, { ...(await order('wasm')), source, isolated })
+      judge(outcomes)
+    }))
+}
+
+function ask(browser: Browser, where: 'nhgdPage' | 'nhgdWorker', work: PageOrder): Promise<Answer> {
+  return withServer(folder, { isolated: work.isolated }, async (url) => {
+    const page = await browser.newPage()
+    await page.goto(url)
+    return page.evaluate(
+      ([where, work]) =>
+        (globalThis as unknown as Record<string, (work: PageOrder) => Promise<Answer>>)[where](work),
+      [where, work] as const,
+    )
+  })
+}
+
+if (hasThreads()) {
+  test('a worker of an isolated page has helpers, which change no bit', () =>
+    withChromium(async (browser) => {
+      const work = { ...(await order('wasm')), isolated: true }
+      const { measured: bits } = await ask(browser, 'nhgdWorker', { ...work, helper: false })
+      const { outcomes, info } = await ask(browser, 'nhgdWorker', { ...work, threads: true, bits })
+      judge(outcomes)
+      assert.ok(info.threads > 1)
+    }))
+
+  const absent = '/absent.js'
+  const without = {
+    'where helpers do not start': {
+      where: 'nhgdWorker',
+      isolated: true,
+      helper: absent,
+      reason: /worker does not start/,
+    },
+    'where memory can’t be shared': {
+      where: 'nhgdWorker',
+      isolated: false,
+      helper: '/main.js',
+      reason: /crossOriginIsolated/,
+    },
+    'on a page’s own thread': {
+      where: 'nhgdPage',
+      isolated: true,
+      helper: absent,
+      reason: /load in a worker/,
+    },
+  } as const
+  for (const [place, { where, isolated, helper, reason }] of Object.entries(without)) {
+    test(`${place} one thread does the work, and it says why`, () =>
+      withChromium(async (browser) => {
+        const { info, outcomes } = await ask(browser, where, { ...(await order('wasm')), isolated, helper })
+        assert.is(info.threads, 1)
+        assert.is(info.skipped[0]?.backend, 'wasm with threads')
+        assert.match(info.skipped[0].reason, reason)
+        const failed = outcomes.filter(({ error }) => error !== undefined).map(({ name }) => name)
+        assert.equal(failed, ['the backend is the one asked for']) // which is nothing skipped
+      }))
+  }
 }
 
 test('where there is no Chromium, CI fails', async () => {

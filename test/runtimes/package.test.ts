@@ -7,8 +7,8 @@ import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { build as viteBuild } from 'vite'
-import { withChromium, withServer } from './support/chromium.ts'
-import { bun, deno, npm, root, run } from './support/run.ts'
+import { strictPolicy, withChromium, withServer } from './support/chromium.ts'
+import { bun, deno, hasThreads, npm, root, run } from './support/run.ts'
 
 const test = suite('package')
 const folder = mkdtempSync(join(tmpdir(), 'nhgd-package-'))
@@ -47,6 +47,10 @@ test.before(async () => {
 
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 
+const threadedFiles = ['nhgd.js', 'nhgd_helper.js', 'nhgd_threads.wasm'].map(
+  (name) => `build/wasm-threads/${name}`,
+)
+
 test('it holds both backends and compiled code, and nothing else', async () => {
   const installed = join(folder, 'node_modules', 'nhgd')
   const files = (await readdir(installed, { recursive: true, withFileTypes: true }))
@@ -67,8 +71,10 @@ test('it holds both backends and compiled code, and nothing else', async () => {
       'README.md',
       'build/inlined/nhgd.js',
       'build/inlined/nhgd_scalar.js',
+      'build/inlined/nhgd_threads.js',
       'build/native/index.cjs',
       'build/wasm-scalar/nhgd_scalar.wasm',
+      ...(hasThreads() ? threadedFiles : []),
       'build/wasm/nhgd.js',
       'build/wasm/nhgd_bg.wasm',
       'package.json',
@@ -77,6 +83,7 @@ test('it holds both backends and compiled code, and nothing else', async () => {
 })
 
 test('publint and Are The Types Wrong find nothing', async () => {
+  if (!hasThreads()) return // one of the files that package.json names was not built
   await run(bin('publint'), ['run', tarball, '--strict'])
   await run(bin('attw'), [
     tarball,
@@ -85,6 +92,7 @@ test('publint and Are The Types Wrong find nothing', async () => {
     '--exclude-entrypoints',
     'nhgd.wasm',
     'nhgd_scalar.wasm',
+    'nhgd_helper.js',
   ])
 })
 
@@ -185,6 +193,41 @@ test('bundled by esbuild and by Vite, in Chromium', async () => {
         assert.is(await tab.title(), 'wasm 0.500000000', name)
       })
     }
+  })
+})
+
+test('bundled for a worker, it has helpers where the page is isolated and its policy allows them', async () => {
+  if (!hasThreads()) return
+  const outdir = join(folder, 'out worker')
+  await writeFile(
+    join(folder, 'starter.mjs'),
+    `new Worker('./worker.js', { type: 'module' }).onmessage = ({ data }) => { document.title = JSON.stringify(data) }`,
+  )
+  await bundle(
+    'worker',
+    `import { loadBackend } from 'nhgd'\nloadBackend().then((backend) => postMessage(backend.info()))`,
+    {
+      outdir,
+      splitting: true,
+      entryPoints: { main: join(folder, 'starter.mjs'), worker: join(folder, 'worker.mjs') },
+    },
+  )
+  await writeFile(join(outdir, 'index.html'), page)
+  await withChromium(async (browser) => {
+    const info = (policy: string, isolated: boolean) =>
+      withServer(outdir, { isolated, policy }, async (url) => {
+        const tab = await browser.newPage()
+        await tab.goto(url)
+        await tab.waitForFunction(() => document.title !== '')
+        return JSON.parse(await tab.title())
+      })
+    const { threads, skipped } = await info(`${strictPolicy}; worker-src 'self' blob:`, true)
+    assert.ok(threads > 1, JSON.stringify(skipped))
+    const forbidden = await info(strictPolicy, true)
+    assert.is(forbidden.threads, 1)
+    assert.match(forbidden.skipped[0].reason, /allow blob: in worker-src/)
+    const { threads: alone, skipped: none } = await info(strictPolicy, false)
+    assert.equal([alone, none], [1, []])
   })
 })
 

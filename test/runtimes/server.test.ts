@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
 import { suite } from 'uvu'
-import type { Outcome } from './support/conformance.ts'
+import { loadBackend } from '../../ts/index.ts'
+import { measure, type Order, type Outcome } from './support/conformance.ts'
 import { judge, order } from './support/outcome.ts'
-import { bun, deno, root, run } from './support/run.ts'
+import { bun, deno, hasThreads, root, run } from './support/run.ts'
 
 const test = suite('runtimes')
 const command = 'test/runtimes/support/command.ts'
@@ -40,6 +41,21 @@ for (const [name, how] of Object.entries(runtimes)) {
       judge(JSON.parse(await run(program, [...args, JSON.stringify(await order(backend))])))
     })
   }
+}
+
+if (hasThreads()) {
+  for (const [name, how] of Object.entries(runtimes)) {
+    test(`${name}, wasm with threads`, async () => {
+      const [program, args] = how('wasm')
+      const work: Order = { ...(await order('wasm')), threads: true }
+      judge(JSON.parse(await run(program, [...args, JSON.stringify(work)])))
+    })
+  }
+
+  test('threads change no bit', async () => {
+    const bits = await measure(await loadBackend({ backend: 'wasm' }))
+    judge(await inThread({ ...(await order('wasm')), threads: true, bits }))
+  })
 }
 
 test('Node without SIMD, wasm', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { root } from './support/run.ts'
+import { hasThreads, root } from './support/run.ts'
 
 const test = suite('size')
 
@@ -11,6 +11,7 @@ const test = suite('size')
 const budgets = {
   'build/wasm/nhgd_bg.wasm': 300_000,
   'build/wasm-scalar/nhgd_scalar.wasm': 300_000,
+  ...(hasThreads() && { 'build/wasm-threads/nhgd_threads.wasm': 310_000 }),
 }
 
 for (const [file, budget] of Object.entries(budgets)) {

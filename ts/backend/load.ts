@@ -1,13 +1,21 @@
 import type { Backend } from './backend.ts'
-import { besidePackage } from './beside.ts'
+import { besidePackage, threadedBesidePackage } from './beside.ts'
 import { NhgdError } from './errors.ts'
-import { loadWasm, type WasmSource } from './wasm.ts'
+import { wantsThreads } from './threads.ts'
+import { loadWasm } from './wasm.ts'
+import type { WasmSource } from './wasmSource.ts'
 
 export interface LoadOptions {
   /** Forces a backend: one that does not load is an error then. The environment variable NHGD_BACKEND does the same. */
   readonly backend?: 'native' | 'wasm' | 'auto'
   /** Where the WebAssembly module comes from, if not from its usual place. */
   readonly wasm?: WasmSource
+  /**
+   * Whether WebAssembly gets helpers: workers on its memory for passes over many samples and for the Fisher. Absent, in
+   * dedicated workers of cross-origin isolated pages alone; the URL of the helpers' script (nhgd/nhgd_helper.js) where a
+   * policy forbids workers made from code. Where they don't start, `info().skipped` says why. The bits stay the same.
+   */
+  readonly threads?: boolean | URL | string
 }
 
 /**
@@ -18,7 +26,8 @@ export interface LoadOptions {
 export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
   const wanted = options.backend ?? environment('NHGD_BACKEND') ?? 'auto'
   const source = () => options.wasm ?? besidePackage()
-  if (wanted === 'wasm') return loadWasm(source)
+  const threaded = wantsThreads(options, threadedBesidePackage)
+  if (wanted === 'wasm') return loadWasm(source, threaded)
   if (wanted === 'native') return native()
   if (wanted !== 'auto') {
     throw new NhgdError('ERR_BACKEND', `"backend" expected native, wasm or auto, got ${wanted}`)
@@ -27,7 +36,7 @@ export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
     return await native()
   } catch (error) {
     const reason = (error as Error).message
-    return loadWasm(source, [{ backend: 'native', reason }])
+    return loadWasm(source, threaded, [{ backend: 'native', reason }])
   }
 }
 

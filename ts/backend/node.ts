@@ -3,6 +3,8 @@ import { NhgdError } from './errors.ts'
 interface Builtins {
   'node:fs': typeof import('node:fs')
   'node:module': typeof import('node:module')
+  'node:os': typeof import('node:os')
+  'node:worker_threads': typeof import('node:worker_threads')
 }
 
 /** One of Node's own modules, which Deno and Bun have too. Asked for at run time, so that a bundle for the browser

@@ -1,27 +1,35 @@
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
-import { builtin } from './node.ts'
 import { type Remedies, withRemedy } from './remedy.ts'
-
-/** Where the WebAssembly module comes from: its bytes, a compiled module, or a URL to fetch or (`file:`) to read. */
-export type WasmSource = BufferSource | WebAssembly.Module | URL | string
+import { loadThreaded, type ThreadedSource } from './threads.ts'
+import { contents, type WasmSource } from './wasmSource.ts'
 
 interface Glue extends Binding {
   default(input: { module_or_path: WasmSource }): Promise<unknown>
 }
 
-let loaded: Promise<Glue> | undefined
+interface Loaded {
+  readonly binding: Binding
+  readonly skipped: BackendInfo['skipped']
+}
 
-/** The WebAssembly module, from what `source` gives when it is asked (`ERR_BACKEND` where it does not load). */
+let loaded: Promise<Loaded> | undefined
+
+/**
+ * The WebAssembly module, from what `source` gives when it is asked (`ERR_BACKEND` where it does not load); the one with
+ * threads instead, if there is a source of it and its helpers start.
+ */
 export async function loadWasm(
   source: () => WasmSource | Promise<WasmSource>,
-  skipped?: BackendInfo['skipped'],
+  threaded?: ThreadedSource,
+  skipped: BackendInfo['skipped'] = [],
 ): Promise<Backend> {
   // A second instance would have handles of its own, so all callers share the first.
-  loaded ??= instantiate(source)
+  loaded ??= instantiate(source, threaded)
   try {
-    return backendOf(await loaded, 'wasm', skipped)
+    const { binding, skipped: more } = await loaded
+    return backendOf(binding, 'wasm', [...skipped, ...more])
   } catch (error) {
     loaded = undefined
     const reason = withRemedy(error, remedies)
@@ -29,15 +37,23 @@ export async function loadWasm(
   }
 }
 
-async function instantiate(source: () => WasmSource | Promise<WasmSource>) {
+async function instantiate(
+  source: () => WasmSource | Promise<WasmSource>,
+  threaded: ThreadedSource | undefined,
+): Promise<Loaded> {
+  const skipped: { backend: string; reason: string }[] = []
+  if (threaded) {
+    try {
+      return { binding: await loadThreaded(threaded), skipped }
+    } catch (error) {
+      skipped.push({ backend: 'wasm with threads', reason: (error as Error).message })
+    }
+  }
   // biome-ignore lint/suspicious/noTsIgnore: whether it is there depends on the build
   // @ts-ignore: nor need its own types be there.
   const glue: Glue = await import('../../build/wasm/nhgd.js')
-  const given = await source()
-  const file = /^file:/.test(String(given))
-  const module = file ? await builtin('node:fs').promises.readFile(new URL(String(given))) : given
-  await glue.default({ module_or_path: module as WasmSource })
-  return glue
+  await glue.default({ module_or_path: await contents(await source()) })
+  return { binding: glue, skipped }
 }
 
 const handOver = 'serve the file nhgd/nhgd.wasm and pass its URL, its bytes or a WebAssembly.Module as "wasm"'

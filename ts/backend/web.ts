@@ -1,12 +1,15 @@
 import type { Backend } from './backend.ts'
 import { NhgdError } from './errors.ts'
 import type { LoadOptions } from './load.ts'
-import { loadWasm, type WasmSource } from './wasm.ts'
+import { type ThreadedSource, wantsThreads } from './threads.ts'
+import { loadWasm } from './wasm.ts'
+import type { WasmSource } from './wasmSource.ts'
 
 /** `loadBackend` where WebAssembly is all there is, on the module `own` unless another is given. */
 export async function loadOnWeb(
-  { backend = 'auto', wasm }: LoadOptions,
+  { backend = 'auto', wasm, threads }: LoadOptions,
   own: () => WasmSource | Promise<WasmSource>,
+  threaded?: ThreadedSource,
 ): Promise<Backend> {
   if (backend !== 'auto' && backend !== 'wasm') {
     throw new NhgdError(
@@ -14,5 +17,5 @@ export async function loadOnWeb(
       `"backend" expected wasm or auto in a build for the web, got ${backend}`,
     )
   }
-  return loadWasm(() => wasm ?? own())
+  return loadWasm(() => wasm ?? own(), threaded && wantsThreads({ wasm, threads }, threaded))
 }

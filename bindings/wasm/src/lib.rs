@@ -27,6 +27,28 @@ pub fn info() -> String {
     engine::info()
 }
 
+/// What workers on the same memory call, and the thread that starts them.
+#[cfg(target_feature = "atomics")]
+mod helpers {
+    use nhgd_engine::helpers;
+    use wasm_bindgen::prelude::wasm_bindgen;
+
+    #[wasm_bindgen(js_name = expectHelpers)]
+    pub fn expect_helpers(count: u32) {
+        helpers::expect(count as usize);
+    }
+    /// Does the tasks that come. Never returns.
+    #[wasm_bindgen]
+    pub fn help() {
+        helpers::help();
+    }
+    /// Tells whoever waits that this helper trapped.
+    #[wasm_bindgen(js_name = giveUp)]
+    pub fn give_up() {
+        helpers::give_up();
+    }
+}
+
 /// A vector that lives in WebAssembly memory.
 #[wasm_bindgen]
 pub struct Vector(engine::Vector);

@@ -11,7 +11,7 @@ use crate::checkpoint::{Kind, decode, encode};
 use crate::error::length;
 use crate::fisher_settings::FisherSettings;
 use crate::problem::typed;
-use crate::queue::{InLine, Job, Place, Queue, Ticket};
+use crate::queue::{InLine, Job, Place, Queue, Ticket, receive};
 use crate::step::{Observable, Observed};
 use crate::{Code, Error, Problem, Result, Step, Vector};
 
@@ -152,7 +152,7 @@ pub struct Reply<R>(Ticket<Result<R>>);
 impl<R> Reply<R> {
     /// Waits for all that was posted before; may be called on any thread.
     pub fn wait(&self) -> Result<R> {
-        self.0.recv().map_err(|_| Error::internal("the Fisher"))?
+        receive(&self.0).ok_or_else(|| Error::internal("the Fisher"))?
     }
 }
 
@@ -160,6 +160,10 @@ fn queue<T: Observable>(worker: Worker<T>, concurrent: bool) -> Box<dyn Queue<Wo
     #[cfg(not(target_arch = "wasm32"))]
     if concurrent {
         return Box::new(crate::queue::Threaded::new(worker, CAPACITY));
+    }
+    #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+    if concurrent && nhgd_kernels::helpers::count() > 0 {
+        return Box::new(crate::queue::Helped::new(worker, CAPACITY));
     }
     let _ = concurrent;
     Box::new(InLine::new(worker))

@@ -14,7 +14,12 @@ struct Info {
 
 /// Threads that a pass over many samples may use.
 pub(crate) fn threads() -> usize {
-    if cfg!(target_arch = "wasm32") { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) }
+    #[cfg(not(target_arch = "wasm32"))]
+    return std::thread::available_parallelism().map_or(1, usize::from);
+    #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+    return 1 + nhgd_kernels::helpers::count();
+    #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+    1
 }
 
 /// Version, SIMD level, BLAS, threads and target, as JSON.

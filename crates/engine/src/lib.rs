@@ -26,6 +26,8 @@ pub use features::{Features, Samples};
 pub use fisher::{Fisher, Reply, Solve, Solved};
 pub use info::info;
 pub use nhgd_kernels::FeatureData;
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+pub use nhgd_kernels::helpers;
 pub use optimizer::Optimizer;
 pub use problem::Problem;
 pub use step::Step;

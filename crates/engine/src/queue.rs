@@ -2,6 +2,10 @@
 
 use std::sync::mpsc::Receiver;
 
+/// Gathered jobs that wake a sleeping thread: for each alone it would be a system call a step.
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+const WAKE: usize = 8;
+
 /// What a representation is told to do.
 pub(crate) type Job<F> = Box<dyn FnOnce(&mut F) + Send>;
 
@@ -46,6 +50,14 @@ impl<F: Send> Queue<F> for InLine<F> {
     fn wait(&self) {}
 }
 
+/// Waits for the result of a job; `None` if the job was dropped or the thread that had it broke down.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "atomics")))]
+pub(crate) fn receive<R>(ticket: &Ticket<R>) -> Option<R> {
+    ticket.recv().ok()
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+pub(crate) use helped::{Helped, receive};
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use threaded::Threaded;
 
@@ -55,10 +67,7 @@ mod threaded {
     use std::sync::{Arc, Condvar, Mutex, MutexGuard};
     use std::thread::JoinHandle;
 
-    use super::{Job, Place, Queue};
-
-    /// Gathered jobs that wake a sleeping thread: for each alone it would be a system call a step.
-    const WAKE: usize = 8;
+    use super::{Job, Place, Queue, WAKE};
 
     /// A thread that owns the worker; at most `capacity` jobs wait, but for those that always find a place.
     pub(crate) struct Threaded<F> {
@@ -144,5 +153,103 @@ mod threaded {
                 let _ = thread.join();
             }
         }
+    }
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+mod helped {
+    use std::collections::VecDeque;
+    use std::sync::mpsc::TryRecvError;
+    use std::sync::{Arc, Mutex, MutexGuard};
+
+    use nhgd_kernels::helpers;
+
+    use super::{Job, Place, Queue, Ticket, WAKE};
+
+    /// Jobs that whichever helper is free works off; at most `capacity` wait, but for those that always find a place.
+    pub(crate) struct Helped<F> {
+        shared: Arc<Shared<F>>,
+        capacity: usize,
+    }
+
+    struct Shared<F> {
+        state: Mutex<State<F>>,
+        worker: Mutex<F>,
+    }
+
+    struct State<F> {
+        jobs: VecDeque<Job<F>>,
+        /// Whether a helper works them off, or is about to.
+        served: bool,
+        closed: bool,
+    }
+
+    impl<F> Shared<F> {
+        fn lock(&self) -> MutexGuard<'_, State<F>> {
+            self.state.lock().unwrap_or_else(|e| e.into_inner())
+        }
+
+        /// The next job; without one the queue is served no longer. Jobs that are left once it is closed are dropped.
+        fn next(&self) -> Option<Job<F>> {
+            let mut state = self.lock();
+            if state.closed {
+                state.jobs.clear();
+            }
+            let job = state.jobs.pop_front();
+            state.served = job.is_some();
+            job
+        }
+
+        fn work_off(&self) {
+            while let Some(job) = self.next() {
+                job(&mut self.worker.lock().unwrap_or_else(|e| e.into_inner()));
+                helpers::announce();
+            }
+        }
+    }
+
+    impl<F> Helped<F> {
+        pub fn new(worker: F, capacity: usize) -> Self {
+            let state = Mutex::new(State { jobs: VecDeque::new(), served: false, closed: false });
+            Self { shared: Arc::new(Shared { state, worker: Mutex::new(worker) }), capacity }
+        }
+    }
+
+    impl<F: Send + 'static> Queue<F> for Helped<F> {
+        fn post(&self, job: Job<F>, place: Place) -> bool {
+            if helpers::count() == 0 {
+                return true; // nobody does it any more, which the next that waits is told
+            }
+            let mut state = self.shared.lock();
+            if place != Place::Always && state.jobs.len() >= self.capacity {
+                return false;
+            }
+            state.jobs.push_back(job);
+            if !state.served && (place != Place::Gathered || state.jobs.len() >= WAKE) {
+                state.served = true;
+                drop(state);
+                let shared = self.shared.clone();
+                helpers::post(move || shared.work_off());
+            }
+            true
+        }
+
+        fn wait(&self) {
+            helpers::wait(|| (self.shared.lock().jobs.len() < self.capacity).then_some(()));
+        }
+    }
+
+    impl<F> Drop for Helped<F> {
+        fn drop(&mut self) {
+            self.shared.lock().closed = true;
+        }
+    }
+
+    pub(crate) fn receive<R>(ticket: &Ticket<R>) -> Option<R> {
+        helpers::wait(|| match ticket.try_recv() {
+            Ok(result) => Some(Some(result)),
+            Err(TryRecvError::Disconnected) => Some(None),
+            Err(TryRecvError::Empty) => None,
+        })?
     }
 }

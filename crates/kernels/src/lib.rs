@@ -14,6 +14,8 @@ pub mod conjugate_gradients;
 pub mod eigen;
 pub mod features;
 mod gemv;
+#[cfg(any(all(target_arch = "wasm32", target_feature = "atomics"), test))]
+pub mod helpers;
 mod householder;
 pub mod matrix;
 #[cfg(test)]

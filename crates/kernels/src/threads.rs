@@ -1,13 +1,16 @@
 //! Loops over fixed chunks, so that sums have the same bits whatever the number of threads.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+
+/// Whether this target has one thread and no more.
+const ALONE: bool = cfg!(all(target_family = "wasm", not(target_feature = "atomics")));
 
 /// Calls `body(index, range)` for each chunk of `0..n` and returns the results in the order of the chunks.
 ///
 /// Chunks are `chunk` long, the last one the rest. Up to `threads` threads take them as they come, the caller's
-/// among them; WebAssembly has one.
+/// among them.
 pub fn for_chunks<R: Send>(
     n: usize,
     chunk: usize,
@@ -16,35 +19,44 @@ pub fn for_chunks<R: Send>(
 ) -> Vec<R> {
     let chunks = n.div_ceil(chunk);
     let run = |i: usize| body(i, i * chunk..(i * chunk + chunk).min(n));
-    let threads = if cfg!(target_family = "wasm") { 1 } else { threads.min(chunks) };
+    // Where there is one thread, a constant: what follows the loop would be in the module for nothing.
+    let threads = if ALONE { 1 } else { threads.min(chunks) };
     if threads <= 1 {
         return (0..chunks).map(run).collect();
     }
 
     let next = AtomicUsize::new(0);
-    let take = || {
-        let mut done = Vec::new();
+    let done = Mutex::new(Vec::with_capacity(chunks));
+    together(threads - 1, &|| {
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= chunks {
-                return done;
+                return;
             }
-            done.push((i, run(i)));
+            let result = run(i);
+            done.lock().unwrap_or_else(|e| e.into_inner()).push((i, result));
         }
-    };
-    let mut done = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
-        let mut done = take();
-        for other in others {
-            match other.join() {
-                Ok(results) => done.extend(results),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
     });
+    let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
     done.sort_unstable_by_key(|&(i, _)| i);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Runs `work` here and on up to `others` threads at once; a panic of one is the caller's.
+#[cfg(not(target_family = "wasm"))]
+fn together(others: usize, work: &(dyn Fn() + Sync)) {
+    std::thread::scope(|scope| {
+        (0..others).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+}
+
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+use crate::helpers::together;
+
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+fn together(_others: usize, work: &(dyn Fn() + Sync)) {
+    work();
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ const LOSS: Loss = Loss::CrossEntropy;
 
 /// Samples of a tile: its widened features stay in the second-level cache between the two products.
 const TILE: usize = 64;
-/// Samples of a chunk, the unit that threads share.
-const CHUNK: usize = 1024;
+/// Samples of a chunk, the unit that threads share: smaller for helpers, who wait for work, than for threads to start.
+const CHUNK: usize = if cfg!(target_family = "wasm") { 256 } else { 1024 };
 
 /// Softmax regression over `features` inputs and `classes` outputs.
 #[derive(Clone, Debug)]

@@ -45,13 +45,13 @@ export async function withChromium(use: (browser: Browser) => Promise<void>): Pr
 }
 
 /** Serves a folder under a strict policy while `use` runs; `isolated` lets pages share memory with their workers. */
-export async function withServer(
+export async function withServer<Result>(
   folder: string,
-  { isolated = false },
-  use: (url: string) => Promise<void>,
-): Promise<void> {
+  { isolated = false, policy = strictPolicy },
+  use: (url: string) => Promise<Result>,
+): Promise<Result> {
   const headers = {
-    'Content-Security-Policy': strictPolicy,
+    'Content-Security-Policy': policy,
     ...(isolated && {
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -73,7 +73,7 @@ export async function withServer(
   })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   try {
-    await use(`http://localhost:${(server.address() as AddressInfo).port}/`)
+    return await use(`http://localhost:${(server.address() as AddressInfo).port}/`)
   } finally {
     server.closeAllConnections()
     server.close()

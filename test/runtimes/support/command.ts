@@ -3,7 +3,7 @@ import { loadBackend } from '../../../ts/index.ts'
 import { conform, type Order } from './conformance.ts'
 
 async function main(order: Order): Promise<void> {
-  const backend = await loadBackend({ backend: order.expected })
+  const backend = await loadBackend({ backend: order.expected, threads: order.threads })
   console.log(JSON.stringify(await conform(backend, order)))
 }
 

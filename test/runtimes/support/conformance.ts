@@ -31,6 +31,10 @@ export interface Order {
   readonly reference: Reference
   /** Where it has to be a certain instruction set. */
   readonly simd?: string
+  /** Whether WebAssembly has to have helpers. */
+  readonly threads?: boolean
+  /** What the same arithmetic gave elsewhere, to the bit. */
+  readonly bits?: Reference
 }
 
 export interface Outcome {
@@ -41,10 +45,11 @@ export interface Outcome {
 type Check = (backend: Backend, order: Order) => unknown
 
 const checks: Record<string, Check> = {
-  'the backend is the one asked for': (backend, { expected, simd }) => {
+  'the backend is the one asked for': (backend, { expected, simd, threads }) => {
     const info = backend.info()
     assert.is(info.backend, expected)
-    assert.is(info.skipped.length, 0)
+    assert.equal(info.skipped, [])
+    if (expected === 'wasm') assert.is(info.threads > 1, threads ?? false)
     assert.is(info.simd, simd ?? info.simd)
     assert.ok(info.simd && info.version && info.threads >= 1, JSON.stringify(info))
   },
@@ -118,6 +123,21 @@ const checks: Record<string, Check> = {
     same(second.outer, first.outer)
     same(second.inner, first.inner)
     assert.is.not(other.outer[0], first.outer[0])
+  },
+
+  'the bits of the same arithmetic elsewhere': async (backend, { bits }) => {
+    if (!bits) return
+    const { hypergradient, outer } = await measure(backend)
+    same(hypergradient, bits.hypergradient)
+    same(outer, bits.outer)
+  },
+
+  'runs at once end as each does alone': async (backend) => {
+    const seeds = [1, 2, 3, 4]
+    const alone = []
+    for (const seed of seeds) alone.push((await run(backend, seed)).outer)
+    const together = await Promise.all(seeds.map((seed) => run(backend, seed)))
+    for (const [i, { outer }] of together.entries()) same(outer, alone[i])
   },
 
   'a signal ends a run with its last step': async (backend) => {

@@ -1,7 +1,7 @@
 // Runs the conformance checks on a page, or in a dedicated worker whose only order comes as a message.
-import { loadBackend } from '../../../ts/index.ts'
+import { type BackendInfo, loadBackend } from '../../../ts/index.ts'
 import type { WasmSource } from '../../../ts/wasm.ts'
-import { conform, type Order, type Outcome } from './conformance.ts'
+import { conform, measure, type Order, type Outcome, type Reference } from './conformance.ts'
 
 /** The three forms in which a module can be handed over. */
 const sources: Record<string, (url: string) => Promise<WasmSource>> = {
@@ -11,18 +11,27 @@ const sources: Record<string, (url: string) => Promise<WasmSource>> = {
 }
 
 export interface PageOrder extends Order {
-  readonly source: 'url' | 'bytes' | 'module'
+  /** What the module is handed over as; absent, it is in its place beside the library. */
+  readonly source?: 'url' | 'bytes' | 'module'
   readonly isolated: boolean
+  readonly helper?: string | false
 }
 
-async function outcomes(order: PageOrder): Promise<Outcome[]> {
+export interface Answer {
+  readonly outcomes: Outcome[]
+  readonly measured: Reference
+  readonly info: BackendInfo
+}
+
+async function answer({ source, helper: threads, ...order }: PageOrder): Promise<Answer> {
   if (crossOriginIsolated !== order.isolated) throw new Error(`crossOriginIsolated is ${crossOriginIsolated}`)
-  const wasm = await sources[order.source](new URL('/nhgd_bg.wasm', location.href).href)
-  return conform(await loadBackend({ backend: 'wasm', wasm }), order)
+  const wasm = source && (await sources[source](new URL('/build/wasm/nhgd_bg.wasm', location.href).href))
+  const backend = await loadBackend({ backend: 'wasm', wasm, threads })
+  return { outcomes: await conform(backend, order), measured: await measure(backend), info: backend.info() }
 }
 
 if (typeof document === 'undefined') {
-  addEventListener('message', ({ data }) => outcomes(data).then(postMessage))
+  addEventListener('message', ({ data }) => answer(data).then(postMessage))
 } else {
   const inWorker = (order: PageOrder) =>
     new Promise((done, fail) => {
@@ -31,5 +40,5 @@ if (typeof document === 'undefined') {
       worker.onerror = fail
       worker.postMessage(order)
     })
-  Object.assign(globalThis, { nhgdPage: outcomes, nhgdWorker: inWorker })
+  Object.assign(globalThis, { nhgdPage: answer, nhgdWorker: inWorker })
 }

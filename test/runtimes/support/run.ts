@@ -4,6 +4,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../../..', import.meta.url))
+/** Whether the module with threads was built, which takes sources that not every compiler has; CI needs it. */
+export function hasThreads(): boolean {
+  const there = existsSync(join(root, 'build', 'wasm-threads'))
+  if (!there && process.env.CI) throw new Error('CI expected build/wasm-threads, got none')
+  return there
+}
+
 /** The commands of the runtimes that npm packages carry. */
 export const deno = join(root, 'node_modules', '.bin', 'deno')
 export const bun = join(root, 'node_modules', '.bin', 'bun')

@@ -1,0 +1,53 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Fisher } from '../../ts/backend/fisher.ts'
+import { type Backend, loadBackend, solve } from '../../ts/index.ts'
+import { same } from '../support/close.ts'
+import { randomReweighting } from '../support/problems.ts'
+import { growth } from './support/growth.ts'
+import { hasThreads } from './support/run.ts'
+
+const test = suite('WebAssembly with threads')
+const shape = { samples: 2000, columns: 50 }
+
+/** What the module exports besides the binding. */
+interface Glue {
+  default(): Promise<{ memory: WebAssembly.Memory }>
+  giveUp(): void
+}
+const context = {} as { backend: Backend; glue: Glue }
+
+test.before(async () => {
+  if (!hasThreads()) return
+  context.backend = await loadBackend({ backend: 'wasm', threads: true })
+  context.glue = await import(new URL('../../build/wasm-threads/nhgd.js', import.meta.url).href)
+})
+
+test('it needs no more memory after 200 solves, whoever did them', async () => {
+  if (!hasThreads()) return
+  const problem = randomReweighting(context.backend, shape)
+  const { memory } = await context.glue.default() // of the instance that is there already
+  const [before, after] = await growth(memory, () => problem)
+  assert.is(after, before)
+})
+
+test('helpers that break down keep nobody waiting, and what starts afterwards does without', async () => {
+  if (!hasThreads()) return
+  const { backend, glue } = context
+  const problem = randomReweighting(backend, shape)
+  const end = async () => (await solve(problem, { outerSteps: 3, seed: 5 }).result).outer
+  const before = await end()
+  const { inner, outer } = problem.start()
+  const { oracles } = problem
+  const fisher = new Fisher(backend, oracles, outer, { form: 'window', concurrent: true })
+  const step = new backend.Step(inner.length, problem.dtype)
+  oracles.innerStepFor(inner, outer, backend.Batch.all(2000), step, fisher.handle, 1)
+  await fisher.observe(step)
+  glue.giveUp()
+  for (let i = 0; i < 100; i++) await fisher.observe(step) // more than have a place
+  const error = await fisher.solve(step.gradient, inner).catch((error) => error)
+  assert.is(error.code, 'ERR_INTERNAL', error.message)
+  same(await end(), before)
+})
+
+test.run()

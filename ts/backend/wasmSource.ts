@@ -1,0 +1,18 @@
+import { builtin } from './node.ts'
+
+/** Where the WebAssembly module comes from: its bytes, a compiled module, or a URL to fetch or (`file:`) to read. */
+export type WasmSource = BufferSource | WebAssembly.Module | URL | string
+
+/** What a source gives, read where it is a file. */
+export async function contents(source: WasmSource): Promise<WasmSource> {
+  if (!/^file:/.test(String(source))) return source
+  return (await builtin('node:fs').promises.readFile(new URL(String(source)))) as WasmSource
+}
+
+/** A source as a module that other threads can be given. */
+export async function compiled(source: WasmSource): Promise<WebAssembly.Module> {
+  const given = await contents(source)
+  if (given instanceof WebAssembly.Module) return given
+  const url = typeof given === 'string' || given instanceof URL
+  return WebAssembly.compile(url ? await (await fetch(given)).arrayBuffer() : given)
+}
