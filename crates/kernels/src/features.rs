@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
+use crate::pages::enlarge;
 use crate::simd::{dispatch, prefetch};
 
 /// Features in the type they came in.
@@ -96,6 +97,11 @@ impl Features {
     /// Takes the data over; `data` holds `rows · cols` entries.
     pub fn new(data: FeatureData, rows: usize, cols: usize, scale: f64) -> Self {
         assert_eq!(data.len(), rows * cols, "features must fill rows × cols");
+        match &data {
+            FeatureData::U8(x) => enlarge(x),
+            FeatureData::F32(x) => enlarge(x),
+            FeatureData::F64(x) => enlarge(x),
+        }
         Self { data, rows, cols, scale }
     }
     /// Number of samples.

@@ -22,6 +22,7 @@ pub mod matrix;
 mod naive;
 #[cfg(any(target_arch = "wasm32", test))]
 mod packed;
+mod pages;
 pub mod product;
 pub mod rank_one;
 pub mod scalar;
