@@ -1,11 +1,10 @@
 """Runs one method: python main.py FOLDER METHOD SEED BUDGET prints its curve and its end as JSON.
 
-Seconds are CPU time of all threads, or wall time, without compilation and without evaluation.
+Seconds are those of race.py, without compilation.
 """
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,16 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from sklearn.metrics import f1_score, roc_auc_score
 
 from amigo import amigo
 from conjugate_gradients import conjugate_gradients
 from kronecker import kronecker
 from problem import Method, Problem, load, logits, losses
+from race import race
 from soba import soba
-
-INTERVAL = 0.1
-"""CPU seconds between looks."""
 
 METHODS: dict[str, Callable[[Problem, Array], Method]] = {
     "kronecker": lambda problem, key: kronecker(problem, key, rate=0.3, outer_rate=1e5),
@@ -47,32 +43,16 @@ def evaluation(problem: Problem) -> Callable[[Array], tuple[float, float]]:
 
 
 def run(problem: Problem, method: Method, wrong: np.ndarray, budget: float) -> dict:
-    """Steps until the budget of CPU seconds is used up."""
-    state, evaluate = method.state, evaluation(problem)
-    step = jax.jit(method.step, donate_argnums=1).lower(problem, state).compile()
-    curve = []
-    steps, cpu, wall, looked = 0, 0.0, 0.0, 0.0
-    while cpu < budget:
-        cpu_start, wall_start = time.process_time(), time.perf_counter()
-        state = jax.block_until_ready(step(problem, state))
-        cpu += time.process_time() - cpu_start
-        wall += time.perf_counter() - wall_start
-        steps += 1
-        if cpu - looked >= INTERVAL or cpu >= budget or steps == 1:
-            looked = cpu
-            f, accuracy = evaluate(state.theta)
-            curve.append({"step": steps, "cpu": cpu, "wall": wall, "f": f, "accuracy": accuracy})
-    last = curve[-1]
-    return {
-        "accuracy": last["accuracy"],
-        "outerLoss": last["f"],
-        "auc": float(roc_auc_score(wrong, -state.v)),
-        "f1": float(f1_score(wrong, state.v < 0)),
-        "steps": steps,
-        "cpu": cpu,
-        "wall": wall,
-        "curve": curve,
-    }
+    """The race of a method, its step compiled before."""
+    evaluate = evaluation(problem)
+    step = jax.jit(method.step, donate_argnums=1).lower(problem, method.state).compile()
+    return race(
+        lambda state: jax.block_until_ready(step(problem, state)),
+        method.state,
+        lambda state: evaluate(state.theta),
+        wrong,
+        budget,
+    )
 
 
 def main() -> None:

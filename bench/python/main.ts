@@ -1,9 +1,10 @@
-// npm run bench:python: our method and JAX's in turns on the same data; see --help.
-import { execFile } from 'node:child_process'
+// npm run bench:python: our method, JAX's and PyTorch's in turns on the same data; see --help.
+import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { loadBackend } from '../../ts/backend/load.ts'
+import { writable } from '../../ts/cli/check.ts'
 import type { Cell } from '../experiment/data.ts'
 import { describe, grid } from '../experiment/grid.ts'
 import type { Job } from '../experiment/job.ts'
@@ -17,21 +18,29 @@ const help = `npm run bench:python -- [options]
   --seed N            the first seed, 0 by default
   --budget SECONDS    CPU time of each bilevel run, 15 by default
   --threads N         of the rivals, 0 for as many as cores; 1 by default, which is their least CPU time
+  --torch             PyTorch's Betty and TorchOpt too, installed first: Python 3.11, on Linux 5.6 GB
   --quick             one seed, one second: does it run at all
   --json FILE         writes settings, machine and entries
   --markdown FILE     writes the tables`
 
 /** Of main.py, the soonest to f ≤ 0.30 first. */
 const rivals = ['kronecker', 'amigoTrajectory', 'amigo', 'conjugateGradients', 'soba']
+/** Of torch_main.py. */
+const torchRivals = ['bettyConjugateGradients', 'bettyNeumann', 'torchoptConjugateGradients']
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-const python = file(
-  `../../build/python/${process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python'}`,
-)
+const python = (folder: string) =>
+  file(`../../build/${folder}/${process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python'}`)
 
 async function main(): Promise<void> {
   const options = readOptions()
-  const { quick, budget } = options
+  const { quick, budget, torch, json, markdown: page } = options
+  if (json) await writable('--json', json)
+  if (page) await writable('--markdown', page)
+  if (torch) {
+    const { status } = spawnSync(process.execPath, [file('setup.mjs'), '--torch'], { stdio: 'inherit' })
+    if (status !== 0) process.exit(status ?? 1)
+  }
   const cell: Cell = {
     dataset: 'mnist',
     noise: 0.5,
@@ -49,7 +58,11 @@ async function main(): Promise<void> {
     const folder = await writeSplit(cell, seed)
     const job: Job = { cell, method: 'nhgd', candidate: 0, seed, budget, clock: 'cpu', fashion: '' }
     const ask = (script: string, ...args: string[]) =>
-      output(python, [file(script), folder, ...args], options.threads)
+      output(python('python'), [file(script), folder, ...args], options.threads)
+    const askTorch = (method: string) => {
+      const args = [file('torch_main.py'), folder, method, String(seed), String(budget)]
+      return output(python('python-torch'), args, options.threads)
+    }
     const race = async (method: string, run: Promise<string>) => {
       const entry = bilevelEntry(method, seed, JSON.parse(await run) as Outcome)
       bilevel.push(entry)
@@ -57,6 +70,7 @@ async function main(): Promise<void> {
     }
     await race('nhgd', ours('../experiment/run.ts', job))
     for (const method of rivals) await race(method, ask('main.py', method, String(seed), String(budget)))
+    if (torch) for (const method of torchRivals) await race(method, askTorch(method))
 
     const judge = (method: string, { accuracy, auc, f1, cpu, wall }: Cleaning) => {
       cleaning.push({ method, seed, accuracy, auc, f1, cpu, wall })
@@ -78,23 +92,27 @@ async function main(): Promise<void> {
     seeds: options.seeds,
     quick,
     settings: describe(grid.nhgd[0]),
-    packages: readFileSync(file('requirements.txt'), 'utf8').match(/^\w\S*==\S+/gm) ?? [],
+    packages: [...pins('requirements.txt'), ...(torch ? pins('requirements-torch.txt') : [])],
     bilevel,
     cleaning,
   }
   console.log(plainText(report))
-  if (options.json) writeFileSync(options.json, `${JSON.stringify(withRatios(report), null, 2)}\n`)
-  if (options.markdown) writeFileSync(options.markdown, markdown(report))
+  if (json) writeFileSync(json, `${JSON.stringify(withRatios(report), null, 2)}\n`)
+  if (page) writeFileSync(page, markdown(report))
+}
+
+function pins(requirements: string): string[] {
+  return readFileSync(file(requirements), 'utf8').match(/^\w\S*==\S+/gm) ?? []
 }
 
 function ours(script: string, job: Job): Promise<string> {
   return output(process.execPath, ['--import', 'tsx', file(script), JSON.stringify(job)])
 }
 
-/** What a command prints, in a process of its own; `threads` are those of XLA and of SciPy's OpenBLAS, 0 for the default. */
+/** What a command prints, in a process of its own; `threads` are those of XLA, PyTorch and OpenBLAS, 0 for the default. */
 async function output(command: string, args: readonly string[], threads = 0): Promise<string> {
   const env: NodeJS.ProcessEnv = { ...process.env, JAX_PLATFORMS: 'cpu', PYTHONDONTWRITEBYTECODE: '1' }
-  if (threads > 0) env.NPROC = env.OPENBLAS_NUM_THREADS = String(threads)
+  if (threads > 0) env.NPROC = env.OPENBLAS_NUM_THREADS = env.OMP_NUM_THREADS = String(threads)
   if (threads === 1) env.XLA_FLAGS = '--xla_cpu_multi_thread_eigen=false'
   const { stdout } = await promisify(execFile)(command, args, { env, maxBuffer: 2 ** 28 })
   return stdout
@@ -107,6 +125,7 @@ function readOptions() {
       seed: { type: 'string', default: '0' },
       budget: { type: 'string', default: '15' },
       threads: { type: 'string', default: '1' },
+      torch: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
       markdown: { type: 'string' },
@@ -124,10 +143,10 @@ function readOptions() {
   }
   const budget = Number(values.budget)
   if (!(budget > 0)) throw new Error(`"--budget" expected seconds, got ${values.budget}`)
-  const { quick, json, markdown } = values
-  const [first, count] = [whole('seed', 0), quick ? 1 : whole('seeds', 1)]
-  const seeds = Array.from({ length: count }, (_, i) => first + i)
-  return { seeds, threads: whole('threads', 0), budget: quick ? 1 : budget, quick, json, markdown }
+  const { torch, quick, json, markdown } = values
+  const [first, count] = [whole('seed', 0), whole('seeds', 1)]
+  const seeds = Array.from({ length: quick ? 1 : count }, (_, i) => first + i)
+  return { seeds, threads: whole('threads', 0), budget: quick ? 1 : budget, torch, quick, json, markdown }
 }
 
 main().catch((error) => {

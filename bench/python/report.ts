@@ -14,7 +14,7 @@ export interface Report {
   readonly quick: boolean
   /** What ours ran with. */
   readonly settings: string
-  /** What requirements.txt pins. */
+  /** What the requirements pin. */
   readonly packages: readonly string[]
   readonly bilevel: readonly BilevelEntry[]
   readonly cleaning: readonly CleaningEntry[]
@@ -120,7 +120,7 @@ function about({ seeds, budget, threads, commit, machine, settings, packages, qu
   return [
     `MNIST, 50 % uniform noise; seeds ${seeds.join(', ')}, medians; ${budget} CPU seconds a run${quick ? '; quick: a smoke test' : ''}`,
     'seconds without evaluation, the rivals’ without compilation; – where a seed did not get there',
-    `rivals ${used}: ${packages.filter((name) => /^(jax|scikit-learn|cleanlab)=/.test(name)).join(', ')}`,
+    `rivals ${used}: ${packages.filter((name) => /^(jax|scikit-learn|cleanlab|torch|betty-ml|torchopt)=/.test(name)).join(', ')}`,
     `ours: commit ${commit}, ${settings}`,
     `${processor}, ${platform}, ${machine.threads} threads, ${simd}, Node ${node}`,
   ]

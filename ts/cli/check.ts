@@ -47,7 +47,8 @@ export async function checkOptions(command: Command): Promise<void> {
   }
 }
 
-async function writable(name: string, path: string): Promise<void> {
+/** @throws NhgdError `ERR_DATA` where a file could not be written to `path`. */
+export async function writable(name: string, path: string): Promise<void> {
   const refuse = (reason: string) => dataError(name, 'a file that can be written', `"${path}" (${reason})`)
   const there = await stat(path).catch(() => undefined)
   if (there?.isDirectory()) throw refuse('a folder')
