@@ -7,6 +7,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::simd::dispatch;
+use crate::skinny::{Project, Tile, WIDEST};
 use crate::vector::{axpy, dot};
 use crate::{Aligned, MatMut, MatRef, Scalar};
 
@@ -22,6 +23,8 @@ const TILE_COLUMNS: usize = 4;
 const TILE: usize = 32 * TILE_COLUMNS;
 /// Rows or columns from which it is worth to let vectors run along them.
 const NARROW: usize = 16;
+/// Rows of A that stay in the second cache while each block of columns comes by.
+const NARROW_ROWS: usize = 64;
 
 /// C ← β·C + α·A·B. β = 0 overwrites C, whatever it held.
 pub(crate) fn matmul<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
@@ -35,6 +38,8 @@ pub(crate) fn matmul<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatR
     let (c, a, b) = if along_rows { (c, a, b) } else { (c.t(), b.t(), a.t()) };
     if c.cols() == 1 && (a.row_stride() == 1 || a.col_stride() == 1) {
         times_vector(c, alpha, a, b);
+    } else if c.cols() < NARROW && a.col_stride() == 1 && a.cols() >= WIDEST {
+        narrow(c, alpha, a, b);
     } else {
         dispatch(Product { c, alpha, a, b });
     }
@@ -71,6 +76,30 @@ fn times_vector<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: 
     let stride = c.row_stride().max(1);
     for (c, product) in c.data().iter_mut().step_by(stride).zip(product) {
         *c += alpha * product;
+    }
+}
+
+/// C ← C + α·A·B with few columns and contiguous rows of A, which are not worth a copy: each is used once.
+fn narrow<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+    let (n, k, stride) = (c.cols(), a.cols(), a.row_stride());
+    let cols = k - k % WIDEST;
+    let mut columns = Aligned::zeros(n * cols);
+    for (j, column) in columns.chunks_exact_mut(cols).enumerate() {
+        column.iter_mut().enumerate().for_each(|(p, x)| *x = b.at(p, j));
+    }
+    let (row, col) = (c.row_stride(), c.col_stride());
+    let mut products = vec![T::zero(); NARROW_ROWS * n];
+    for begin in (0..a.rows()).step_by(NARROW_ROWS) {
+        let rows = NARROW_ROWS.min(a.rows() - begin);
+        let tile = Tile { data: &a.data()[begin * stride..], rows, stride, cols };
+        dispatch(Project { tile, weights: &columns, stride: cols, classes: n, scores: &mut products });
+        for (r, products) in products.chunks_exact(n).take(rows).enumerate() {
+            for (j, &product) in products.iter().enumerate() {
+                let i = begin + r;
+                let whole = (cols..k).fold(product, |sum, p| sum + a.at(i, p) * b.at(p, j));
+                c.data()[i * row + j * col] += alpha * whole;
+            }
+        }
     }
 }
 
