@@ -11,6 +11,8 @@ pub mod aligned;
 mod blas;
 pub mod cholesky;
 pub mod conjugate_gradients;
+#[cfg(not(target_family = "wasm"))]
+mod crew;
 pub mod eigen;
 pub mod features;
 mod gemv;

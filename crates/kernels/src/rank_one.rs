@@ -12,7 +12,8 @@ use pulp::{Simd, WithSimd};
 
 use crate::simd::{dispatch, prefetch_line};
 use crate::skinny::{Accumulate, Project, Tile, WIDEST};
-use crate::{Aligned, Scalar, for_chunks, vector};
+use crate::threads::Team;
+use crate::{Aligned, Scalar, vector};
 
 /// Rows of a panel: panel I holds rows 16 I .. 16 (I + 1) up to and with their diagonal block, row-major. The
 /// diagonal block is whole, and its two triangles are kept equal.
@@ -25,9 +26,7 @@ const BLOCK: usize = 8;
 const AHEAD: usize = 24;
 /// Parts with sums of their own, so that threads don't change a product's bits. From this many panels on.
 const CHUNKS: usize = 8;
-const PANELS_OF_CHUNKED: usize = 64;
-/// Panels below which a pass is too short to be worth a thread.
-const PANELS_OF_THREADED: usize = 128;
+const PANELS_OF_CHUNKED: usize = 32;
 
 /// A = F⁻¹, kept up to date while F gains outer products of gradients.
 ///
@@ -40,7 +39,7 @@ pub struct SymmetricInverse<T: Scalar> {
     weights: Vec<T>,
     /// One u_j a row, each padded with zeros to whole panels.
     pending: Vec<T>,
-    threads: usize,
+    team: Team,
 }
 
 /// An update that would leave A indefinite: β + γ gᵀAg, or a pivot of the block form, was not positive.
@@ -76,7 +75,7 @@ impl<T: Scalar> SymmetricInverse<T> {
         for i in 0..d {
             half[position(i, i)] = scale;
         }
-        Self { d, half, scale: T::one(), weights: Vec::new(), pending: Vec::new(), threads: 1 }
+        Self { d, half, scale: T::one(), weights: Vec::new(), pending: Vec::new(), team: Team::new(1) }
     }
 
     /// Takes the lower triangle of a row-major d × d matrix.
@@ -144,16 +143,17 @@ impl<T: Scalar> SymmetricInverse<T> {
         self.d
     }
 
-    /// Lets passes over a large matrix use up to `threads` threads; the bits stay the same.
+    /// Lets passes over a large matrix use up to `threads` threads, which stay until this is dropped; the bits stay the
+    /// same.
     pub fn set_threads(&mut self, threads: usize) {
-        self.threads = threads;
+        self.team = Team::new(threads);
     }
 
     /// y = A x.
     pub fn multiply(&self, x: &[T], y: &mut [T]) {
         assert!(x.len() == self.d && y.len() == self.d);
         let x = self.pad(&[x]);
-        let mut product = pass(self.panels(), Half::Read(&self.half), &x, 1, self.threads);
+        let mut product = pass(self.panels(), Half::Read(&self.half), &x, 1, &self.team);
         self.add_pending(&x, &mut product);
         for (y, &u) in y.iter_mut().zip(&product[..]) {
             *y = self.scale * u;
@@ -286,7 +286,7 @@ impl<T: Scalar> SymmetricInverse<T> {
         if self.weights.len() + k > PENDING || !self.scale_is_moderate() {
             return self.write_pending(x, k);
         }
-        let mut product = pass(self.panels(), Half::Read(&self.half), x, k, self.threads);
+        let mut product = pass(self.panels(), Half::Read(&self.half), x, k, &self.team);
         self.add_pending(x, &mut product);
         product
     }
@@ -298,7 +298,7 @@ impl<T: Scalar> SymmetricInverse<T> {
 
     fn write_pending(&mut self, x: &[T], k: usize) -> Aligned<T> {
         let pairs = Pairs { scale: self.scale, weights: &self.weights, rows: &self.pending };
-        let product = pass(self.panels(), Half::Write(&mut self.half, pairs), x, k, self.threads);
+        let product = pass(self.panels(), Half::Write(&mut self.half, pairs), x, k, &self.team);
         self.weights.clear();
         self.pending.clear();
         self.scale = T::one();
@@ -331,15 +331,14 @@ struct Pairs<'a, T> {
 }
 
 /// One pass over the half: applies pending pairs if there are any, and returns B x for each of `k` rows of `x`.
-fn pass<T: Scalar>(panels: usize, half: Half<'_, T>, x: &[T], k: usize, threads: usize) -> Aligned<T> {
+fn pass<T: Scalar>(panels: usize, half: Half<'_, T>, x: &[T], k: usize, team: &Team) -> Aligned<T> {
     let chunks = if panels >= PANELS_OF_CHUNKED { CHUNKS } else { 1 };
-    let threads = if panels >= PANELS_OF_THREADED { threads } else { 1 };
     // Chunk c ends where its share of the area does.
     let end = |c: usize| (panels as f64 * (c as f64 / chunks as f64).sqrt()).round() as usize;
     let ranges: Vec<Range<usize>> = (0..chunks).map(|c| end(c)..end(c + 1)).collect();
 
     let sums = match half {
-        Half::Read(half) => for_chunks(chunks, 1, threads, |c, _| {
+        Half::Read(half) => team.for_chunks(chunks, 1, |c, _| {
             let mut y = Aligned::zeros(k * PANEL * panels);
             for panel in ranges[c].clone() {
                 let rows = &half[offset(panel)..offset(panel + 1)];
@@ -355,7 +354,7 @@ fn pass<T: Scalar>(panels: usize, half: Half<'_, T>, x: &[T], k: usize, threads:
                 parts.push(Mutex::new(part));
                 rest = after;
             }
-            for_chunks(chunks, 1, threads, |c, _| {
+            team.for_chunks(chunks, 1, |c, _| {
                 let mut part = parts[c].lock().expect("each part is taken once");
                 let mut y = Aligned::zeros(k * PANEL * panels);
                 for panel in ranges[c].clone() {
@@ -551,8 +550,8 @@ mod tests {
     use crate::naive::{assert_close, numbers};
     use crate::simd::on_each_level;
 
-    /// Sizes on both sides of a panel, of a vector pair, of the first chunked and of the first threaded pass.
-    const SIZES: [usize; 12] = [1, 2, 15, 16, 17, 31, 33, 48, 67, 130, 1023, 1025];
+    /// Sizes on both sides of a panel, of a vector pair, and of the first chunked pass.
+    const SIZES: [usize; 12] = [1, 2, 15, 16, 17, 31, 33, 48, 67, 130, 496, 497];
 
     /// A symmetric positive definite matrix without structure: I + Σ g gᵀ over three g, and more on the diagonal.
     fn positive(d: usize) -> Vec<f64> {
@@ -703,7 +702,7 @@ mod tests {
 
     #[test]
     fn the_bits_don_t_depend_on_the_threads() {
-        let d = PANEL * PANELS_OF_THREADED + 5;
+        let d = PANEL * PANELS_OF_CHUNKED + 5;
         let g: Vec<f32> = numbers(8 * d, 2);
         let bits = |threads| {
             let mut a = SymmetricInverse::identity(d, 1f32);

@@ -4,6 +4,9 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+#[cfg(not(target_family = "wasm"))]
+use crate::crew::Crew;
+
 /// Whether this target has one thread and no more.
 const ALONE: bool = cfg!(all(target_family = "wasm", not(target_feature = "atomics")));
 
@@ -17,57 +20,95 @@ pub fn for_chunks<R: Send>(
     threads: usize,
     body: impl Fn(usize, Range<usize>) -> R + Sync,
 ) -> Vec<R> {
-    let chunks = n.div_ceil(chunk);
-    let run = |i: usize| body(i, i * chunk..(i * chunk + chunk).min(n));
-    // Where there is one thread, a constant: what follows the loop would be in the module for nothing.
-    let threads = if ALONE { 1 } else { threads.min(chunks) };
-    if threads <= 1 {
-        return (0..chunks).map(run).collect();
+    Team::new(threads).for_chunks(n, chunk, body)
+}
+
+/// The caller's thread and helpers that stay between its loops, for loops of less time than it takes to start a thread.
+#[derive(Debug)]
+pub struct Team {
+    threads: usize,
+    crew: Crew,
+}
+
+impl Team {
+    /// Up to `threads` threads, the caller's among them. Others start with the first loop of more than one chunk, and
+    /// end with the team.
+    pub fn new(threads: usize) -> Self {
+        Self { threads, crew: Crew::default() }
     }
 
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(chunks));
-    together(threads - 1, &|| {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= chunks {
-                return;
-            }
-            let result = run(i);
-            done.lock().unwrap_or_else(|e| e.into_inner()).push((i, result));
+    /// [`for_chunks`].
+    pub fn for_chunks<R: Send>(
+        &self,
+        n: usize,
+        chunk: usize,
+        body: impl Fn(usize, Range<usize>) -> R + Sync,
+    ) -> Vec<R> {
+        let chunks = n.div_ceil(chunk);
+        let run = |i: usize| body(i, i * chunk..(i * chunk + chunk).min(n));
+        // Where there is one thread, a constant: what follows the loop would be in the module for nothing.
+        let threads = if ALONE { 1 } else { self.threads.min(chunks) };
+        if threads <= 1 {
+            return (0..chunks).map(run).collect();
         }
-    });
-    let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
-    done.sort_unstable_by_key(|&(i, _)| i);
-    done.into_iter().map(|(_, result)| result).collect()
+
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(chunks));
+        self.crew.together(threads - 1, &|| {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= chunks {
+                    return;
+                }
+                let result = run(i);
+                done.lock().unwrap_or_else(|e| e.into_inner()).push((i, result));
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
+        done.sort_unstable_by_key(|&(i, _)| i);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
 }
 
-/// Runs `work` here and on up to `others` threads at once; a panic of one is the caller's.
-#[cfg(not(target_family = "wasm"))]
-fn together(others: usize, work: &(dyn Fn() + Sync)) {
-    std::thread::scope(|scope| {
-        (0..others).for_each(|_| drop(scope.spawn(work)));
-        work();
-    });
+impl Clone for Team {
+    /// A team of as many, with helpers of its own.
+    fn clone(&self) -> Self {
+        Self::new(self.threads)
+    }
 }
+
+/// The helpers of the memory, which all share.
+#[cfg(target_family = "wasm")]
+#[derive(Debug, Default)]
+struct Crew;
 
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
-use crate::helpers::together;
+impl Crew {
+    fn together(&self, others: usize, work: &(dyn Fn() + Sync)) {
+        crate::helpers::together(others, work);
+    }
+}
 
 #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
-fn together(_others: usize, work: &(dyn Fn() + Sync)) {
-    work();
+impl Crew {
+    fn together(&self, _others: usize, work: &(dyn Fn() + Sync)) {
+        work();
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
     use super::*;
 
     #[test]
     fn covers_every_index_once_and_in_order() {
-        for n in [0, 1, 7, 64, 65] {
-            for threads in 0..4 {
-                let ranges = for_chunks(n, 8, threads, |i, range| {
+        for threads in 0..4 {
+            let team = Team::new(threads);
+            for n in [0, 1, 7, 64, 65] {
+                let ranges = team.for_chunks(n, 8, |i, range| {
                     assert_eq!(range.start, 8 * i);
                     range
                 });
@@ -87,8 +128,55 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_reaches_the_caller() {
-        let result = std::panic::catch_unwind(|| for_chunks(4, 1, 2, |i, _| assert!(i != 3)));
-        assert!(result.is_err());
+    fn helpers_stay_from_loop_to_loop() {
+        let team = Team::new(2);
+        let caller = thread::current().id();
+        let mut others = std::collections::HashSet::new();
+        for pause in [0, 0, 2, 0] {
+            thread::sleep(std::time::Duration::from_millis(pause)); // past the last of its looks
+            let both = std::sync::Barrier::new(2); // each chunk waits for the other: on two threads
+            others.extend(team.for_chunks(2, 1, |_, _| {
+                both.wait();
+                thread::current().id()
+            }));
+        }
+        assert!(others.remove(&caller) && others.len() == 1);
+    }
+
+    #[test]
+    fn a_team_serves_callers_at_once_and_copies_apart() {
+        let team = Team::new(3);
+        let copy = team.clone();
+        thread::scope(|scope| {
+            for team in [&team, &team, &copy] {
+                scope.spawn(move || {
+                    for n in 0..500 {
+                        assert_eq!(
+                            team.for_chunks(n, 3, |_, at| at.sum::<usize>()).iter().sum::<usize>(),
+                            (0..n).sum()
+                        );
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_from_any_thread_and_leaves_the_team_whole() {
+        let team = Team::new(2);
+        for bad in 0..4 {
+            let loops = || team.for_chunks(4, 1, |i, _| assert!(i != bad));
+            assert!(catch_unwind(AssertUnwindSafe(loops)).is_err());
+            assert_eq!(team.for_chunks(4, 1, |i, _| i), [0, 1, 2, 3]);
+        }
+        let both = std::sync::Barrier::new(2);
+        let caller = thread::current().id();
+        let helper_panics = || {
+            team.for_chunks(2, 1, |_, _| {
+                both.wait();
+                assert!(thread::current().id() == caller);
+            })
+        };
+        assert!(catch_unwind(AssertUnwindSafe(helper_panics)).is_err());
     }
 }
