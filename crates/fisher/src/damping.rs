@@ -15,6 +15,8 @@ pub(crate) struct Damping<T> {
     regularizer: Diagonal<T>,
     size: usize,
     pub fallbacks: u32,
+    /// Those of the last factorisation.
+    latest: u32,
 }
 
 impl<T: Scalar> Damping<T> {
@@ -25,8 +27,14 @@ impl<T: Scalar> Damping<T> {
         regularizer: Diagonal<T>,
         size: usize,
     ) -> Result<Self, FisherError> {
-        let mut damping =
-            Self { setting, relative, regularizer: Diagonal::Scalar(T::one()), size, fallbacks: 0 };
+        let mut damping = Self {
+            setting,
+            relative,
+            regularizer: Diagonal::Scalar(T::one()),
+            size,
+            fallbacks: 0,
+            latest: 0,
+        };
         if !(setting >= 0.0 && T::of(setting).is_finite()) {
             return Err(FisherError::range("damping", "a finite number of at least 0", setting));
         }
@@ -79,6 +87,12 @@ impl<T: Scalar> Damping<T> {
         Ok(())
     }
 
+    /// Raises to be saved by a form that saves no factorisation: a copy of one that is `factored` counts its raises as
+    /// it factors anew.
+    pub fn fallbacks_to_save(&self, factored: bool) -> f64 {
+        f64::from(self.fallbacks - if factored { self.latest } else { 0 })
+    }
+
     /// λ for a Fisher with tr(F)/d = `mean`. Relative damping of a Fisher that is (nearly) zero is the setting itself
     /// where D̃ would have a zero otherwise.
     pub fn level(&self, mean: f64) -> f64 {
@@ -104,11 +118,13 @@ impl<T: Scalar> Damping<T> {
         mut factor: impl FnMut(&Self, f64) -> Option<R>,
     ) -> Result<(R, f64), FisherError> {
         let mut level = self.level(mean);
+        self.latest = 0;
         for attempt in 0..TRIES {
             if let Some(result) = factor(self, level) {
                 return Ok((result, level));
             }
             self.fallbacks += 1;
+            self.latest += 1;
             if attempt + 1 < TRIES {
                 level = 10.0 * level.max(T::epsilon().wide() * mean);
             }

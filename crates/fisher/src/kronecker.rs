@@ -191,7 +191,7 @@ impl<T: Scalar> Fisher<T> for Kronecker<T> {
     fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
         let mut state = self.moments.state();
         state.push(("seen", vec![self.seen]));
-        state.push(("fallbacks", vec![self.damping.fallbacks.into()]));
+        state.push(("fallbacks", vec![self.damping.fallbacks_to_save(self.inverses.is_some())]));
         state
     }
 

@@ -343,7 +343,7 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
             ("weights", widen(&self.weights)),
             ("inputs", self.layers.iter().flat_map(|layer| widen(&layer.inputs)).collect()),
             ("outputs", self.layers.iter().flat_map(|layer| widen(&layer.outputs)).collect()),
-            ("fallbacks", vec![self.damping.fallbacks.into()]),
+            ("fallbacks", vec![self.damping.fallbacks_to_save(self.inner.is_some())]),
         ]
     }
 

@@ -164,7 +164,7 @@ impl<T: Scalar> Fisher<T> for Sketch<T> {
             ("rows", widen(&self.rows)),
             ("factor", vec![self.factor]),
             ("seen", vec![self.seen]),
-            ("fallbacks", vec![self.damping.fallbacks.into()]),
+            ("fallbacks", vec![self.damping.fallbacks_to_save(self.inner.is_some())]),
         ]
     }
 

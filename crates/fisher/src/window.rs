@@ -243,7 +243,7 @@ impl<T: Scalar> Fisher<T> for Window<T> {
             ("gram", gram),
             ("metric", metric),
             ("remains", vec![self.remains]),
-            ("fallbacks", vec![self.damping.fallbacks.into()]),
+            ("fallbacks", vec![self.damping.fallbacks_to_save(self.inner.is_some())]),
         ]
     }
 

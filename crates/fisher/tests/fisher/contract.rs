@@ -1,8 +1,6 @@
 //! What every form promises: settings are checked, bad input changes nothing, a saved state goes on with the same bits.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use nhgd_fisher::{
     Diagonal, Factors, Fisher, FisherConfig, FisherError, Form, KroneckerDamping, LayerFactors, LayerShape,
     Observation, RowKind, Rows, Smoothing, Start, Statistic, Wants, build,
@@ -174,6 +172,40 @@ fn a_fisher_that_stays_indefinite_is_an_error_until_it_is_forgotten() {
         assert_close(&answer(&mut *fisher), &before, 1e-9);
         let report = fisher.solve(&[1.0; D], &mut [0.0; D]).expect("a solution");
         assert_eq!((report.damping, report.fallbacks), (1e-3, 8), "{form:?}");
+    }
+}
+
+/// Here too a saved state makes F indefinite, by so little that more damping helps.
+#[test]
+fn a_copy_counts_the_raises_of_its_original_once() {
+    for (form, entry) in [(Form::Window, "gram"), (Form::Kronecker, "outputs")] {
+        let config = FisherConfig {
+            form,
+            damping: 1e-3,
+            rows: RowKind::PerSample,
+            kronecker_damping: KroneckerDamping::Split,
+            size: 8,
+            ..FisherConfig::default()
+        };
+        let new = || build::<f64>(&config, &LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
+        let mut fisher = new();
+        fisher.observe(&observation(&*fisher, &mut Random(54), 4)).expect("good samples");
+        let state = saved(&*fisher);
+        let solve = |fisher: &mut dyn Fisher<f64>| fisher.solve(&[1.0; D], &mut [0.0; D]).ok();
+        let raised = (-8..4).find_map(|exponent| {
+            let mut state = state.clone();
+            let (_, values) = state.iter_mut().find(|(name, _)| name == entry).expect("an entry");
+            values.iter_mut().for_each(|x| *x *= -(10f64.powi(exponent)));
+            fisher.restore(&state).expect("numbers of the right shape");
+            solve(&mut *fisher).filter(|report| report.fallbacks > 0)
+        });
+        let raised = raised.expect("a Fisher that more damping helps").fallbacks;
+        for _ in 0..2 {
+            let mut copy = new();
+            copy.restore(&saved(&*fisher)).expect("a state of its own");
+            assert_eq!(solve(&mut *copy).expect("a solution").fallbacks, raised, "{form:?}");
+            fisher = copy;
+        }
     }
 }
 

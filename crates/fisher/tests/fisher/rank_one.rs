@@ -1,8 +1,6 @@
 //! The printed, decaying form and its relatives.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use nhgd_fisher::{Fisher, Form, Smoothing, Start};
 
 const D: usize = 32;

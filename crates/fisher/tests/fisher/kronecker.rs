@@ -1,8 +1,6 @@
 //! Kronecker forms against the fixture and against the explicit Gauss–Newton matrix where theory says they are equal.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use nhgd_fisher::{
     Diagonal, Factors, Fisher, FisherConfig, Form, KroneckerDamping, LayerFactors, LayerShape, Observation,
     Smoothing, build,

@@ -1,8 +1,6 @@
 //! Forms that claim to be exact agree with each other and with plain elimination.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use nhgd_fisher::{
     Diagonal, Factors, FisherConfig, Form, LayerFactors, LayerShape, Observation, RowKind, Smoothing,
     Statistic, build,

@@ -1,5 +1,4 @@
 //! What the tests share: fixtures, random numbers, plain dense linear algebra in f64.
-#![allow(dead_code, missing_docs, reason = "each test file takes what it needs")]
 
 use nhgd_fisher::{
     Diagonal, Factors, Fisher, FisherConfig, FisherError, Form, LayerFactors, LayerShape, Observation, Rows,
