@@ -47,7 +47,8 @@ test('a problem beyond 4 GiB is refused on WebAssembly before anything is upload
 
 test('a Fisher beyond 4 GiB is refused on WebAssembly', async () => {
   const { backend, asked } = pretended('wasm')
-  const oracles = (innerLength: number) => ({ innerLength, dtype: 'f32', bytes: 0 }) as Oracles
+  const oracles = (innerLength: number) =>
+    ({ innerLength, dtype: 'f32', bytes: 0, layers: [] as number[] }) as unknown as Oracles
   const make = (form: 'dense' | 'window' | 'sketch', d: number) =>
     new Fisher(backend, oracles(d), undefined as never, { form, size: 1024 })
   await refuses('ERR_MEMORY', 'fisher', () => make('dense', 40_000))
@@ -55,7 +56,32 @@ test('a Fisher beyond 4 GiB is refused on WebAssembly', async () => {
   await refuses('ERR_MEMORY', 'fisher', () => make('sketch', 1e6))
   assert.equal(asked, [])
   assert.throws(() => make('dense', 7850), 'allocates')
-  assert.is(fisherBytes({ form: 'window', size: 10 }, 100, 'f64'), 8 * (1000 + 200))
+  const shape = { innerLength: 100, dtype: 'f64', layers: [] } as const
+  assert.is(fisherBytes({ form: 'window', size: 10 }, shape), 8 * (1000 + 200))
+})
+
+test('the factors of layers count', async () => {
+  const { backend, asked } = pretended('wasm')
+  const make = (form: 'samples' | 'kronecker' | 'eigenkronecker', layers: number[], size = 256) => {
+    const oracles = {
+      innerLength: layers[0] * layers[1],
+      dtype: 'f32',
+      bytes: 0,
+      layers,
+    } as unknown as Oracles
+    return new Fisher(backend, oracles, undefined as never, { form, size })
+  }
+  await refuses('ERR_MEMORY', 'fisher', () => make('kronecker', [20_000, 10]))
+  await refuses('ERR_MEMORY', 'fisher', () => make('eigenkronecker', [20_000, 10]))
+  await refuses('ERR_MEMORY', 'fisher', () => make('samples', [785, 10], 1e6))
+  assert.equal(asked, [])
+  assert.throws(() => make('kronecker', [785, 10]), 'allocates')
+  const layers = { innerLength: 12 + 15, dtype: 'f64', layers: [4, 3, 3, 5] } as const
+  assert.is(fisherBytes({ form: 'kronecker' }, layers), 8 * 3 * (16 + 9 + 9 + 25))
+  assert.is(
+    fisherBytes({ form: 'samples', size: 2, statistic: 'expected' }, layers),
+    8 * (2 * 2 * (7 + 5 * 8) + 12),
+  )
 })
 
 test.run()

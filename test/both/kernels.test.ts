@@ -396,7 +396,10 @@ test('damping below zero is refused', async ({ backend }) => {
 
 test('what an inverse refuses leaves it as it was', async ({ backend }) => {
   const { InverseUpdate, Vector } = backend
-  await refuses('ERR_RANGE', 'd', () => new InverseUpdate(0, 1, 'f64', 1))
+  for (const bad of [0, -1, 2.5, 2 ** 32, Number.NaN]) {
+    await refuses('ERR_RANGE', 'd', () => new InverseUpdate(bad, 1, 'f64', 1))
+    await refuses('ERR_RANGE', 'threads', () => new InverseUpdate(2, 1, 'f64', bad))
+  }
   await refuses('ERR_RANGE', 'scale', () => new InverseUpdate(2, 0, 'f64', 1))
   await refuses('ERR_DTYPE', 'dtype', () => new InverseUpdate(2, 1, 'f16' as DType, 1))
 

@@ -139,6 +139,8 @@ export interface Oracles {
   readonly dtype: DType
   /** What {@link Oracles.curvatureProduct} multiplies by. */
   readonly curvature: 'hessian' | 'gauss-newton'
+  /** Inputs and outputs of each layer of θ, one after the other; none where it has no layers. */
+  readonly layers: ArrayLike<number>
   /** Bytes of the data sets. */
   readonly bytes: number
   /** θ to start from; the seed matters to networks alone. */

@@ -58,7 +58,7 @@ export class Fisher {
     outer: Vector,
     settings: FisherSettings & { readonly concurrent?: boolean },
   ) {
-    checkMemory(backend, 'fisher', problem.bytes + fisherBytes(settings, problem.innerLength, problem.dtype))
+    checkMemory(backend, 'fisher', problem.bytes + fisherBytes(settings, problem))
     this.handle = new backend.Fisher(problem, outer, settingsJson(settings))
   }
 

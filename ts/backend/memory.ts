@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts'
-import type { DType } from './binding.ts'
+import type { Oracles } from './binding.ts'
 import { NhgdError } from './errors.ts'
 import type { FisherSettings } from './fisher.ts'
 
@@ -15,18 +15,27 @@ export function checkMemory(backend: Backend, name: string, bytes: number): void
   )
 }
 
-/** Bytes of an inverse Fisher of d parameters at its largest, 0 for forms whose size the layers decide. */
+/** Bytes of an inverse Fisher at its largest. */
 export function fisherBytes(
-  { form = 'window', size = 256 }: FisherSettings,
-  d: number,
-  dtype: DType,
+  { form = 'window', size = 256, statistic }: FisherSettings,
+  { innerLength: d, dtype, layers }: Pick<Oracles, 'innerLength' | 'dtype' | 'layers'>,
 ): number {
-  const numbers: Partial<Record<NonNullable<FisherSettings['form']>, number>> = {
+  const inputs = Array.from(layers).filter((_, at) => at % 2 === 0)
+  const outputs = Array.from(layers).filter((_, at) => at % 2 === 1)
+  const sum = (terms: number[]) => terms.reduce((total, term) => total + term, 0)
+  const factors = sum([...inputs, ...outputs].map((n) => n * n))
+  const directions = statistic === 'expected' ? (outputs.at(-1) ?? 1) : 1
+  const numbers = {
     // S, the half of A, and S again while it is factored and inverted.
     dense: 3.5 * d * d,
     window: size * d + 2 * size * size,
+    // Samples that come beside those that are held, and Gram matrices of up to 1024.
+    samples: 2 * size * (sum(inputs) + directions * sum(outputs)) + 3 * Math.min(size, 1024) ** 2,
     sketch: 2 * size * d + 12 * size * size,
     diagonal: d,
+    // Factors, those of an observation, and inverses or bases.
+    kronecker: 3 * factors,
+    eigenkronecker: 3 * factors + 2 * d,
   }
-  return (dtype === 'f32' ? 4 : 8) * (numbers[form] ?? 0)
+  return (dtype === 'f32' ? 4 : 8) * numbers[form]
 }

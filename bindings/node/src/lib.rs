@@ -295,6 +295,10 @@ impl Problem {
         self.0.curvature().to_owned()
     }
     #[napi(getter)]
+    pub fn layers(&self) -> Vec<u32> {
+        self.0.layers()
+    }
+    #[napi(getter)]
     pub fn bytes(&self) -> f64 {
         self.0.bytes() as f64
     }
@@ -634,8 +638,8 @@ pub struct InverseUpdate(engine::kernels::InverseUpdate);
 #[napi]
 impl InverseUpdate {
     #[napi(constructor)]
-    pub fn new(d: u32, scale: f64, dtype: String, threads: u32) -> Result<Self> {
-        guard(|| engine::kernels::InverseUpdate::new(d as usize, scale, &dtype, threads as usize)).map(Self)
+    pub fn new(d: f64, scale: f64, dtype: String, threads: f64) -> Result<Self> {
+        guard(|| engine::kernels::InverseUpdate::new(d, scale, &dtype, threads)).map(Self)
     }
     #[napi]
     pub fn update(&self, g: &Vector, beta: f64, gamma: f64) -> Result<()> {

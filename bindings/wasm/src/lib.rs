@@ -315,6 +315,10 @@ impl Problem {
         self.0.curvature().to_owned()
     }
     #[wasm_bindgen(getter)]
+    pub fn layers(&self) -> Vec<u32> {
+        self.0.layers()
+    }
+    #[wasm_bindgen(getter)]
     pub fn bytes(&self) -> f64 {
         self.0.bytes() as f64
     }
@@ -585,8 +589,8 @@ pub struct InverseUpdate(engine::kernels::InverseUpdate);
 #[wasm_bindgen]
 impl InverseUpdate {
     #[wasm_bindgen(constructor)]
-    pub fn new(d: u32, scale: f64, dtype: &str, threads: u32) -> Result<Self> {
-        guard(|| engine::kernels::InverseUpdate::new(d as usize, scale, dtype, threads as usize)).map(Self)
+    pub fn new(d: f64, scale: f64, dtype: &str, threads: f64) -> Result<Self> {
+        guard(|| engine::kernels::InverseUpdate::new(d, scale, dtype, threads)).map(Self)
     }
     #[wasm_bindgen]
     pub fn update(&self, g: &Vector, beta: f64, gamma: f64) -> Result<()> {

@@ -111,6 +111,15 @@ pub(crate) fn length(name: &str, expected: usize, got: usize) -> Result<()> {
     }
 }
 
+/// A whole number from 1 on, or a range error.
+pub(crate) fn count(name: &str, value: f64) -> Result<usize> {
+    if value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value) {
+        Ok(value as usize)
+    } else {
+        Err(Error::expected(Code::Range, name, "a whole number from 1", value))
+    }
+}
+
 /// The report of a promise, or its error, as JSON `{"report": …}` or `{"error": {"code", "message"}}`: a promise that
 /// is rejected by a binding has no code of its own.
 pub fn envelope(report: Result<String>) -> String {

@@ -9,7 +9,7 @@ use nhgd_kernels::{
 };
 use nhgd_models::{Labels, Model, Softmax, Term};
 
-use crate::error::length;
+use crate::error::{count, length};
 use crate::{Code, Element, Error, Result, Samples, Vector};
 
 /// Runs `$body::<T>` with T the scalar type of `$vector`.
@@ -387,10 +387,8 @@ impl OfInverse for f64 {
 
 impl InverseUpdate {
     /// A = scale · I, d × d; passes over it use up to `threads` threads where d is large.
-    pub fn new(d: usize, scale: f64, dtype: &str, threads: usize) -> Result<Self> {
-        if d == 0 {
-            return Err(Error::expected(Code::Range, "d", "at least 1", d));
-        }
+    pub fn new(d: f64, scale: f64, dtype: &str, threads: f64) -> Result<Self> {
+        let (d, threads) = (count("d", d)?, count("threads", threads)?);
         if !(scale > 0.0 && scale.is_finite()) {
             return Err(Error::expected(Code::Range, "scale", "a number > 0", scale));
         }

@@ -335,6 +335,11 @@ impl Problem {
     pub fn initial(&self, seed: u64) -> Vector {
         typed!(self, T, p => Vector::from_vec(p.initial(seed)))
     }
+    /// Inputs and outputs of each layer of θ, one after the other; none where it has no layers.
+    pub fn layers(&self) -> Vec<u32> {
+        let layers = typed!(self, T, p => p.layers());
+        layers.iter().flat_map(|layer| [layer.inputs as u32, layer.outputs as u32]).collect()
+    }
     /// Bytes of the data sets.
     pub fn bytes(&self) -> usize {
         typed!(self, T, p => p.bytes())
