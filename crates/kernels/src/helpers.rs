@@ -137,6 +137,7 @@ impl Pool {
         // not begun by then are taken back, those that are have ended. (A panic ends all of WebAssembly.)
         let shared = unsafe { transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(counted) };
         let mut state = self.lock();
+        let others = if state.broken { 0 } else { others };
         state.calls += 1;
         let call = state.calls;
         state.tasks.extend((0..others).map(|_| Task { call, work: Box::new(shared) }));
@@ -216,5 +217,11 @@ mod tests {
         });
         assert_eq!(pool.wait(|| None::<()>), None);
         assert_eq!(pool.count(), 0);
+
+        let runs = AtomicUsize::new(0);
+        pool.together(1, &|| {
+            runs.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(runs.into_inner(), 1);
     }
 }
