@@ -11,6 +11,7 @@ interface Glue extends Binding {
 
 interface Loaded {
   readonly binding: Binding
+  readonly threads: boolean
   readonly skipped: BackendInfo['skipped']
 }
 
@@ -28,14 +29,17 @@ export async function loadWasm(
   // A second instance would have handles of its own, so all callers share the first.
   loaded ??= instantiate(source, threaded)
   try {
-    const { binding, skipped: more } = await loaded
-    return backendOf(binding, 'wasm', [...skipped, ...more])
+    const { binding, threads, skipped: more } = await loaded
+    const late = threaded && !threads && more.length === 0 ? [tooLate] : []
+    return backendOf(binding, 'wasm', [...skipped, ...more, ...late])
   } catch (error) {
     loaded = undefined
     const reason = withRemedy(error, remedies)
     throw new NhgdError('ERR_BACKEND', `the wasm backend does not load: ${reason}`, { cause: error })
   }
 }
+
+const tooLate = { backend: 'wasm with threads', reason: 'the module without threads is loaded already' }
 
 async function instantiate(
   source: () => WasmSource | Promise<WasmSource>,
@@ -44,7 +48,7 @@ async function instantiate(
   const skipped: { backend: string; reason: string }[] = []
   if (threaded) {
     try {
-      return { binding: await loadThreaded(threaded), skipped }
+      return { binding: await loadThreaded(threaded), threads: true, skipped }
     } catch (error) {
       skipped.push({ backend: 'wasm with threads', reason: (error as Error).message })
     }
@@ -53,7 +57,7 @@ async function instantiate(
   // @ts-ignore: nor need its own types be there.
   const glue: Glue = await import('../../build/wasm/nhgd.js')
   await glue.default({ module_or_path: await contents(await source()) })
-  return { binding: glue, skipped }
+  return { binding: glue, threads: false, skipped }
 }
 
 const handOver = 'serve the file nhgd/nhgd.wasm and pass its URL, its bytes or a WebAssembly.Module as "wasm"'
