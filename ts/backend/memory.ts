@@ -37,5 +37,6 @@ export function fisherBytes(
     kronecker: 3 * factors,
     eigenkronecker: 3 * factors + 2 * d,
   }
-  return (dtype === 'f32' ? 4 : 8) * numbers[form]
+  // An unknown form is the engine's to refuse.
+  return (dtype === 'f32' ? 4 : 8) * (numbers[form] ?? 0)
 }
