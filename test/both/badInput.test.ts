@@ -210,7 +210,7 @@ const methods: Cases<NhgdOptions & { innerstep: number }> = {
   'damping of corrections that is NaN': ['ERR_RANGE', 'refineDamping', { refineDamping: () => nan }],
   'damping of corrections that turns negative': [
     'ERR_RANGE',
-    'damping',
+    'refineDamping',
     { refineDamping: (k: number) => -k },
     2,
   ],

@@ -5,6 +5,7 @@ import { settingsJson } from '../backend/check.ts'
 /** A step size or another setting, or one for each step 0, 1, 2, … */
 export type Rate = number | ((step: number) => number)
 
+/** The rate of step 0, 1, 2, … */
 export function rateAt(rate: Rate, step: number): number {
   return typeof rate === 'number' ? rate : rate(step)
 }

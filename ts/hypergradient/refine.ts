@@ -1,5 +1,4 @@
 import type { Batch, Vector } from '../backend/binding.ts'
-import { checkWithin } from '../backend/check.ts'
 import type { Problem } from '../problems/problem.ts'
 
 /** Corrections of A∇_θf by curvature products: conjugate-gradient steps, or damped corrections of a fixed size. */
@@ -41,7 +40,6 @@ export async function refine(
   settings: RefineSettings,
 ): Promise<Refinement> {
   const { problem, target, tolerance = 0 } = system
-  checkWithin('damping', system.damping, 0, Number.POSITIVE_INFINITY)
   const steps = typeof settings === 'number' ? settings : settings.steps
   const length = norm(target)
   if (length === 0) {

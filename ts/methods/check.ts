@@ -1,6 +1,6 @@
 import { checkWhole, checkWithin } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { rateAt } from '../hypergradient/optimizer.ts'
+import { type Rate, rateAt } from '../hypergradient/optimizer.ts'
 import type { NhgdOptions } from './nhgdOptions.ts'
 
 const { POSITIVE_INFINITY } = Number
@@ -12,7 +12,7 @@ export function checkOptions({ refine, cross, fisher, ...options }: Required<Nhg
   checkWhole('refine', typeof refine === 'object' ? refine.steps : refine, 0)
   if (typeof refine === 'object') checkWithin('refine.rate', refine.rate, 0, POSITIVE_INFINITY)
   checkWhole('refineSamples', options.refineSamples, 1)
-  checkWithin('refineDamping', rateAt(options.refineDamping, 0), 0, POSITIVE_INFINITY)
+  refineDampingAt(options, 0)
   checkWithin('averaging', options.averaging, 0, 1)
   checkWhole('refreshEvery', fisher.refreshEvery ?? 0, 0)
   checkChoice('reset', fisher.reset ?? 'never', ['outer', 'never'])
@@ -21,6 +21,13 @@ export function checkOptions({ refine, cross, fisher, ...options }: Required<Nhg
     const expected = '"trajectory", "all" or { samples }'
     throw new NhgdError('ERR_RANGE', `"cross" expected ${expected}, got ${cross}`)
   }
+}
+
+/** Damping of the corrections in outer iteration k; `ERR_RANGE` unless it is a number from 0. */
+export function refineDampingAt({ refineDamping }: { readonly refineDamping: Rate }, k: number): number {
+  const damping = rateAt(refineDamping, k)
+  checkWithin('refineDamping', damping, 0, POSITIVE_INFINITY)
+  return damping
 }
 
 /** Throws `ERR_RANGE` for options that are none of `known`. */
