@@ -50,9 +50,11 @@ impl<T: Scalar> WithSimd for RowsTimes<'_, T> {
 /// Products of R rows from row i on with x.
 #[inline(always)]
 fn dots<T: Scalar, S: Simd, const R: usize>(simd: S, a: MatRef<'_, T>, i: usize, x: &[T]) -> [T; R] {
-    let rows: [_; R] = std::array::from_fn(|r| T::lanes::<S>(a.row(i + r)));
     let (x, x_rest) = T::lanes::<S>(x);
-    assert!(rows.iter().all(|row| row.0.len() == x.len() && row.1.len() == x_rest.len()));
+    let rows: [_; R] = std::array::from_fn(|r| {
+        let (lanes, rest) = T::lanes::<S>(a.row(i + r));
+        (&lanes[..x.len()], &rest[..x_rest.len()])
+    });
     let mut sums = [T::splat(simd, T::zero()); R];
     for p in 0..x.len() {
         for r in 0..R {
@@ -113,9 +115,11 @@ fn add<T: Scalar, S: Simd, const R: usize>(
     x: &[T],
     y: &mut [T],
 ) {
-    let rows: [_; R] = std::array::from_fn(|r| T::lanes::<S>(a.row(i + r)));
     let (y, y_rest) = T::lanes_mut::<S>(y);
-    assert!(rows.iter().all(|row| row.0.len() == y.len() && row.1.len() == y_rest.len()));
+    let rows: [_; R] = std::array::from_fn(|r| {
+        let (lanes, rest) = T::lanes::<S>(a.row(i + r));
+        (&lanes[..y.len()], &rest[..y_rest.len()])
+    });
     let mut factors = [T::zero(); R];
     let mut factor_lanes = [T::splat(simd, T::zero()); R];
     for r in 0..R {

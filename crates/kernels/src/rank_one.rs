@@ -439,28 +439,32 @@ fn symmetric_rows<T: Scalar, S: Simd, const R: usize>(
     y: &mut [T],
 ) -> [T; R] {
     let cols = from + PANEL;
-    let lanes: [_; R] = std::array::from_fn(|r| T::lanes::<S>(&rows[r * cols..(r + 1) * cols]).0);
     let mut x_rows = [T::splat(simd, T::zero()); R];
     for r in 0..R {
         x_rows[r] = T::splat(simd, x[at + r]);
     }
     let x = T::lanes::<S>(&x[..cols]).0;
     let y = T::lanes_mut::<S>(&mut y[..from]).0;
+    let lanes: [_; R] = std::array::from_fn(|r| &T::lanes::<S>(&rows[r * cols..(r + 1) * cols]).0[..x.len()]);
+    let (before, block) = x.split_at(y.len());
     let mut dots = [T::splat(simd, T::zero()); R];
-    assert!(lanes.iter().all(|row| row.len() == x.len()) && y.len() <= x.len());
-    for p in 0..y.len() {
-        let mut sum = y[p];
-        for r in 0..R {
-            prefetch_line(lanes[r].as_ptr().wrapping_add(p + AHEAD));
-            let a = lanes[r][p];
-            dots[r] = T::mul_add_lanes(simd, a, x[p], dots[r]);
-            sum = T::mul_add_lanes(simd, a, x_rows[r], sum);
+    {
+        let lanes = lanes.map(|row| &row[..before.len()]);
+        for (p, (y, &x)) in y.iter_mut().zip(before).enumerate() {
+            let mut sum = *y;
+            for r in 0..R {
+                prefetch_line(lanes[r].as_ptr().wrapping_add(p + AHEAD));
+                let a = lanes[r][p];
+                dots[r] = T::mul_add_lanes(simd, a, x, dots[r]);
+                sum = T::mul_add_lanes(simd, a, x_rows[r], sum);
+            }
+            *y = sum;
         }
-        y[p] = sum;
     }
-    for p in y.len()..x.len() {
+    let lanes = lanes.map(|row| &row[before.len()..]);
+    for (p, &x) in block.iter().enumerate() {
         for r in 0..R {
-            dots[r] = T::mul_add_lanes(simd, lanes[r][p], x[p], dots[r]);
+            dots[r] = T::mul_add_lanes(simd, lanes[r][p], x, dots[r]);
         }
     }
     let mut totals = [T::zero(); R];

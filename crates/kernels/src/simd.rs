@@ -1,18 +1,27 @@
 //! The one place where an instruction set is chosen.
 
-use pulp::{Arch, WithSimd};
+#[cfg(not(target_arch = "wasm32"))]
+use pulp::Arch;
+use pulp::WithSimd;
 
-/// Runs `op` on the best instruction set of this machine.
+/// Runs `op` on the best instruction set of this machine, or on the one that a WebAssembly module is compiled for.
 ///
 /// An `op` is a struct whose `with_simd` is `#[inline(always)]`, and so is what it calls: only then is it compiled
 /// for each instruction set, its plain loops vectorised. Closures are not always inlined, `array::map`'s neither.
+#[cfg(not(target_arch = "wasm32"))]
 #[inline]
 pub fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     arch().dispatch(op)
 }
 
-/// The instruction set that [`dispatch`] uses: `"avx512"`, `"avx2"`, `"neon"`, `"simd128"` or `"scalar"`.
+#[cfg(target_arch = "wasm32")]
+pub use module::dispatch;
+
+/// The instruction set that [`dispatch`] uses: `"avx512"`, `"avx2"`, `"neon"`, `"relaxed"`, `"simd128"` or `"scalar"`.
 pub fn level() -> &'static str {
+    #[cfg(target_arch = "wasm32")]
+    return module::LEVEL;
+    #[cfg(not(target_arch = "wasm32"))]
     match arch() {
         Arch::Scalar => "scalar",
         #[cfg(target_arch = "x86_64")]
@@ -21,10 +30,33 @@ pub fn level() -> &'static str {
         Arch::V4(_) => "avx512",
         #[cfg(target_arch = "aarch64")]
         Arch::Neon(_) => "neon",
-        #[cfg(target_arch = "wasm32")]
-        Arch::Simd128(_) => "simd128",
         #[allow(unreachable_patterns)]
         _ => "scalar",
+    }
+}
+
+/// WebAssembly detects nothing: a module is for one instruction set, and who loads it chooses the module.
+#[cfg(target_arch = "wasm32")]
+mod module {
+    use pulp::{Simd, WithSimd};
+
+    #[cfg(not(target_feature = "simd128"))]
+    pub(super) const LEVEL: &str = "scalar";
+    #[cfg(all(target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+    pub(super) const LEVEL: &str = "simd128";
+    #[cfg(target_feature = "relaxed-simd")]
+    pub(super) const LEVEL: &str = "relaxed";
+
+    /// Never inlined: further copies of an op would be a tenth of the module and gain nothing.
+    #[inline(never)]
+    pub fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+        #[cfg(not(target_feature = "simd128"))]
+        let simd = Some(pulp::Scalar);
+        #[cfg(all(target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+        let simd = pulp::wasm::Simd128::try_new();
+        #[cfg(target_feature = "relaxed-simd")]
+        let simd = pulp::wasm::RelaxedSimd::try_new();
+        Simd::vectorize(simd.expect("the module is compiled for it"), op)
     }
 }
 
@@ -49,12 +81,9 @@ pub(crate) fn prefetch_line<T>(at: *const T) {
     let _ = at;
 }
 
-#[cfg(not(test))]
+#[cfg(not(any(test, target_arch = "wasm32")))]
 #[inline(always)]
 fn arch() -> Arch {
-    if cfg!(all(target_arch = "wasm32", not(target_feature = "simd128"))) {
-        return Arch::Scalar; // or vectors would be in a module that is for engines without
-    }
     Arch::new() // detected once, then an atomic load
 }
 
