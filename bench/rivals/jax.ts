@@ -81,11 +81,10 @@ export async function jaxGradient(
 }
 
 async function load() {
-  // What it takes for granted and Node 20 lacks; nothing here uses either.
-  Object.assign(globalThis, {
-    navigator: globalThis.navigator ?? {},
-    Float16Array: (globalThis as { Float16Array?: unknown }).Float16Array ?? class extends Uint16Array {},
-  })
+  // What it takes for granted and Node 20 lacks; nothing here uses either. Where they are, `navigator` can't be set.
+  if (!('navigator' in globalThis)) Object.assign(globalThis, { navigator: {} })
+  if (!('Float16Array' in globalThis))
+    Object.assign(globalThis, { Float16Array: class extends Uint16Array {} })
   const jax = await import('@jax-js/jax')
   await jax.init('wasm')
   jax.defaultDevice('wasm')

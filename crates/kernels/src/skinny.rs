@@ -179,16 +179,24 @@ impl<T: Scalar> WithSimd for Accumulate<'_, T> {
             let wide = p + 2 * lanes <= tile.cols;
             for block in blocks(classes, classes_at_once::<S>()) {
                 let sums = &mut sums[block.start * stride + p..];
-                let residuals = &residuals[block.start..];
+                let residuals = Columns { data: residuals, stride: classes, start: block.start };
                 with_classes!(block.len(), C => if wide {
-                    accumulate_block::<T, S, 2, C>(simd, tile, p, residuals, classes, sums, stride);
+                    accumulate_block::<T, S, 2, C>(simd, tile, p, residuals, sums, stride);
                 } else {
-                    accumulate_block::<T, S, 1, C>(simd, tile, p, residuals, classes, sums, stride);
+                    accumulate_block::<T, S, 1, C>(simd, tile, p, residuals, sums, stride);
                 });
             }
             p += if wide { 2 * lanes } else { lanes };
         }
     }
+}
+
+/// Rows `stride` apart, of which those entries take part that follow `start`.
+#[derive(Clone, Copy)]
+struct Columns<'a, T> {
+    data: &'a [T],
+    stride: usize,
+    start: usize,
 }
 
 /// V vectors of features, from column p on, times C classes, over all rows.
@@ -197,16 +205,19 @@ fn accumulate_block<T: Scalar, S: Simd, const V: usize, const C: usize>(
     simd: S,
     tile: Tile<'_, T>,
     p: usize,
-    residuals: &[T],
-    classes: usize,
+    residuals: Columns<'_, T>,
     sums: &mut [T],
     stride: usize,
 ) {
+    let q = p + V * (size_of::<T::Lanes<S>>() / size_of::<T>());
+    let Columns { data, stride: classes, start } = residuals;
+    // Said ahead of the loop, or WebAssembly's asks it for each row.
+    assert!(q <= tile.stride && start + C <= classes);
+    let rows = tile.data[..tile.rows * tile.stride].chunks_exact(tile.stride);
     let mut total = [[T::splat(simd, T::zero()); V]; C];
-    for r in 0..tile.rows {
-        let x = T::lanes::<S>(&tile.row(r)[p..]).0;
-        let x: [_; V] = x[..V].try_into().expect("the slice has V vectors");
-        let residuals = &residuals[r * classes..r * classes + C];
+    for (row, residuals) in rows.zip(data.chunks_exact(classes)) {
+        let x = T::lanes::<S>(&row[p..q]).0;
+        let residuals = &residuals[start..start + C];
         for c in 0..C {
             let e = T::splat(simd, residuals[c]);
             for v in 0..V {
