@@ -9,40 +9,56 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { basename } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { local, run, SetupError, step } from './setup/step.mjs'
 
 const node = (...args) => run(process.execPath, args)
 const napi = local('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
 
-const packed = (content) => gzipSync(content, { level: 9 }).toString('base64')
-const unpack = `import { gunzipSync } from 'fflate'
-const unpack = (packed) => gunzipSync(Uint8Array.from(atob(packed), (byte) => byte.charCodeAt(0)))
-`
+/** The modules by what they are compiled for, then those with threads. */
+const modules = {
+  relaxed: ['wasm-relaxed', 'nhgd_relaxed'],
+  simd128: ['wasm', 'nhgd_bg'],
+  scalar: ['wasm-scalar', 'nhgd_scalar'],
+}
+const threads = {
+  relaxed: ['wasm-threads', 'nhgd_threads_relaxed'],
+  simd128: ['wasm-threads', 'nhgd_threads'],
+}
 
 /** Writes each WebAssembly module as JavaScript that holds its bytes, for bundles that are served without it. */
 function inlineModules() {
+  rmSync(local('build', 'inlined'), { recursive: true, force: true })
   mkdirSync(local('build', 'inlined'), { recursive: true })
-  for (const file of [
-    local('build', 'wasm', 'nhgd_bg.wasm'),
-    local('build', 'wasm-scalar', 'nhgd_scalar.wasm'),
-  ]) {
-    const code = `${unpack}export const module = () => unpack('${packed(readFileSync(file))}')\n`
-    writeFileSync(local('build', 'inlined', `${basename(file, '.wasm').replace('_bg', '')}.js`), code)
+  const write = (name, code) => writeFileSync(local('build', 'inlined', `${name}.js`), code)
+  const imported = (name) => `() => import('./${name}.js')`
+  const inline = (variants) =>
+    Object.entries(variants).map(([simd, [folder, name]]) => {
+      write(name, `${unpack}export const module = () => ${packed(local('build', folder, `${name}.wasm`))}\n`)
+      return `  ${simd}: ${imported(name)},\n`
+    })
+  const plain = inline(modules)
+  let threaded = [`  helper() { throw new Error('this build has no module with threads') },\n`]
+  if (existsSync(local('build', 'wasm-threads'))) {
+    write('nhgd_helper', helper())
+    threaded = [...inline(threads), `  helper: ${imported('nhgd_helper')},\n`]
   }
-  writeFileSync(local('build', 'inlined', 'nhgd_threads.js'), inlineThreads())
+  write(
+    'index',
+    `export const modules = {\n${plain.join('')}}\nexport const threads = {\n${threaded.join('')}}\n`,
+  )
 }
 
-/** The module with threads, the glue and the script of its helpers; a bundler looks for the file in any case. */
-function inlineThreads() {
-  const file = (name) => local('build', 'wasm-threads', name)
-  if (!existsSync(file('nhgd_threads.wasm'))) {
-    return `export const threaded = () => { throw new Error('this build has no module with threads') }\n`
-  }
-  return `${unpack}import * as glue from '../wasm-threads/nhgd.js'
-const url = () => URL.createObjectURL(new Blob([unpack('${packed(readFileSync(file('nhgd_helper.js')))}')], { type: 'text/javascript' }))
-export const threaded = (helper = url()) => ({ glue, helper, module: unpack('${packed(readFileSync(file('nhgd_threads.wasm')))}') })
+const unpack = `import { gunzipSync } from 'fflate'
+const unpack = (packed) => gunzipSync(Uint8Array.from(atob(packed), (byte) => byte.charCodeAt(0)))
+`
+const packed = (file) => `unpack('${gzipSync(readFileSync(file), { level: 9 }).toString('base64')}')`
+
+/** The glue of the modules with threads and the script of their helpers. */
+function helper() {
+  const script = packed(local('build', 'wasm-threads', 'nhgd_helper.js'))
+  return `${unpack}export * as glue from '../wasm-threads/nhgd.js'
+export const url = () => URL.createObjectURL(new Blob([${script}], { type: 'text/javascript' }))
 `
 }
 

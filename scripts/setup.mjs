@@ -1,5 +1,5 @@
-// Brings a clone to where it runs: npm packages, the native addon, with --wasm the WebAssembly module, with
-// --scalar the one for engines without SIMD too, with --threads the one for shared memory, and with --browser a Chromium
+// Brings a clone to where it runs: npm packages, the native addon, with --wasm the WebAssembly modules, with
+// --scalar the one for engines without SIMD too, with --threads those for shared memory, and with --browser a Chromium
 // for the tests.
 // Needs nothing but Node; does what is missing and nothing twice.
 //   node scripts/setup.mjs [--wasm] [--scalar] [--threads] [--no-native] [--browser]

@@ -1,8 +1,12 @@
 // What bundlers take as `nhgd` and `nhgd/wasm` in a build for browsers: the module is code of the bundle, so that there is
 // no file to serve beside it.
+
+// biome-ignore lint/suspicious/noTsIgnore: scripts/build.mjs writes it
+// @ts-ignore
+import { modules, threads } from '../build/inlined/index.js'
 import type { Backend } from './backend/backend.ts'
 import type { LoadOptions } from './backend/load.ts'
-import { hasSimd } from './backend/simd.ts'
+import { simd } from './backend/simd.ts'
 import type { Threaded } from './backend/threads.ts'
 import type { WasmSource } from './backend/wasmSource.ts'
 import { loadOnWeb } from './backend/web.ts'
@@ -16,20 +20,13 @@ export function loadBackend(options: LoadOptions = {}): Promise<Backend> {
   return loadOnWeb(options, inlined, threaded)
 }
 
-async function inlined(): Promise<WasmSource> {
-  const { module } = hasSimd()
-    ? // biome-ignore lint/suspicious/noTsIgnore: scripts/build.mjs writes them
-      // @ts-ignore
-      await import('../build/inlined/nhgd.js')
-    : // biome-ignore lint/suspicious/noTsIgnore: as above
-      // @ts-ignore
-      await import('../build/inlined/nhgd_scalar.js')
+async function inlined(relaxed?: boolean): Promise<WasmSource> {
+  const { module } = await modules[simd(relaxed)]()
   return module()
 }
 
-async function threaded(helper?: URL | string): Promise<Threaded> {
-  // biome-ignore lint/suspicious/noTsIgnore: as above
-  // @ts-ignore
-  const { threaded } = await import('../build/inlined/nhgd_threads.js')
-  return threaded(helper)
+async function threaded(helper?: URL | string, relaxed?: boolean): Promise<Threaded> {
+  const { glue, url } = await threads.helper()
+  const { module } = await (simd(relaxed) === 'relaxed' ? threads.relaxed() : threads.simd128())
+  return { glue, helper: helper ?? url(), module: module() }
 }

@@ -1,5 +1,6 @@
 // Measures the rows for WebAssembly, one after the other; its order is the seconds for each.
 import type { BackendInfo } from '../../ts/backend/backend.ts'
+import { simd } from '../../ts/backend/simd.ts'
 import type { Threaded } from '../../ts/backend/threads.ts'
 import { loadBackend } from '../../ts/wasm.ts'
 import type { Entry } from '../harness/measure.ts'
@@ -25,7 +26,10 @@ async function threaded(): Promise<Threaded> {
   const glue = new URL('../../build/wasm-threads/nhgd.js', import.meta.url)
   return {
     glue: await import(/* @vite-ignore */ glue.href),
-    module: new URL('../../build/wasm-threads/nhgd_threads.wasm', import.meta.url),
+    module:
+      simd() === 'relaxed'
+        ? new URL('../../build/wasm-threads/nhgd_threads_relaxed.wasm', import.meta.url)
+        : new URL('../../build/wasm-threads/nhgd_threads.wasm', import.meta.url),
     helper: new URL('../../build/wasm-threads/nhgd_helper.js', import.meta.url),
   }
 }

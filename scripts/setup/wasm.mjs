@@ -1,9 +1,7 @@
-// The WebAssembly module, built by wasm-pack into build/wasm, the one without SIMD into build/wasm-scalar and the one with
-// threads into build/wasm-threads: a compiler that can, the tools, the build.
+// The WebAssembly modules, built by wasm-pack into folders of build: a compiler that can, the tools, the builds.
 import {
   copyFileSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -21,64 +19,70 @@ const wasmPack = '0.15.1'
 
 const sources = [...rustSources, local('bindings', 'wasm')]
 
-/** Builds the module when its sources changed. */
-export async function buildWasm() {
-  await refresh(local('build', 'wasm'), sources, async (next) => {
-    const env = await compiler()
-    await bindgen(env)
-    await compile('WebAssembly module', next, 'wasm', env)
-    await optimize(join(next, 'nhgd_bg.wasm'), ['simd'])
-  })
-}
-
-/** Builds the module for engines without SIMD, when its sources changed; {@link buildWasm} comes first. */
-export async function buildScalarWasm() {
-  await refresh(local('build', 'wasm-scalar'), sources, async (next) => {
-    const env = {
-      ...(await compiler()),
-      RUSTFLAGS: '-C target-feature=-simd128 -C llvm-args=-inline-threshold=40',
-    }
-    const all = `${next}.all`
-    try {
-      await compile('WebAssembly module without SIMD', all, 'wasm-scalar', env)
-      const glue = [all, local('build', 'wasm')].map((folder) =>
-        readFileSync(join(folder, 'nhgd.js'), 'utf8'),
-      )
-      if (glue[0] !== glue[1]) throw new SetupError('the modules with and without SIMD differ in their glue')
-      mkdirSync(next, { recursive: true })
-      copyFileSync(join(all, 'nhgd_bg.wasm'), join(next, 'nhgd_scalar.wasm'))
-    } finally {
-      rmSync(all, { recursive: true, force: true })
-    }
-    await optimize(join(next, 'nhgd_scalar.wasm'), [])
-  })
-}
-
-/** What std is made of when it is compiled with atomics, and what the linker is told of shared memory. */
-const buildStd = ['--', '-Zbuild-std=std,panic_abort']
-const threadFlags = [
-  '-C target-feature=+atomics,+bulk-memory,+mutable-globals,+simd128',
-  '-C llvm-args=-inline-threshold=40',
+/** What std and all else is compiled with for threads, and what the linker is told of the memory they share. */
+const sharedMemory = [
+  '-C target-feature=+atomics,+bulk-memory,+mutable-globals',
   ...['--shared-memory', '--import-memory', '--max-memory=4294967296'].map((arg) => `-C link-arg=${arg}`),
   ...['__wasm_init_tls', '__tls_size', '__tls_align', '__tls_base', '__heap_base'].map(
     (name) => `-C link-arg=--export=${name}`,
   ),
-].join(' ')
+]
+const buildStd = ['-Zbuild-std=std,panic_abort']
+const relaxed = '-C target-feature=+relaxed-simd'
+
+/** The modules: the folder in target, flags after those of .cargo/config.toml, features for wasm-opt, options of cargo. */
+const modules = {
+  'nhgd_bg.wasm': { target: 'wasm', flags: [], features: ['simd'] },
+  'nhgd_relaxed.wasm': { target: 'wasm-relaxed', flags: [relaxed], features: ['simd', 'relaxed-simd'] },
+  'nhgd_scalar.wasm': { target: 'wasm-scalar', flags: ['-C target-feature=-simd128'], features: [] },
+  'nhgd_threads.wasm': {
+    target: 'wasm-threads',
+    flags: sharedMemory,
+    features: ['simd', 'threads'],
+    cargo: buildStd,
+  },
+  'nhgd_threads_relaxed.wasm': {
+    target: 'wasm-threads-relaxed',
+    flags: [...sharedMemory, relaxed],
+    features: ['simd', 'relaxed-simd', 'threads'],
+    cargo: buildStd,
+  },
+}
+
+/** Builds the modules with SIMD, when their sources changed: the one that every engine takes, and the relaxed one. */
+export async function buildWasm() {
+  await refresh(local('build', 'wasm'), sources, async (next) => {
+    const env = await compiler()
+    await bindgen(env)
+    await compile('nhgd_bg.wasm', next, env)
+  })
+  await buildBeside('wasm-relaxed', 'nhgd_relaxed.wasm')
+}
+
+/** Builds the module for engines without SIMD, when its sources changed; {@link buildWasm} comes first. */
+export function buildScalarWasm() {
+  return buildBeside('wasm-scalar', 'nhgd_scalar.wasm')
+}
+
+/** A module that runs on the glue in build/wasm. */
+function buildBeside(folder, file) {
+  return refresh(local('build', folder), sources, async (next) =>
+    compile(file, next, await compiler(), local('build', 'wasm')),
+  )
+}
 
 /**
- * Builds the module with threads, when its sources changed; {@link buildWasm} comes first. It needs the sources of the
- * standard library: where they can't be had it says so, and nothing is built.
+ * Builds the modules with threads, when their sources changed; {@link buildWasm} comes first. They need the sources of
+ * the standard library: where they can't be had it says so, and nothing is built.
  */
 export async function buildThreadedWasm() {
   await refresh(local('build', 'wasm-threads'), sources, async (next) => {
     const env = await withStdSources(await compiler())
     if (!env) return false
-    await compile('WebAssembly module with threads', next, 'wasm-threads', env, buildStd)
-    const file = join(next, 'nhgd_threads.wasm')
-    renameSync(join(next, 'nhgd_bg.wasm'), file)
+    await compile('nhgd_threads.wasm', next, env)
+    await compile('nhgd_threads_relaxed.wasm', next, env, next)
     const parts = [join(next, 'nhgd.js'), local('scripts', 'setup', 'helper.js')]
     writeFileSync(join(next, 'nhgd_helper.js'), parts.map((part) => readFileSync(part, 'utf8')).join('\n'))
-    await optimize(file, ['simd', 'threads'])
   })
 }
 
@@ -95,26 +99,41 @@ async function withStdSources(env) {
     )
   }
   // Stable compilers take unstable flags, which build-std still is, when told that this is on purpose.
-  if (await present()) return { ...env, RUSTC_BOOTSTRAP: '1', RUSTFLAGS: threadFlags }
-  console.log('setup: no WebAssembly module with threads, which needs the sources of the standard library:')
+  if (await present()) return { ...env, RUSTC_BOOTSTRAP: '1' }
+  console.log('setup: no WebAssembly modules with threads, which need the sources of the standard library:')
   console.log('       rustup component add rust-src. Everything else works without.')
 }
 
-async function compile(title, folder, target, env, more = []) {
-  await step(`${title} (wasm-pack, release)`, () =>
+/** Compiles a module into a folder, with its glue unless that has to be the one which lies in `shared`. */
+async function compile(file, folder, env, shared) {
+  const { target, flags, features, cargo = [] } = modules[file]
+  const out = join(folder, 'wasm-pack')
+  await step(`${file} (wasm-pack, release)`, () =>
     run(
       'wasm-pack',
       [
         ...['build', local('bindings', 'wasm'), '--mode', 'no-install', '--profile', 'wasm', '--no-opt'],
-        ...['--target', 'web', '--no-pack', '--out-dir', folder, '--out-name', 'nhgd'],
-        ...more,
+        ...['--target', 'web', '--no-pack', '--no-typescript', '--out-dir', out, '--out-name', 'nhgd'],
+        ...['--', ...cargo],
       ],
-      // Its own folder: another compiler or other flags would evict the native build's results.
-      { env: { ...env, CARGO_TARGET_DIR: local('target', target) } },
+      {
+        env: {
+          ...env,
+          RUSTFLAGS: undefined, // it would replace those of .cargo/config.toml, to which the next are appended
+          CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags.join(' '),
+          // Its own folder: another compiler or other flags would evict the native build's results.
+          CARGO_TARGET_DIR: local('target', target),
+        },
+      },
     ),
   )
-  // It says to ignore everything, which npm would obey when it packs the module.
-  rmSync(join(folder, '.gitignore'))
+  const [glue, expected] = [out, shared ?? out].map((folder) => join(folder, 'nhgd.js'))
+  if (readFileSync(glue, 'utf8') !== readFileSync(expected, 'utf8'))
+    throw new SetupError(`the glue of ${file} is not that in ${shared}`)
+  if (!shared) copyFileSync(glue, join(folder, 'nhgd.js'))
+  renameSync(join(out, 'nhgd_bg.wasm'), join(folder, file))
+  rmSync(out, { recursive: true })
+  await optimize(join(folder, file), features)
 }
 
 /** The environment of the first compiler that links a module for {@link target}. */

@@ -5,9 +5,11 @@ import { build } from 'esbuild'
 import type { Browser } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { loadBackend } from '../../ts/index.ts'
 import { withChromium, withServer } from './support/chromium.ts'
+import { type Answer, measure } from './support/conformance.ts'
 import { judge, order } from './support/outcome.ts'
-import type { Answer, PageOrder } from './support/page.ts'
+import type { PageOrder } from './support/page.ts'
 import { hasThreads, root } from './support/run.ts'
 
 const test = suite('chromium')
@@ -16,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'nhgd-chromium-'))
 test.before(async () => {
   const entryPoints = { main: join(root, 'test', 'runtimes', 'support', 'page.ts') }
   await build({ entryPoints, outdir: folder, bundle: true, format: 'esm', logLevel: 'error' })
-  for (const name of ['wasm', 'wasm-threads']) {
+  for (const name of ['wasm', 'wasm-relaxed', 'wasm-threads']) {
     const from = join(root, 'build', name)
     if (existsSync(from)) cpSync(from, join(folder, 'build', name), { recursive: true })
   }
@@ -37,10 +39,17 @@ for (const { where, source, isolated } of places) {
   const place = where === 'nhgdPage' ? 'a page' : 'a dedicated worker'
   test(`${place}${isolated ? ', isolated' : ''}, module from ${source}`, () =>
     withChromium(async (browser) => {
-      const { outcomes } = await ask(browser, where, { ...(await order('wasm')), source, isolated })
-      judge(outcomes)
+      judge(await ask(browser, where, { ...(await order('wasm')), source, isolated, simd: 'simd128' }))
     }))
 }
+
+test('it has relaxed SIMD; without, the bits are those of Node', () =>
+  withChromium(async (browser) => {
+    const work = { ...(await order('wasm')), isolated: false }
+    judge(await ask(browser, 'nhgdPage', { ...work, simd: 'relaxed' }))
+    const bits = await measure(await loadBackend({ backend: 'wasm', relaxed: false }))
+    judge(await ask(browser, 'nhgdWorker', { ...work, relaxed: false, simd: 'simd128', bits }))
+  }))
 
 function ask(browser: Browser, where: 'nhgdPage' | 'nhgdWorker', work: PageOrder): Promise<Answer> {
   return withServer(folder, { isolated: work.isolated }, async (url) => {
@@ -57,11 +66,12 @@ function ask(browser: Browser, where: 'nhgdPage' | 'nhgdWorker', work: PageOrder
 if (hasThreads()) {
   test('a worker of an isolated page has helpers, which change no bit', () =>
     withChromium(async (browser) => {
-      const work = { ...(await order('wasm')), isolated: true }
-      const { measured: bits } = await ask(browser, 'nhgdWorker', { ...work, helper: false })
-      const { outcomes, info } = await ask(browser, 'nhgdWorker', { ...work, threads: true, bits })
-      judge(outcomes)
-      assert.ok(info.threads > 1)
+      for (const relaxed of [true, false]) {
+        const simd = relaxed ? 'relaxed' : 'simd128'
+        const work = { ...(await order('wasm')), isolated: true, relaxed, simd }
+        const { measured: bits } = await ask(browser, 'nhgdWorker', { ...work, helper: false })
+        judge(await ask(browser, 'nhgdWorker', { ...work, threads: true, bits }))
+      }
     }))
 
   const absent = '/absent.js'

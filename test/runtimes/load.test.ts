@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { simd } from '../../ts/backend/simd.ts'
 import { type LoadOptions, loadBackend, NhgdError } from '../../ts/index.ts'
 
 const test = suite('loading')
@@ -26,6 +27,13 @@ for (const [name, [options, message]] of Object.entries(failures)) {
     assert.match(error.message, message)
   })
 }
+
+test('a module that needs relaxed SIMD is refused with a remedy where there is none', async () => {
+  if (simd() === 'relaxed') return
+  const wasm = new URL('../../build/wasm-relaxed/nhgd_relaxed.wasm', import.meta.url)
+  const error = await loadBackend({ backend: 'wasm', wasm }).catch((error) => error)
+  assert.match(error.message, /no relaxed SIMD: pass nhgd\/nhgd\.wasm/)
+})
 
 test('after a failure it loads, and two loads at once share an instance', async () => {
   const [one, other] = await Promise.all([loadBackend({ backend: 'wasm' }), loadBackend({ backend: 'wasm' })])

@@ -47,9 +47,15 @@ test.before(async () => {
 
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 
-const threadedFiles = ['nhgd.js', 'nhgd_helper.js', 'nhgd_threads.wasm'].map(
-  (name) => `build/wasm-threads/${name}`,
-)
+const threadedFiles = [
+  'build/inlined/nhgd_helper.js',
+  'build/inlined/nhgd_threads.js',
+  'build/inlined/nhgd_threads_relaxed.js',
+  'build/wasm-threads/nhgd.js',
+  'build/wasm-threads/nhgd_helper.js',
+  'build/wasm-threads/nhgd_threads.wasm',
+  'build/wasm-threads/nhgd_threads_relaxed.wasm',
+]
 
 test('it holds both backends and compiled code, and nothing else', async () => {
   const installed = join(folder, 'node_modules', 'nhgd')
@@ -69,16 +75,18 @@ test('it holds both backends and compiled code, and nothing else', async () => {
       'LICENSE-APACHE',
       'LICENSE-MIT',
       'README.md',
-      'build/inlined/nhgd.js',
+      'build/inlined/index.js',
+      'build/inlined/nhgd_bg.js',
+      'build/inlined/nhgd_relaxed.js',
       'build/inlined/nhgd_scalar.js',
-      'build/inlined/nhgd_threads.js',
       'build/native/index.cjs',
+      'build/wasm-relaxed/nhgd_relaxed.wasm',
       'build/wasm-scalar/nhgd_scalar.wasm',
       ...(hasThreads() ? threadedFiles : []),
       'build/wasm/nhgd.js',
       'build/wasm/nhgd_bg.wasm',
       'package.json',
-    ],
+    ].sort(),
   )
 })
 
@@ -91,6 +99,7 @@ test('publint and Are The Types Wrong find nothing', async () => {
     'esm-only',
     '--exclude-entrypoints',
     'nhgd.wasm',
+    'nhgd_relaxed.wasm',
     'nhgd_scalar.wasm',
     'nhgd_helper.js',
   ])

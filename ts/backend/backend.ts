@@ -6,7 +6,7 @@ import type { Matrix } from './matrix.ts'
 export interface BackendInfo {
   readonly backend: 'native' | 'wasm'
   readonly version: string
-  /** Instruction set of the kernels, such as `avx512`, `neon`, `simd128` or `scalar`. */
+  /** Instruction set of the kernels, such as `avx512`, `neon`, `relaxed`, `simd128` or `scalar`. */
   readonly simd: string
   /** BLAS behind large products; `none` is the library's own. */
   readonly blas: string

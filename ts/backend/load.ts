@@ -1,7 +1,6 @@
-import type { Backend } from './backend.ts'
+import type { Backend, BackendInfo } from './backend.ts'
 import { besidePackage, threadedBesidePackage } from './beside.ts'
 import { NhgdError } from './errors.ts'
-import { wantsThreads } from './threads.ts'
 import { loadWasm } from './wasm.ts'
 import type { WasmSource } from './wasmSource.ts'
 
@@ -16,6 +15,12 @@ export interface LoadOptions {
    * policy forbids workers made from code. Where they don't start, `info().skipped` says why. The bits stay the same.
    */
   readonly threads?: boolean | URL | string
+  /**
+   * Whether WebAssembly's relaxed SIMD is used, which is faster where the machine fuses products and sums. Absent, where
+   * the engine takes it; `false` rounds every product, so that kernels give the same bits on every machine. Where the
+   * module is not of the kind asked for, as one that was loaded before, `info().skipped` says so.
+   */
+  readonly relaxed?: boolean
 }
 
 /**
@@ -25,9 +30,9 @@ export interface LoadOptions {
  */
 export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
   const wanted = options.backend ?? environment('NHGD_BACKEND') ?? 'auto'
-  const source = () => options.wasm ?? besidePackage()
-  const threaded = wantsThreads(options, threadedBesidePackage)
-  if (wanted === 'wasm') return loadWasm(source, threaded)
+  const onWasm = (skipped?: BackendInfo['skipped']) =>
+    loadWasm(options, besidePackage, threadedBesidePackage, skipped)
+  if (wanted === 'wasm') return onWasm()
   if (wanted === 'native') return native()
   if (wanted !== 'auto') {
     throw new NhgdError('ERR_BACKEND', `"backend" expected native, wasm or auto, got ${wanted}`)
@@ -36,7 +41,7 @@ export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
     return await native()
   } catch (error) {
     const reason = (error as Error).message
-    return loadWasm(source, threaded, [{ backend: 'native', reason }])
+    return onWasm([{ backend: 'native', reason }])
   }
 }
 

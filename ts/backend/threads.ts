@@ -1,4 +1,5 @@
 import type { Binding } from './binding.ts'
+import type { LoadOptions } from './load.ts'
 import { builtin } from './node.ts'
 import { compiled, type WasmSource } from './wasmSource.ts'
 
@@ -10,8 +11,8 @@ export interface Threaded {
   readonly helper: URL | string
 }
 
-/** Gives all that where it is to be had, with another script if there is one. */
-export type ThreadedSource = (helper?: URL | string) => Promise<Threaded>
+/** Gives all that where it is to be had, with another script if there is one; `relaxed` as in `LoadOptions`. */
+export type ThreadedSource = (helper?: URL | string, relaxed?: boolean) => Promise<Threaded>
 
 /** What wasm-bindgen makes of the module with threads. */
 export interface ThreadedGlue extends Binding {
@@ -23,19 +24,16 @@ export interface ThreadedGlue extends Binding {
 /** A pass over a batch has hardly more parts. */
 const mostThreads = 8
 
-/** What of `LoadOptions` decides about threads. */
-interface Wishes {
-  readonly wasm?: WasmSource
-  readonly threads?: boolean | URL | string
-}
-
 /**
  * The source to load if threads are to be tried: where they were asked for, or in a worker of a page that may share
  * memory. A module that was handed over has none.
  */
-export function wantsThreads({ wasm, threads }: Wishes, own: ThreadedSource): ThreadedSource | undefined {
+export function wantsThreads(
+  { wasm, threads, relaxed }: Omit<LoadOptions, 'backend'>,
+  own: ThreadedSource,
+): ThreadedSource | undefined {
   if (wasm !== undefined || !(threads ?? inIsolatedWorker())) return undefined
-  return () => own(typeof threads === 'boolean' ? undefined : threads)
+  return () => own(typeof threads === 'boolean' ? undefined : threads, relaxed)
 }
 
 function inIsolatedWorker(): boolean {

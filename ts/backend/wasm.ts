@@ -1,8 +1,10 @@
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
+import type { LoadOptions } from './load.ts'
 import { type Remedies, withRemedy } from './remedy.ts'
-import { loadThreaded, type ThreadedSource } from './threads.ts'
+import { type Simd, simd } from './simd.ts'
+import { loadThreaded, type ThreadedSource, wantsThreads } from './threads.ts'
 import { contents, type WasmSource } from './wasmSource.ts'
 
 interface Glue extends Binding {
@@ -17,21 +19,29 @@ interface Loaded {
 
 let loaded: Promise<Loaded> | undefined
 
+/** The module that a build has of its own; `relaxed` as in `LoadOptions`. */
+export type OwnModule = (relaxed?: boolean) => WasmSource | Promise<WasmSource>
+
 /**
- * The WebAssembly module, from what `source` gives when it is asked (`ERR_BACKEND` where it does not load); the one with
- * threads instead, if there is a source of it and its helpers start.
+ * The WebAssembly module that was handed over, or a build's own (`ERR_BACKEND` where it does not load); the one with
+ * threads instead, if they are wanted, there is a source of it and its helpers start.
  */
 export async function loadWasm(
-  source: () => WasmSource | Promise<WasmSource>,
-  threaded?: ThreadedSource,
+  options: Omit<LoadOptions, 'backend'>,
+  own: OwnModule,
+  ownThreaded?: ThreadedSource,
   skipped: BackendInfo['skipped'] = [],
 ): Promise<Backend> {
+  const { wasm, relaxed } = options
+  const source = () => wasm ?? own(relaxed)
+  const threaded = ownThreaded && wantsThreads(options, ownThreaded)
   // A second instance would have handles of its own, so all callers share the first.
   loaded ??= instantiate(source, threaded)
   try {
     const { binding, threads, skipped: more } = await loaded
     const late = threaded && !threads && more.length === 0 ? [tooLate] : []
-    return backendOf(binding, 'wasm', [...skipped, ...more, ...late])
+    const other = otherSimd(relaxed, JSON.parse(binding.info()).simd)
+    return backendOf(binding, 'wasm', [...skipped, ...more, ...late, ...other])
   } catch (error) {
     loaded = undefined
     const reason = withRemedy(error, remedies)
@@ -40,6 +50,14 @@ export async function loadWasm(
 }
 
 const tooLate = { backend: 'wasm with threads', reason: 'the module without threads is loaded already' }
+
+/** That the module there is is not what was asked for. */
+function otherSimd(relaxed: boolean | undefined, loaded: Simd): BackendInfo['skipped'] {
+  if (relaxed === undefined || relaxed === (loaded === 'relaxed')) return []
+  if (!relaxed) return [{ backend: 'wasm without relaxed SIMD', reason: 'the module that is loaded has it' }]
+  const reason = simd() === 'relaxed' ? 'the module that is loaded has none' : 'this engine has none'
+  return [{ backend: 'wasm with relaxed SIMD', reason }]
+}
 
 async function instantiate(
   source: () => WasmSource | Promise<WasmSource>,
@@ -68,6 +86,7 @@ const remedies: Remedies = [
     /WebAssembly is not defined|find variable: WebAssembly/,
     'this engine has no WebAssembly: it may be switched off',
   ],
+  [/relaxed/i, 'this engine has no relaxed SIMD: pass nhgd/nhgd.wasm as "wasm"'],
   [/simd/i, 'this engine has no SIMD: pass nhgd/nhgd_scalar.wasm as "wasm"'],
   [/read access/, 'run with --allow-read, or pass the module’s bytes as "wasm"'],
   [/out of memory|could not allocate/i, 'close what else holds memory, or run elsewhere'],

@@ -1,14 +1,13 @@
 import type { Backend } from './backend.ts'
 import { NhgdError } from './errors.ts'
 import type { LoadOptions } from './load.ts'
-import { type ThreadedSource, wantsThreads } from './threads.ts'
-import { loadWasm } from './wasm.ts'
-import type { WasmSource } from './wasmSource.ts'
+import type { ThreadedSource } from './threads.ts'
+import { loadWasm, type OwnModule } from './wasm.ts'
 
 /** `loadBackend` where WebAssembly is all there is, on the module `own` unless another is given. */
 export async function loadOnWeb(
-  { backend = 'auto', wasm, threads }: LoadOptions,
-  own: () => WasmSource | Promise<WasmSource>,
+  { backend = 'auto', ...options }: LoadOptions,
+  own: OwnModule,
   threaded?: ThreadedSource,
 ): Promise<Backend> {
   if (backend !== 'auto' && backend !== 'wasm') {
@@ -17,5 +16,5 @@ export async function loadOnWeb(
       `"backend" expected wasm or auto in a build for the web, got ${backend}`,
     )
   }
-  return loadWasm(() => wasm ?? own(), threaded && wantsThreads({ wasm, threads }, threaded))
+  return loadWasm(options, own, threaded)
 }

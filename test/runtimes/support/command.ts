@@ -1,9 +1,10 @@
-// Runs the conformance checks where there is a command line: the order comes as an argument, the outcomes are printed.
+// Runs the conformance checks where there is a command line: the order comes as an argument, the answer is printed.
 import { loadBackend } from '../../../ts/index.ts'
 import { conform, type Order } from './conformance.ts'
 
 async function main(order: Order): Promise<void> {
-  const backend = await loadBackend({ backend: order.expected, threads: order.threads })
+  const { expected, threads, relaxed } = order
+  const backend = await loadBackend({ backend: expected, threads, relaxed })
   console.log(JSON.stringify(await conform(backend, order)))
 }
 

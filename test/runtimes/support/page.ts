@@ -1,7 +1,7 @@
 // Runs the conformance checks on a page, or in a dedicated worker whose only order comes as a message.
-import { type BackendInfo, loadBackend } from '../../../ts/index.ts'
+import { loadBackend } from '../../../ts/index.ts'
 import type { WasmSource } from '../../../ts/wasm.ts'
-import { conform, measure, type Order, type Outcome, type Reference } from './conformance.ts'
+import { type Answer, conform, type Order } from './conformance.ts'
 
 /** The three forms in which a module can be handed over. */
 const sources: Record<string, (url: string) => Promise<WasmSource>> = {
@@ -17,17 +17,10 @@ export interface PageOrder extends Order {
   readonly helper?: string | false
 }
 
-export interface Answer {
-  readonly outcomes: Outcome[]
-  readonly measured: Reference
-  readonly info: BackendInfo
-}
-
 async function answer({ source, helper: threads, ...order }: PageOrder): Promise<Answer> {
   if (crossOriginIsolated !== order.isolated) throw new Error(`crossOriginIsolated is ${crossOriginIsolated}`)
   const wasm = source && (await sources[source](new URL('/build/wasm/nhgd_bg.wasm', location.href).href))
-  const backend = await loadBackend({ backend: 'wasm', wasm, threads })
-  return { outcomes: await conform(backend, order), measured: await measure(backend), info: backend.info() }
+  return conform(await loadBackend({ backend: 'wasm', wasm, threads, relaxed: order.relaxed }), order)
 }
 
 if (typeof document === 'undefined') {

@@ -4,7 +4,8 @@ import { loadBackend } from '../../../ts/index.ts'
 import { conform, type Order } from './conformance.ts'
 
 async function main(order: Order): Promise<void> {
-  const backend = await loadBackend({ backend: order.expected, threads: order.threads })
+  const { expected, threads, relaxed } = order
+  const backend = await loadBackend({ backend: expected, threads, relaxed })
   parentPort?.postMessage('started')
   parentPort?.postMessage(await conform(backend, order))
 }
