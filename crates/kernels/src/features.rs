@@ -155,6 +155,28 @@ impl Features {
 /// Rows that are on their way from memory while one is widened: scattered rows wait for latency, not bandwidth.
 const AHEAD: usize = 6;
 
+/// What entries are stored as.
+trait Entry: Copy + Into<f64> {
+    /// out = x · scale.
+    #[inline(always)]
+    fn widen<T: Scalar>(x: &[Self], scale: T, out: &mut [T]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = T::of(x.into()) * scale;
+        }
+    }
+}
+
+impl Entry for u8 {
+    #[inline(always)]
+    fn widen<T: Scalar>(x: &[Self], scale: T, out: &mut [T]) {
+        T::widen(x, scale, out);
+    }
+}
+
+impl Entry for f32 {}
+
+impl Entry for f64 {}
+
 struct Gather<'a, X, T> {
     x: &'a [X],
     cols: usize,
@@ -165,7 +187,7 @@ struct Gather<'a, X, T> {
     stride: usize,
 }
 
-impl<X: Copy + Into<f64>, T: Scalar> WithSimd for Gather<'_, X, T> {
+impl<X: Entry, T: Scalar> WithSimd for Gather<'_, X, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
@@ -177,9 +199,7 @@ impl<X: Copy + Into<f64>, T: Scalar> WithSimd for Gather<'_, X, T> {
             }
             let row = rows.get(i);
             let (values, rest) = out.split_at_mut(cols);
-            for (out, &x) in values.iter_mut().zip(&x[row * cols..(row + 1) * cols]) {
-                *out = T::of(x.into()) * scale; // a detour by f64 only in the source: u8 → f32 is one conversion
-            }
+            X::widen(&x[row * cols..(row + 1) * cols], scale, values);
             rest.fill(T::zero());
             if bias {
                 rest[0] = T::one();

@@ -9,6 +9,8 @@ pub mod activation;
 pub mod aligned;
 #[cfg(blas)]
 mod blas;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod bytes;
 pub mod cholesky;
 pub mod conjugate_gradients;
 #[cfg(not(target_family = "wasm"))]

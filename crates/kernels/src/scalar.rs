@@ -43,10 +43,18 @@ pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + S
     ) -> Self::Lanes<S>;
     /// Sum over the lanes.
     fn sum_lanes<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self;
+
+    /// out = x · scale, in a form that is vectorised.
+    #[inline(always)]
+    fn widen(x: &[u8], scale: Self, out: &mut [Self]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = Self::of(x.into()) * scale; // a detour by f64 only in the source: u8 → f32 is one conversion
+        }
+    }
 }
 
 macro_rules! scalar {
-    ($t:ident, $lanes:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $add:ident, $mul:ident, $mul_add:ident, $sum:ident, $exp:ident) => {
+    ($t:ident, $lanes:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $add:ident, $mul:ident, $mul_add:ident, $sum:ident, $exp:ident, { $($own:tt)* }) => {
         impl Scalar for $t {
             type Lanes<S: Simd> = S::$lanes;
             const NAME: &'static str = stringify!($t);
@@ -96,6 +104,7 @@ macro_rules! scalar {
             fn sum_lanes<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self {
                 simd.$sum(a)
             }
+            $($own)*
         }
     };
 }
@@ -110,7 +119,14 @@ scalar!(
     mul_f32s,
     mul_add_e_f32s,
     reduce_sum_f32s,
-    exp_f32
+    exp_f32,
+    {
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        #[inline(always)]
+        fn widen(x: &[u8], scale: Self, out: &mut [Self]) {
+            crate::bytes::widen(x, scale, out);
+        }
+    }
 );
 scalar!(
     f64,
@@ -122,5 +138,6 @@ scalar!(
     mul_f64s,
     mul_add_e_f64s,
     reduce_sum_f64s,
-    exp_f64
+    exp_f64,
+    {}
 );
