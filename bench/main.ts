@@ -1,4 +1,5 @@
 // Measures the kernels against their rivals; see --help.
+import './harness/relaxed.ts'
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Backend } from '../ts/backend/backend.ts'

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import type { Backend } from '../../ts/backend/backend.ts'
+import { type Simd, simd as wasmSimd } from '../../ts/backend/simd.ts'
 import { gemm, resident } from '../../ts/kernels.ts'
 import type { OpenBlas } from '../rivals/openblas.ts'
 import { Random } from './random.ts'
@@ -17,6 +18,8 @@ export interface Machine {
   readonly openblas: string | null
   /** Flops a second at the nominal clock with two fused multiply-adds of full width a cycle; null where unknown. */
   readonly nominalFlops: number | null
+  /** What the engine takes of WebAssembly's. */
+  readonly wasmSimd: Simd
   /** Arithmetic of a native vector instruction over that of WebAssembly's: lanes, and multiply-add fused or not. */
   readonly wasmFactor: number | null
 }
@@ -45,7 +48,8 @@ export function machine(backend: Backend, openblas: OpenBlas | null): Machine {
     threads,
     openblas: openblas && `${openblas.config()}, core in use ${openblas.core()}`,
     nominalFlops: processor?.speed && simd.startsWith('avx') ? processor.speed * 1e6 * lanes[simd] * 4 : null,
-    wasmFactor: lanes[simd] ? (lanes[simd] / 4) * 2 : null,
+    wasmSimd: wasmSimd(),
+    wasmFactor: lanes[simd] ? (lanes[simd] / 4) * (wasmSimd() === 'relaxed' ? 1 : 2) : null,
   }
 }
 

@@ -28,10 +28,11 @@ export function heading({ machine, limits, commit, seed }: Omit<Report, 'entries
   ]
 }
 
-function lanes({ simd, wasmFactor }: Machine): string[] {
+function lanes({ simd, wasmSimd, wasmFactor }: Machine): string[] {
   if (!wasmFactor) return []
+  const fused = wasmSimd === 'relaxed' ? 'fused multiply-add by relaxed SIMD' : 'no fused multiply-add'
   return [
-    `- WebAssembly has 128-bit lanes and no fused multiply-add: an instruction of ${simd} does ${wasmFactor} times as much`,
+    `- WebAssembly has 128-bit lanes and ${fused}: an instruction of ${simd} does ${wasmFactor} times as much`,
   ]
 }
 

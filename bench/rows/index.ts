@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { threadedBesidePackage } from '../../ts/backend/beside.ts'
+import { simd } from '../../ts/backend/simd.ts'
 import type { Row } from '../harness/row.ts'
 import { concurrency } from './concurrency.ts'
 import { cross } from './cross.ts'
@@ -9,6 +10,7 @@ import { gradients } from './gradients.ts'
 import { javascript } from './javascript.ts'
 import { jax } from './jax.ts'
 import { kronecker } from './kronecker.ts'
+import { relaxed } from './relaxed.ts'
 import { scaling } from './scaling.ts'
 import { threads } from './threads.ts'
 import { wasm } from './wasm.ts'
@@ -28,6 +30,7 @@ export const rows: readonly Row[] = [
   ...scaling,
   ...javascript,
   ...wasm,
+  ...(simd() === 'relaxed' ? [relaxed] : []),
   ...(threadsAreBuilt ? [threads(threadedBesidePackage)] : []),
   ...jax,
 ]
