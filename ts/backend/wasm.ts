@@ -33,6 +33,9 @@ export async function loadWasm(
   skipped: BackendInfo['skipped'] = [],
 ): Promise<Backend> {
   const { wasm, relaxed } = options
+  if (![undefined, true, false].includes(relaxed)) {
+    throw new NhgdError('ERR_BACKEND', `"relaxed" expected true or false, got ${relaxed}`)
+  }
   const source = () => wasm ?? own(relaxed)
   const threaded = ownThreaded && wantsThreads(options, ownThreaded)
   // A second instance would have handles of its own, so all callers share the first.
