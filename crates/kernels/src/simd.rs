@@ -1,8 +1,7 @@
 //! The one place where an instruction set is chosen.
 
 #[cfg(not(target_arch = "wasm32"))]
-use pulp::Arch;
-use pulp::WithSimd;
+use pulp::{Arch, WithSimd};
 
 /// Runs `op` on the best instruction set of this machine, or on the one that a WebAssembly module is compiled for.
 ///
