@@ -32,12 +32,13 @@ for (const [name, [options, message]] of Object.entries(failures)) {
   })
 }
 
-test('a module that needs relaxed SIMD is refused with a remedy where there is none', async () => {
-  if (simd() === 'relaxed') return
-  const wasm = new URL('../../build/wasm-relaxed/nhgd_relaxed.wasm', import.meta.url)
-  const error = await loadBackend({ backend: 'wasm', wasm }).catch((error) => error)
-  assert.match(error.message, /no relaxed SIMD: pass nhgd\/nhgd\.wasm/)
-})
+if (simd() !== 'relaxed') {
+  test('a module that needs relaxed SIMD is refused with a remedy where there is none', async () => {
+    const wasm = new URL('../../build/wasm-relaxed/nhgd_relaxed.wasm', import.meta.url)
+    const error = await loadBackend({ backend: 'wasm', wasm }).catch((error) => error)
+    assert.match(error.message, /no relaxed SIMD: pass nhgd\/nhgd\.wasm/)
+  })
+}
 
 test('after a failure it loads, and two loads at once share an instance', async () => {
   const [one, other] = await Promise.all([loadBackend({ backend: 'wasm' }), loadBackend({ backend: 'wasm' })])
