@@ -14,9 +14,10 @@ const sources = readdirSync(join(root, 'ts'), { recursive: true, encoding: 'utf8
   .map((path) => join('ts', path).replaceAll('\\', '/'))
 
 /** What each room of `ts` may import; where a file is named, that file alone. */
-const line = ['tasks', 'solve', 'methods', 'hypergradient', 'problems', 'backend']
+const line = ['tasks', 'solve', 'methods', 'hypergradient', 'problems', 'backend', 'defaults']
 const after = (room: string) => line.slice(line.indexOf(room) + 1)
 const arrows: Record<string, readonly string[]> = {
+  defaults: [],
   backend: [],
   problems: after('problems'),
   hypergradient: after('hypergradient'),

@@ -8,7 +8,7 @@
  */
 import { type Backend, read } from './backend/backend.ts'
 import type { DType, Vector } from './backend/binding.ts'
-import { checkWhole, checkWithin } from './backend/check.ts'
+import { number, size } from './backend/check.ts'
 import { NhgdError } from './backend/errors.ts'
 
 export type { Backend } from './backend/backend.ts'
@@ -119,7 +119,7 @@ export function conjugateGradients(
   b: Operand,
   x: Operand,
 ): number {
-  checkWithin('tolerance', tolerance, 0, Number.POSITIVE_INFINITY)
+  number(0, Number.POSITIVE_INFINITY)('tolerance', tolerance)
   return call(backend, { n, steps }, { a, b }, { x }, (v) =>
     backend.conjugateGradients(n, v.a, v.b, v.x, tolerance, steps),
   )
@@ -133,7 +133,7 @@ function call<Input extends string, Output extends string, Result>(
   outputs: Readonly<Record<Output, Operand>>,
   kernel: (vectors: Record<Input | Output, Vector>) => Result,
 ): Result {
-  for (const [name, size] of Object.entries(sizes)) checkWhole(name, size, 0)
+  for (const [name, value] of Object.entries(sizes)) size(0)(name, value)
   const operands: [string, Operand][] = Object.entries({ ...inputs, ...outputs })
   for (const [name, operand] of operands) {
     if (!(operand instanceof backend.Vector)) dtypeOf(operand, name)

@@ -1,8 +1,19 @@
 import { read } from './backend/backend.ts'
-import { checkWhole, checkWithin } from './backend/check.ts'
+import {
+  callback,
+  checkOptions,
+  flag,
+  number,
+  numbers,
+  seedCheck,
+  shape,
+  something,
+  whole,
+} from './backend/check.ts'
 import { NhgdError } from './backend/errors.ts'
+import * as defaults from './defaults.ts'
 import { Breather, Clock } from './hypergradient/clock.ts'
-import { type OptimizerSettings, optimizer } from './hypergradient/optimizer.ts'
+import { type OptimizerSettings, optimizer, optimizerSettings } from './hypergradient/optimizer.ts'
 import { Backtracking, jumpCap, projectOnSimplex } from './hypergradient/safeguard.ts'
 import type { Estimate, Method, MethodRun, Point } from './methods/method.ts'
 import { nhgd } from './methods/nhgd.ts'
@@ -35,6 +46,26 @@ export interface SolveOptions {
   readonly onStep?: (progress: Progress) => unknown
   /** Turns divergence into an exception that carries `.result`. */
   readonly throwOnFailure?: boolean
+}
+
+/** An infinite bound bounds nothing. */
+const limit = number(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY)
+const checks = {
+  method: something,
+  outerOptimizer: optimizerSettings,
+  outerSteps: whole(0),
+  seconds: number(0, Number.POSITIVE_INFINITY),
+  tolerance: number(0),
+  inner: numbers,
+  outer: numbers,
+  seed: seedCheck,
+  signal: something,
+  box: shape({ low: limit, high: limit }, ['low', 'high']),
+  simplex: number(0),
+  jumpCap: number(0, Number.POSITIVE_INFINITY),
+  backtracking: number(0, Number.POSITIVE_INFINITY),
+  onStep: callback,
+  throwOnFailure: flag,
 }
 
 /** One outer iteration as it ended. */
@@ -131,28 +162,24 @@ export function solve(problem: Problem, options: SolveOptions = {}): Solve {
   return new Solve(problem, options)
 }
 
+const pointChecks = { inner: numbers, outer: numbers, method: something, seed: seedCheck }
+
 /** An estimate of ∇Φ at a given point, θ left where it is. */
 export async function hypergradient(
   problem: Problem,
   at: { inner: ArrayLike<number>; outer: ArrayLike<number>; method: Method; seed?: number },
 ): Promise<Omit<Estimate, 'hypergradient' | 'inner'> & { hypergradient: Float32Array | Float64Array }> {
-  const point = { inner: problem.vector(at.inner), outer: problem.vector(at.outer) }
-  const { method, seed = 0 } = at
+  const { inner, outer, method, seed = 0 } = checkOptions(at, pointChecks, ['inner', 'outer', 'method'])
+  const point = { inner: problem.vector(inner), outer: problem.vector(outer) }
   const run = method.start({ problem, point, seed, clock: new Clock(), frozen: true })
   const { hypergradient, inner: _, ...rest } = await run.estimate(0)
   return { ...rest, hypergradient: read(hypergradient) }
 }
 
-async function* outerLoop(problem: Problem, options: SolveOptions): AsyncGenerator<Progress, SolveResult> {
+async function* outerLoop(problem: Problem, given: SolveOptions): AsyncGenerator<Progress, SolveResult> {
+  const options = checkOptions(given, checks)
   const { method = nhgd(), outerSteps = 100, seconds = Number.POSITIVE_INFINITY, tolerance = 0 } = options
-  const { outerOptimizer = { kind: 'adam', rate: 0.1 } as const, seed = 0, signal, box, simplex } = options
-  checkWhole('outerSteps', outerSteps, 0)
-  checkWithin('seconds', seconds, 0, Number.POSITIVE_INFINITY)
-  checkWithin('tolerance', tolerance, 0, Number.POSITIVE_INFINITY)
-  checkWithin('simplex', simplex ?? 1, 0, Number.MAX_VALUE)
-  checkWithin('jumpCap', options.jumpCap ?? 1, 0, Number.POSITIVE_INFINITY)
-  checkWithin('backtracking', options.backtracking ?? 0, 0, Number.POSITIVE_INFINITY)
-  checkWhole('seed', seed, Number.MIN_SAFE_INTEGER)
+  const { outerOptimizer = defaults.outerOptimizer, seed = 0, signal, box, simplex } = options
   const began = performance.now()
   const elapsed = () => (performance.now() - began) / 1000
   const clock = new Clock()

@@ -113,18 +113,7 @@ const problems: Cases<ReweightingOptions> = {
       train: { features, labels: labels.with(4, 3) },
     },
   ],
-  'an unknown activation': [
-    'ERR_RANGE',
-    'settings',
-    { model: multilayerPerceptron({ classes: 3, hidden: [4], activation: 'step' as 'relu' }) },
-  ],
-  'an unknown loss': [
-    'ERR_RANGE',
-    'settings',
-    { model: multilayerPerceptron({ classes: 3, hidden: [4], loss: 'hinge' as 'squared' }) },
-  ],
-  'an unknown scalar type': ['ERR_DTYPE', 'dtype', { dtype: 'f16' }],
-  'an unknown weighting': ['ERR_RANGE', 'settings', { weighting: 'other' }],
+  'an unknown weighting': ['ERR_RANGE', 'weighting', { weighting: 'other' }],
 }
 
 for (const [name, [code, argument, options]] of Object.entries(problems)) {
@@ -140,6 +129,9 @@ for (const [name, [code, argument, options]] of Object.entries(problems)) {
 }
 
 test('matrices and models', async () => {
+  const network = (options: object) => () => multilayerPerceptron({ classes: 3, hidden: [4], ...options })
+  await refuses('ERR_RANGE', 'activation', network({ activation: 'step' }))
+  await refuses('ERR_RANGE', 'loss', network({ loss: 'hinge' }))
   await refuses('ERR_SHAPE', 'data', () => matrix(new Float32Array(5), 2, 3))
   for (const classes of [1, 0, 2.5, nan, -3]) {
     await refuses('ERR_RANGE', 'classes', () => softmaxRegression({ classes }))
@@ -217,7 +209,11 @@ const methods: Cases<NhgdOptions & { innerstep: number }> = {
   'a cross product of no samples': ['ERR_RANGE', 'cross.samples', { cross: { samples: 0 } }],
   'an unknown cross product': ['ERR_RANGE', 'cross', { cross: 'other' }],
   'an average over twice the steps': ['ERR_RANGE', 'averaging', { averaging: 2 }],
-  'an unknown optimiser': ['ERR_RANGE', 'settings', { innerOptimizer: { kind: 'other', rate: 1 } }],
+  'an unknown optimiser': [
+    'ERR_RANGE',
+    'innerOptimizer.kind',
+    { innerOptimizer: { kind: 'other', rate: 1 } },
+  ],
   'a negative rate': ['ERR_RANGE', 'rate', { innerOptimizer: { kind: 'sgd', rate: -1 } }],
   'a rate that is NaN': ['ERR_RANGE', 'rate', { innerOptimizer: { kind: 'sgd', rate: () => nan } }],
   'momentum of 1': ['ERR_RANGE', 'momentum', { innerOptimizer: { kind: 'momentum', rate: 1, momentum: 1 } }],
@@ -368,7 +364,7 @@ const cleanings: Cases<CleanLabelsOptions> = {
     { weighting: 'perSample', weights: new Array(40).fill(nan) },
   ],
   'weights for margins': ['ERR_RANGE', 'weights', { weighting: 'margin', weights: new Array(40).fill(1) }],
-  'an unknown weighting': ['ERR_RANGE', 'settings', { weighting: 'other' }],
+  'an unknown weighting': ['ERR_RANGE', 'weighting', { weighting: 'other' }],
 }
 
 function nanAt(i: number): Matrix {

@@ -13,10 +13,10 @@ const anotherModule = [
 ]
 
 const failures: Record<string, [options: LoadOptions, message: RegExp]> = {
-  'an unknown name': [{ backend: 'cuda' as 'wasm' }, /"backend" expected native, wasm or auto, got cuda/],
+  'an unknown name': [{ backend: 'cuda' as 'wasm' }, /"backend" expected native, wasm or auto, got "cuda"/],
   'a wish that is none': [
     { backend: 'wasm', relaxed: 'no' as unknown as boolean },
-    /"relaxed" expected true or false, got no/,
+    /"relaxed" expected true or false, got "no"/,
   ],
   'a file that is absent': [{ backend: 'wasm', wasm: 'file:///absent.wasm' }, /ENOENT.+pass its URL/],
   'bytes of another module': [{ backend: 'wasm', wasm: new Uint8Array(anotherModule) }, /another version’s/],

@@ -1,7 +1,7 @@
 import type { Backend, BackendInfo } from './backend.ts'
 import { besidePackage, threadedBesidePackage } from './beside.ts'
 import { NhgdError } from './errors.ts'
-import { loadWasm } from './wasm.ts'
+import { checkLoadOptions, loadWasm } from './wasm.ts'
 import type { WasmSource } from './wasmSource.ts'
 
 export interface LoadOptions {
@@ -29,7 +29,7 @@ export interface LoadOptions {
  * @throws NhgdError `ERR_BACKEND` where none, or not the forced one, loads.
  */
 export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
-  const wanted = options.backend ?? environment('NHGD_BACKEND') ?? 'auto'
+  const wanted = checkLoadOptions(options).backend ?? environment('NHGD_BACKEND') ?? 'auto'
   const onWasm = (skipped?: BackendInfo['skipped']) =>
     loadWasm(options, besidePackage, threadedBesidePackage, skipped)
   if (wanted === 'wasm') return onWasm()

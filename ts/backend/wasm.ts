@@ -1,5 +1,6 @@
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
+import { checkOptions, is } from './check.ts'
 import { NhgdError } from './errors.ts'
 import type { LoadOptions } from './load.ts'
 import { type Remedies, withRemedy } from './remedy.ts'
@@ -17,6 +18,19 @@ interface Loaded {
   readonly skipped: BackendInfo['skipped']
 }
 
+const isThreads = (value: unknown) => ['boolean', 'string'].includes(typeof value) || value instanceof URL
+
+/** Refuses unknown options of `loadBackend` and values that no option has. */
+export function checkLoadOptions(options: LoadOptions): LoadOptions {
+  const backends = ['native', 'wasm', 'auto']
+  return checkOptions(options, {
+    backend: is('native, wasm or auto', (value) => backends.includes(value as string), 'ERR_BACKEND'),
+    wasm: (_, source) => source,
+    threads: is('true, false or a URL', isThreads, 'ERR_BACKEND'),
+    relaxed: is('true or false', (value) => typeof value === 'boolean', 'ERR_BACKEND'),
+  })
+}
+
 let loaded: Promise<Loaded> | undefined
 
 /** The module that a build has of its own; `relaxed` as in `LoadOptions`. */
@@ -32,10 +46,7 @@ export async function loadWasm(
   ownThreaded?: ThreadedSource,
   skipped: BackendInfo['skipped'] = [],
 ): Promise<Backend> {
-  const { wasm, relaxed } = options
-  if (![undefined, true, false].includes(relaxed)) {
-    throw new NhgdError('ERR_BACKEND', `"relaxed" expected true or false, got ${relaxed}`)
-  }
+  const { wasm, relaxed } = checkLoadOptions(options)
   const source = () => wasm ?? own(relaxed)
   const threaded = ownThreaded && wantsThreads(options, ownThreaded)
   // A second instance would have handles of its own, so all callers share the first.

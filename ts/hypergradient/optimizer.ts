@@ -1,6 +1,17 @@
 import type { Backend } from '../backend/backend.ts'
 import type { Vector } from '../backend/binding.ts'
-import { settingsJson } from '../backend/check.ts'
+import {
+  type Check,
+  flag,
+  fraction,
+  number,
+  oneOf,
+  perStep,
+  present,
+  settingsJson,
+  shape,
+} from '../backend/check.ts'
+import { optimizers } from '../defaults.ts'
 
 /** A step size or another setting, or one for each step 0, 1, 2, … */
 export type Rate = number | ((step: number) => number)
@@ -20,19 +31,29 @@ export type OptimizerSettings =
       readonly beta1?: number
       readonly beta2?: number
       readonly epsilon?: number
-      /** One second moment, the mean square, for the whole vector: Adam that keeps the gradient's direction. */
+      /** Keeps one second moment, the mean square, for the whole vector: Adam that keeps the gradient's direction. */
       readonly shared?: boolean
     }
+
+const rate = perStep(number(0))
+const kinds = {
+  sgd: { rate },
+  momentum: { rate, momentum: fraction },
+  adam: { rate, beta1: fraction, beta2: fraction, epsilon: number(0), shared: flag },
+}
+
+/** Checks {@link OptimizerSettings}. */
+export const optimizerSettings: Check<OptimizerSettings> = (name, value) => {
+  const kind = oneOf('sgd', 'momentum', 'adam')(`${name}.kind`, present(name, value).kind)
+  return shape<Record<string, unknown>>({ kind: oneOf(kind), ...kinds[kind] }, ['kind', 'rate'])(
+    name,
+    value,
+  ) as OptimizerSettings
+}
 
 /** Takes steps with its own step size and moments. */
 export interface Stepper {
   step(x: Vector, gradient: Vector): void
-}
-
-const defaults = {
-  sgd: {},
-  momentum: { momentum: 0.9 },
-  adam: { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, shared: false },
 }
 
 /** Stays where it is. */
@@ -44,7 +65,7 @@ export function optimizer(
   frozen = false,
 ): Stepper {
   if (frozen) return still
-  const rule = new backend.Optimizer(settingsJson({ ...defaults[settings.kind], ...settings }))
+  const rule = new backend.Optimizer(settingsJson({ ...optimizers[settings.kind], ...settings }))
   let steps = 0
   return {
     step(x, gradient) {

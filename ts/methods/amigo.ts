@@ -1,5 +1,6 @@
-import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { methods } from '../defaults.ts'
+import { constantRates, settingsOf } from './check.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface AmigoOptions extends ImplicitOptions {
@@ -14,7 +15,7 @@ export interface AmigoOptions extends ImplicitOptions {
  * The residual is that on the last batch, before the step it led to.
  */
 export function amigo(options: AmigoOptions = {}): Method {
-  const settings = settingsOf({ ...implicitDefaults, steps: 10, rate: 0.1 }, options)
+  const settings = settingsOf(methods.amigo, options, constantRates)
   const { steps, rate, batchSize } = settings
   return implicit('amigo', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem

@@ -1,57 +1,71 @@
-import { checkWhole, checkWithin } from '../backend/check.ts'
-import { NhgdError } from '../backend/errors.ts'
-import { type Rate, rateAt } from '../hypergradient/optimizer.ts'
-import type { NhgdOptions } from './nhgdOptions.ts'
+import {
+  type Check,
+  checkOptions,
+  flag,
+  fraction,
+  number,
+  oneOf,
+  perStep,
+  positive,
+  present,
+  shape,
+  size,
+  whole,
+} from '../backend/check.ts'
+import { optimizerSettings } from '../hypergradient/optimizer.ts'
 
-const { POSITIVE_INFINITY } = Number
+const cross: Check = (name, value) =>
+  typeof value === 'object'
+    ? shape({ samples: size(1) }, ['samples'])(name, value)
+    : oneOf('trajectory', 'all')(name, value)
 
-/** Throws `ERR_RANGE` for options that the engine does not see itself. */
-export function checkOptions({ refine, cross, fisher, ...options }: Required<NhgdOptions>): void {
-  checkWhole('innerSteps', options.innerSteps, 0)
-  checkWhole('batchSize', options.batchSize, 1)
-  checkWhole('refine', typeof refine === 'object' ? refine.steps : refine, 0)
-  if (typeof refine === 'object') checkWithin('refine.rate', refine.rate, 0, POSITIVE_INFINITY)
-  checkWhole('refineSamples', options.refineSamples, 1)
-  refineDampingAt(options, 0)
-  checkWithin('averaging', options.averaging, 0, 1)
-  checkWhole('refreshEvery', fisher.refreshEvery ?? 0, 0)
-  checkChoice('reset', fisher.reset ?? 'never', ['outer', 'never'])
-  if (typeof cross === 'object') checkWhole('cross.samples', cross.samples, 1)
-  else if (cross !== 'trajectory' && cross !== 'all') {
-    const expected = '"trajectory", "all" or { samples }'
-    throw new NhgdError('ERR_RANGE', `"cross" expected ${expected}, got ${cross}`)
-  }
+const refine: Check = (name, value) =>
+  typeof value === 'object'
+    ? shape({ steps: size(0), rate: number(0) }, ['steps', 'rate'])(name, value)
+    : size(0)(name, value)
+
+/** The engine checks the settings of the form. */
+const fisher: Check = (name, value) => {
+  const { refreshEvery, reset, ...form } = present(name, value)
+  const schedule = { refreshEvery: whole(0), reset: oneOf('outer', 'never') }
+  return { ...form, ...shape(schedule)(name, { refreshEvery, reset }) }
 }
 
-/** Damping of the corrections in outer iteration k; `ERR_RANGE` unless it is a number from 0. */
-export function refineDampingAt({ refineDamping }: { readonly refineDamping: Rate }, k: number): number {
-  const damping = rateAt(refineDamping, k)
-  checkWithin('refineDamping', damping, 0, POSITIVE_INFINITY)
-  return damping
+/** What each option of a method may be; an option has the same meaning in every method. */
+const checks: Readonly<Record<string, Check>> = {
+  averaging: number(0, 1),
+  batchSize: size(1),
+  beta1: fraction,
+  beta2: fraction,
+  concurrent: flag,
+  cross,
+  curvatureSamples: size(1),
+  damping: positive(),
+  depth: size(1),
+  epsilon: number(0),
+  fisher,
+  innerOptimizer: optimizerSettings,
+  innerShare: positive(1),
+  innerSteps: size(0),
+  linearRate: perStep(number(0)),
+  memory: size(1),
+  multiplier: perStep(positive()),
+  outerBatchSize: size(1),
+  outerShare: positive(1),
+  rank: size(1),
+  rate: perStep(number(0)),
+  refine,
+  refineDamping: perStep(number(0)),
+  refineSamples: size(1),
+  scale: number(0),
+  share: positive(1),
+  steps: size(1),
+  terms: size(1),
+  tolerance: perStep(number(0)),
 }
 
-/** Throws `ERR_RANGE` for options that are none of `known`. */
-export function checkNames(options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options)) checkChoice('options', name, known)
-}
-
-function checkChoice(name: string, value: string, known: readonly string[]): void {
-  if (known.includes(value)) return
-  throw new NhgdError('ERR_RANGE', `"${name}" expected one of ${known.join(', ')}, got ${value}`)
-}
-
-/** The least of each option that counts something. */
-const counts: Readonly<Record<string, number>> = {
-  batchSize: 1,
-  curvatureSamples: 1,
-  depth: 1,
-  innerSteps: 0,
-  memory: 1,
-  outerBatchSize: 1,
-  rank: 1,
-  steps: 0,
-  terms: 1,
-}
+/** Rates of methods whose step sizes stay the same. */
+export const constantRates = { rate: number(0), linearRate: number(0) }
 
 /** Defaults with the options that replace them. */
 export type Settings<D, O> = {
@@ -59,15 +73,16 @@ export type Settings<D, O> = {
 }
 
 /**
- * Options in place of their defaults; one that is undefined counts as absent. Throws `ERR_RANGE` for names that have no
- * default, counts that are no whole numbers and other numbers below 0.
+ * Options in place of their defaults; an option that is undefined counts as absent.
+ *
+ * @throws NhgdError `ERR_RANGE` for names without a default and for values that the option cannot have; `special`
+ * replaces the checks of some options.
  */
-export function settingsOf<D extends object, O extends object>(defaults: D, options: O): Settings<D, O> {
-  checkNames(options, Object.keys(defaults))
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  for (const [name, value] of Object.entries(given)) {
-    if (name in counts) checkWhole(name, value, counts[name])
-    else if (typeof value === 'number') checkWithin(name, value, 0, POSITIVE_INFINITY)
-  }
-  return { ...defaults, ...given } as Settings<D, O>
+export function settingsOf<D extends object, O extends object>(
+  defaults: D,
+  options: O,
+  special: Readonly<Record<string, Check>> = {},
+): Settings<D, O> {
+  const known = Object.keys(defaults).map((name) => [name, special[name] ?? checks[name]])
+  return { ...defaults, ...checkOptions<object>(options, Object.fromEntries(known)) } as Settings<D, O>
 }

@@ -1,7 +1,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Vector } from '../backend/binding.ts'
-import { checkWhole } from '../backend/check.ts'
+import { checkOptions, numbers, seedCheck, shape, something, whole } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { Breather, Clock } from '../hypergradient/clock.ts'
 import { refine } from '../hypergradient/refine.ts'
@@ -17,6 +17,14 @@ export interface CheckOptions {
   /** Estimates at the point, of which the last counts: methods that start warm get better. 20 by default. */
   readonly iterations?: number
   readonly seed?: number
+}
+
+const checks = {
+  method: something,
+  at: shape({ inner: numbers, outer: numbers }),
+  directions: whole(1),
+  iterations: whole(1),
+  seed: seedCheck,
 }
 
 export interface CheckResult {
@@ -45,10 +53,14 @@ export interface CheckResult {
  * @throws NhgdError `ERR_DTYPE` unless the problem is of f64: differences need the digits.
  */
 export async function checkHypergradient(problem: Problem, options: CheckOptions): Promise<CheckResult> {
-  const { method, at = {}, directions = 8, iterations = 20, seed = 0 } = options
+  const {
+    method,
+    at = {},
+    directions = 8,
+    iterations = 20,
+    seed = 0,
+  } = checkOptions(options, checks, ['method'])
   if (problem.dtype !== 'f64') throw new NhgdError('ERR_DTYPE', '"problem" expected dtype f64, got f32')
-  checkWhole('directions', directions, 1)
-  checkWhole('iterations', iterations, 1)
   const start = problem.start()
   const inner = at.inner ? problem.vector(at.inner) : start.inner
   const outer = at.outer ? problem.vector(at.outer) : start.outer

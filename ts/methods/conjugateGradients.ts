@@ -1,7 +1,8 @@
 import type { Vector } from '../backend/binding.ts'
+import { methods } from '../defaults.ts'
 import { refine } from '../hypergradient/refine.ts'
 import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface ConjugateGradientsOptions extends ImplicitOptions {
@@ -19,8 +20,7 @@ export interface ConjugateGradientsOptions extends ImplicitOptions {
  * inner problem gets a fixed number of steps from where it stood.
  */
 export function conjugateGradients(options: ConjugateGradientsOptions = {}): Method {
-  const usual = { steps: 10, tolerance: (k: number) => 0.1 * 0.9 ** k, curvatureSamples: 8192 }
-  const settings = settingsOf({ ...implicitDefaults, ...usual }, options)
+  const settings = settingsOf(methods.conjugateGradients, options)
   const { steps, curvatureSamples, tolerance } = settings
   const identity = async (b: Vector, x: Vector) => x.copyFrom(b)
   return implicit('conjugateGradients', settings, ({ problem }, sampler) => ({

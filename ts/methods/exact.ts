@@ -1,5 +1,6 @@
+import { methods } from '../defaults.ts'
 import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export type ExactOptions = ImplicitOptions
@@ -11,15 +12,10 @@ export type ExactOptions = ImplicitOptions
  * @throws NhgdError `ERR_RANGE` above 8192 parameters, `ERR_NUMERIC` where the Hessian is not positive definite.
  */
 export function exact(options: ExactOptions = {}): Method {
-  const usual = { innerSteps: 40, innerOptimizer: { kind: 'momentum', rate: 0.1 } } as const
-  return implicit(
-    'exact',
-    settingsOf({ ...implicitDefaults, ...usual }, options),
-    ({ problem: { oracles } }) => ({
-      solve({ inner, outer, target }, u) {
-        oracles.exactDirection(inner, outer, target, u) // u ← H⁻¹ ∇_θ f
-        return { residual: 0 }
-      },
-    }),
-  )
+  return implicit('exact', settingsOf(methods.exact, options), ({ problem: { oracles } }) => ({
+    solve({ inner, outer, target }, u) {
+      oracles.exactDirection(inner, outer, target, u) // u ← H⁻¹ ∇_θ f
+      return { residual: 0 }
+    },
+  }))
 }

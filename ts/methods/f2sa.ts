@@ -1,3 +1,4 @@
+import { methods } from '../defaults.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
 import { settingsOf } from './check.ts'
@@ -20,7 +21,7 @@ export interface F2saOptions {
  * and its gradients are over all trusted samples.
  */
 export function f2sa(options: F2saOptions = {}): Method {
-  const settings = settingsOf({ innerSteps: 10, batchSize: 1024, rate: 0.1, multiplier: 100 }, options)
+  const settings = settingsOf(methods.f2sa, options)
   return { name: 'f2sa', settings, start: (context) => start(settings, context) }
 }
 

@@ -20,15 +20,6 @@ export interface ImplicitOptions {
   readonly outerBatchSize?: number
 }
 
-export const implicitDefaults = {
-  cross: 'all',
-  innerSteps: 10,
-  batchSize: 1024,
-  innerOptimizer: { kind: 'sgd', rate: 0.1 },
-  averaging: 0,
-  outerBatchSize: undefined as number | undefined,
-} as const
-
 /** Options with what is absent filled in, but for what means something by its absence. */
 type Settings = Required<Omit<ImplicitOptions, 'outerBatchSize'>> & Pick<ImplicitOptions, 'outerBatchSize'>
 

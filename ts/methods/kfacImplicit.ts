@@ -1,3 +1,5 @@
+import { methods } from '../defaults.ts'
+import { settingsOf } from './check.ts'
 import type { Method } from './method.ts'
 import { nhgd } from './nhgd.ts'
 import type { NhgdOptions } from './nhgdOptions.ts'
@@ -7,22 +9,8 @@ import type { NhgdOptions } from './nhgdOptions.ts'
  * Fisher, taken afresh in each outer iteration, damping split between them, no correction by curvature products.
  */
 export function kfacImplicit(options: NhgdOptions = {}): Method {
-  const method = nhgd({
-    refine: 0,
-    innerSteps: 10,
-    innerOptimizer: { kind: 'sgd', rate: 0.1 },
-    cross: 'all',
-    averaging: 0,
-    ...options,
-    fisher: {
-      form: 'kronecker',
-      statistic: 'sampled',
-      kroneckerDamping: 'split',
-      damping: 1e-3,
-      size: 1024,
-      refreshEvery: 1,
-      ...options.fisher,
-    },
-  })
+  const usual = { ...methods.nhgd, ...methods.kfacImplicit }
+  const settings: NhgdOptions = settingsOf(usual, options)
+  const method = nhgd({ ...settings, fisher: { ...usual.fisher, ...settings.fisher } })
   return { ...method, name: 'kfacImplicit' }
 }

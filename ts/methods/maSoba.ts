@@ -1,6 +1,7 @@
+import { methods } from '../defaults.ts'
 import { settingsOf } from './check.ts'
 import type { Method } from './method.ts'
-import { type SingleLoopOptions, singleLoop, singleLoopDefaults } from './singleLoop.ts'
+import { type SingleLoopOptions, singleLoop } from './singleLoop.ts'
 
 export interface MaSobaOptions extends SingleLoopOptions {
   /** τ, share of the new estimate in the moving average. */
@@ -12,7 +13,7 @@ export interface MaSobaOptions extends SingleLoopOptions {
  * D_v.
  */
 export function maSoba(options: MaSobaOptions = {}): Method {
-  const settings = settingsOf({ ...singleLoopDefaults, share: 0.1 }, options)
+  const settings = settingsOf(methods.maSoba, options)
   const { batchSize, outerBatchSize, share } = settings
   return singleLoop('maSoba', settings, ({ problem, point }, sampler, outerSampler) => {
     const average = problem.zeros(point.outer.length)

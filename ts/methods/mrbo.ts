@@ -1,6 +1,7 @@
 import type { Batch, Vector } from '../backend/binding.ts'
+import { methods } from '../defaults.ts'
 import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
-import { settingsOf } from './check.ts'
+import { constantRates, settingsOf } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 export interface MrboOptions {
@@ -23,9 +24,7 @@ export interface MrboOptions {
  * a Neumann series.
  */
 export function mrbo(options: MrboOptions = {}): Method {
-  const shares = { outerShare: 0.1, innerShare: 0.1 }
-  const sizes = { batchSize: 1024, outerBatchSize: 1024 }
-  const settings = settingsOf({ ...sizes, rate: 0.1, ...shares, terms: 3, linearRate: 0.1 }, options)
+  const settings = settingsOf(methods.mrbo, options, { linearRate: constantRates.linearRate })
   return { name: 'mrbo', settings, start: (context) => start(settings, context) }
 }
 

@@ -1,5 +1,6 @@
-import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { methods } from '../defaults.ts'
+import { constantRates, settingsOf } from './check.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface NeumannOptions extends ImplicitOptions {
@@ -15,7 +16,7 @@ export interface NeumannOptions extends ImplicitOptions {
  * on those batches.
  */
 export function neumann(options: NeumannOptions = {}): Method {
-  const settings = settingsOf({ ...implicitDefaults, terms: 10, rate: 0.1 }, options)
+  const settings = settingsOf(methods.neumann, options, constantRates)
   const { terms, rate, batchSize } = settings
   return implicit('neumann', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem

@@ -1,9 +1,8 @@
 import { Fisher } from '../backend/fisher.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { Cross } from '../hypergradient/cross.ts'
-import { optimizer } from '../hypergradient/optimizer.ts'
+import { optimizer, rateAt } from '../hypergradient/optimizer.ts'
 import { refine } from '../hypergradient/refine.ts'
-import { checkOptions, refineDampingAt } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 import { type NhgdOptions, withDefaults } from './nhgdOptions.ts'
 
@@ -13,7 +12,6 @@ import { type NhgdOptions, withDefaults } from './nhgdOptions.ts'
  */
 export function nhgd(options: NhgdOptions = {}): Method {
   const settings = withDefaults(options)
-  checkOptions(settings)
   return { name: 'nhgd', settings: { ...settings }, start: (context) => start(settings, context) }
 }
 
@@ -62,7 +60,7 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
     const outerLoss = oracles.outerGradient(theta, outer, direct, target) // ∇_v f, ∇_θ f
     clock.enter('fisher')
     const batch = sampler.take(settings.refineSamples)
-    const system = { problem, inner: theta, outer, batch, target, damping: refineDampingAt(settings, k) }
+    const system = { problem, inner: theta, outer, batch, target, damping: rateAt(settings.refineDamping, k) }
     let damping = 0
     const precondition = async (b: typeof target, x: typeof target) => {
       const report = await fisher.solve(b, x)

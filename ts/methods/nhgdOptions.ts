@@ -1,8 +1,9 @@
 import type { FisherSettings } from '../backend/fisher.ts'
+import { methods } from '../defaults.ts'
 import type { CrossSettings } from '../hypergradient/cross.ts'
 import type { OptimizerSettings, Rate } from '../hypergradient/optimizer.ts'
 import type { RefineSettings } from '../hypergradient/refine.ts'
-import { checkNames } from './check.ts'
+import { settingsOf } from './check.ts'
 
 export interface NhgdOptions {
   /** The inverse Fisher; `refreshEvery` takes it anew from `size` fresh samples every so many outer iterations
@@ -26,27 +27,6 @@ export interface NhgdOptions {
   readonly concurrent?: boolean
 }
 
-/** Soonest at a small outer loss of those that reach the exact hypergradient's direction (docs/methods.md). */
-const defaults = {
-  fisher: {
-    form: 'kronecker',
-    statistic: 'expected',
-    kroneckerDamping: 'split',
-    damping: 3e-3,
-    size: 2048,
-    refreshEvery: 20,
-  },
-  refine: 2,
-  refineSamples: 4096,
-  refineDamping: (k: number) => 3e-3 / (1 + k / 10),
-  cross: 'trajectory',
-  innerSteps: 30,
-  batchSize: 1024,
-  innerOptimizer: { kind: 'momentum', rate: 0.3, momentum: 0.9 },
-  averaging: 0.5,
-  concurrent: true,
-} as const satisfies NhgdOptions
-
 /**
  * The method as printed: smoothed rank-1 updates from raw mini-batch gradients, the start decaying, begun anew in each
  * outer iteration; cross derivative averaged over the trajectory (arXiv 2602.10905, Algorithm 1).
@@ -62,7 +42,7 @@ export const paper = {
 
 /** Options with what is absent filled in; a Fisher of a named form takes nothing from the default one. */
 export function withDefaults(options: NhgdOptions): Required<NhgdOptions> {
-  checkNames(options, Object.keys(defaults))
-  const fisher = options.fisher?.form ? options.fisher : { ...defaults.fisher, ...options.fisher }
-  return { ...defaults, ...options, fisher }
+  const settings = settingsOf<Required<NhgdOptions>, NhgdOptions>(methods.nhgd, options)
+  const { fisher } = settings
+  return { ...settings, fisher: fisher.form ? fisher : { ...methods.nhgd.fisher, ...fisher } }
 }

@@ -1,7 +1,8 @@
+import { methods } from '../defaults.ts'
 import { drawDistinct } from '../hypergradient/draw.ts'
 import { solveSymmetric } from '../hypergradient/small.ts'
 import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface NystromOptions extends ImplicitOptions {
@@ -19,10 +20,7 @@ export interface NystromOptions extends ImplicitOptions {
  * residual.
  */
 export function nystrom(options: NystromOptions = {}): Method {
-  const settings = settingsOf(
-    { ...implicitDefaults, rank: 16, damping: 1e-2, curvatureSamples: 1024 },
-    options,
-  )
+  const settings = settingsOf(methods.nystrom, options)
   const { damping } = settings
   return implicit('nystrom', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem

@@ -1,5 +1,6 @@
+import { methods } from '../defaults.ts'
 import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface OneStepOptions extends ImplicitOptions {
@@ -12,8 +13,7 @@ export interface OneStepOptions extends ImplicitOptions {
  * inner step alone, so that ∇_v f − η Lᵀ∇_θ f with L from that step's batch. One inner step an outer iteration.
  */
 export function oneStep(options: OneStepOptions = {}): Method {
-  const usual = { innerSteps: 1, cross: 'trajectory', scale: 0.1 } as const
-  const settings = settingsOf({ ...implicitDefaults, ...usual }, options)
+  const settings = settingsOf(methods.oneStep, options)
   return implicit('oneStep', settings, () => ({
     solve({ target }, u) {
       u.copyFrom(target)

@@ -1,6 +1,7 @@
 import type { Step, Vector } from '../backend/binding.ts'
+import { methods } from '../defaults.ts'
 import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface QnboOptions extends ImplicitOptions {
@@ -18,7 +19,7 @@ export interface QnboOptions extends ImplicitOptions {
  * direction. Here these take the step of least residual energy, and y = Hs by a product.
  */
 export function qnbo(options: QnboOptions = {}): Method {
-  const settings = settingsOf({ ...implicitDefaults, memory: 20, steps: 4, curvatureSamples: 1024 }, options)
+  const settings = settingsOf(methods.qnbo, options)
   return implicit('qnbo', settings, ({ problem, point }, sampler) => {
     const { oracles } = problem
     const zeros = () => problem.zeros(point.inner.length)

@@ -1,7 +1,8 @@
 import type { Batch, Sampler, Vector } from '../backend/binding.ts'
+import { methods } from '../defaults.ts'
 import { settingsOf } from './check.ts'
 import type { Method } from './method.ts'
-import { type SingleLoopOptions, singleLoop, singleLoopDefaults } from './singleLoop.ts'
+import { type SingleLoopOptions, singleLoop } from './singleLoop.ts'
 
 export type SabaOptions = SingleLoopOptions
 
@@ -11,7 +12,7 @@ export type SabaOptions = SingleLoopOptions
  * one at the most; a table remembers the sums of each. It starts at u = 0, where Cu and Lᵀu are zero.
  */
 export function saba(options: SabaOptions = {}): Method {
-  const settings = settingsOf(singleLoopDefaults, options)
+  const settings = settingsOf(methods.saba, options)
   const { batchSize, outerBatchSize } = settings
   return singleLoop('saba', settings, ({ problem, point: { inner, outer } }, sampler, outerSampler) => {
     const { oracles } = problem

@@ -1,5 +1,6 @@
-import { settingsOf } from './check.ts'
-import { type ImplicitOptions, implicit, implicitDefaults } from './implicit.ts'
+import { methods } from '../defaults.ts'
+import { constantRates, settingsOf } from './check.ts'
+import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface SamaOptions extends Omit<ImplicitOptions, 'innerOptimizer'> {
@@ -16,9 +17,7 @@ export interface SamaOptions extends Omit<ImplicitOptions, 'innerOptimizer'> {
  * difference of gradients.
  */
 export function sama(options: SamaOptions = {}): Method {
-  const adam = { rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
-  const { innerOptimizer: _, ...shared } = implicitDefaults
-  const usual = settingsOf({ ...shared, ...adam, cross: 'trajectory', innerSteps: 1 } as const, options)
+  const usual = settingsOf(methods.sama, options, constantRates)
   const { rate, beta1, beta2, epsilon } = usual
   const settings = { ...usual, innerOptimizer: { kind: 'adam', rate, beta1, beta2, epsilon } as const }
   return implicit('sama', settings, ({ point: { inner } }) => {

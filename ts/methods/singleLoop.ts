@@ -14,13 +14,6 @@ export interface SingleLoopOptions {
   readonly outerBatchSize?: number
 }
 
-export const singleLoopDefaults = {
-  batchSize: 1024,
-  rate: 0.1,
-  linearRate: undefined as SingleLoopOptions['linearRate'],
-  outerBatchSize: 1024,
-} as const
-
 /** The sums that a step is made of: over a batch of g's samples, and of f's. */
 export interface Sums {
   /** ∇_θ g. */

@@ -1,6 +1,7 @@
+import { methods } from '../defaults.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { optimizer } from '../hypergradient/optimizer.ts'
-import { settingsOf } from './check.ts'
+import { constantRates, settingsOf } from './check.ts'
 import type { Context, Estimate, Method, MethodRun } from './method.ts'
 
 export interface UnrolledOptions {
@@ -19,7 +20,7 @@ export interface UnrolledOptions {
  * of the Hessian.
  */
 export function unrolled(options: UnrolledOptions = {}): Method {
-  const settings = settingsOf({ innerSteps: 10, batchSize: 1024, rate: 0.1, depth: 10 }, options)
+  const settings = settingsOf(methods.unrolled, options, constantRates)
   return { name: 'unrolled', settings, start: (context) => start(settings, context) }
 }
 

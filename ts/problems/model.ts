@@ -1,4 +1,6 @@
-import { NhgdError } from '../backend/errors.ts'
+import { type Check, checkOptions, flag, oneOf, refuse, size } from '../backend/check.ts'
+
+const classes = size(2)
 
 /** What θ is, as the engine is told. */
 export interface Model {
@@ -12,9 +14,8 @@ export interface Model {
  *
  * @throws NhgdError `ERR_RANGE` for fewer than two classes.
  */
-export function softmaxRegression({ classes, bias = true }: { classes: number; bias?: boolean }): Model {
-  if (Number.isInteger(classes) && classes >= 2) return { kind: 'softmax', classes, bias }
-  throw new NhgdError('ERR_RANGE', `"classes" expected a whole number from 2, got ${classes}`)
+export function softmaxRegression(options: { classes: number; bias?: boolean }): Model {
+  return { kind: 'softmax', bias: true, ...checkOptions(options, { classes, bias: flag }, ['classes']) }
 }
 
 export interface PerceptronOptions {
@@ -26,6 +27,18 @@ export interface PerceptronOptions {
   readonly loss?: 'crossEntropy' | 'squared'
 }
 
+const hidden: Check = (name, value) =>
+  Array.isArray(value)
+    ? value.map((units, i) => size(1)(`${name}[${i}]`, units))
+    : refuse(name, 'an array', value)
+
+const perceptron = {
+  classes,
+  hidden,
+  activation: oneOf('relu', 'tanh', 'gelu'),
+  loss: oneOf('crossEntropy', 'squared'),
+}
+
 /**
  * A multilayer perceptron of any depth. θ is the layers' W̄ one after the other, each (inputs + 1) × outputs, row-major,
  * the bias last.
@@ -33,14 +46,6 @@ export interface PerceptronOptions {
  * @throws NhgdError `ERR_RANGE` for fewer than two classes or a layer without units.
  */
 export function multilayerPerceptron(options: PerceptronOptions): Model {
-  const { classes, hidden, activation = 'relu', loss = 'crossEntropy' } = options
-  const sizes = {
-    classes: [classes, 2],
-    ...Object.fromEntries(hidden.map((n, i) => [`hidden[${i}]`, [n, 1]])),
-  }
-  for (const [name, [size, least]] of Object.entries(sizes)) {
-    if (Number.isInteger(size) && size >= least) continue
-    throw new NhgdError('ERR_RANGE', `"${name}" expected a whole number from ${least}, got ${size}`)
-  }
-  return { kind: 'mlp', classes, hidden: [...hidden], activation, loss }
+  const given = checkOptions(options, perceptron, ['classes', 'hidden'])
+  return { kind: 'mlp', activation: 'relu', loss: 'crossEntropy', ...given }
 }

@@ -1,6 +1,16 @@
 import { type Backend, upload } from '../backend/backend.ts'
 import type { DType, Features, Oracles, Samples } from '../backend/binding.ts'
-import { settingsJson } from '../backend/check.ts'
+import {
+  checkOptions,
+  dtypeCheck,
+  is,
+  numbers,
+  oneOf,
+  settingsJson,
+  shape,
+  size,
+  something,
+} from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import type { Model } from './model.ts'
@@ -39,13 +49,34 @@ export interface ReweightingOptions {
   readonly dtype?: DType
 }
 
+const set = shape<LabelledSet>({ features: something, labels: numbers, rows: numbers }, [
+  'features',
+  'labels',
+])
+const fixed = shape({ fixed: numbers }, ['fixed'])
+const checks = {
+  backend: something,
+  model: something,
+  train: set,
+  trusted: set,
+  /** The engine refuses what is negative or not finite. */
+  regularization: is('a number', (value) => typeof value === 'number'),
+  weighting: (name: string, value: unknown) =>
+    typeof value === 'object' ? fixed(name, value) : oneOf('perSample', 'margin')(name, value),
+  anchors: size(0),
+  transition: numbers,
+  prior: shape({ mean: numbers, precision: numbers }, ['mean', 'precision']),
+  dtype: dtypeCheck,
+}
+
 /**
  * Weighing training samples so that the model fits trusted ones:
  * g = (1/n) Σ w_i(v) ℓ_i(θ) + regularization ‖θ‖², f = the mean loss on the trusted samples.
  *
  * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, rows, regularization), `ERR_NOT_FINITE` (features).
  */
-export function reweighting(options: ReweightingOptions): Problem {
+export function reweighting(given: ReweightingOptions): Problem {
+  const options = checkOptions(given, checks, ['backend', 'model', 'train', 'trusted'])
   const { backend, model, train, trusted, weighting = 'perSample', dtype = 'f32' } = options
   const { regularization = 1e-4, anchors = 0, prior, transition } = options
   const fixed = typeof weighting === 'object' ? Float64Array.from(weighting.fixed) : undefined

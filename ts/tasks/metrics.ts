@@ -1,3 +1,5 @@
+import { refuse } from '../backend/check.ts'
+
 /** Share of rows whose most likely class is the label. `probabilities` is rows × classes. */
 export function accuracy(
   probabilities: ArrayLike<number>,
@@ -45,10 +47,18 @@ export function margins(
   })
 }
 
-/** Area under the ROC curve: how often a positive has a higher score than a negative, ties counting half. NaN where
- * there are none of either. */
+/**
+ * Area under the ROC curve: how often a positive has a higher score than a negative, ties counting half. NaN where
+ * there are none of either.
+ *
+ * @throws NhgdError `ERR_NOT_FINITE` for a score that is NaN, which has no rank; `ERR_SHAPE` for other lengths.
+ */
 export function auc(scores: ArrayLike<number>, positive: ArrayLike<boolean | number>): number {
-  const order = Array.from(scores, (_, i) => i).sort((a, b) => scores[a] - scores[b])
+  if (positive.length !== scores.length)
+    refuse('positive', `length ${scores.length}`, positive.length, 'ERR_SHAPE')
+  const order = Array.from(scores, (score, i) =>
+    Number.isNaN(score) ? refuse(`scores[${i}]`, 'a number', score, 'ERR_NOT_FINITE') : i,
+  ).sort((a, b) => scores[a] - scores[b])
   let positives = 0
   let ranks = 0
   for (let i = 0; i < order.length; ) {

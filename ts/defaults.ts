@@ -1,0 +1,114 @@
+/**
+ * Every constant that was tuned, with its source or with the command that chose it.
+ *
+ * A rate of 0.1 that is named without a source is a small step to start from: `npm run experiment -- cleaning --methods
+ * all` searches the rates of each method on a grid (bench/experiment/grid.ts) and docs/methods.md tells which won.
+ */
+
+/** Momentum as in Sutskever et al. (2013); Adam as in Kingma & Ba (2015), with an ε that changes no step in f32. */
+export const optimizers = {
+  sgd: {},
+  momentum: { momentum: 0.9 },
+  adam: { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, shared: false },
+} as const
+
+/** The inner loop of 10 steps is the one that the literature takes on data cleaning (Liao et al. 2026, section 6). */
+const implicit = {
+  cross: 'all',
+  innerSteps: 10,
+  batchSize: 1024,
+  innerOptimizer: { kind: 'sgd', rate: 0.1 },
+  averaging: 0,
+  outerBatchSize: undefined as number | undefined,
+} as const
+
+const singleLoop = {
+  batchSize: 1024,
+  rate: 0.1,
+  linearRate: undefined as number | ((step: number) => number) | undefined,
+  outerBatchSize: 1024,
+} as const
+
+export const methods = {
+  /** Ten steps as in the experiments of Arbel & Mairal (2022). */
+  amigo: { ...implicit, steps: 10, rate: 0.1 },
+  /** The tolerances fall geometrically, as Pedregosa (2016, section 5) proposes. */
+  conjugateGradients: {
+    ...implicit,
+    steps: 10,
+    tolerance: (k: number) => 0.1 * 0.9 ** k,
+    curvatureSamples: 8192,
+  },
+  exact: { ...implicit, innerSteps: 40, innerOptimizer: { kind: 'momentum', rate: 0.1 } },
+  f2sa: { innerSteps: 10, batchSize: 1024, rate: 0.1, multiplier: 100 },
+  /** Liao, Dangel & Yu (2026): sampled Fisher, factors taken afresh, damping 1e-3 split between them. */
+  kfacImplicit: {
+    refine: 0,
+    innerSteps: 10,
+    innerOptimizer: { kind: 'sgd', rate: 0.1 },
+    cross: 'all',
+    averaging: 0,
+    fisher: {
+      form: 'kronecker',
+      statistic: 'sampled',
+      kroneckerDamping: 'split',
+      damping: 1e-3,
+      size: 1024,
+      refreshEvery: 1,
+    },
+  },
+  maSoba: { ...singleLoop, share: 0.1 },
+  mrbo: {
+    batchSize: 1024,
+    outerBatchSize: 1024,
+    rate: 0.1,
+    outerShare: 0.1,
+    innerShare: 0.1,
+    terms: 3,
+    linearRate: 0.1,
+  },
+  neumann: { ...implicit, terms: 10, rate: 0.1 },
+  /**
+   * The soonest at a small outer loss of those that reach the exact hypergradient's direction:
+   * `npm run experiment -- cleaning --methods all --seeds 5 --budget 30s --clock cpu` (docs/methods.md).
+   */
+  nhgd: {
+    fisher: {
+      form: 'kronecker',
+      statistic: 'expected',
+      kroneckerDamping: 'split',
+      damping: 3e-3,
+      size: 2048,
+      refreshEvery: 20,
+    },
+    refine: 2,
+    refineSamples: 4096,
+    refineDamping: (k: number) => 3e-3 / (1 + k / 10),
+    cross: 'trajectory',
+    innerSteps: 30,
+    batchSize: 1024,
+    innerOptimizer: { kind: 'momentum', rate: 0.3, momentum: 0.9 },
+    averaging: 0.5,
+    concurrent: true,
+  },
+  /** Rank and damping of the experiments of Hataya & Yamada (2023, section 5). */
+  nystrom: { ...implicit, rank: 16, damping: 1e-2, curvatureSamples: 1024 },
+  oneStep: { ...implicit, innerSteps: 1, cross: 'trajectory', scale: 0.1 },
+  /** Twenty pairs, as in the experiments of Fang et al. (2025). */
+  qnbo: { ...implicit, memory: 20, steps: 4, curvatureSamples: 1024 },
+  saba: singleLoop,
+  sama: (({ innerOptimizer: _, ...shared }) => ({
+    ...shared,
+    rate: 1e-2,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    cross: 'trajectory' as const,
+    innerSteps: 1,
+  }))(implicit),
+  soba: singleLoop,
+  unrolled: { innerSteps: 10, batchSize: 1024, rate: 0.1, depth: 10 },
+} as const
+
+/** The outer optimiser of `solve`. */
+export const outerOptimizer = { kind: 'adam', rate: 0.1 } as const
