@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NhgdError } from '../ts/backend/errors.ts'
 import { matrix } from '../ts/backend/matrix.ts'
+import { firstRepeated } from '../ts/data/csv.ts'
 import {
   absentClasses,
   assignFolds,
@@ -326,6 +327,21 @@ csv('reads numbers as they were written', () => {
     }),
   )
 })
+csv('looks at each name of a wide header once', () => {
+  const names = Array.from({ length: 100_000 }, (_, i) => `column ${i}`)
+  let reads = 0
+  const counted = (names: string[]) =>
+    new Proxy(names, {
+      get(target, key, receiver) {
+        if (typeof key === 'string' && /^\d+$/.test(key)) reads++
+        return Reflect.get(target, key, receiver)
+      },
+    })
+  assert.is(firstRepeated(counted(names)), undefined)
+  assert.is(reads, names.length)
+  assert.is(firstRepeated(counted([...names, 'column 7'])), 'column 7')
+})
+
 csv.run()
 
 const features = suite('features')

@@ -140,9 +140,15 @@ function checkHeader(header: string[], name: string): string[] {
       `none for column ${nameless + 1} (a data frame's index?)`,
     )
   }
-  const repeated = header.find((column, i) => header.indexOf(column) < i)
+  const repeated = firstRepeated(header)
   if (repeated === undefined) return header
   throw dataError(name, 'a header with different names', `"${repeated}" twice (is the header missing?)`)
+}
+
+/** The first entry that an earlier one equals; each entry is read once. */
+export function firstRepeated(names: readonly string[]): string | undefined {
+  const seen = new Set<string>()
+  return names.find((name) => seen.size === seen.add(name).size)
 }
 
 function findColumn(header: string[], column: string | undefined, name: string): number {
