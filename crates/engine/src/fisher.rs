@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use nhgd_fisher::{Fisher as Representation, FisherError, SolveReport, Start, Wants, build};
+use nhgd_curvature::Wants;
+use nhgd_fisher::{Fisher as Representation, FisherError, SolveReport, Start, build};
 use serde::Serialize;
 
 use crate::checkpoint::{Kind, decode, encode};

@@ -1,6 +1,7 @@
 //! Settings of a Fisher as they arrive from outside.
 
-use nhgd_fisher::{FisherConfig, Form, KroneckerDamping, RowKind, Smoothing, Start, Statistic};
+use nhgd_curvature::Statistic;
+use nhgd_fisher::{FisherConfig, Form, KroneckerDamping, RowKind, Smoothing, Start};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};

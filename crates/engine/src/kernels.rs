@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use nhgd_fisher::Statistic;
+use nhgd_curvature::Statistic;
 use nhgd_kernels::{
     Cholesky, MatMut, MatRef, RowSet, Scalar, SymmetricInverse, conjugate_gradients, matmul, matvec,
     mirror_lower, symmetric_eigen, syrk,

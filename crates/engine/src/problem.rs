@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nhgd_fisher::Wants;
+use nhgd_curvature::Wants;
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
 use nhgd_models::{Activation, Loss, Mlp, Model, Softmax};
 use nhgd_problems::weighting::{Anchored, Fixed, Margin, PerSample, Weighting};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use nhgd_fisher::Observation;
+use nhgd_curvature::Observation;
 
 use crate::{Batch, Code, Element, Error, Result, Vector};
 

@@ -3,7 +3,8 @@
 use nhgd_kernels::Scalar;
 use nhgd_kernels::vector::{all_finite, dot};
 
-use crate::{Factors, FisherError, LayerShape, Observation, Rows};
+use crate::FisherError;
+use nhgd_curvature::{Factors, LayerShape, Observation, Rows};
 
 fn shape(expected: String, got: impl Into<String>) -> FisherError {
     FisherError::Shape { expected, got: got.into() }

@@ -11,7 +11,8 @@ use crate::samples::Samples;
 use crate::sketch::Sketch;
 use crate::smoothing::Smoothing;
 use crate::window::Window;
-use crate::{Diagonal, Fisher, FisherError, LayerShape, Statistic, Wants};
+use crate::{Fisher, FisherError};
+use nhgd_curvature::{Diagonal, LayerShape, Statistic, Wants};
 
 /// The representations of A = (F + D̃)⁻¹.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

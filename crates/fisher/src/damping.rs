@@ -2,7 +2,8 @@
 
 use nhgd_kernels::Scalar;
 
-use crate::{Diagonal, FisherError};
+use crate::FisherError;
+use nhgd_curvature::Diagonal;
 
 /// Factorisations tried before giving up.
 const TRIES: usize = 4;

@@ -10,7 +10,8 @@ use nhgd_kernels::{
 use crate::check::{self, State, widen};
 use crate::damping::Damping;
 use crate::smoothing::Smoothing;
-use crate::{Diagonal, Fisher, FisherError, Observation, Rows, SolveReport, Wants};
+use crate::{Fisher, FisherError, SolveReport};
+use nhgd_curvature::{Diagonal, Observation, Rows, Wants};
 
 /// Rows gathered before S is written.
 const BLOCK: usize = 32;

@@ -5,7 +5,8 @@ use nhgd_kernels::Scalar;
 use crate::check::{self, State, widen};
 use crate::damping::Damping;
 use crate::smoothing::Smoothing;
-use crate::{Diagonal, Fisher, FisherError, Observation, SolveReport, Wants};
+use crate::{Fisher, FisherError, SolveReport};
+use nhgd_curvature::{Diagonal, Observation, Wants};
 
 /// F ≈ diag(f) with f the smoothed squares of the gradients' entries.
 pub(crate) struct DiagonalFisher<T> {

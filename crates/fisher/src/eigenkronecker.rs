@@ -10,7 +10,8 @@ use crate::damping::Damping;
 use crate::kronecker::layer_means;
 use crate::moments::{LayerMoments, Moments, layer_diagonal};
 use crate::smoothing::Smoothing;
-use crate::{Diagonal, Factors, Fisher, FisherError, LayerShape, Observation, SolveReport, Statistic, Wants};
+use crate::{Fisher, FisherError, SolveReport};
+use nhgd_curvature::{Diagonal, Factors, LayerShape, Observation, Statistic, Wants};
 
 /// F ≈ (U ⊗ V) diag(σ) (U ⊗ V)ᵀ for each layer, with U and V the eigenbases of its factors.
 ///

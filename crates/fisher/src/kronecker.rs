@@ -8,7 +8,8 @@ use crate::config::KroneckerDamping;
 use crate::damping::Damping;
 use crate::moments::{LayerMoments, Moments};
 use crate::smoothing::Smoothing;
-use crate::{Diagonal, Fisher, FisherError, LayerShape, Observation, SolveReport, Statistic, Wants};
+use crate::{Fisher, FisherError, SolveReport};
+use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
 
 /// What a layer's system is solved with.
 enum Inverse<T> {

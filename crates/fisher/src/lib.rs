@@ -1,8 +1,9 @@
 #![forbid(unsafe_code)]
-//! Inverse-Fisher representations A = (F + D̃)⁻¹: one trait, one file each.
+//! Inverse-Fisher representations A = (F + D̃)⁻¹: one trait, one file per form.
 //!
 //! A representation is fed with [`Observation`]s and asked for `A b`. It knows no model and no problem: gradients
-//! arrive as [`Rows`], per-sample gradients of layers as [`Factors`], the regulariser as a [`Diagonal`].
+//! arrive as [`Rows`](nhgd_curvature::Rows), per-sample gradients of layers as
+//! [`Factors`](nhgd_curvature::Factors), the regulariser as a [`Diagonal`].
 //!
 //! | symbol | name | meaning |
 //! |---|---|---|
@@ -21,7 +22,6 @@ mod eigenkronecker;
 mod error;
 mod kronecker;
 mod moments;
-mod observation;
 mod samples;
 mod sketch;
 mod smoothing;
@@ -30,9 +30,9 @@ mod woodbury;
 
 pub use config::{FisherConfig, Form, KroneckerDamping, RowKind, Start, build};
 pub use error::{FisherError, SolveReport};
-pub use observation::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows, Statistic, Wants};
 pub use smoothing::Smoothing;
 
+use nhgd_curvature::{Diagonal, Observation, Wants};
 use nhgd_kernels::Scalar;
 
 /// A representation of the inverse Fisher (F + D̃)⁻¹ of `d` parameters.

@@ -3,8 +3,9 @@
 use nhgd_kernels::vector::{all_finite, dot, scale};
 use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, syrk};
 
+use crate::FisherError;
 use crate::check::{State, widen};
-use crate::{Factors, FisherError, LayerShape};
+use nhgd_curvature::{Factors, LayerShape};
 
 /// E[w aaᵀ] and E[w Σ_k s_k s_kᵀ] of one layer, lower triangles.
 #[derive(Clone, Debug)]

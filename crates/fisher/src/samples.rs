@@ -11,10 +11,8 @@ use crate::check::{self, State, widen};
 use crate::damping::Damping;
 use crate::moments::{Moments, layer_diagonal};
 use crate::woodbury::Woodbury;
-use crate::{
-    Diagonal, Factors, Fisher, FisherError, LayerFactors, LayerShape, Observation, SolveReport, Statistic,
-    Wants,
-};
+use crate::{Fisher, FisherError, SolveReport};
+use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Statistic, Wants};
 
 /// Samples up to which their Gram matrix is formed and factored; conjugate gradients cost less beyond.
 const GRAM_SAMPLES: usize = 1024;

@@ -8,7 +8,8 @@ use crate::check::{self, State, widen};
 use crate::damping::Damping;
 use crate::smoothing::Smoothing;
 use crate::woodbury::Woodbury;
-use crate::{Diagonal, Fisher, FisherError, Observation, SolveReport, Wants};
+use crate::{Fisher, FisherError, SolveReport};
+use nhgd_curvature::{Diagonal, Observation, Wants};
 
 /// F ≈ c BᵀB with at most 2k rows in B. When a row finds no place, B is rotated to its principal directions and the
 /// squares of their lengths are lowered by the (k+1)-th, so that k are left: c BᵀB never exceeds F, and falls short of

@@ -8,7 +8,8 @@ use crate::config::Start;
 use crate::damping::Damping;
 use crate::smoothing::Smoothing;
 use crate::woodbury::Woodbury;
-use crate::{Diagonal, Fisher, FisherError, Observation, SolveReport, Wants};
+use crate::{Fisher, FisherError, SolveReport};
+use nhgd_curvature::{Diagonal, Observation, Wants};
 
 /// F = Σ_j c_j g_j g_jᵀ over the last m rows, with c_j = (1−β) β^age, or 1 over the rows' number for the average, which
 /// is one over the window. D̃ is exact, per parameter too; the Gram matrix is rebuilt when it changes.

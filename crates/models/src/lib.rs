@@ -19,7 +19,7 @@ pub use softmax::Softmax;
 
 pub use nhgd_kernels::Activation;
 
-use nhgd_fisher::{Factors, LayerShape, Statistic};
+use nhgd_curvature::{Factors, LayerShape, Statistic};
 use nhgd_kernels::{Features, RowSet, Scalar};
 
 /// Whose labels a gradient is taken at.

@@ -1,6 +1,6 @@
 //! Losses of a model's scores: what they predict, their residuals and their curvature.
 
-use nhgd_fisher::Statistic;
+use nhgd_curvature::Statistic;
 use nhgd_kernels::{Scalar, softmax, vector};
 
 use crate::{Batch, Labels, signs, uniform};

@@ -13,7 +13,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use nhgd_fisher::{Factors, LayerFactors, LayerShape, Statistic};
+use nhgd_curvature::{Factors, LayerFactors, LayerShape, Statistic};
 use nhgd_kernels::{
     Activation, Features, MatMut, MatRef, RowSet, Scalar, activate, for_chunks, matmul, vector,
 };

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use nhgd_fisher::{Factors, LayerFactors, LayerShape, Statistic};
+use nhgd_curvature::{Factors, LayerFactors, LayerShape, Statistic};
 use nhgd_kernels::{Aligned, Features, RowSet, Scalar, skinny, softmax, threads::for_chunks, vector};
 
 use crate::{Batch, Labels, Loss, Model, Term};

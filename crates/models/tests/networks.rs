@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nhgd_fisher::Statistic;
+use nhgd_curvature::Statistic;
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{Activation, Batch, Labels, Loss, Mlp, Model, Samples, Term, signs, uniform};
 

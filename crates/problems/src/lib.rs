@@ -16,7 +16,7 @@ pub mod weighting;
 pub use quadratic::Quadratic;
 pub use reweighting::{Prior, Reweighting};
 
-use nhgd_fisher::{Diagonal, LayerShape, Observation, Wants};
+use nhgd_curvature::{Diagonal, LayerShape, Observation, Wants};
 use nhgd_kernels::{Features, RowSet, Scalar};
 
 /// The oracles of a bilevel problem. Sizes and ranges were checked at the edge of the library.

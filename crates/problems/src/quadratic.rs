@@ -1,6 +1,6 @@
 //! A bilevel problem whose answer is known in closed form.
 
-use nhgd_fisher::{Diagonal, LayerShape, Observation, Rows, Wants};
+use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Wants};
 use nhgd_kernels::{MatRef, RowSet, Scalar, matvec, vector};
 
 use crate::Problem;

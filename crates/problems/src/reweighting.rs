@@ -1,6 +1,6 @@
 //! Weighing the samples of a training set so that the model fits a trusted one.
 
-use nhgd_fisher::{Diagonal, Factors, LayerShape, Observation, Rows, Statistic, Wants};
+use nhgd_curvature::{Diagonal, Factors, LayerShape, Observation, Rows, Statistic, Wants};
 use nhgd_kernels::{Features, RowSet, Scalar, vector};
 use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
 

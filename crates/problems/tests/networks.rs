@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use nhgd_fisher::{Diagonal, FisherConfig, Form, Statistic, Wants, build};
+use nhgd_curvature::{Diagonal, Statistic, Wants};
+use nhgd_fisher::{FisherConfig, Form, build};
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{Activation, Loss, Mlp, Samples};
 use nhgd_problems::weighting::PerSample;

@@ -1,10 +1,8 @@
 //! Forms that claim to be exact agree with each other and with plain elimination.
 
 use crate::common::*;
-use nhgd_fisher::{
-    Diagonal, Factors, FisherConfig, Form, LayerFactors, LayerShape, Observation, RowKind, Smoothing,
-    Statistic, build,
-};
+use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Statistic};
+use nhgd_fisher::{FisherConfig, Form, RowKind, Smoothing, build};
 
 /// Dense, window, samples and a sketch of full rank on one set of factors, against elimination.
 fn all_agree(

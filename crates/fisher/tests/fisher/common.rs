@@ -1,9 +1,7 @@
 //! What the tests share: fixtures, random numbers, plain dense linear algebra in f64.
 
-use nhgd_fisher::{
-    Diagonal, Factors, Fisher, FisherConfig, FisherError, Form, LayerFactors, LayerShape, Observation, Rows,
-    SolveReport, build,
-};
+use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows};
+use nhgd_fisher::{Fisher, FisherConfig, FisherError, Form, SolveReport, build};
 use nhgd_kernels::Scalar;
 
 /// A fixture of test/fixtures.

@@ -1,9 +1,9 @@
 //! What every form promises: settings are checked, bad input changes nothing, a saved state goes on with the same bits.
 
 use crate::common::*;
+use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows, Statistic, Wants};
 use nhgd_fisher::{
-    Diagonal, Factors, Fisher, FisherConfig, FisherError, Form, KroneckerDamping, LayerFactors, LayerShape,
-    Observation, RowKind, Rows, Smoothing, Start, Statistic, Wants, build,
+    Fisher, FisherConfig, FisherError, Form, KroneckerDamping, RowKind, Smoothing, Start, build,
 };
 use nhgd_kernels::Scalar;
 

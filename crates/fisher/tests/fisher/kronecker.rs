@@ -1,10 +1,8 @@
 //! Kronecker forms against the fixture and against the explicit Gauss–Newton matrix where theory says they are equal.
 
 use crate::common::*;
-use nhgd_fisher::{
-    Diagonal, Factors, Fisher, FisherConfig, Form, KroneckerDamping, LayerFactors, LayerShape, Observation,
-    Smoothing, build,
-};
+use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation};
+use nhgd_fisher::{Fisher, FisherConfig, Form, KroneckerDamping, Smoothing, build};
 
 /// Softmax probabilities of the fixture's samples.
 fn probabilities(x: &[f64], w: &[f64], inputs: usize, classes: usize) -> Vec<f64> {

@@ -1,0 +1,12 @@
+#![forbid(unsafe_code)]
+//! What curvature is made of. Models and problems write it, Fishers read it, and neither knows the other.
+
+mod diagonal;
+mod factors;
+mod observation;
+mod statistic;
+
+pub use diagonal::Diagonal;
+pub use factors::{Factors, LayerFactors, LayerShape};
+pub use observation::{Observation, Rows};
+pub use statistic::{Statistic, Wants};
