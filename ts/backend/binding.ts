@@ -102,12 +102,20 @@ export interface Samples {
 /** A set of inner, or of outer, samples, by position. */
 export interface Batch {
   readonly length: number
+  /** A copy of the positions, in the batch's order. */
+  readonly positions: Uint32Array
   /** Another handle to the same samples. */
   share(): Batch
 }
 
-/** Draws batches without replacement, in an order that the seed decides. */
-export interface Sampler {
+/** Something whose state can be saved as bytes and restored by one of the same settings (`ERR_CHECKPOINT` otherwise). */
+export interface Saved {
+  save(): Uint8Array
+  restore(bytes: Uint8Array): void
+}
+
+/** Draws batches without replacement, in an order that the seed, a whole number from 0 to 2⁵³ − 1, decides. */
+export interface Sampler extends Saved {
   take(size: number): Batch
   /** A seed for something that wants random numbers of its own. */
   seed(): number
@@ -123,8 +131,13 @@ export interface Step {
 }
 
 /** An optimiser and its moments. */
-export interface Optimizer {
+export interface Optimizer extends Saved {
+  /** Steps taken so far. */
+  readonly steps: number
   step(x: Vector, gradient: Vector, rate: number): void
+  /** direction ← (∂step/∂gradient)ᵀ target, the derivative of the last step, which was one of size `rate` along
+   * `gradient`, with the moments before it held fixed. */
+  adaptation(gradient: Vector, target: Vector, rate: number, direction: Vector): void
   reset(): void
 }
 

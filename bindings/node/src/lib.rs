@@ -171,6 +171,10 @@ impl Batch {
     pub fn length(&self) -> u32 {
         self.0.length() as u32
     }
+    #[napi(getter)]
+    pub fn positions(&self) -> Uint32Array {
+        self.0.positions().into()
+    }
     /// Another handle to the same samples.
     #[napi]
     pub fn share(&self) -> Self {
@@ -186,7 +190,7 @@ pub struct Sampler(engine::Sampler);
 impl Sampler {
     #[napi(constructor)]
     pub fn new(seed: f64, samples: u32) -> Result<Self> {
-        guard(|| engine::Sampler::new(seed.to_bits(), samples as usize)).map(Self)
+        guard(|| engine::Sampler::new(seed, samples as usize)).map(Self)
     }
     #[napi]
     pub fn take(&self, size: u32) -> Result<Batch> {
@@ -195,6 +199,14 @@ impl Sampler {
     #[napi]
     pub fn seed(&self) -> f64 {
         self.0.seed()
+    }
+    #[napi]
+    pub fn save(&self) -> Uint8Array {
+        self.0.save().into()
+    }
+    #[napi]
+    pub fn restore(&self, bytes: &[u8]) -> Result<()> {
+        guard(|| self.0.restore(bytes))
     }
 }
 
@@ -235,6 +247,28 @@ impl Optimizer {
     #[napi]
     pub fn step(&self, x: &Vector, gradient: &Vector, rate: f64) -> Result<()> {
         guard(|| self.0.step(&x.0, &gradient.0, rate))
+    }
+    #[napi(getter)]
+    pub fn steps(&self) -> u32 {
+        self.0.steps()
+    }
+    #[napi]
+    pub fn adaptation(
+        &self,
+        gradient: &Vector,
+        target: &Vector,
+        rate: f64,
+        direction: &Vector,
+    ) -> Result<()> {
+        guard(|| self.0.adaptation(&gradient.0, &target.0, rate, &direction.0))
+    }
+    #[napi]
+    pub fn save(&self) -> Uint8Array {
+        self.0.save().into()
+    }
+    #[napi]
+    pub fn restore(&self, bytes: &[u8]) -> Result<()> {
+        guard(|| self.0.restore(bytes))
     }
     #[napi]
     pub fn reset(&self) {
@@ -316,7 +350,9 @@ impl Problem {
         fisher: &Fisher,
         seed: f64,
     ) -> Result<f64> {
-        guard(|| self.0.inner_step_for(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, seed.to_bits()))
+        guard(|| {
+            self.0.inner_step_for(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, engine::seed_bits(seed)?)
+        })
     }
     #[napi]
     pub fn observe(
@@ -328,7 +364,7 @@ impl Problem {
         fisher: &Fisher,
         seed: f64,
     ) -> Result<()> {
-        guard(|| self.0.observe(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, seed.to_bits()))
+        guard(|| self.0.observe(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, engine::seed_bits(seed)?))
     }
     #[napi]
     pub fn inner_gradient(
@@ -395,7 +431,7 @@ impl Problem {
     }
     #[napi]
     pub fn initial(&self, seed: f64) -> Result<Vector> {
-        guard(|| Ok(self.0.initial(seed.to_bits()))).map(Vector)
+        guard(|| Ok(self.0.initial(engine::seed_bits(seed)?))).map(Vector)
     }
     #[napi]
     pub fn refresh(&self, inner: &Vector, outer: &Vector) -> Result<()> {

@@ -182,6 +182,10 @@ impl Batch {
     pub fn length(&self) -> u32 {
         self.0.length() as u32
     }
+    #[wasm_bindgen(getter)]
+    pub fn positions(&self) -> Vec<u32> {
+        self.0.positions()
+    }
     /// Another handle to the same samples.
     #[wasm_bindgen]
     pub fn share(&self) -> Self {
@@ -207,7 +211,7 @@ pub struct Sampler(engine::Sampler);
 impl Sampler {
     #[wasm_bindgen(constructor)]
     pub fn new(seed: f64, samples: u32) -> Result<Self> {
-        guard(|| engine::Sampler::new(seed.to_bits(), samples as usize)).map(Self)
+        guard(|| engine::Sampler::new(seed, samples as usize)).map(Self)
     }
     #[wasm_bindgen]
     pub fn take(&self, size: u32) -> Result<Batch> {
@@ -216,6 +220,14 @@ impl Sampler {
     #[wasm_bindgen]
     pub fn seed(&self) -> f64 {
         self.0.seed()
+    }
+    #[wasm_bindgen]
+    pub fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+    #[wasm_bindgen]
+    pub fn restore(&self, bytes: &[u8]) -> Result<()> {
+        guard(|| self.0.restore(bytes))
     }
 }
 
@@ -256,6 +268,28 @@ impl Optimizer {
     #[wasm_bindgen]
     pub fn step(&self, x: &Vector, gradient: &Vector, rate: f64) -> Result<()> {
         guard(|| self.0.step(&x.0, &gradient.0, rate))
+    }
+    #[wasm_bindgen(getter)]
+    pub fn steps(&self) -> u32 {
+        self.0.steps()
+    }
+    #[wasm_bindgen]
+    pub fn adaptation(
+        &self,
+        gradient: &Vector,
+        target: &Vector,
+        rate: f64,
+        direction: &Vector,
+    ) -> Result<()> {
+        guard(|| self.0.adaptation(&gradient.0, &target.0, rate, &direction.0))
+    }
+    #[wasm_bindgen]
+    pub fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+    #[wasm_bindgen]
+    pub fn restore(&self, bytes: &[u8]) -> Result<()> {
+        guard(|| self.0.restore(bytes))
     }
     #[wasm_bindgen]
     pub fn reset(&self) {
@@ -336,7 +370,9 @@ impl Problem {
         fisher: &Fisher,
         seed: f64,
     ) -> Result<f64> {
-        guard(|| self.0.inner_step_for(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, seed.to_bits()))
+        guard(|| {
+            self.0.inner_step_for(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, engine::seed_bits(seed)?)
+        })
     }
     #[wasm_bindgen]
     pub fn observe(
@@ -348,7 +384,7 @@ impl Problem {
         fisher: &Fisher,
         seed: f64,
     ) -> Result<()> {
-        guard(|| self.0.observe(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, seed.to_bits()))
+        guard(|| self.0.observe(&inner.0, &outer.0, &batch.0, &step.0, &fisher.0, engine::seed_bits(seed)?))
     }
     #[wasm_bindgen(js_name = innerGradient)]
     pub fn inner_gradient(
@@ -416,7 +452,7 @@ impl Problem {
     }
     #[wasm_bindgen]
     pub fn initial(&self, seed: f64) -> Result<Vector> {
-        guard(|| Ok(self.0.initial(seed.to_bits()))).map(Vector)
+        guard(|| Ok(self.0.initial(engine::seed_bits(seed)?))).map(Vector)
     }
     #[wasm_bindgen]
     pub fn refresh(&self, inner: &Vector, outer: &Vector) -> Result<()> {

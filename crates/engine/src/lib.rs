@@ -20,7 +20,7 @@ mod queue;
 mod step;
 mod vector;
 
-pub use batch::{Batch, Sampler};
+pub use batch::{Batch, Sampler, seed_bits};
 pub use error::{Code, Error, Result, envelope};
 pub use features::{Features, Samples};
 pub use fisher::{Fisher, Reply, Solve, Solved};
