@@ -6,6 +6,7 @@
  *
  * @module nhgd/kernels
  */
+import { arrayType, describe } from './backend/arrays.ts'
 import { type Backend, read } from './backend/backend.ts'
 import type { DType, Vector } from './backend/binding.ts'
 import { number, size } from './backend/check.ts'
@@ -19,9 +20,14 @@ export type Operand = Float32Array | Float64Array | Vector
 
 /** An operand that stays in the backend's memory. */
 export function resident(backend: Backend, entries: Float32Array | Float64Array): Vector {
-  const vector = new backend.Vector(entries.length, dtypeOf(entries, 'entries'))
-  if (entries instanceof Float32Array) vector.writeF32(entries)
-  else vector.writeF64(entries)
+  return upload(backend, entries, 'entries')
+}
+
+function upload(backend: Backend, entries: Float32Array | Float64Array, name: string): Vector {
+  const dtype = dtypeOf(entries, name)
+  const vector = new backend.Vector(entries.length, dtype)
+  if (dtype === 'f32') vector.writeF32(entries as Float32Array, name)
+  else vector.writeF64(entries as Float64Array, name)
   return vector
 }
 
@@ -141,7 +147,7 @@ function call<Input extends string, Output extends string, Result>(
   const uploaded: Vector[] = []
   const bring = ([name, operand]: [string, Operand]): [string, Vector] => {
     if (operand instanceof backend.Vector) return [name, operand]
-    const vector = resident(backend, operand as Float32Array | Float64Array)
+    const vector = upload(backend, operand as Float32Array | Float64Array, name)
     uploaded.push(vector)
     return [name, vector]
   }
@@ -158,8 +164,11 @@ function call<Input extends string, Output extends string, Result>(
 }
 
 function dtypeOf(entries: unknown, name: string): DType {
-  if (entries instanceof Float32Array) return 'f32'
-  if (entries instanceof Float64Array) return 'f64'
-  const got = Object.prototype.toString.call(entries).slice(8, -1)
-  throw new NhgdError('ERR_DTYPE', `"${name}" expected Float32Array, Float64Array or Vector, got ${got}`)
+  const type = arrayType(entries)
+  if (type === 'Float32Array') return 'f32'
+  if (type === 'Float64Array') return 'f64'
+  throw new NhgdError(
+    'ERR_DTYPE',
+    `"${name}" expected Float32Array, Float64Array or Vector, got ${describe(entries)}`,
+  )
 }

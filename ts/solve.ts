@@ -170,7 +170,7 @@ export async function hypergradient(
   at: { inner: ArrayLike<number>; outer: ArrayLike<number>; method: Method; seed?: number },
 ): Promise<Omit<Estimate, 'hypergradient' | 'inner'> & { hypergradient: Float32Array | Float64Array }> {
   const { inner, outer, method, seed = 0 } = checkOptions(at, pointChecks, ['inner', 'outer', 'method'])
-  const point = { inner: problem.vector(inner), outer: problem.vector(outer) }
+  const point = { inner: problem.vector(inner, 'inner'), outer: problem.vector(outer, 'outer') }
   const run = method.start({ problem, point, seed, clock: new Clock(), frozen: true })
   const { hypergradient, inner: _, ...rest } = await run.estimate(0)
   return { ...rest, hypergradient: read(hypergradient) }
@@ -185,8 +185,8 @@ async function* outerLoop(problem: Problem, given: SolveOptions): AsyncGenerator
   const clock = new Clock()
   const initial = problem.start()
   const point = {
-    inner: options.inner ? problem.vector(options.inner) : initial.inner,
-    outer: options.outer ? problem.vector(options.outer) : initial.outer,
+    inner: options.inner ? problem.vector(options.inner, 'inner') : initial.inner,
+    outer: options.outer ? problem.vector(options.outer, 'outer') : initial.outer,
   }
   const good = { inner: read(point.inner), outer: read(point.outer) }
   const outer = optimizer(problem.backend, outerOptimizer)

@@ -1,4 +1,6 @@
-import { resident } from '../../ts/kernels.ts'
+import { matrix } from '../../ts/backend/matrix.ts'
+import { softmaxRegression } from '../../ts/problems/model.ts'
+import { reweighting } from '../../ts/problems/reweighting.ts'
 import { Random } from '../harness/random.ts'
 import { distance, type Row } from '../harness/row.ts'
 import { jaxGradient, transposed, type Way } from '../rivals/jax.ts'
@@ -17,11 +19,21 @@ function gradient(way: Way): Row {
       if (!wasm) throw new Error('the wasm backend does not load: run "npm run setup"')
       const random = new Random(seed)
       const [bytes, labels] = [random.bytes(m * n), random.whole(m, k)]
-      const [theta, factors] = [random.floats((n + 1) * k, 0.05), random.floats(m)]
-      const samples = new wasm.Samples(wasm.Features.u8(bytes, m, n, 1 / 255), undefined, labels)
-      const [at, weights] = [resident(wasm, theta), resident(wasm, factors)]
-      const out = resident(wasm, new Float32Array(theta.length))
-      const ours = { run: () => wasm.softmaxGradient(samples, k, at, weights, out) }
+      const [theta, factors] = [random.floats((n + 1) * k, 0.05), random.floats(m).map(Math.abs)]
+      const set = { features: matrix(bytes, m, n, 1 / 255), labels }
+      const weighting = { fixed: factors }
+      const model = softmaxRegression({ classes: k })
+      const problem = reweighting({
+        backend: wasm,
+        model,
+        train: set,
+        trusted: set,
+        regularization: 0,
+        weighting,
+      })
+      const [at, none, out] = [problem.vector(theta), problem.zeros(0), problem.zeros(theta.length)]
+      const all = wasm.Batch.all(m)
+      const ours = { run: () => problem.oracles.innerGradient(at, none, all, out) }
       const features = transposed(bytes, m, n).map((byte) => byte / 255)
       // Ours takes the mean.
       const shares = factors.map((factor) => factor / m)

@@ -1,8 +1,11 @@
 import type { Backend } from '../../ts/backend/backend.ts'
+import type { Batch } from '../../ts/backend/binding.ts'
+import { Fisher } from '../../ts/backend/fisher.ts'
 import { Clock } from '../../ts/hypergradient/clock.ts'
 import * as kernels from '../../ts/kernels.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
+import type { Problem } from '../../ts/problems/problem.ts'
 import { Random } from '../harness/random.ts'
 import { distance, type Row } from '../harness/row.ts'
 import { pictures, weighing } from './data.ts'
@@ -10,7 +13,7 @@ import { pictures, weighing } from './data.ts'
 /** A kernel on one backend, over resident operands. */
 interface Kernel {
   run(): unknown
-  result(): ArrayLike<number>
+  result(): ArrayLike<number> | Promise<ArrayLike<number>>
 }
 
 type Operands = (length: number, scale?: number) => kernels.Vector
@@ -37,10 +40,10 @@ function row(
       }
       if (!wasm) throw new Error('the wasm backend does not load: run "npm run setup"')
       const [ours, theirs] = [on(wasm), native && on(native)]
-      const check = () => {
+      const check = async () => {
         ours.run()
         theirs?.run()
-        return distance(ours.result(), theirs?.result() ?? [])
+        return distance(await ours.result(), (await theirs?.result()) ?? [])
       }
       return { ours, theirs, check, tolerance: 2e-3 }
     },
@@ -92,22 +95,24 @@ const definite = (backend: Backend, random: Random, n: number) =>
 
 const [n, k, m] = [785, 10, 1024]
 
-/** The kernels of a softmax layer over a batch of bytes. */
-function layer(name: string, flops: number, run: (backend: Backend, p: LayerOperands) => Kernel): Row {
+/** What a softmax layer needs of a batch of bytes, on weights of ½. */
+function layer(name: string, flops: number, run: (backend: Backend, p: Layer) => Kernel): Row {
   return row(
     `${name}, ${m}×784×${k} from u8`,
     (backend, operand, random) => {
-      const features = backend.Features.u8(random.bytes(m * 784), m, 784, 1 / 255)
-      const samples = new backend.Samples(features, undefined, random.whole(m, k))
-      return run(backend, { samples, theta: operand(n * k, 0.05), operand })
+      const problem = weighing(backend, pictures(random.seed, m), softmaxRegression({ classes: k }))
+      const { outer } = problem.start()
+      return run(backend, { problem, theta: operand(n * k, 0.05), outer, all: backend.Batch.all(m), operand })
     },
     flops,
   )
 }
 
-interface LayerOperands {
-  readonly samples: kernels.Samples
+interface Layer {
+  readonly problem: Problem
   readonly theta: kernels.Vector
+  readonly outer: kernels.Vector
+  readonly all: Batch
   readonly operand: Operands
 }
 
@@ -244,17 +249,34 @@ export const wasm: readonly Row[] = [
     },
     20 * 1024 ** 2,
   ),
-  layer('softmax gradient', 4 * m * n * k, (backend, { samples, theta, operand }) => {
-    const [weights, out] = [operand(m), operand(n * k)]
-    return { run: () => backend.softmaxGradient(samples, k, theta, weights, out), result: into(out) }
+  layer('softmax gradient', 4 * m * n * k, (_, { problem, theta, outer, all }) => {
+    const out = problem.zeros(n * k)
+    return { run: () => problem.oracles.innerGradient(theta, outer, all, out), result: into(out) }
   }),
-  layer('sensitivities', 4 * m * n * k, (backend, { samples, theta, operand }) => {
-    const [u, q] = [operand(n * k), operand(m)]
-    return { run: () => backend.sensitivities(samples, k, theta, u, q), result: into(q) }
+  layer('sensitivities', 4 * m * n * k, (_, { problem, theta, outer, all, operand }) => {
+    const [u, q] = [operand(n * k), problem.zeros(m)]
+    const run = () => {
+      q.fill(0)
+      problem.oracles.crossProduct(theta, outer, all, u, 1, q)
+    }
+    return { run, result: into(q) }
   }),
-  layer('Kronecker factors', m * n * n, (backend, { samples, theta, operand }) => {
-    const [input, output] = [operand(n * n), operand(k * k)]
-    return { run: () => backend.kroneckerFactors(samples, k, theta, input, output), result: into(input) }
+  layer('Kronecker factors', m * n * n, (backend, { problem, theta, outer, all, operand }) => {
+    const settings = { form: 'kronecker', statistic: 'expected', damping: 0.1, concurrent: false } as const
+    const [fisher, step] = [
+      new Fisher(backend, problem.oracles, outer, settings),
+      new backend.Step(n * k, 'f32'),
+    ]
+    const [target, direction] = [operand(n * k), problem.zeros(n * k)]
+    const run = () => {
+      problem.oracles.observe(theta, outer, all, step, fisher.handle, 0)
+      fisher.handle.tryRefresh(step)
+    }
+    const result = async () => {
+      await fisher.solve(target, direction)
+      return direction.readF64()
+    }
+    return { run, result }
   }),
   cross,
 ]

@@ -8,6 +8,8 @@ export const rustSources = [
   local('Cargo.lock'),
   local('.cargo'),
   local('crates'),
+  local('bindings'),
+  local('ts', 'backend', 'binding.ts'),
   local('scripts', 'setup'),
 ]
 
@@ -18,7 +20,7 @@ const features = process.env.NHGD_BLAS === '1' ? ['--features', 'blas'] : []
 export async function buildNative() {
   await refresh(
     local('build', 'native'),
-    [...rustSources, local('bindings', 'node')],
+    rustSources,
     (next) =>
       step('native addon (cargo, release)', async () => {
         if (!(await succeeds('cargo', ['--version'])))

@@ -12,9 +12,10 @@ export const local = (...path) => join(root, ...path)
 /** Tools that only this clone uses, when cargo's own folder holds another version. */
 export const tools = local('target', 'tools')
 
-/** `process.env` with the folders where cargo puts commands, which a fresh shell may lack. */
+/** `process.env` with the folders where cargo puts commands, which a fresh shell may lack, and the Node for build scripts. */
 export const environment = {
   ...process.env,
+  NODE: process.execPath,
   PATH: [
     join(tools, 'bin'),
     process.env.PATH,

@@ -17,8 +17,6 @@ import { environment, local, refresh, run, SetupError, step, succeeds, tools } f
 const target = 'wasm32-unknown-unknown'
 const wasmPack = '0.15.1'
 
-const sources = [...rustSources, local('bindings', 'wasm')]
-
 /** What std and all else is compiled with for threads, and what the linker is told of the memory they share. */
 const sharedMemory = [
   '-C target-feature=+atomics,+bulk-memory,+mutable-globals',
@@ -51,7 +49,7 @@ const modules = {
 
 /** Builds the modules with SIMD, when their sources changed: the one that every engine takes, and the relaxed one. */
 export async function buildWasm() {
-  await refresh(local('build', 'wasm'), sources, async (next) => {
+  await refresh(local('build', 'wasm'), rustSources, async (next) => {
     const env = await compiler()
     await bindgen(env)
     await compile('nhgd_bg.wasm', next, env)
@@ -66,7 +64,7 @@ export function buildScalarWasm() {
 
 /** A module that runs on the glue in build/wasm. */
 function buildBeside(folder, file) {
-  return refresh(local('build', folder), sources, async (next) =>
+  return refresh(local('build', folder), rustSources, async (next) =>
     compile(file, next, await compiler(), local('build', 'wasm')),
   )
 }
@@ -76,7 +74,7 @@ function buildBeside(folder, file) {
  * the standard library: where they can't be had it says so, and nothing is built.
  */
 export async function buildThreadedWasm() {
-  await refresh(local('build', 'wasm-threads'), sources, async (next) => {
+  await refresh(local('build', 'wasm-threads'), rustSources, async (next) => {
     const env = await withStdSources(await compiler())
     if (!env) return false
     await compile('nhgd_threads.wasm', next, env)

@@ -259,7 +259,7 @@ const solves: Cases<SolveOptions> = {
   'a fractional seed': ['ERR_RANGE', 'seed', { seed: 0.5 }],
   'θ of another length': ['ERR_SHAPE', 'inner', { inner: [1] }],
   'v of another length': ['ERR_SHAPE', 'outer', { outer: [1] }],
-  'v that is NaN': ['ERR_NOT_FINITE', 'source', { outer: new Float64Array(40).fill(nan) }],
+  'v that is NaN': ['ERR_NOT_FINITE', 'outer', { outer: new Float64Array(40).fill(nan) }],
   'a box inside out': ['ERR_RANGE', 'low', { box: { low: 1, high: 0 } }],
 }
 

@@ -1,9 +1,12 @@
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { DType } from '../../ts/backend/binding.ts'
+import { matrix } from '../../ts/backend/matrix.ts'
 import * as kernels from '../../ts/kernels.ts'
+import { softmaxRegression } from '../../ts/problems/model.ts'
+import { reweighting } from '../../ts/problems/reweighting.ts'
 import { close, same } from '../support/close.ts'
-import { denseSolve, identity, multiply, multiplyTransposed } from '../support/dense.ts'
+import { denseSolve, identity, multiply } from '../support/dense.ts'
 import { refuses } from '../support/errors.ts'
 import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
@@ -267,7 +270,7 @@ test('inverse updates, one at a time and in blocks', ({ backend }) => {
   })
 })
 
-test('softmax gradient, sensitivities and Kronecker factors of a layer from bytes', ({ backend }) => {
+test('softmax gradient and sensitivities of a layer from bytes', ({ backend }) => {
   for (const dtype of ['f32', 'f64'] as const) {
     for (const m of sizes) {
       const random = new Random(m)
@@ -275,15 +278,14 @@ test('softmax gradient, sensitivities and Kronecker factors of a layer from byte
       const n = columns + 1
       const bytes = Uint8Array.from({ length: m * columns }, () => random.below(256))
       const labels = Uint32Array.from({ length: m }, () => random.below(classes))
-      const features = backend.Features.u8(bytes, m, columns, 1 / 255)
-      const samples = new backend.Samples(features, undefined, labels)
+      const set = { features: matrix(bytes, m, columns, 1 / 255), labels }
       const draw = (length: number) => Float64Array.from(Float32Array.from(random.normals(length)))
-      const [theta, u, weights] = [draw(n * classes), draw(n * classes), draw(m).map(Math.abs)]
-      const vector = (entries: Float64Array) => {
-        const vector = new backend.Vector(entries.length, dtype)
-        vector.writeF64(entries)
-        return vector
-      }
+      const [theta, u, v] = [draw(n * classes), draw(n * classes), draw(m)]
+      const weights = v.map((v) => 1 / (1 + Math.exp(-v)))
+      const model = softmaxRegression({ classes })
+      const problem = reweighting({ backend, model, train: set, trusted: set, regularization: 0, dtype })
+      const [inner, outer] = [problem.vector(theta), problem.vector(v)]
+      const all = backend.Batch.all(m)
 
       const a = Float64Array.from({ length: m * n }, (_, at) =>
         at % n === columns ? 1 : bytes[Math.floor(at / n) * columns + (at % n)] / 255,
@@ -295,28 +297,20 @@ test('softmax gradient, sensitivities and Kronecker factors of a layer from byte
       const p = scores.map((score, at) => score / totals[Math.floor(at / classes)])
       const e = p.map((p, at) => p - (labels[Math.floor(at / classes)] === at % classes ? 1 : 0))
 
-      const gradient = new backend.Vector(n * classes, dtype)
-      const loss = backend.softmaxGradient(samples, classes, vector(theta), vector(weights), gradient)
+      const gradient = problem.zeros(n * classes)
+      const loss = problem.oracles.innerGradient(inner, outer, all, gradient)
       const losses = weights.map((w, i) => -w * Math.log(p[i * classes + labels[i]]))
       close([loss], [losses.reduce((sum, loss) => sum + loss) / m], tolerance)
       const weighted = e.map((e, at) => (e * weights[Math.floor(at / classes)]) / m)
       close(gradient.readF64(), product(transpose(a, m, n), weighted, n, m, classes), tolerance)
 
-      const q = new backend.Vector(m, dtype)
-      backend.sensitivities(samples, classes, vector(theta), vector(u), q)
+      const q = problem.zeros(m)
+      problem.oracles.crossProduct(inner, outer, all, problem.vector(u), 1, q)
       const slopes = product(a, u, m, n, classes).map((slope, at) => slope * e[at])
       const rowSums = multiply(slopes, new Float64Array(classes).fill(1))
-      close(q.readF64(), rowSums, tolerance)
-
-      const [input, output] = [new backend.Vector(n * n, dtype), new backend.Vector(classes ** 2, dtype)]
-      backend.kroneckerFactors(samples, classes, vector(theta), input, output)
-      const mean = (entry: number) => entry / m
-      close(input.readF64(), product(transpose(a, m, n), a, n, m, n).map(mean), tolerance)
-      const outer = product(transpose(p, m, classes), p, classes, m, classes)
-      const marginal = multiplyTransposed(p, new Float64Array(m).fill(1))
       close(
-        output.readF64(),
-        outer.map((pp, at) => ((at % (classes + 1) === 0 ? marginal[at % classes] : 0) - pp) / m),
+        q.readF64(),
+        rowSums.map((sum, i) => (sum * weights[i] * (1 - weights[i])) / m),
         tolerance,
       )
     }
@@ -357,7 +351,7 @@ test('operands of another scalar type, of none, or that are not finite are refus
   await refuses('ERR_DTYPE', 'c', () =>
     kernels.gemm(backend, square, double, double, new Int32Array(4) as never),
   )
-  await refuses('ERR_NOT_FINITE', 'source', () =>
+  await refuses('ERR_NOT_FINITE', 'a', () =>
     kernels.gemm(backend, square, Float64Array.of(1, Number.NaN, 1, 1), double, double),
   )
 })
@@ -396,7 +390,7 @@ test('damping below zero is refused', async ({ backend }) => {
 
 test('what an inverse refuses leaves it as it was', async ({ backend }) => {
   const { InverseUpdate, Vector } = backend
-  for (const bad of [0, -1, 2.5, 2 ** 32, Number.NaN]) {
+  for (const bad of [0, -1, 2.5, 2 ** 53, Number.NaN]) {
     await refuses('ERR_RANGE', 'd', () => new InverseUpdate(bad, 1, 'f64', 1))
     await refuses('ERR_RANGE', 'threads', () => new InverseUpdate(2, 1, 'f64', bad))
   }
@@ -414,13 +408,6 @@ test('what an inverse refuses leaves it as it was', async ({ backend }) => {
   const y = new Vector(2, 'f64')
   inverse.multiply(g, y)
   same(y.readF64(), [3, 6])
-})
-
-test('labels beyond the classes are refused', async ({ backend }) => {
-  const features = backend.Features.f64(new Float64Array(4), 2, 2, 1)
-  const samples = new backend.Samples(features, undefined, Uint32Array.of(0, 3))
-  const [theta, weights] = [new backend.Vector(9, 'f64'), new backend.Vector(2, 'f64')]
-  await refuses('ERR_RANGE', 'labels', () => backend.softmaxGradient(samples, 3, theta, weights, theta))
 })
 
 test('sizes that are no whole numbers, operands of another type', async ({ backend }) => {

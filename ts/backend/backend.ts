@@ -1,6 +1,8 @@
+import { arrayType, describe } from './arrays.ts'
 import type { Binding, DType, Features, Vector } from './binding.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import type { Matrix } from './matrix.ts'
+import { type Signature, signaturesOf } from './signatures.ts'
 
 /** What a backend runs on. */
 export interface BackendInfo {
@@ -15,13 +17,15 @@ export interface BackendInfo {
   readonly skipped: readonly { readonly backend: string; readonly reason: string }[]
 }
 
-/** One of the two bindings, with errors turned into {@link NhgdError}s. */
-export interface Backend extends Omit<Binding, 'info'> {
+/** One of the two bindings, with checked arguments and with errors turned into {@link NhgdError}s. */
+export interface Backend extends Omit<Binding, 'info' | 'signatures'> {
   info(): BackendInfo
 }
 
+type Calls = Omit<Backend, 'info'>
+
 /** Classes are changed in place, so each binding is done once. */
-const typedBindings = new WeakMap<Binding, Omit<Binding, 'info'>>()
+const checkedBindings = new WeakMap<Binding, Calls>()
 
 /** Wraps a loaded binding. */
 export function backendOf(
@@ -29,18 +33,11 @@ export function backendOf(
   name: 'native' | 'wasm',
   skipped: BackendInfo['skipped'] = [],
 ): Backend {
-  const typedErrors = typedBindings.get(binding) ?? withTypedErrors(binding)
-  typedBindings.set(binding, typedErrors)
+  const calls = checkedBindings.get(binding) ?? checked(binding)
+  checkedBindings.set(binding, calls)
   const { simd, blas, threads, version } = JSON.parse(binding.info())
   const info: BackendInfo = { backend: name, version, simd, blas, threads, skipped }
-  return { ...typedErrors, info: () => info }
-}
-
-function withTypedErrors(binding: Binding): Omit<Binding, 'info'> {
-  const members = Object.entries(binding)
-    .filter(([key, value]) => typeof value === 'function' && key !== 'info')
-    .map(([key, value]) => [key, /^[A-Z]/.test(key) ? typed(value) : guarded(value)])
-  return Object.fromEntries(members)
+  return { ...calls, info: () => info }
 }
 
 /** Copies a vector out, in its own scalar type. */
@@ -48,75 +45,94 @@ export function read(vector: Vector): Float32Array | Float64Array {
   return vector.dtype === 'f32' ? vector.readF32() : vector.readF64()
 }
 
-/** A vector of the backend with the given entries. */
-export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DType): Vector {
+/** A vector of the backend with the given entries; errors call them `name`. */
+export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DType, name = 'entries'): Vector {
   const out = new backend.Vector(entries.length, dtype)
-  out.writeF64(entries instanceof Float64Array ? entries : Float64Array.from(entries))
+  out.writeF64(entries instanceof Float64Array ? entries : Float64Array.from(entries), name)
   return out
 }
 
 /** Uploads a matrix in the type it came in. */
 export function upload(backend: Backend, { data, rows, columns, scale = 1 }: Matrix): Features {
-  if (data instanceof Uint8Array) return backend.Features.u8(data, rows, columns, scale)
-  if (data instanceof Float32Array) return backend.Features.f32(data, rows, columns, scale)
-  if (data instanceof Float64Array) return backend.Features.f64(data, rows, columns, scale)
+  const type = arrayType(data)
+  if (type === 'Uint8Array') return backend.Features.u8(data as Uint8Array, rows, columns, scale)
+  if (type === 'Float32Array') return backend.Features.f32(data as Float32Array, rows, columns, scale)
+  if (type === 'Float64Array') return backend.Features.f64(data as Float64Array, rows, columns, scale)
   throw new NhgdError(
     'ERR_DTYPE',
-    `"features" expected Uint8Array, Float32Array or Float64Array, got ${Object.prototype.toString.call(data).slice(8, -1)}`,
+    `"features" expected Uint8Array, Float32Array or Float64Array, got ${describe(data)}`,
   )
 }
 
 /** An error of a binding as an {@link NhgdError}; anything else stays as it is. */
 export function asNhgdError(error: unknown): unknown {
-  const code = (error as { code?: unknown } | null)?.code
-  if (error instanceof NhgdError) return error
-  // wasm-bindgen tells of another class, or of none, without a code.
-  const { message } = error as Error
-  if (/^expected instance of /.test(message)) {
-    return new NhgdError('ERR_DTYPE', `"argument" ${message}, got something else`, { cause: error })
-  }
-  if (typeof code !== 'string') return error
-  if (code.startsWith('ERR_')) return new NhgdError(code as ErrorCode, (error as Error).message)
-  return new NhgdError('ERR_DTYPE', (error as Error).message, { cause: error })
+  const { code, message } = error as Error & { code?: unknown }
+  if (error instanceof NhgdError || typeof code !== 'string') return error
+  const known = code.startsWith('ERR_') ? (code as ErrorCode) : 'ERR_DTYPE'
+  return new NhgdError(known, message, { cause: error })
 }
 
-type Constructor = new (...args: never[]) => object
+type Call = (this: unknown, ...args: unknown[]) => unknown
+type Class = { prototype: Record<string, unknown> } & (new (...args: unknown[]) => object)
 
-const standIns = new WeakMap<Constructor, Constructor>()
-
-/** A stand-in for a class whose constructor, statics, methods and getters throw {@link NhgdError}s. */
-function typed(base: Constructor): Constructor {
-  const known = standIns.get(base)
-  if (known) return known
-  const construct = guarded((...args: never[]) => new base(...args))
-  function create(...args: never[]) {
-    return construct(...args)
+/** The calls of a binding, each of which checks its arguments and throws {@link NhgdError}s. */
+function checked(binding: Binding): Calls {
+  const members = binding as unknown as Record<string, Call & Class>
+  const calls: Record<string, unknown> = {}
+  // A class comes before its members.
+  for (const [path, signature] of signaturesOf(binding)) {
+    const [name, member] = path.split('.')
+    const original = members[name]
+    if (member === undefined) {
+      calls[name] = /^[A-Z]/.test(name) ? standIn(original, name, signature) : guarded(original, signature)
+    } else if (member in original.prototype) {
+      const call = guarded(original.prototype[member] as Call, signature)
+      Object.defineProperty(original.prototype, member, { value: call, writable: true, configurable: true })
+    } else {
+      // An addon's statics can't be redefined, only called from here.
+      const call = (original as unknown as Record<string, Call>)[member]
+      Object.assign(calls[name] as object, { [member]: guarded(call.bind(original), signature) })
+    }
   }
-  const standIn = create as unknown as Constructor
-  // An addon's statics can't be redefined, only called from here.
-  for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(base))) {
-    if (typeof value === 'function') Object.assign(standIn, { [name]: guarded(value.bind(base)) })
-  }
-  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(base.prototype))) {
-    if (name === 'constructor' || !property.configurable) continue
-    const { value, get } = property
-    if (typeof value === 'function') property.value = guarded(value)
-    if (get) property.get = guarded(get)
-    Object.defineProperty(base.prototype, name, property)
-  }
-  standIn.prototype = base.prototype
-  standIns.set(base, standIn)
-  return standIn
+  return calls as unknown as Calls
 }
 
-function guarded<This, Args extends unknown[], Result>(
-  call: (this: This, ...args: Args) => Result,
-): (this: This, ...args: Args) => Result {
-  return function (...args) {
+/** A function that stands in for a class: `new` and `instanceof` work as with the class itself. */
+function standIn(original: Class, name: string, signature: Signature | null): Class {
+  const construct = signature && guarded((...args) => new original(...args), signature)
+  function create(...args: unknown[]) {
+    if (construct) return construct(...args)
+    throw new NhgdError('ERR_DTYPE', `"${name}" expected one of its static functions, got "new"`)
+  }
+  create.prototype = original.prototype
+  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(original.prototype))) {
+    const { get } = property as { get?: Call }
+    if (get && property.configurable) {
+      Object.defineProperty(original.prototype, name, { ...property, get: guarded(get, null) })
+    }
+  }
+  return create as unknown as Class
+}
+
+function guarded(call: Call, signature: Signature | null): Call {
+  const run: Call = function (...args) {
     try {
+      signature?.check(args)
       return call.apply(this, args)
     } catch (error) {
       throw asNhgdError(error)
     }
   }
+  if (!signature?.later) return run
+  return async function (...args) {
+    const result = (await run.apply(this, args)) as Partial<Failure> | undefined
+    if (result?.code !== undefined) throw asNhgdError(result)
+    return result
+  }
+}
+
+/** What a promise of the addon resolves to where the call fails: a rejection has no code of its own. */
+interface Failure {
+  readonly code: string
+  readonly message: string
 }

@@ -1,20 +1,40 @@
 /**
- * What both bindings export: the same classes under the same names, over native memory or WebAssembly's.
+ * What crosses the boundary: the one table that both bindings are made from (bindings/generate.mjs), and the types of
+ * what they export. A class, method or function that is added here exists on both backends once the engine has it: a
+ * constructor is `engine::Class::new`, a method its name in snake case, a function one of `engine::kernels`. Constructors
+ * and static functions hand typed arrays over (`Vec<T>`), methods lend them (`&[T]`); the names of arguments stand in
+ * errors, and their types are checked by ts/backend/signatures.ts, the same on both backends.
+ *
  * Handles own what they hold: it is freed when they are collected, or at once by `dispose` where there is one.
- * Errors carry a stable `code`.
+ *
+ * @module
  */
+
+/** A whole number from 0 to 2⁵³ − 1, `usize` in the engine. */
+export type Whole = number
+
+/** A seed: a whole number from 0 to 2⁵³ − 1, `u64` in the engine. */
+export type Seed = number
+
+/** A number that is neither NaN nor infinite; plain `number`s may be both. */
+export type Finite = number
+
+/** What both bindings export. Errors carry a stable `code`. */
 export interface Binding {
+  /** Version, SIMD level, BLAS, threads and target, as JSON. */
   info(): string
-  readonly Vector: new (length: number, dtype: DType) => Vector
+  /** What arguments each call takes, as JSON: see {@link signaturesOf}. */
+  signatures(): string
+  readonly Vector: new (length: Whole, dtype: DType) => Vector
   readonly Features: {
-    u8(data: Uint8Array, rows: number, columns: number, scale: number): Features
-    f32(data: Float32Array, rows: number, columns: number, scale: number): Features
-    f64(data: Float64Array, rows: number, columns: number, scale: number): Features
+    u8(data: Uint8Array, rows: Whole, columns: Whole, scale: number): Features
+    f32(data: Float32Array, rows: Whole, columns: Whole, scale: number): Features
+    f64(data: Float64Array, rows: Whole, columns: Whole, scale: number): Features
   }
   readonly Samples: new (features: Features, rows: Uint32Array | undefined, labels: Uint32Array) => Samples
-  readonly Batch: { all(samples: number): Batch; of(positions: Uint32Array): Batch }
-  readonly Sampler: new (seed: number, samples: number) => Sampler
-  readonly Step: new (length: number, dtype: DType) => Step
+  readonly Batch: { all(samples: Whole): Batch; of(positions: Uint32Array): Batch }
+  readonly Sampler: new (seed: Seed, samples: Whole) => Sampler
+  readonly Step: new (length: Whole, dtype: DType) => Step
   readonly Optimizer: new (settings: string) => Optimizer
   readonly Problem: {
     reweighting(settings: string, train: Samples, trusted: Samples, weights?: Float64Array): Oracles
@@ -29,16 +49,16 @@ export interface Binding {
     ): Oracles
   }
   readonly Fisher: new (problem: Oracles, outer: Vector, settings: string) => FisherHandle
-  readonly InverseUpdate: new (d: number, scale: number, dtype: DType, threads: number) => InverseUpdate
-  gemm(m: number, n: number, k: number, alpha: number, a: Vector, b: Vector, beta: number, c: Vector): void
-  syrk(n: number, k: number, alpha: number, a: Vector, beta: number, c: Vector): void
-  symv(n: number, alpha: number, a: Vector, x: Vector, beta: number, y: Vector): void
-  choleskySolve(n: number, k: number, a: Vector, b: Vector): void
-  choleskyInverse(n: number, a: Vector, inverse: Vector): void
-  symmetricEigen(n: number, a: Vector, values: Vector, vectors: Vector): void
+  readonly InverseUpdate: new (d: Whole, scale: number, dtype: DType, threads: Whole) => InverseUpdate
+  gemm(m: Whole, n: Whole, k: Whole, alpha: Finite, a: Vector, b: Vector, beta: Finite, c: Vector): void
+  syrk(n: Whole, k: Whole, alpha: Finite, a: Vector, beta: Finite, c: Vector): void
+  symv(n: Whole, alpha: Finite, a: Vector, x: Vector, beta: Finite, y: Vector): void
+  choleskySolve(n: Whole, k: Whole, a: Vector, b: Vector): void
+  choleskyInverse(n: Whole, a: Vector, inverse: Vector): void
+  symmetricEigen(n: Whole, a: Vector, values: Vector, vectors: Vector): void
   kroneckerSolve(
-    n: number,
-    k: number,
+    n: Whole,
+    k: Whole,
     aValues: Vector,
     aVectors: Vector,
     sValues: Vector,
@@ -46,11 +66,8 @@ export interface Binding {
     damping: number,
     b: Vector,
   ): void
-  perSampleGram(m: number, n: number, k: number, x: Vector, e: Vector, gram: Vector): void
-  softmaxGradient(samples: Samples, classes: number, theta: Vector, weights: Vector, gradient: Vector): number
-  sensitivities(samples: Samples, classes: number, theta: Vector, u: Vector, q: Vector): void
-  kroneckerFactors(samples: Samples, classes: number, theta: Vector, input: Vector, output: Vector): void
-  conjugateGradients(n: number, a: Vector, b: Vector, x: Vector, tolerance: number, steps: number): number
+  perSampleGram(m: Whole, n: Whole, k: Whole, x: Vector, e: Vector, gram: Vector): void
+  conjugateGradients(n: Whole, a: Vector, b: Vector, x: Vector, tolerance: number, steps: Whole): number
 }
 
 /** A = F⁻¹, d × d, half of it stored, while F gains outer products (Sherman–Morrison, Woodbury). */
@@ -68,14 +85,17 @@ export type DType = 'f32' | 'f64'
 
 /** A vector that lives in the backend. Reading and writing copies. */
 export interface Vector {
-  readonly length: number
+  readonly length: Whole
   readonly dtype: DType
   readF32(): Float32Array
   readF64(): Float64Array
-  /** Entries have to be finite (`ERR_NOT_FINITE`) and as many as the vector has (`ERR_SHAPE`). */
-  writeF32(source: Float32Array): void
-  writeF64(source: Float64Array): void
-  fill(value: number): void
+  /**
+   * Entries have to be finite in the vector's scalar type (`ERR_NOT_FINITE`) and as many as the vector has
+   * (`ERR_SHAPE`); errors call them `name`.
+   */
+  writeF32(source: Float32Array, name?: string): void
+  writeF64(source: Float64Array, name?: string): void
+  fill(value: Finite): void
   /** this ← this + alpha · x. */
   axpy(alpha: number, x: Vector): void
   scale(alpha: number): void
@@ -90,18 +110,18 @@ export interface Vector {
 
 /** A feature matrix that lives in the backend. */
 export interface Features {
-  readonly rows: number
-  readonly columns: number
+  readonly rows: Whole
+  readonly columns: Whole
 }
 
 /** Labelled rows of {@link Features}. */
 export interface Samples {
-  readonly length: number
+  readonly length: Whole
 }
 
 /** A set of inner, or of outer, samples, by position. */
 export interface Batch {
-  readonly length: number
+  readonly length: Whole
   /** A copy of the positions, in the batch's order. */
   readonly positions: Uint32Array
   /** Another handle to the same samples. */
@@ -116,9 +136,9 @@ export interface Saved {
 
 /** Draws batches without replacement, in an order that the seed, a whole number from 0 to 2⁵³ − 1, decides. */
 export interface Sampler extends Saved {
-  take(size: number): Batch
+  take(size: Whole): Batch
   /** A seed for something that wants random numbers of its own. */
-  seed(): number
+  seed(): Seed
 }
 
 /** A slot that inner steps are written to. */
@@ -133,7 +153,7 @@ export interface Step {
 /** An optimiser and its moments. */
 export interface Optimizer extends Saved {
   /** Steps taken so far. */
-  readonly steps: number
+  readonly steps: Whole
   step(x: Vector, gradient: Vector, rate: number): void
   /** direction ← (∂step/∂gradient)ᵀ target, the derivative of the last step, which was one of size `rate` along
    * `gradient`, with the moments before it held fixed. */
@@ -143,21 +163,21 @@ export interface Optimizer extends Saved {
 
 /** The oracles of a bilevel problem; sums over a batch are scaled so that they estimate the full sum without bias. */
 export interface Oracles {
-  readonly innerLength: number
-  readonly outerLength: number
+  readonly innerLength: Whole
+  readonly outerLength: Whole
   /** Inner samples n. */
-  readonly samples: number
+  readonly samples: Whole
   /** Outer samples m, which f is a mean over. */
-  readonly outerSamples: number
+  readonly outerSamples: Whole
   readonly dtype: DType
   /** What {@link Oracles.curvatureProduct} multiplies by. */
   readonly curvature: 'hessian' | 'gauss-newton'
   /** Inputs and outputs of each layer of θ, one after the other; none where it has no layers. */
-  readonly layers: ArrayLike<number>
+  readonly layers: Uint32Array
   /** Bytes of the data sets. */
-  readonly bytes: number
+  readonly bytes: Whole
   /** θ to start from; the seed matters to networks alone. */
-  initial(seed: number): Vector
+  initial(seed: Seed): Vector
   /** g on a batch; its gradient goes to `step`. */
   innerStep(inner: Vector, outer: Vector, batch: Batch, step: Step): number
   /** The same, and in the same pass what the Fisher wants of the samples, with random numbers from `seed`. */
@@ -167,10 +187,10 @@ export interface Oracles {
     batch: Batch,
     step: Step,
     fisher: FisherHandle,
-    seed: number,
+    seed: Seed,
   ): number
   /** What the Fisher wants of the samples, without a gradient. */
-  observe(inner: Vector, outer: Vector, batch: Batch, step: Step, fisher: FisherHandle, seed: number): void
+  observe(inner: Vector, outer: Vector, batch: Batch, step: Step, fisher: FisherHandle, seed: Seed): void
   /** gradient ← ∇_θ g on a batch; returns g. */
   innerGradient(inner: Vector, outer: Vector, batch: Batch, gradient: Vector): number
   /** g over all samples. */
@@ -198,14 +218,13 @@ export interface FisherHandle {
   /** Posts the samples of a step; false where the queue has no room. */
   tryObserve(step: Step): boolean
   tryRefresh(step: Step): boolean
-  /** Until the queue has room. */
-  wait(): Promise<void> | void
-  /** x ← (F + D̃)⁻¹ b; a JSON envelope of report or error. */
-  solve(b: Vector, x: Vector): Promise<string> | string
-  /** The state as bytes; an error is thrown, or told by a JSON envelope. */
-  save(): Promise<Uint8Array | string> | Uint8Array
-  /** A JSON envelope. */
-  restore(bytes: Uint8Array): Promise<string> | string
+  /** Resolves when the queue has room. */
+  wait(): Promise<void>
+  /** x ← (F + D̃)⁻¹ b; resolves to a report as JSON. */
+  solve(b: Vector, x: Vector): Promise<string>
+  /** The state as bytes. */
+  save(): Promise<Uint8Array>
+  restore(bytes: Uint8Array): Promise<void>
   reset(): void
   setRegularizer(problem: Oracles, outer: Vector): void
 }

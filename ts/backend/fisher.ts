@@ -1,7 +1,6 @@
 import type { Backend } from './backend.ts'
 import type { FisherHandle, Oracles, Step, Vector } from './binding.ts'
 import { settingsJson } from './check.ts'
-import { openEnvelope } from './envelope.ts'
 import { checkMemory, fisherBytes } from './memory.ts'
 
 /** Settings of an inverse Fisher; each form reads those that concern it. */
@@ -74,13 +73,12 @@ export class Fisher {
 
   /** direction ← A target, once all that was observed before is in A. */
   async solve(target: Vector, direction: Vector): Promise<SolveReport> {
-    return openEnvelope(await this.handle.solve(target, direction))
+    return JSON.parse(await this.handle.solve(target, direction))
   }
 
   /** All that was observed before, as bytes for {@link Fisher.restore}. */
   async save(): Promise<Uint8Array> {
-    const saved = await this.handle.save()
-    return typeof saved === 'string' ? openEnvelope(saved) : saved
+    return this.handle.save()
   }
 
   /**
@@ -91,7 +89,7 @@ export class Fisher {
    * truncated or no saved Fisher; this one stays as it was.
    */
   async restore(bytes: Uint8Array): Promise<void> {
-    openEnvelope(await this.handle.restore(bytes))
+    await this.handle.restore(bytes)
   }
 
   /** Forgets every observation. */

@@ -18,7 +18,11 @@ export function checkMemory(backend: Backend, name: string, bytes: number): void
 /** Bytes of an inverse Fisher at its largest. */
 export function fisherBytes(
   { form = 'window', size = 256, statistic }: FisherSettings,
-  { innerLength: d, dtype, layers }: Pick<Oracles, 'innerLength' | 'dtype' | 'layers'>,
+  {
+    innerLength: d,
+    dtype,
+    layers,
+  }: Pick<Oracles, 'innerLength' | 'dtype'> & { readonly layers: ArrayLike<number> },
 ): number {
   const inputs = Array.from(layers).filter((_, at) => at % 2 === 0)
   const outputs = Array.from(layers).filter((_, at) => at % 2 === 1)

@@ -62,8 +62,8 @@ export async function checkHypergradient(problem: Problem, options: CheckOptions
   } = checkOptions(options, checks, ['method'])
   if (problem.dtype !== 'f64') throw new NhgdError('ERR_DTYPE', '"problem" expected dtype f64, got f32')
   const start = problem.start()
-  const inner = at.inner ? problem.vector(at.inner) : start.inner
-  const outer = at.outer ? problem.vector(at.outer) : start.outer
+  const inner = at.inner ? problem.vector(at.inner, 'inner') : start.inner
+  const outer = at.outer ? problem.vector(at.outer, 'outer') : start.outer
   const innerGradient = await settle(problem, inner, outer)
 
   const run = method.start({ problem, point: { inner, outer }, seed, clock: new Clock(), frozen: true })

@@ -41,12 +41,12 @@ export class Problem {
   /** Where a run starts when it isn't told otherwise. */
   start(): { inner: Vector; outer: Vector } {
     const { inner, outer } = this.#start(this.oracles)
-    return { inner: this.vector(inner), outer: this.vector(outer) }
+    return { inner: this.vector(inner, 'inner'), outer: this.vector(outer, 'outer') }
   }
 
-  /** A vector of this problem's backend and scalar type. */
-  vector(entries: ArrayLike<number>): Vector {
-    return vector(this.backend, entries, this.dtype)
+  /** A vector of this problem's backend and scalar type; errors call its entries `name`. */
+  vector(entries: ArrayLike<number>, name?: string): Vector {
+    return vector(this.backend, entries, this.dtype, name)
   }
 
   /** Zeros. */

@@ -17,6 +17,8 @@ pub enum Code {
     NotFinite,
     /// A computation broke down on good input.
     Numeric,
+    /// There is not enough memory.
+    Memory,
     /// Saved state does not fit.
     Checkpoint,
     /// The object is gone.
@@ -34,16 +36,11 @@ impl Code {
             Self::Range => "ERR_RANGE",
             Self::NotFinite => "ERR_NOT_FINITE",
             Self::Numeric => "ERR_NUMERIC",
+            Self::Memory => "ERR_MEMORY",
             Self::Checkpoint => "ERR_CHECKPOINT",
             Self::Disposed => "ERR_DISPOSED",
             Self::Internal => "ERR_INTERNAL",
         }
-    }
-}
-
-impl AsRef<str> for Code {
-    fn as_ref(&self) -> &str {
-        self.as_str()
     }
 }
 
@@ -111,22 +108,34 @@ pub(crate) fn length(name: &str, expected: usize, got: usize) -> Result<()> {
     }
 }
 
-/// A whole number from 1 on, or a range error.
-pub(crate) fn count(name: &str, value: f64) -> Result<usize> {
-    if value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value) {
-        Ok(value as usize)
-    } else {
-        Err(Error::expected(Code::Range, name, "a whole number from 1", value))
-    }
+/// `Ok` for a number from 1 on, else a range error.
+pub(crate) fn count(name: &str, value: usize) -> Result<()> {
+    if value > 0 { Ok(()) } else { Err(Error::expected(Code::Range, name, "a whole number from 1", value)) }
 }
 
-/// The report of a promise, or its error, as JSON `{"report": …}` or `{"error": {"code", "message"}}`: a promise that
-/// is rejected by a binding has no code of its own.
-pub fn envelope(report: Result<String>) -> String {
-    match report {
-        Ok(report) => format!("{{\"report\":{report}}}"),
-        Err(e) => {
-            serde_json::json!({ "error": { "code": e.code.as_str(), "message": e.message } }).to_string()
+/// `length` zeros, or a memory error that names what they are for and says how many bytes that is.
+pub fn room<T: Clone + Default>(name: &str, length: usize) -> Result<Vec<T>> {
+    // Asked for and given back: memory that comes as zeros from the system is not written before it is used.
+    reserved::<T>(name, length)?;
+    Ok(vec![T::default(); length])
+}
+
+/// A copy of `entries`, or a memory error.
+pub fn taken<T: Clone>(name: &str, entries: &[T]) -> Result<Vec<T>> {
+    let mut copy = reserved(name, entries.len())?;
+    copy.extend_from_slice(entries);
+    Ok(copy)
+}
+
+/// An empty vector that has room for `length` entries.
+pub(crate) fn reserved<T>(name: &str, length: usize) -> Result<Vec<T>> {
+    let mut entries = Vec::new();
+    match entries.try_reserve_exact(length) {
+        Ok(()) => Ok(entries),
+        Err(_) => {
+            let bytes = length as f64 * size_of::<T>() as f64;
+            let expected = "a size that memory has room for";
+            Err(Error::expected(Code::Memory, name, expected, format!("{bytes} bytes")))
         }
     }
 }

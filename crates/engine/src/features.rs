@@ -11,8 +11,22 @@ use crate::{Code, Error, Result};
 pub struct Features(pub(crate) Arc<nhgd_kernels::Features>);
 
 impl Features {
+    /// `rows × cols` bytes whose values are `data · scale`.
+    pub fn u8(data: Vec<u8>, rows: usize, cols: usize, scale: f64) -> Result<Self> {
+        Self::new(FeatureData::U8(data), rows, cols, scale)
+    }
+
     /// `rows × cols` entries whose values are `data · scale`; all of them finite.
-    pub fn new(data: FeatureData, rows: usize, cols: usize, scale: f64) -> Result<Self> {
+    pub fn f32(data: Vec<f32>, rows: usize, cols: usize, scale: f64) -> Result<Self> {
+        Self::new(FeatureData::F32(data), rows, cols, scale)
+    }
+
+    /// `rows × cols` entries whose values are `data · scale`; all of them finite.
+    pub fn f64(data: Vec<f64>, rows: usize, cols: usize, scale: f64) -> Result<Self> {
+        Self::new(FeatureData::F64(data), rows, cols, scale)
+    }
+
+    fn new(data: FeatureData, rows: usize, cols: usize, scale: f64) -> Result<Self> {
         if rows == 0 || cols == 0 {
             return Err(Error::expected(
                 Code::Shape,

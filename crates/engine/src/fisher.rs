@@ -14,7 +14,7 @@ use crate::fisher_settings::FisherSettings;
 use crate::problem::typed;
 use crate::queue::{InLine, Job, Place, Queue, Ticket, receive};
 use crate::step::{Observable, Observed};
-use crate::{Code, Error, Problem, Result, Step, Vector};
+use crate::{Code, Error, Pending, Problem, Result, Step, Vector};
 
 /// Observations that may wait for the Fisher's thread.
 const CAPACITY: usize = 64;
@@ -147,16 +147,6 @@ impl<T: Observable> Core<T> {
     }
 }
 
-/// What a Fisher was asked for, once it comes to that.
-pub struct Reply<R>(Ticket<Result<R>>);
-
-impl<R> Reply<R> {
-    /// Waits for all that was posted before; may be called on any thread.
-    pub fn wait(&self) -> Result<R> {
-        receive(&self.0).ok_or_else(|| Error::internal("the Fisher"))?
-    }
-}
-
 fn queue<T: Observable>(worker: Worker<T>, concurrent: bool) -> Box<dyn Queue<Worker<T>>> {
     #[cfg(not(target_arch = "wasm32"))]
     if concurrent {
@@ -175,20 +165,6 @@ struct Solution<T> {
     report: SolveReport,
 }
 
-/// A solve under way.
-pub struct Solve(Pending);
-
-enum Pending {
-    F32(Reply<Solution<f32>>),
-    F64(Reply<Solution<f64>>),
-}
-
-/// A solve that has ended.
-pub struct Solved {
-    x: Vector,
-    report: SolveReport,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -199,29 +175,20 @@ struct Report {
     mean_regularizer: bool,
 }
 
-impl Solve {
-    /// Waits for all that was observed before, and for the solve; may be called on any thread.
-    pub fn wait(&self) -> Result<Solved> {
-        fn take<T: Observable>(reply: &Reply<Solution<T>>) -> Result<Solved> {
-            let solution = reply.wait()?;
-            Ok(Solved { x: Vector::from_vec(solution.x), report: solution.report })
-        }
-        match &self.0 {
-            Pending::F32(reply) => take(reply),
-            Pending::F64(reply) => take(reply),
-        }
-    }
-}
-
-impl Solved {
+impl<T: Observable> Solution<T> {
     /// Copies the solution to `out` and tells how it went, as JSON.
-    pub fn deliver(&self, out: &Vector) -> Result<String> {
-        out.copy_from(&self.x)?;
+    fn deliver(self, out: &Vector) -> Result<String> {
+        out.copy_from(&Vector::from_vec(self.x))?;
         let SolveReport { residual, damping, fallbacks, steps, mean_regularizer } = self.report;
         let residual = residual.is_finite().then_some(residual);
         let report = Report { residual, damping, fallbacks, steps, mean_regularizer };
         serde_json::to_string(&report).map_err(|e| Error { code: Code::Internal, message: e.to_string() })
     }
+}
+
+/// Waits for all that was posted before.
+fn pending<R: Send + 'static>(ticket: Ticket<Result<R>>) -> Pending<R> {
+    Pending::new(move || receive(&ticket).ok_or_else(|| Error::internal("the Fisher"))?)
 }
 
 macro_rules! cores {
@@ -264,29 +231,31 @@ impl Fisher {
         cores!(self, core => core.observe(&observed, true))
     }
 
-    /// Waits until the queue has room; may be called on any thread.
-    pub fn wait(&self) {
-        cores!(self, core => core.queue.wait());
+    /// Waits until the queue has room.
+    pub fn wait(&self) -> Pending<()> {
+        let fisher = self.clone();
+        Pending::new(move || {
+            cores!(fisher, core => core.queue.wait());
+            Ok(())
+        })
     }
 
-    /// Starts x = (F + D̃)⁻¹ b with F of all that was observed before. The first failure of an earlier update is
-    /// reported here.
-    pub fn solve(&self, b: &Vector) -> Result<Solve> {
-        Ok(Solve(match &self.0 {
-            Typed::F32(core) => Pending::F32(Reply(core.solve(b)?)),
-            Typed::F64(core) => Pending::F64(Reply(core.solve(b)?)),
-        }))
+    /// x ← (F + D̃)⁻¹ b with F of all that was observed before; gives a report as JSON. The first failure of an earlier
+    /// update is reported here.
+    pub fn solve(&self, b: &Vector, x: &Vector) -> Result<Pending<String>> {
+        let x = x.clone();
+        Ok(cores!(self, core => pending(core.solve(b)?).then(move |solution| solution.deliver(&x))))
     }
 
-    /// Starts to write all that was observed before as bytes, for [`Fisher::restore`].
-    pub fn save(&self) -> Reply<Vec<u8>> {
-        Reply(cores!(self, core => core.save()))
+    /// All that was observed before as bytes, for [`Fisher::restore`].
+    pub fn save(&self) -> Pending<Vec<u8>> {
+        pending(cores!(self, core => core.save()))
     }
 
-    /// Starts to take back what [`Fisher::save`] gave, from a Fisher of the same settings and size: it goes on with the
-    /// same bits. `ERR_CHECKPOINT` for other bytes, which change nothing. The regulariser stays as it is.
-    pub fn restore(&self, bytes: &[u8]) -> Result<Reply<()>> {
-        Ok(Reply(cores!(self, core => core.restore(bytes)?)))
+    /// Takes back what [`Fisher::save`] gave, from a Fisher of the same settings and size: it goes on with the same bits.
+    /// `ERR_CHECKPOINT` for other bytes, which change nothing. The regulariser stays as it is.
+    pub fn restore(&self, bytes: &[u8]) -> Result<Pending<()>> {
+        Ok(pending(cores!(self, core => core.restore(bytes)?)))
     }
 
     /// Forgets every observation.

@@ -6,6 +6,7 @@
 //! Settings arrive and reports leave as JSON; numbers that are many stay in [`Vector`]s.
 
 mod batch;
+mod boundary;
 mod checkpoint;
 mod error;
 mod exact;
@@ -21,11 +22,12 @@ mod step;
 mod vector;
 
 pub use batch::{Batch, Sampler, seed_bits};
-pub use error::{Code, Error, Result, envelope};
+pub use boundary::{Finish, Outcome, Pending};
+pub use error::{Code, Error, Result, room, taken};
 pub use features::{Features, Samples};
-pub use fisher::{Fisher, Reply, Solve, Solved};
+pub use fisher::Fisher;
 pub use info::info;
-pub use nhgd_kernels::FeatureData;
+pub use kernels::InverseUpdate;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use nhgd_kernels::helpers;
 pub use optimizer::Optimizer;

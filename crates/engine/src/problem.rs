@@ -13,6 +13,7 @@ use crate::error::length;
 use crate::exact::exact_direction;
 use crate::info::threads;
 use crate::step::Observable;
+use crate::vector::unknown_dtype;
 use crate::{Batch, Code, Error, Features, Fisher, Result, Samples, Step, Vector};
 
 /// A bilevel problem: data, model, objectives.
@@ -233,10 +234,6 @@ impl ReweightingSettings {
     }
 }
 
-fn unknown_dtype(dtype: &str) -> Error {
-    Error::expected(Code::Dtype, "dtype", "\"f32\" or \"f64\"", format!("\"{dtype}\""))
-}
-
 impl Problem {
     /// Reweighting: `settings` is JSON with `dtype`, `model`, `regularization` and `weighting`; `weights` belongs to
     /// the weighting `fixed`.
@@ -259,13 +256,14 @@ impl Problem {
     /// The quadratic problem: H and Q d × d symmetric, H positive definite, C d × p, c₀ and t of d entries.
     pub fn quadratic(
         dtype: &str,
-        h: &[f64],
-        c: &[f64],
-        c0: &[f64],
-        q: &[f64],
-        t: &[f64],
+        h: Vec<f64>,
+        c: Vec<f64>,
+        c0: Vec<f64>,
+        q: Vec<f64>,
+        t: Vec<f64>,
         mu: f64,
     ) -> Result<Self> {
+        let [h, c, c0, q, t] = [&h[..], &c, &c0, &q, &t];
         let d = t.len();
         if d == 0 || c.is_empty() {
             return Err(Error::expected(Code::Shape, "c", "at least one row and column", "none"));

@@ -55,8 +55,8 @@ impl Step {
     /// Room for a gradient of `length` entries.
     pub fn new(length: usize, dtype: &str) -> Result<Self> {
         Ok(Self {
-            gradient: Vector::zeros(length, dtype)?,
-            inner: Vector::zeros(length, dtype)?,
+            gradient: Vector::new(length, dtype)?,
+            inner: Vector::new(length, dtype)?,
             kept: Mutex::default(),
         })
     }

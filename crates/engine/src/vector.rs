@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use nhgd_kernels::{Scalar, vector};
 
+use crate::error::{length, room};
 use crate::{Code, Error, Result};
 
 /// Entries in one of the two scalar types.
@@ -66,6 +67,18 @@ impl Guard<'_> {
     }
 }
 
+/// `Ok` if every entry of `source` is finite as a `U`, the scalar of `_target`.
+fn finite<T: Scalar, U: Scalar>(name: &str, source: &[T], _target: &[U]) -> Result<()> {
+    match source.iter().position(|s| !U::of(s.wide()).is_finite()) {
+        None => Ok(()),
+        Some(i) => {
+            let got = format!("{} at index {i}", source[i]);
+            let expected = if source[i].is_finite() { "numbers that f32 can hold" } else { "finite numbers" };
+            Err(Error::expected(Code::NotFinite, name, expected, got))
+        }
+    }
+}
+
 fn dtype(entries: &Entries) -> &'static str {
     match entries {
         Entries::F32(_) => f32::NAME,
@@ -73,13 +86,18 @@ fn dtype(entries: &Entries) -> &'static str {
     }
 }
 
+/// The error for another scalar type than there are.
+pub(crate) fn unknown_dtype(dtype: &str) -> Error {
+    Error::expected(Code::Dtype, "dtype", "\"f32\" or \"f64\"", format!("\"{dtype}\""))
+}
+
 impl Vector {
-    /// Zeros; `dtype` is `"f32"` or `"f64"`.
-    pub fn zeros(length: usize, dtype: &str) -> Result<Self> {
+    /// Zeros; `dtype` is `"f32"` or `"f64"`. `ERR_MEMORY` where there is no room for them.
+    pub fn new(length: usize, dtype: &str) -> Result<Self> {
         match dtype {
-            "f32" => Ok(Self::from_vec(vec![0f32; length])),
-            "f64" => Ok(Self::from_vec(vec![0f64; length])),
-            other => Err(Error::expected(Code::Dtype, "dtype", "\"f32\" or \"f64\"", format!("\"{other}\""))),
+            "f32" => Ok(Self::from_vec(room::<f32>("length", length)?)),
+            "f64" => Ok(Self::from_vec(room::<f64>("length", length)?)),
+            other => Err(unknown_dtype(other)),
         }
     }
 
@@ -117,17 +135,35 @@ impl Vector {
         Ok(each!(&*self.lock("vector")?.0, x => x.iter().map(|x| T::of(x.wide())).collect()))
     }
 
-    /// Copies entries in, rounding to the vector's type; NaN and infinities are refused and change nothing.
-    pub fn write<T: Element>(&self, source: &[T]) -> Result<()> {
+    /// A copy of the entries, rounded to single precision.
+    pub fn read_f32(&self) -> Result<Vec<f32>> {
+        self.read()
+    }
+
+    /// A copy of the entries.
+    pub fn read_f64(&self) -> Result<Vec<f64>> {
+        self.read()
+    }
+
+    fn write<T: Element>(&self, source: &[T], name: Option<&str>) -> Result<()> {
+        let name = name.unwrap_or("source");
         each!(&mut *self.lock("vector")?.0, x => {
-            crate::error::length("source", x.len(), source.len())?;
-            if let Some(i) = source.iter().position(|s| !s.is_finite()) {
-                let got = format!("{} at index {i}", source[i]);
-                return Err(Error::expected(Code::NotFinite, "source", "finite numbers", got));
-            }
+            length(name, x.len(), source.len())?;
+            finite(name, source, &x[..])?;
             x.iter_mut().zip(source).for_each(|(x, s)| *x = Scalar::of(s.wide()));
         });
         Ok(())
+    }
+
+    /// Copies entries in, rounding to the vector's type; see [`Vector::write_f64`].
+    pub fn write_f32(&self, source: &[f32], name: Option<&str>) -> Result<()> {
+        self.write(source, name)
+    }
+
+    /// Copies entries in, rounding to the vector's type. Entries that are not finite in it (`ERR_NOT_FINITE`) and another
+    /// number of them (`ERR_SHAPE`) change nothing; errors call the entries `name`, or `source` where it is absent.
+    pub fn write_f64(&self, source: &[f64], name: Option<&str>) -> Result<()> {
+        self.write(source, name)
     }
 
     /// Frees the entries; the vector has length 0 from then on.
@@ -194,7 +230,7 @@ impl Vector {
     fn with<R>(&self, x: &Vector, body: impl FnOnce(&mut Entries, &Entries) -> R) -> Result<R> {
         let mut y = self.lock("vector")?;
         let x = x.lock("x")?;
-        crate::error::length("x", each!(&*y.0, y => y.len()), each!(&*x.0, x => x.len()))?;
+        length("x", each!(&*y.0, y => y.len()), each!(&*x.0, x => x.len()))?;
         if dtype(&y.0) != dtype(&x.0) {
             return Err(Error::expected(Code::Dtype, "x", dtype(&y.0), dtype(&x.0)));
         }

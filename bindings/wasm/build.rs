@@ -1,0 +1,7 @@
+//! Makes the classes from the table.
+
+include!("../generate.rs");
+
+fn main() {
+    generate("wasm");
+}

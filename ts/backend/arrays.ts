@@ -1,0 +1,14 @@
+/**
+ * The name of a typed array's class, or undefined for anything else. Arrays of another realm (Jest, `node:vm`, frames)
+ * have classes of their own by the same names, which `instanceof` does not know.
+ */
+export function arrayType(value: unknown): string | undefined {
+  return ArrayBuffer.isView(value) ? (value as Uint8Array)[Symbol.toStringTag] : undefined
+}
+
+/** What a value is, for errors. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value !== 'object' || value === null) return String(value)
+  return arrayType(value) ?? value.constructor?.name ?? 'an object'
+}
