@@ -1,4 +1,5 @@
 import { read } from './backend/backend.ts'
+import type { Point } from './backend/binding.ts'
 import {
   callback,
   checkOptions,
@@ -15,7 +16,7 @@ import * as defaults from './defaults.ts'
 import { Breather, Clock } from './hypergradient/clock.ts'
 import { type OptimizerSettings, optimizer, optimizerSettings } from './hypergradient/optimizer.ts'
 import { Backtracking, jumpCap, projectOnSimplex } from './hypergradient/safeguard.ts'
-import type { Estimate, Method, MethodRun, Point } from './methods/method.ts'
+import type { Estimate, Method, MethodRun } from './methods/method.ts'
 import { nhgd } from './methods/nhgd.ts'
 import type { Problem } from './problems/problem.ts'
 
@@ -170,7 +171,7 @@ export async function hypergradient(
   at: { inner: ArrayLike<number>; outer: ArrayLike<number>; method: Method; seed?: number },
 ): Promise<Omit<Estimate, 'hypergradient' | 'inner'> & { hypergradient: Float32Array | Float64Array }> {
   const { inner, outer, method, seed = 0 } = checkOptions(at, pointChecks, ['inner', 'outer', 'method'])
-  const point = { inner: problem.vector(inner, 'inner'), outer: problem.vector(outer, 'outer') }
+  const point = problem.start(seed, { inner, outer })
   const run = method.start({ problem, point, seed, clock: new Clock(), frozen: true })
   const { hypergradient, inner: _, ...rest } = await run.estimate(0)
   return { ...rest, hypergradient: read(hypergradient) }
@@ -183,11 +184,7 @@ async function* outerLoop(problem: Problem, given: SolveOptions): AsyncGenerator
   const began = performance.now()
   const elapsed = () => (performance.now() - began) / 1000
   const clock = new Clock()
-  const initial = problem.start()
-  const point = {
-    inner: options.inner ? problem.vector(options.inner, 'inner') : initial.inner,
-    outer: options.outer ? problem.vector(options.outer, 'outer') : initial.outer,
-  }
+  const point = problem.start(seed, options)
   const good = { inner: read(point.inner), outer: read(point.outer) }
   const outer = optimizer(problem.backend, outerOptimizer)
   const run = method.start({ problem, point, seed, clock, frozen: false })

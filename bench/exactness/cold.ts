@@ -25,7 +25,7 @@ export function cold(options: ColdOptions): Contender {
   return {
     dtype: 'f32',
     async follow(moment) {
-      if (settings) fed ??= feeder(moment.problem, moment.outer, settings, feed)
+      if (settings) fed ??= feeder(moment.problem, moment.point, settings, feed)
       const observed = (await fed?.observe(moment)) ?? { cpu: 0, products: 0 }
       if (!moment.checkpoint) return []
       const precondition = async (b: Vector, x: Vector) => (fed ? fed.fisher.solve(b, x) : x.copyFrom(b))

@@ -1,4 +1,4 @@
-import type { Batch, Vector } from '../../ts/backend/binding.ts'
+import type { Batch, Point, Vector } from '../../ts/backend/binding.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 
 /** Where outer iteration k stands after its inner steps. */
@@ -8,8 +8,7 @@ export interface Moment {
   /** Whether contenders are asked for estimates. */
   readonly checkpoint: boolean
   readonly problem: Problem
-  readonly inner: Vector
-  readonly outer: Vector
+  readonly point: Point
   /** ∇_θ f. */
   readonly target: Vector
   /** The inner steps: θ before each, and its batch. */

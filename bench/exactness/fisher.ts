@@ -14,23 +14,23 @@ export type Feed =
 export const checkpoints = [10, 50, 200]
 
 /** Feeds a Fisher along the run; returns what that took in this outer iteration. */
-export function feeder(problem: Problem, outer: Moment['outer'], settings: FisherSettings, feed: Feed) {
+export function feeder(problem: Problem, point: Moment['point'], settings: FisherSettings, feed: Feed) {
   const { backend, oracles, dtype } = problem
-  const fisher = new Fisher(backend, oracles, outer, { ...settings, concurrent: false })
+  const fisher = new Fisher(backend, oracles, point, { ...settings, concurrent: false })
   const sampler = new backend.Sampler(1, oracles.samples)
   const slot = new backend.Step(oracles.innerLength, dtype)
 
-  async function steps({ outer, steps }: Moment): Promise<number> {
+  async function steps({ point, steps }: Moment): Promise<number> {
     for (const { inner, batch } of steps) {
-      oracles.observe(inner, outer, batch, slot, fisher.handle, sampler.seed())
+      oracles.observe(point.at(inner), batch, slot, fisher.handle, sampler.seed())
       await fisher.observe(slot)
     }
     return steps.reduce((sum, { batch }) => sum + batch.length, 0)
   }
 
-  async function anew({ inner, outer }: Moment, samples: number): Promise<number> {
+  async function anew({ point }: Moment, samples: number): Promise<number> {
     const batch = sampler.take(samples)
-    oracles.observe(inner, outer, batch, slot, fisher.handle, sampler.seed())
+    oracles.observe(point, batch, slot, fisher.handle, sampler.seed())
     await fisher.refresh(slot)
     return batch.length
   }

@@ -3,7 +3,7 @@ import { type Contender, type Label, type Moment, typicalCpuOf } from './contend
 
 /** Conjugate gradients as in the textbook, from zero, on all samples; returns their number of products. */
 export function conjugateGradients(
-  { problem, inner, outer, target }: Moment,
+  { problem, point, target }: Moment,
   x: Vector,
   { tolerance, steps }: { tolerance: number; steps: number },
 ): number {
@@ -17,7 +17,7 @@ export function conjugateGradients(
   const enough = tolerance ** 2 * rho
   let products = 0
   while (rho > enough && products < steps) {
-    oracles.curvatureProduct(inner, outer, all, p, product)
+    oracles.curvatureProduct(point, all, p, product)
     products++
     const size = rho / p.dot(product)
     x.axpy(size, p)

@@ -46,7 +46,8 @@ export async function follow(
   }
   const { f64: problem } = problems
   const { oracles } = problem
-  const { inner, outer } = problem.start()
+  const point = problem.start()
+  const { inner, outer } = point
   const sampler = new backend.Sampler(seed, oracles.samples)
   const step = new backend.Step(inner.length, 'f64')
   const direction = problem.zeros(inner.length)
@@ -57,17 +58,17 @@ export async function follow(
     const steps = Array.from({ length: protocol.innerSteps }, () => {
       const batch = sampler.take(protocol.batchSize)
       const before = read(inner)
-      oracles.innerStep(inner, outer, batch, step)
+      oracles.innerStep(point, batch, step)
       inner.axpy(-protocol.innerRate, step.gradient)
       return { inner: before, batch }
     })
     const checkpoint = checkpoints.includes(k)
     const momentOf = (problem: Problem): Moment => {
-      const at = { inner: problem.vector(read(inner)), outer: problem.vector(read(outer)) }
+      const at = problem.point(problem.vector(read(inner)), problem.vector(read(outer)))
       const target = problem.zeros(inner.length)
-      problem.oracles.outerGradient(at.inner, at.outer, problem.zeros(outer.length), target)
+      problem.oracles.outerGradient(at, problem.zeros(outer.length), target)
       const vectors = steps.map(({ inner, batch }) => ({ inner: problem.vector(inner), batch }))
-      return { k, checkpoint, problem, target, ...at, steps: vectors }
+      return { k, checkpoint, problem, target, point: at, steps: vectors }
     }
     const moments: Record<DType, Moment> = { f32: momentOf(problems.f32), f64: momentOf(problem) }
     let products = 0
@@ -77,7 +78,7 @@ export async function follow(
     times.push(await cpuOf(solve))
     if (checkpoint) {
       references.push({ iteration: k, products: products * oracles.samples, cpu: median(times) })
-      oracles.exactDirection(inner, outer, moments.f64.target, direction)
+      oracles.exactDirection(point, moments.f64.target, direction)
     }
     const exact = crossProduct(moments.f64, direction)
     for (const contender of contenders) {
@@ -103,10 +104,10 @@ export async function follow(
 }
 
 /** −Lᵀu, which is the hypergradient here: f does not depend on v itself. */
-function crossProduct({ problem, inner, outer }: Moment, u: Vector): Vector {
+function crossProduct({ problem, point }: Moment, u: Vector): Vector {
   const { backend, oracles } = problem
-  const product = problem.zeros(outer.length)
-  oracles.crossProduct(inner, outer, backend.Batch.all(oracles.samples), u, -1, product)
+  const product = problem.zeros(point.outer.length)
+  oracles.crossProduct(point, backend.Batch.all(oracles.samples), u, -1, product)
   return product
 }
 

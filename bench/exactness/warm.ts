@@ -30,9 +30,9 @@ export function warm(options: WarmOptions): Contender {
   const label = { form, statistic, detail, refine: steps, warm: true, dtype, ...flags }
   let fed: ReturnType<typeof feeder> | undefined
   return keep(label, async (moment, direction) => {
-    const { k, problem, outer } = moment
+    const { k, problem, point } = moment
     const { backend, oracles } = problem
-    if (settings) fed ??= feeder(problem, outer, settings, feed)
+    if (settings) fed ??= feeder(problem, point, settings, feed)
     const observed = (await fed?.observe(moment)) ?? { cpu: 0, products: 0 }
     const sampler = new backend.Sampler(k, oracles.samples)
     const batch = sampler.take(Math.min(refineSamples, oracles.samples))
@@ -63,13 +63,13 @@ export function amigo(steps: number, batchSize: number, rate: number): Contender
     default: false,
     best: false,
   }
-  return keep(label, async ({ k, problem, inner, outer, target }, u) => {
+  return keep(label, async ({ k, problem, point, target }, u) => {
     const { backend, oracles } = problem
     const sampler = new backend.Sampler(k, oracles.samples)
     const gradient = problem.zeros(target.length)
     const cpu = await cpuOf(() => {
       for (let i = 0; i < steps; i++) {
-        oracles.curvatureProduct(inner, outer, sampler.take(batchSize), u, gradient)
+        oracles.curvatureProduct(point, sampler.take(batchSize), u, gradient)
         gradient.axpy(-1, target) // Hu − ∇_θ f
         u.axpy(-rate, gradient)
       }

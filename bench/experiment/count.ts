@@ -29,7 +29,7 @@ export function countCalls(oracles: Oracles, trusted: number): Counts {
     Object.defineProperty(oracles, name, {
       value(...args: unknown[]) {
         counts[kind].calls++
-        const batch = args[name === 'outerGradient' ? 4 : 2] as Batch | undefined
+        const batch = args[name === 'outerGradient' ? 3 : 1] as Batch | undefined
         counts[kind].samples += batch?.length ?? trusted
         return ask.apply(oracles, args)
       },

@@ -32,25 +32,22 @@ async function bilevel(job: Job, known: CleaningCase) {
   const { method, outer } = grid[job.method][job.candidate]
   const curve: Look[] = []
   const start = weighting === 'margin' ? await marginStart(job, known) : undefined
-  if (start) oracles.refresh(problem.vector(start.inner), problem.vector(start.outer))
+  let end = problem.start(0, start)
   const watch = stopwatch()
-  const {
-    status,
-    outer: v,
-    steps,
-  } = await solve(problem, {
+  const { status, steps } = await solve(problem, {
     method: method(),
     outerOptimizer: weighting === 'margin' ? marginOptimizer : outer,
     outerSteps: 1e9,
     ...start,
     seed: job.seed,
     onStep({ step, estimate, point }) {
+      end = point
       const { wall, cpu } = watch.read()
       const now = job.clock === 'wall' ? wall : cpu
       const over = now >= job.budget
       if (!over && step > 1 && now - (curve.at(-1)?.[job.clock] ?? 0) < interval) return true
       watch.pause()
-      const f = oracles.outerLoss(estimate.inner, point.outer)
+      const f = oracles.outerLoss(point.at(estimate.inner))
       const all = backend.Batch.all(known.test.labels.length)
       const p = read(oracles.probabilities(estimate.inner, known.test.features, all))
       const samples = Object.values(counts).reduce((sum, count) => sum + count.samples, 0)
@@ -62,7 +59,7 @@ async function bilevel(job: Job, known: CleaningCase) {
   const spent = watch.read()
   const last = curve.at(-1)
   const truth = wrong(known)
-  const doubt = Array.from(read(oracles.weights(problem.vector(v))), (w) => 1 - w)
+  const doubt = Array.from(read(oracles.weights(end)), (w) => 1 - w)
   const { f1 } = detection(
     doubt.map((x) => x > 0.5),
     truth,

@@ -20,22 +20,24 @@ function loop(form: FisherSettings & { form: string }): Row {
       const data = pictures(seed, 20_000, columns)
       const problem = weighing(backend, data, softmaxRegression({ classes: 10 }))
       const { oracles } = problem
-      const { inner, outer } = problem.start()
+      const point = problem.start()
+      const { inner } = point
       const other = problem.zeros(d)
-      const fisher = new Fisher(backend, oracles, outer, { ...form, concurrent: true })
+      const elsewhere = point.at(other)
+      const fisher = new Fisher(backend, oracles, point, { ...form, concurrent: true })
       const samplers = [0, 1].map(() => new backend.Sampler(seed, data.samples))
       const sgd = optimizer(backend, { kind: 'sgd', rate: 0.1 })
       const slots = Array.from({ length: steps }, () => new backend.Step(d, 'f32'))
       const beside = async () => {
         for (const step of slots) {
-          oracles.innerStepFor(inner, outer, samplers[0].take(batch), step, fisher.handle, samplers[0].seed())
+          oracles.innerStepFor(point, samplers[0].take(batch), step, fisher.handle, samplers[0].seed())
           await fisher.observe(step)
           sgd.step(inner, step.gradient)
         }
       }
       const alone = async () => {
         for (const step of slots) {
-          oracles.innerStep(other, outer, samplers[1].take(batch), step)
+          oracles.innerStep(elsewhere, samplers[1].take(batch), step)
           samplers[1].seed()
           sgd.step(other, step.gradient)
         }

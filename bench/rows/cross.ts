@@ -19,7 +19,7 @@ const product: Row = {
     const [theta, u] = [random.floats(7850, 0.05), random.floats(7850)]
     const [inner, direction, out] = [problem.vector(theta), problem.vector(u), problem.zeros(data.samples)]
     const all = backend.Batch.all(data.samples)
-    const ours = { run: () => oracles.crossProduct(inner, outer, all, direction, 1, out) }
+    const ours = { run: () => oracles.crossProduct(problem.point(inner, outer), all, direction, 1, out) }
     if (!openblas) return { ours, theirs: null, check: () => 0, tolerance: 0 }
 
     openblas.setThreads(1) // the rival's own threads share the samples

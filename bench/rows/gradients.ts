@@ -26,7 +26,7 @@ function gradient(
   const [inner, out] = [problem.vector(theta), problem.zeros(theta.length)]
   const rows = Array.from({ length: 16 }, () => random.whole(batch, data.samples))
   const batches = rotate(rows.map((rows) => backend.Batch.of(rows)))
-  const ours = { run: () => oracles.innerGradient(inner, outer, batches(), out) }
+  const ours = { run: () => oracles.innerGradient(problem.point(inner, outer), batches(), out) }
   if (!openblas) return { ours, theirs: null, check: () => 0, tolerance: 0 }
 
   const rival = rivalOf(openblas)

@@ -77,7 +77,7 @@ const step: Row = {
     const [inner, out, indices] = [problem.vector(theta), problem.zeros(d * 10), backend.Batch.of(rows)]
     const gradient = new Float32Array(d * 10)
     const { features, labels, columns } = data
-    const ours = { run: () => problem.oracles.innerGradient(inner, outer, indices, out) }
+    const ours = { run: () => problem.oracles.innerGradient(problem.point(inner, outer), indices, out) }
     const run = () => naive.softmaxGradient(features, columns, rows, labels, 0.5 / batch, theta, gradient)
     const check = () => {
       ours.run()
@@ -105,7 +105,9 @@ const sensitivities: Row = {
     const [theta, u] = [random.floats(d * 10, 0.05), random.floats(d * 10)]
     const [inner, direction, out] = [problem.vector(theta), problem.vector(u), problem.zeros(data.samples)]
     const all = backend.Batch.all(data.samples)
-    const ours = { run: () => problem.oracles.crossProduct(inner, outer, all, direction, 1, out) }
+    const ours = {
+      run: () => problem.oracles.crossProduct(problem.point(inner, outer), all, direction, 1, out),
+    }
     const q = new Float32Array(data.samples)
     const { features, labels, columns } = data
     const factor = 0.25 / data.samples // σ′(0) / n

@@ -33,7 +33,7 @@ function gradient(way: Way): Row {
       })
       const [at, none, out] = [problem.vector(theta), problem.zeros(0), problem.zeros(theta.length)]
       const all = wasm.Batch.all(m)
-      const ours = { run: () => problem.oracles.innerGradient(at, none, all, out) }
+      const ours = { run: () => problem.oracles.innerGradient(problem.point(at, none), all, out) }
       const features = transposed(bytes, m, n).map((byte) => byte / 255)
       // Ours takes the mean.
       const shares = factors.map((factor) => factor / m)

@@ -20,17 +20,17 @@ async function work(form: FisherSettings, at: Size, { backend, seed }: Context):
   const d = oracles.innerLength
   const random = new Random(seed)
   const [inner, target] = [problem.vector(random.floats(d, 0.05)), problem.vector(random.floats(d))]
-  const { outer } = problem.start()
+  const point = problem.point(inner, problem.start().outer)
   const settings = { ...form, size: at.size, damping: 1e-2, concurrent: false }
-  const fisher = new Fisher(backend, oracles, outer, settings)
+  const fisher = new Fisher(backend, oracles, point, settings)
   const [step, x, all] = [new backend.Step(d, 'f32'), problem.zeros(d), backend.Batch.all(at.samples)]
   const run = async () => {
-    oracles.observe(inner, outer, all, step, fisher.handle, seed)
+    oracles.observe(point, all, step, fisher.handle, seed)
     await fisher.observe(step)
     await fisher.solve(target, x)
   }
   if (form.form === 'window') {
-    oracles.observe(inner, outer, all, step, fisher.handle, seed)
+    oracles.observe(point, all, step, fisher.handle, seed)
     for (let i = 0; i < at.size; i++) await fisher.observe(step) // so that it is full
   }
   return { run }

@@ -125,7 +125,7 @@ const cross: Row = row(
     const all = backend.Batch.all(50_000)
     const run = () => {
       out.fill(0)
-      problem.oracles.crossProduct(theta, outer, all, u, 1, out)
+      problem.oracles.crossProduct(problem.point(theta, outer), all, u, 1, out)
     }
     return { run, result: into(out) }
   },
@@ -251,25 +251,28 @@ export const wasm: readonly Row[] = [
   ),
   layer('softmax gradient', 4 * m * n * k, (_, { problem, theta, outer, all }) => {
     const out = problem.zeros(n * k)
-    return { run: () => problem.oracles.innerGradient(theta, outer, all, out), result: into(out) }
+    return {
+      run: () => problem.oracles.innerGradient(problem.point(theta, outer), all, out),
+      result: into(out),
+    }
   }),
   layer('sensitivities', 4 * m * n * k, (_, { problem, theta, outer, all, operand }) => {
     const [u, q] = [operand(n * k), problem.zeros(m)]
     const run = () => {
       q.fill(0)
-      problem.oracles.crossProduct(theta, outer, all, u, 1, q)
+      problem.oracles.crossProduct(problem.point(theta, outer), all, u, 1, q)
     }
     return { run, result: into(q) }
   }),
   layer('Kronecker factors', m * n * n, (backend, { problem, theta, outer, all, operand }) => {
     const settings = { form: 'kronecker', statistic: 'expected', damping: 0.1, concurrent: false } as const
     const [fisher, step] = [
-      new Fisher(backend, problem.oracles, outer, settings),
+      new Fisher(backend, problem.oracles, problem.point(theta, outer), settings),
       new backend.Step(n * k, 'f32'),
     ]
     const [target, direction] = [operand(n * k), problem.zeros(n * k)]
     const run = () => {
-      problem.oracles.observe(theta, outer, all, step, fisher.handle, 0)
+      problem.oracles.observe(problem.point(theta, outer), all, step, fisher.handle, 0)
       fisher.handle.tryRefresh(step)
     }
     const result = async () => {

@@ -17,14 +17,14 @@ const solve: Row = {
     const problem = weighing(backend, data, softmaxRegression({ classes: 10 }))
     const { oracles } = problem
     // At θ = 0 the regulariser has no gradient, and a row is the gradient itself.
-    const { inner, outer } = problem.start()
+    const point = problem.start()
     const form = { form: 'window', size: m, smoothing: 'average', rows: 'mean', damping } as const
-    const fisher = new Fisher(backend, oracles, outer, { ...form, concurrent: false })
+    const fisher = new Fisher(backend, oracles, point, { ...form, concurrent: false })
     const sampler = new backend.Sampler(seed, data.samples)
     const step = new backend.Step(d, 'f32')
     const rows = new Float32Array(m * d)
     for (let j = 0; j < m; j++) {
-      oracles.innerStepFor(inner, outer, sampler.take(64), step, fisher.handle, j)
+      oracles.innerStepFor(point, sampler.take(64), step, fisher.handle, j)
       rows.set(step.gradient.readF32(), j * d)
       await fisher.observe(step)
     }

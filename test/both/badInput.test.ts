@@ -286,25 +286,26 @@ test('hypergradient at points of another length', async ({ backend }) => {
 test('oracles and Fishers: lengths, types, batches, one vector twice', async ({ backend }) => {
   const problem = randomReweighting(backend)
   const { oracles } = problem
-  const { inner, outer } = problem.start()
+  const point = problem.start()
+  const { inner, outer } = point
   const all = backend.Batch.all(40)
   const short = problem.zeros(3)
   const single = new backend.Vector(18, 'f32')
   const step = new backend.Step(18, 'f64')
-  const fisher = new Fisher(backend, oracles, outer, { form: 'dense' })
-  await refuses('ERR_SHAPE', 'inner', () => oracles.innerLoss(short, outer))
-  await refuses('ERR_SHAPE', 'outer', () => oracles.innerLoss(inner, short))
-  await refuses('ERR_DTYPE', 'inner', () => oracles.innerLoss(single, outer))
-  await refuses('ERR_SHAPE', 'gradient', () => oracles.innerGradient(inner, outer, all, short))
-  await refuses('ERR_RANGE', 'gradient', () => oracles.innerGradient(inner, outer, all, inner))
-  await refuses('ERR_SHAPE', 'step', () => oracles.innerStep(inner, outer, all, new backend.Step(3, 'f64')))
+  const fisher = new Fisher(backend, oracles, point, { form: 'dense' })
+  await refuses('ERR_SHAPE', 'inner', () => oracles.innerLoss(problem.point(short, outer)))
+  await refuses('ERR_SHAPE', 'outer', () => oracles.innerLoss(problem.point(inner, short)))
+  await refuses('ERR_DTYPE', 'inner', () => oracles.innerLoss(problem.point(single, outer)))
+  await refuses('ERR_SHAPE', 'gradient', () => oracles.innerGradient(point, all, short))
+  await refuses('ERR_RANGE', 'gradient', () => oracles.innerGradient(point, all, inner))
+  await refuses('ERR_SHAPE', 'step', () => oracles.innerStep(point, all, new backend.Step(3, 'f64')))
   await refuses('ERR_RANGE', 'batch', () =>
-    oracles.innerGradient(inner, outer, backend.Batch.all(41), problem.zeros(18)),
+    oracles.innerGradient(point, backend.Batch.all(41), problem.zeros(18)),
   )
   const outside = backend.Batch.of(Uint32Array.of(0, 40))
-  await refuses('ERR_RANGE', 'batch', () => oracles.innerStep(inner, outer, outside, step))
+  await refuses('ERR_RANGE', 'batch', () => oracles.innerStep(point, outside, step))
   const nothing = backend.Batch.of(new Uint32Array(0))
-  await refuses('ERR_SHAPE', 'batch', () => oracles.innerStep(inner, outer, nothing, step))
+  await refuses('ERR_SHAPE', 'batch', () => oracles.innerStep(point, nothing, step))
   await refuses('ERR_RANGE', 'step', () => fisher.observe(step))
   await refuses('ERR_RANGE', 'step', () => step.batch)
   await refuses('ERR_SHAPE', 'b', () => fisher.solve(short, inner))
@@ -317,12 +318,12 @@ test('oracles and Fishers: lengths, types, batches, one vector twice', async ({ 
     ['ERR_RANGE', backend.Batch.all(21)],
     ['ERR_SHAPE', nothing],
   ] as const) {
-    await refuses(code, 'batch', () => oracles.outerGradient(inner, outer, direct, target, batch))
+    await refuses(code, 'batch', () => oracles.outerGradient(point, direct, target, batch))
   }
   const sampler = new backend.Sampler(0, 40)
   await refuses('ERR_RANGE', 'size', () => sampler.take(0))
   await refuses('ERR_RANGE', 'samples', () => new backend.Sampler(0, 0))
-  oracles.innerStepFor(inner, outer, all, step, fisher.handle, 0)
+  oracles.innerStepFor(point, all, step, fisher.handle, 0)
   await fisher.observe(step)
   const direction = problem.zeros(18)
   await fisher.solve(step.gradient, direction)
@@ -407,7 +408,8 @@ test('a forced backend that is missing or unknown', async () => {
 
 /** After an error a problem works as before. */
 async function usable(problem: Problem): Promise<void> {
-  const { inner, outer } = problem.start()
+  const point = problem.start()
+  const { inner, outer } = point
   const at = { inner: inner.readF64(), outer: outer.readF64(), method: nhgd({ refineDamping: 0.1 }) }
   const estimate = await hypergradient(problem, at)
   assert.ok(estimate.hypergradient.every(Number.isFinite) && estimate.hypergradient.some((x) => x !== 0))

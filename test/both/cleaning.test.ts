@@ -44,22 +44,22 @@ test('losses and gradients', ({ backend }) => {
   const [inner, outer] = [problem.vector(theta_in), problem.vector(v)]
   const [gradient, direct, target] = [problem.zeros(parameters), problem.vector(v), problem.zeros(parameters)]
   const all = backend.Batch.all(n)
-  const loss = oracles.innerGradient(inner, outer, all, gradient)
+  const loss = oracles.innerGradient(problem.point(inner, outer), all, gradient)
   close(gradient.readF64(), arrays.grad_g_in, 1e-10)
-  close([loss], [oracles.innerLoss(inner, outer)], 1e-13)
+  close([loss], [oracles.innerLoss(problem.point(inner, outer))], 1e-13)
   const step = new backend.Step(parameters, 'f64')
-  assert.is(oracles.innerStep(inner, outer, all, step), loss)
+  assert.is(oracles.innerStep(problem.point(inner, outer), all, step), loss)
   close(step.gradient.readF64(), arrays.grad_g_in, 1e-10)
   close(step.inner.readF64(), theta_in, 0)
-  close([oracles.outerGradient(inner, outer, direct, target)], [scalars.f_in], 1e-10)
+  close([oracles.outerGradient(problem.point(inner, outer), direct, target)], [scalars.f_in], 1e-10)
   close(target.readF64(), arrays.grad_f_in, 1e-10)
   close(direct.readF64(), new Float64Array(n), 0, '∇_v f')
-  close([oracles.outerLoss(problem.vector(theta_star), outer)], [scalars.phi], 1e-10)
+  close([oracles.outerLoss(problem.point(problem.vector(theta_star), outer))], [scalars.phi], 1e-10)
 })
 
 test('weights are the logistic function of v', ({ backend }) => {
   const problem = problemOf(backend)
-  close(problem.oracles.weights(problem.vector(v)).readF64(), v.map(sigmoid), 1e-14)
+  close(problem.oracles.weights(problem.start(0, { outer: v })).readF64(), v.map(sigmoid), 1e-14)
 })
 
 test('Hu and Lᵀu', ({ backend }) => {
@@ -73,12 +73,23 @@ test('Hu and Lᵀu', ({ backend }) => {
   ]) {
     const u = random.normals(parameters)
     const product = problem.zeros(parameters)
-    problem.oracles.curvatureProduct(problem.vector(theta), outer, all, problem.vector(u), product)
+    problem.oracles.curvatureProduct(
+      problem.point(problem.vector(theta), outer),
+      all,
+      problem.vector(u),
+      product,
+    )
     close(product.readF64(), multiply(hessian, u), 1e-10)
   }
   const u = random.normals(parameters)
   const product = problem.zeros(n)
-  problem.oracles.crossProduct(problem.vector(theta_in), outer, all, problem.vector(u), 1, product)
+  problem.oracles.crossProduct(
+    problem.point(problem.vector(theta_in), outer),
+    all,
+    problem.vector(u),
+    1,
+    product,
+  )
   close(product.readF64(), multiplyTransposed(arrays.cross_in, u), 1e-10)
 })
 
@@ -86,7 +97,7 @@ test('H⁻¹∇_θf', ({ backend }) => {
   const problem = problemOf(backend)
   const direction = problem.zeros(parameters)
   const [inner, outer, target] = [theta_in, v, arrays.grad_f_in].map((x) => problem.vector(x))
-  problem.oracles.exactDirection(inner, outer, target, direction)
+  problem.oracles.exactDirection(problem.point(inner, outer), target, direction)
   close(direction.readF64(), arrays.u_in, 1e-10)
 })
 
@@ -180,15 +191,21 @@ test('weights that enter squared give the fixture’s raw empirical Fisher', asy
   const squared = problemOf(backend, { fixed: v.map((z) => sigmoid(z) ** 2) })
   const { inner, outer } = { inner: squared.vector(theta_in), outer: squared.zeros(0) }
   const settings = { form: 'samples', statistic: 'empirical', size: n, damping: 0 } as const
-  const fisher = new Fisher(backend, squared.oracles, outer, settings)
+  const fisher = new Fisher(backend, squared.oracles, squared.point(inner, outer), settings)
   const step = new backend.Step(parameters, 'f64')
-  squared.oracles.observe(inner, outer, backend.Batch.all(n), step, fisher.handle, 0)
+  squared.oracles.observe(squared.point(inner, outer), backend.Batch.all(n), step, fisher.handle, 0)
   await fisher.observe(step)
   const direction = squared.zeros(parameters)
   await fisher.solve(squared.vector(arrays.grad_f_in), direction)
   const problem = problemOf(backend)
   const product = problem.zeros(n)
-  problem.oracles.crossProduct(inner, problem.vector(v), backend.Batch.all(n), direction, -1, product)
+  problem.oracles.crossProduct(
+    problem.point(inner, problem.vector(v)),
+    backend.Batch.all(n),
+    direction,
+    -1,
+    product,
+  )
   close(product.readF64(), arrays.hypergrad_in_efim_raw, 1e-10)
 })
 

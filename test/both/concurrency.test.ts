@@ -81,13 +81,14 @@ test('two runs that take turns do not feel each other', async ({ backend }) => {
 async function flooded(backend: Backend, settings: FisherSettings & { concurrent: boolean }, count: number) {
   const problem = randomReweighting(backend, { samples: 65, columns: 64, classes: 4 })
   const { oracles } = problem
-  const { inner, outer } = problem.start()
-  const fisher = new Fisher(backend, oracles, outer, settings)
+  const point = problem.start()
+  const { inner } = point
+  const fisher = new Fisher(backend, oracles, point, settings)
   const sampler = new backend.Sampler(1, oracles.samples)
   const steps = Array.from({ length: 4 }, () => new backend.Step(inner.length, 'f64'))
   for (let t = 0; t < count; t++) {
     const step = steps[t % steps.length]
-    oracles.innerStepFor(inner, outer, sampler.take(8), step, fisher.handle, sampler.seed())
+    oracles.innerStepFor(point, sampler.take(8), step, fisher.handle, sampler.seed())
     await fisher.observe(step)
     // The slot is written again long before the Fisher has looked at it.
     inner.axpy(-0.05, step.gradient)
@@ -112,8 +113,9 @@ test('more observations than the queue holds: none is lost, none is out of order
 
 test('solves that overlap are each answered', async ({ backend }) => {
   const problem = randomReweighting(backend)
-  const { inner, outer } = problem.start()
-  const fisher = new Fisher(backend, problem.oracles, outer, { form: 'dense', damping: 0.5 })
+  const point = problem.start()
+  const { inner } = point
+  const fisher = new Fisher(backend, problem.oracles, point, { form: 'dense', damping: 0.5 })
   const rightSides = [1, 2, 3, 4].map((k) => problem.vector(new Float64Array(inner.length).fill(k)))
   const solutions = rightSides.map((b) => problem.zeros(b.length))
   await Promise.all(rightSides.map((b, i) => fisher.solve(b, solutions[i])))

@@ -20,13 +20,13 @@ function rowFisher(backend: Backend, d: number, settings: FisherSettings & { con
   const [h, zeros] = [identity(d), new Float64Array(d)]
   const problem = quadratic({ backend, h, c: zeros, c0: zeros, q: h, t: zeros, mu: 1 })
   const outer = problem.zeros(1)
-  const fisher = new Fisher(backend, problem.oracles, outer, { rows: 'mean', ...settings })
+  const fisher = new Fisher(backend, problem.oracles, problem.start(), { rows: 'mean', ...settings })
   const batch = backend.Batch.all(1)
   return {
     fisher,
     async observe(row: ArrayLike<number>) {
       const step = new backend.Step(d, 'f64')
-      problem.oracles.innerStepFor(problem.vector(row), outer, batch, step, fisher.handle, 0)
+      problem.oracles.innerStepFor(problem.point(problem.vector(row), outer), batch, step, fisher.handle, 0)
       await fisher.observe(step)
     },
     async solve(b: ArrayLike<number>) {
@@ -166,11 +166,11 @@ for (const [kroneckerDamping, statistic, expected] of [
     })
     const outer = problem.zeros(0)
     const settings = { form: 'kronecker', statistic, kroneckerDamping, damping } as const
-    const fisher = new Fisher(backend, problem.oracles, outer, settings)
+    const fisher = new Fisher(backend, problem.oracles, problem.start(), settings)
     const step = new backend.Step(p * c, 'f64')
     const direction = problem.zeros(p * c)
     const all = backend.Batch.all(n)
-    problem.oracles.observe(problem.vector(W), outer, all, step, fisher.handle, 0)
+    problem.oracles.observe(problem.point(problem.vector(W), outer), all, step, fisher.handle, 0)
     await fisher.refresh(step)
     const report = await fisher.solve(problem.vector(V), direction)
     close(direction.readF64(), expected, 1e-10)
@@ -187,7 +187,7 @@ function layeredFisher(backend: Backend, settings: FisherSettings & { concurrent
   const { oracles } = problem
   const d = oracles.innerLength
   const outer = problem.zeros(oracles.outerLength)
-  const fisher = new Fisher(backend, oracles, outer, { size: 6, basisEvery: 2, ...settings })
+  const fisher = new Fisher(backend, oracles, problem.start(), { size: 6, basisEvery: 2, ...settings })
   const solve = async (b: Float64Array) => {
     const x = problem.zeros(d)
     await fisher.solve(problem.vector(b), x)
@@ -196,7 +196,7 @@ function layeredFisher(backend: Backend, settings: FisherSettings & { concurrent
   const observe = async (theta: Float64Array, seed: number) => {
     const step = new backend.Step(d, oracles.dtype)
     const batch = backend.Batch.of(Uint32Array.of(seed, seed + 1, seed + 2))
-    oracles.innerStepFor(problem.vector(theta), outer, batch, step, fisher.handle, seed)
+    oracles.innerStepFor(problem.point(problem.vector(theta), outer), batch, step, fisher.handle, seed)
     await fisher.observe(step)
   }
   return { fisher, solve, observe, d }

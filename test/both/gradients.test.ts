@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
-import type { Batch } from '../../ts/backend/binding.ts'
+import type { Batch, Point } from '../../ts/backend/binding.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { close } from '../support/close.ts'
 import { type RandomProblem, randomReweighting } from '../support/problems.ts'
@@ -48,9 +48,11 @@ function situation(backend: Backend, options: RandomProblem) {
   const random = new Random(9)
   const inner = random.normals(oracles.innerLength, 0.5)
   const outer = random.normals(oracles.outerLength)
-  oracles.refresh(problem.vector(random.normals(oracles.innerLength, 0.3)), problem.vector(outer))
+  const { signals } = problem.start(0, { inner: random.normals(oracles.innerLength, 0.3), outer })
+  const at = (theta: ArrayLike<number>, v: ArrayLike<number>) =>
+    new backend.Point(problem.vector(theta), problem.vector(v), signals)
   const batch = backend.Batch.all(oracles.samples)
-  return { problem, inner, outer, batch, random }
+  return { problem, inner, outer, batch, random, at }
 }
 
 function moved(x: Float64Array, by: number, along: Float64Array): Float64Array {
@@ -67,23 +69,22 @@ function dot(x: ArrayLike<number>, y: ArrayLike<number>): number {
 }
 
 /** ∇_θ g over a batch. */
-function gradientAt(problem: Problem, inner: Float64Array, outer: Float64Array, batch: Batch): Float64Array {
-  const gradient = problem.zeros(inner.length)
-  problem.oracles.innerGradient(problem.vector(inner), problem.vector(outer), batch, gradient)
+function gradientAt(problem: Problem, point: Point, batch: Batch): Float64Array {
+  const gradient = problem.zeros(point.inner.length)
+  problem.oracles.innerGradient(point, batch, gradient)
   return gradient.readF64()
 }
 
 for (const [name, options] of Object.entries(kinds)) {
   test(`${name}: ∇_θ g, over all samples and a batch`, ({ backend }) => {
-    const { problem, inner, outer, batch, random } = situation(backend, options)
-    const v = problem.vector(outer)
+    const { problem, inner, outer, batch, random, at } = situation(backend, options)
     const u = random.normals(inner.length)
-    const slope = difference((by) => problem.oracles.innerLoss(problem.vector(moved(inner, by, u)), v))
-    close([dot(gradientAt(problem, inner, outer, batch), u)], [slope], 1e-7)
+    const slope = difference((by) => problem.oracles.innerLoss(at(moved(inner, by, u), outer)))
+    close([dot(gradientAt(problem, at(inner, outer), batch), u)], [slope], 1e-7)
     // A step takes the same gradient; the loss that it returns is that of its batch.
     const some = backend.Batch.of(Uint32Array.from({ length: (batch.length + 1) >> 1 }, (_, i) => 2 * i))
     const step = new backend.Step(inner.length, 'f64')
-    const loss = (by: number) => problem.oracles.innerStep(problem.vector(moved(inner, by, u)), v, some, step)
+    const loss = (by: number) => problem.oracles.innerStep(at(moved(inner, by, u), outer), some, step)
     const batchSlope = difference(loss)
     loss(0)
     close([dot(step.gradient.readF64(), u)], [batchSlope], 1e-7)
@@ -91,20 +92,19 @@ for (const [name, options] of Object.entries(kinds)) {
   })
 
   test(`${name}: ∇_v f and ∇_θ f`, ({ backend }) => {
-    const { problem, inner, outer, random } = situation(backend, options)
+    const { problem, inner, outer, random, at } = situation(backend, options)
     const [direct, target] = [problem.zeros(outer.length), problem.zeros(inner.length)]
     const { oracles } = problem
-    const loss = oracles.outerGradient(problem.vector(inner), problem.vector(outer), direct, target)
-    close([loss], [oracles.outerLoss(problem.vector(inner), problem.vector(outer))], 1e-13)
+    const loss = oracles.outerGradient(at(inner, outer), direct, target)
+    close([loss], [oracles.outerLoss(at(inner, outer))], 1e-13)
     const [along, across] = [random.normals(inner.length), random.normals(outer.length)]
-    const f = (theta: Float64Array, v: Float64Array) =>
-      oracles.outerLoss(problem.vector(theta), problem.vector(v))
+    const f = (theta: Float64Array, v: Float64Array) => oracles.outerLoss(at(theta, v))
     close([dot(target.readF64(), along)], [difference((by) => f(moved(inner, by, along), outer))], 1e-7)
     close([dot(direct.readF64(), across)], [difference((by) => f(inner, moved(outer, by, across)))], 1e-7)
   })
 
   test(`${name}: ∇_v f and ∇_θ f on batches of the outer samples`, ({ backend }) => {
-    const { problem, inner, outer, random } = situation(backend, options)
+    const { problem, inner, outer, random, at } = situation(backend, options)
     const { oracles } = problem
     const count = oracles.outerSamples
     const positions = Uint32Array.from({ length: count }, (_, i) => i)
@@ -112,7 +112,7 @@ for (const [name, options] of Object.entries(kinds)) {
     const [along, across] = [random.normals(inner.length), random.normals(outer.length)]
     const [direct, target] = [problem.zeros(outer.length), problem.zeros(inner.length)]
     const f = (theta: Float64Array, v: Float64Array, batch?: Batch) =>
-      oracles.outerGradient(problem.vector(theta), problem.vector(v), direct, target, batch)
+      oracles.outerGradient(at(theta, v), direct, target, batch)
     const sums = { loss: 0, direct: problem.zeros(outer.length), target: problem.zeros(inner.length) }
     for (const half of halves) {
       const batch = backend.Batch.of(half)
@@ -133,40 +133,40 @@ for (const [name, options] of Object.entries(kinds)) {
   })
 
   test(`${name}: Hu and Lᵀu`, ({ backend }) => {
-    const { problem, inner, outer, batch, random } = situation(backend, options)
+    const { problem, inner, outer, batch, random, at } = situation(backend, options)
     const { oracles } = problem
     const u = random.normals(inner.length)
-    const [theta, v, direction] = [inner, outer, u].map((x) => problem.vector(x))
+    const direction = problem.vector(u)
     const product = problem.zeros(inner.length)
-    oracles.curvatureProduct(theta, v, batch, direction, product)
+    oracles.curvatureProduct(at(inner, outer), batch, direction, product)
     // The Gauss–Newton product of networks is held against a fixture, in crates/problems.
     const hessian = oracles.curvature === 'hessian'
     assert.is(hessian, !options.hidden)
-    const [after, before] = [h, -h].map((by) => gradientAt(problem, moved(inner, by, u), outer, batch))
+    const [after, before] = [h, -h].map((by) => gradientAt(problem, at(moved(inner, by, u), outer), batch))
     const change = after.map((x, i) => (x - before[i]) / (2 * h))
     if (hessian) close(product.readF64(), change, 1e-6, 'Hu')
     const cross = problem.zeros(outer.length)
-    oracles.crossProduct(theta, v, batch, direction, 1, cross)
+    oracles.crossProduct(at(inner, outer), batch, direction, 1, cross)
     const expected = outer.map((_, j) => {
       const unit = outer.map((_, i) => (i === j ? 1 : 0))
-      return difference((by) => dot(gradientAt(problem, inner, moved(outer, by, unit), batch), u))
+      return difference((by) => dot(gradientAt(problem, at(inner, moved(outer, by, unit)), batch), u))
     })
     close(cross.readF64(), expected, 1e-6, 'Lᵀu')
   })
 
   test(`${name}: f32 within 1e-4 of f64`, ({ backend }) => {
     const both = (['f32', 'f64'] as const).map((dtype) => {
-      const { problem, inner, outer, batch, random } = situation(backend, { ...options, dtype })
+      const { problem, inner, outer, batch, random, at } = situation(backend, { ...options, dtype })
       const { oracles } = problem
-      const [theta, v, u] = [inner, outer, random.normals(inner.length)].map((x) => problem.vector(x))
-      const [gradient, target, product] = [theta, theta, theta].map((x) => problem.zeros(x.length))
+      const u = problem.vector(random.normals(inner.length))
+      const [gradient, target, product] = [inner, inner, inner].map((x) => problem.zeros(x.length))
       const [direct, cross] = [problem.zeros(outer.length), problem.zeros(outer.length)]
       const losses = [
-        oracles.innerGradient(theta, v, batch, gradient),
-        oracles.outerGradient(theta, v, direct, target),
+        oracles.innerGradient(at(inner, outer), batch, gradient),
+        oracles.outerGradient(at(inner, outer), direct, target),
       ]
-      oracles.curvatureProduct(theta, v, batch, u, product)
-      oracles.crossProduct(theta, v, batch, u, 1, cross)
+      oracles.curvatureProduct(at(inner, outer), batch, u, product)
+      oracles.crossProduct(at(inner, outer), batch, u, 1, cross)
       const vectors = { gradient, target, product, direct, cross }
       return { losses, ...Object.fromEntries(Object.entries(vectors).map(([key, x]) => [key, x.readF64()])) }
     })
@@ -177,9 +177,9 @@ for (const [name, options] of Object.entries(kinds)) {
 }
 
 test('parts of the sum over samples add up to the whole', ({ backend }) => {
-  const { problem, inner, outer, batch, random } = situation(backend, { samples: 65, columns: 17 })
+  const { problem, inner, outer, batch, random, at } = situation(backend, { samples: 65, columns: 17 })
   const { oracles } = problem
-  const [theta, v, u] = [inner, outer, random.normals(inner.length)].map((x) => problem.vector(x))
+  const u = problem.vector(random.normals(inner.length))
   const parts = [
     Uint32Array.from({ length: 17 }, (_, i) => i),
     Uint32Array.from({ length: 48 }, (_, i) => i + 17),
@@ -190,13 +190,13 @@ test('parts of the sum over samples add up to the whole', ({ backend }) => {
     problem.zeros(inner.length),
   ]
   const [crossWhole, crossSum] = [problem.zeros(outer.length), problem.zeros(outer.length)]
-  oracles.curvatureProduct(theta, v, batch, u, whole)
-  oracles.crossProduct(theta, v, batch, u, 1, crossWhole)
+  oracles.curvatureProduct(at(inner, outer), batch, u, whole)
+  oracles.crossProduct(at(inner, outer), batch, u, 1, crossWhole)
   for (const part of parts) {
     const share = part.length / 65
-    oracles.curvatureProduct(theta, v, backend.Batch.of(part), u, product)
+    oracles.curvatureProduct(at(inner, outer), backend.Batch.of(part), u, product)
     sum.axpy(share, product)
-    oracles.crossProduct(theta, v, backend.Batch.of(part), u, share, crossSum)
+    oracles.crossProduct(at(inner, outer), backend.Batch.of(part), u, share, crossSum)
   }
   close(sum.readF64(), whole.readF64(), 1e-13)
   close(crossSum.readF64(), crossWhole.readF64(), 1e-13)
@@ -211,7 +211,7 @@ test('byte features count as their value times the scale', ({ backend }) => {
     const set = { features: { data, rows: 20, columns: 6, scale }, labels }
     const problem = randomReweighting(backend, { train: set, trusted: set })
     const theta = new Random(12).normals(problem.oracles.innerLength)
-    return gradientAt(problem, theta, new Float64Array(20), backend.Batch.all(20))
+    return gradientAt(problem, problem.start(0, { inner: theta }), backend.Batch.all(20))
   })
   close(gradients[0], gradients[1], 1e-13)
 })

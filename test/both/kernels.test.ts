@@ -298,14 +298,14 @@ test('softmax gradient and sensitivities of a layer from bytes', ({ backend }) =
       const e = p.map((p, at) => p - (labels[Math.floor(at / classes)] === at % classes ? 1 : 0))
 
       const gradient = problem.zeros(n * classes)
-      const loss = problem.oracles.innerGradient(inner, outer, all, gradient)
+      const loss = problem.oracles.innerGradient(problem.point(inner, outer), all, gradient)
       const losses = weights.map((w, i) => -w * Math.log(p[i * classes + labels[i]]))
       close([loss], [losses.reduce((sum, loss) => sum + loss) / m], tolerance)
       const weighted = e.map((e, at) => (e * weights[Math.floor(at / classes)]) / m)
       close(gradient.readF64(), product(transpose(a, m, n), weighted, n, m, classes), tolerance)
 
       const q = problem.zeros(m)
-      problem.oracles.crossProduct(inner, outer, all, problem.vector(u), 1, q)
+      problem.oracles.crossProduct(problem.point(inner, outer), all, problem.vector(u), 1, q)
       const slopes = product(a, u, m, n, classes).map((slope, at) => slope * e[at])
       const rowSums = multiply(slopes, new Float64Array(classes).fill(1))
       close(

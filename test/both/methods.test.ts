@@ -42,7 +42,7 @@ async function settle(
   inner: ArrayLike<number> = new Float64Array(problem.oracles.innerLength),
   frozen = false,
 ): Promise<Estimate> {
-  const point = { inner: problem.vector(inner), outer: problem.vector(outer) }
+  const point = problem.point(problem.vector(inner), problem.vector(outer))
   const run = method.start({ problem, point, seed: 1, clock: new Clock(), frozen })
   let estimate = await run.estimate(0)
   for (let k = 1; k < iterations; k++) estimate = await run.estimate(k)

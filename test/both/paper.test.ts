@@ -27,7 +27,7 @@ function printed(problem: Problem, outerSteps: number, seed: number): Float64Arr
       const batch = sampler.take(batchSize)
       sampler.seed()
       const gradient = problem.zeros(d)
-      oracles.innerGradient(inner, outer, batch, gradient)
+      oracles.innerGradient(problem.point(inner, outer), batch, gradient)
       const theta = inner.readF64()
       // The regulariser's part is known and no part of F.
       const g = gradient.readF64().map((x, i) => x - 2 * 0.02 * theta[i])
@@ -37,10 +37,16 @@ function printed(problem: Problem, outerSteps: number, seed: number): Float64Arr
       stepper.step(inner, gradient)
     }
     const [direct, target] = [problem.zeros(outer.length), problem.zeros(d)]
-    oracles.outerGradient(inner, outer, direct, target)
+    oracles.outerGradient(problem.point(inner, outer), direct, target)
     const direction = problem.vector(denseSolve(fisher, target.readF64()))
     for (const { theta, batch } of trajectory) {
-      oracles.crossProduct(problem.vector(theta), outer, batch, direction, -1 / trajectory.length, direct)
+      oracles.crossProduct(
+        problem.point(problem.vector(theta), outer),
+        batch,
+        direction,
+        -1 / trajectory.length,
+        direct,
+      )
     }
     // The method draws the samples of its residual from the same generator.
     sampler.take(8192)

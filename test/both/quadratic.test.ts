@@ -59,9 +59,9 @@ test('f and its gradients', ({ backend }) => {
   const problem = fixtureQuadratic(backend, numbers)
   const [inner, outer] = [problem.vector(theta_star), problem.vector(v)]
   const [direct, target] = [problem.zeros(5), problem.zeros(12)]
-  const loss = problem.oracles.outerGradient(inner, outer, direct, target)
+  const loss = problem.oracles.outerGradient(problem.point(inner, outer), direct, target)
   close([loss], [numbers.scalars.phi], 1e-12)
-  close([problem.oracles.outerLoss(inner, outer)], [numbers.scalars.phi], 1e-12)
+  close([problem.oracles.outerLoss(problem.point(inner, outer))], [numbers.scalars.phi], 1e-12)
   close(target.readF64(), numbers.arrays.grad_f_theta, 1e-11)
   close(
     direct.readF64(),
@@ -74,13 +74,13 @@ test('H⁻¹∇_θf, Hu and Lᵀu', ({ backend }) => {
   const problem = fixtureQuadratic(backend, numbers)
   const [inner, outer] = [problem.vector(theta_star), problem.vector(v)]
   const [target, direction] = [problem.vector(numbers.arrays.grad_f_theta), problem.zeros(12)]
-  problem.oracles.exactDirection(inner, outer, target, direction)
+  problem.oracles.exactDirection(problem.point(inner, outer), target, direction)
   close(direction.readF64(), u, 1e-10)
   const [batch, product, cross] = [backend.Batch.all(1), problem.zeros(12), problem.vector(v)]
-  problem.oracles.curvatureProduct(inner, outer, batch, direction, product)
+  problem.oracles.curvatureProduct(problem.point(inner, outer), batch, direction, product)
   close(product.readF64(), multiply(H, u), 1e-11)
   // Lᵀ is −Cᵀ, and the product is added to what is there.
-  problem.oracles.crossProduct(inner, outer, batch, direction, 2, cross)
+  problem.oracles.crossProduct(problem.point(inner, outer), batch, direction, 2, cross)
   const expected = multiplyTransposed(C, u).map((x, j) => v[j] - 2 * x)
   close(cross.readF64(), expected, 1e-11)
 })

@@ -21,8 +21,7 @@ function systemOf(backend: Backend, damping = 0): System {
   const problem = fixtureQuadratic(backend, numbers)
   return {
     problem,
-    inner: problem.vector(theta_star),
-    outer: problem.vector(v),
+    point: problem.point(problem.vector(theta_star), problem.vector(v)),
     batch: backend.Batch.all(1),
     target: problem.vector(b),
     damping,
@@ -130,7 +129,7 @@ test('corrections that diverge are stopped, reported, and not taken', async ({ b
 /** A problem whose curvature is what `product` says. */
 function curved({ problem, ...rest }: System, product: (u: Vector, out: Vector) => void): System {
   const oracles = {
-    curvatureProduct: (_i: unknown, _o: unknown, _b: unknown, u: Vector, x: Vector) => product(u, x),
+    curvatureProduct: (_p: unknown, _b: unknown, u: Vector, x: Vector) => product(u, x),
   }
   const zeros = (length: number) => problem.zeros(length)
   return { ...rest, problem: { oracles, zeros } as unknown as Problem }

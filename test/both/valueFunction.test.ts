@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import type { Vector } from '../../ts/backend/binding.ts'
+import type { Point, Vector } from '../../ts/backend/binding.ts'
 import { optimizer } from '../../ts/hypergradient/optimizer.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
@@ -13,26 +13,28 @@ import { backendSuite } from '../support/suite.ts'
 const test = backendSuite('value function')
 const h = 1e-4
 
-/** θ*(v), by full gradients with momentum until they vanish. */
-function innermost(problem: Problem, outer: ArrayLike<number>): Vector {
+/** θ*(v) with the margins held, by full gradients with momentum until they vanish. */
+function innermost(problem: Problem, outer: ArrayLike<number>, signals?: Vector): Point {
   const { backend, oracles } = problem
-  const { inner } = problem.start()
-  const [v, batch] = [problem.vector(outer), backend.Batch.all(oracles.samples)]
+  const start = problem.start(0, { outer })
+  const { inner } = start
+  const point = signals ? new backend.Point(inner, start.outer, signals) : start
+  const batch = backend.Batch.all(oracles.samples)
   const gradient = problem.zeros(inner.length)
   const stepper = optimizer(backend, { kind: 'momentum', rate: 0.5 })
   let size = Number.POSITIVE_INFINITY
   for (let t = 0; t < 5000 && size > 1e-13; t++) {
-    oracles.innerGradient(inner, v, batch, gradient)
+    oracles.innerGradient(point, batch, gradient)
     stepper.step(inner, gradient)
     size = Math.sqrt(gradient.dot(gradient))
   }
   assert.ok(size <= 1e-13, `‖∇_θ g‖ is ${size}`)
-  return inner
+  return point
 }
 
 /** ∇Φ by central differences of Φ(v) = f(v, θ*(v)), every inner problem solved anew. */
-function byDifferences(problem: Problem, outer: Float64Array): Float64Array {
-  const phi = (v: Float64Array) => problem.oracles.outerLoss(innermost(problem, v), problem.vector(v))
+function byDifferences(problem: Problem, outer: Float64Array, signals?: Vector): Float64Array {
+  const phi = (v: Float64Array) => problem.oracles.outerLoss(innermost(problem, v, signals))
   return outer.map((_, j) => {
     const moved = (by: number) => outer.map((x, i) => (i === j ? x + by : x))
     return (phi(moved(h)) - phi(moved(-h))) / (2 * h)
@@ -44,7 +46,7 @@ const few = { samples: 12, columns: 3, classes: 3 }
 test('per-sample weights', async ({ backend }) => {
   const problem = randomReweighting(backend, few)
   const outer = new Random(1).normals(12)
-  const inner = innermost(problem, outer).readF64()
+  const inner = innermost(problem, outer).inner.readF64()
   const expected = byDifferences(problem, outer)
   const samples = { form: 'samples', statistic: 'expected', size: 12, damping: 0, tolerance: 1e-13 } as const
   const all = { innerSteps: 1, batchSize: 12, refineSamples: 12, refineDamping: 0 }
@@ -65,15 +67,15 @@ test('margin weights with anchors and a prior, the margins held', async ({ backe
   const random = new Random(2)
   const theta = random.normals(oracles.innerLength)
   const outer = random.normals(4)
-  oracles.refresh(problem.vector(theta), problem.vector(outer))
-  const expected = byDifferences(problem, outer)
+  const { signals } = problem.start(0, { inner: theta, outer })
+  const expected = byDifferences(problem, outer, signals)
   // `hypergradient` would renew the margins: its formula, with the oracles.
-  const [inner, v] = [innermost(problem, outer), problem.vector(outer)]
-  const [direct, target] = [problem.zeros(4), problem.zeros(inner.length)]
-  const direction = problem.zeros(inner.length)
-  oracles.outerGradient(inner, v, direct, target)
-  oracles.exactDirection(inner, v, target, direction)
-  oracles.crossProduct(inner, v, backend.Batch.all(oracles.samples), direction, -1, direct)
+  const point = innermost(problem, outer, signals)
+  const [direct, target] = [problem.zeros(4), problem.zeros(theta.length)]
+  const direction = problem.zeros(theta.length)
+  oracles.outerGradient(point, direct, target)
+  oracles.exactDirection(point, target, direction)
+  oracles.crossProduct(point, backend.Batch.all(oracles.samples), direction, -1, direct)
   close(direct.readF64(), expected, 1e-6)
 })
 

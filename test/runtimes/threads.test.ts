@@ -37,11 +37,12 @@ test('helpers that break down keep nobody waiting, and what starts afterwards do
   const problem = randomReweighting(backend, shape)
   const end = async () => (await solve(problem, { outerSteps: 3, seed: 5 }).result).outer
   const before = await end()
-  const { inner, outer } = problem.start()
+  const point = problem.start()
+  const { inner } = point
   const { oracles } = problem
-  const fisher = new Fisher(backend, oracles, outer, { form: 'window', concurrent: true })
+  const fisher = new Fisher(backend, oracles, point, { form: 'window', concurrent: true })
   const step = new backend.Step(inner.length, problem.dtype)
-  oracles.innerStepFor(inner, outer, backend.Batch.all(2000), step, fisher.handle, 1)
+  oracles.innerStepFor(point, backend.Batch.all(2000), step, fisher.handle, 1)
   await fisher.observe(step)
   glue.giveUp()
   for (let i = 0; i < 100; i++) await fisher.observe(step) // more than have a place

@@ -36,6 +36,7 @@ export interface Binding {
   readonly Sampler: new (seed: Seed, samples: Whole) => Sampler
   readonly Step: new (length: Whole, dtype: DType) => Step
   readonly Optimizer: new (settings: string) => Optimizer
+  readonly Point: new (inner: Vector, outer: Vector, signals: Vector) => Point
   readonly Problem: {
     reweighting(settings: string, train: Samples, trusted: Samples, weights?: Float64Array): Oracles
     quadratic(
@@ -48,7 +49,7 @@ export interface Binding {
       mu: number,
     ): Oracles
   }
-  readonly Fisher: new (problem: Oracles, outer: Vector, settings: string) => FisherHandle
+  readonly Fisher: new (problem: Oracles, point: Point, settings: string) => FisherHandle
   readonly InverseUpdate: new (d: Whole, scale: number, dtype: DType, threads: Whole) => InverseUpdate
   gemm(m: Whole, n: Whole, k: Whole, alpha: Finite, a: Vector, b: Vector, beta: Finite, c: Vector): void
   syrk(n: Whole, k: Whole, alpha: Finite, a: Vector, beta: Finite, c: Vector): void
@@ -161,10 +162,22 @@ export interface Optimizer extends Saved {
   reset(): void
 }
 
-/** The oracles of a bilevel problem; sums over a batch are scaled so that they estimate the full sum without bias. */
+/** Where oracles are asked: θ, v, and what the problem derives from them without a gradient. */
+export interface Point {
+  readonly inner: Vector
+  readonly outer: Vector
+  /** Written by {@link Oracles.refresh} alone; zeros before. */
+  readonly signals: Vector
+  /** A point with another θ that shares v and the signals with this one. */
+  at(inner: Vector): Point
+}
+
+/** The oracles of a bilevel problem, which never changes; sums over a batch are scaled so that they estimate the full sum without bias. */
 export interface Oracles {
   readonly innerLength: Whole
   readonly outerLength: Whole
+  /** Entries of {@link Point.signals}, 0 for most problems. */
+  readonly signalsLength: Whole
   /** Inner samples n. */
   readonly samples: Whole
   /** Outer samples m, which f is a mean over. */
@@ -179,36 +192,29 @@ export interface Oracles {
   /** θ to start from; the seed matters to networks alone. */
   initial(seed: Seed): Vector
   /** g on a batch; its gradient goes to `step`. */
-  innerStep(inner: Vector, outer: Vector, batch: Batch, step: Step): number
+  innerStep(point: Point, batch: Batch, step: Step): number
   /** The same, and in the same pass what the Fisher wants of the samples, with random numbers from `seed`. */
-  innerStepFor(
-    inner: Vector,
-    outer: Vector,
-    batch: Batch,
-    step: Step,
-    fisher: FisherHandle,
-    seed: Seed,
-  ): number
+  innerStepFor(point: Point, batch: Batch, step: Step, fisher: FisherHandle, seed: Seed): number
   /** What the Fisher wants of the samples, without a gradient. */
-  observe(inner: Vector, outer: Vector, batch: Batch, step: Step, fisher: FisherHandle, seed: Seed): void
+  observe(point: Point, batch: Batch, step: Step, fisher: FisherHandle, seed: Seed): void
   /** gradient ← ∇_θ g on a batch; returns g. */
-  innerGradient(inner: Vector, outer: Vector, batch: Batch, gradient: Vector): number
+  innerGradient(point: Point, batch: Batch, gradient: Vector): number
   /** g over all samples. */
-  innerLoss(inner: Vector, outer: Vector): number
+  innerLoss(point: Point): number
   /** f. */
-  outerLoss(inner: Vector, outer: Vector): number
+  outerLoss(point: Point): number
   /** direct ← ∇_v f, target ← ∇_θ f; returns f. On a batch of the outer samples, or on all of them. */
-  outerGradient(inner: Vector, outer: Vector, direct: Vector, target: Vector, batch?: Batch): number
+  outerGradient(point: Point, direct: Vector, target: Vector, batch?: Batch): number
   /** product ← product + scale · Lᵀu on a batch. */
-  crossProduct(inner: Vector, outer: Vector, batch: Batch, u: Vector, scale: number, product: Vector): void
+  crossProduct(point: Point, batch: Batch, u: Vector, scale: number, product: Vector): void
   /** product ← Cu on a batch, the regulariser included. */
-  curvatureProduct(inner: Vector, outer: Vector, batch: Batch, u: Vector, product: Vector): void
+  curvatureProduct(point: Point, batch: Batch, u: Vector, product: Vector): void
   /** direction ← C⁻¹ target by a dense Cholesky factorisation over all samples. */
-  exactDirection(inner: Vector, outer: Vector, target: Vector, direction: Vector): void
-  /** Renews what is derived from θ and v without a gradient, such as margins. */
-  refresh(inner: Vector, outer: Vector): void
+  exactDirection(point: Point, target: Vector, direction: Vector): void
+  /** point.signals ← what is derived from its θ and v without a gradient, such as margins. */
+  refresh(point: Point): void
   /** Weights of all inner samples. */
-  weights(outer: Vector): Vector
+  weights(point: Point): Vector
   /** Class probabilities of rows of further features, rows × C. */
   probabilities(inner: Vector, features: Features, rows: Batch): Vector
 }
@@ -226,5 +232,5 @@ export interface FisherHandle {
   save(): Promise<Uint8Array>
   restore(bytes: Uint8Array): Promise<void>
   reset(): void
-  setRegularizer(problem: Oracles, outer: Vector): void
+  setRegularizer(problem: Oracles, point: Point): void
 }

@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts'
-import type { FisherHandle, Oracles, Step, Vector } from './binding.ts'
+import type { FisherHandle, Oracles, Point, Step, Vector } from './binding.ts'
 import { settingsJson } from './check.ts'
 import { checkMemory, fisherBytes } from './memory.ts'
 
@@ -54,11 +54,11 @@ export class Fisher {
   constructor(
     backend: Backend,
     problem: Oracles,
-    outer: Vector,
+    point: Point,
     settings: FisherSettings & { readonly concurrent?: boolean },
   ) {
     checkMemory(backend, 'fisher', problem.bytes + fisherBytes(settings, problem))
-    this.handle = new backend.Fisher(problem, outer, settingsJson(settings))
+    this.handle = new backend.Fisher(problem, point, settingsJson(settings))
   }
 
   /** F ← βF + (1 − β)(the step's samples); resolves when the step has a place in the queue. */

@@ -1,4 +1,4 @@
-import type { Batch, Sampler, Step, Vector } from '../backend/binding.ts'
+import type { Batch, Point, Sampler, Step, Vector } from '../backend/binding.ts'
 import type { Problem } from '../problems/problem.ts'
 
 /** Which samples estimate L: the inner trajectory's, so many at its end, or all at its end. */
@@ -22,13 +22,14 @@ export class Cross {
     if (this.#settings === 'trajectory') this.#trajectory.push(step)
   }
 
-  /** direct ← direct − Lᵀ direction, L estimated with the inner variable at `inner` where the trajectory isn't used. */
-  hypergradient(direct: Vector, direction: Vector, inner: Vector, outer: Vector): Vector {
+  /** direct ← direct − Lᵀ direction, L estimated at `point` where the trajectory isn't used. */
+  hypergradient(direct: Vector, direction: Vector, point: Point): Vector {
     const { oracles } = this.#problem
-    const terms = this.#trajectory.length > 0 ? this.#trajectory : [{ inner, batch: this.#end() }]
-    for (const { inner, batch } of terms) {
-      oracles.crossProduct(inner, outer, batch, direction, -1 / terms.length, direct)
+    const steps = this.#trajectory
+    for (const { inner, batch } of steps) {
+      oracles.crossProduct(point.at(inner), batch, direction, -1 / steps.length, direct)
     }
+    if (steps.length === 0) oracles.crossProduct(point, this.#end(), direction, -1, direct)
     this.#trajectory = []
     return direct
   }

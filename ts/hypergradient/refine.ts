@@ -1,4 +1,4 @@
-import type { Batch, Vector } from '../backend/binding.ts'
+import type { Batch, Point, Vector } from '../backend/binding.ts'
 import type { Problem } from '../problems/problem.ts'
 
 /** Corrections of A∇_θf by curvature products: conjugate-gradient steps, or damped corrections of a fixed size. */
@@ -20,8 +20,7 @@ export interface Refinement {
 /** The linear system (C + damping I) u = target at a point. */
 export interface System {
   readonly problem: Problem
-  readonly inner: Vector
-  readonly outer: Vector
+  readonly point: Point
   readonly batch: Batch
   readonly target: Vector
   readonly damping: number
@@ -122,8 +121,8 @@ function residualOf(system: System, u: Vector): Vector {
   return residual
 }
 
-function curvature({ problem, inner, outer, batch, damping }: System, u: Vector, product: Vector): void {
-  problem.oracles.curvatureProduct(inner, outer, batch, u, product)
+function curvature({ problem, point, batch, damping }: System, u: Vector, product: Vector): void {
+  problem.oracles.curvatureProduct(point, batch, u, product)
   if (damping > 0) product.axpy(damping, u)
 }
 

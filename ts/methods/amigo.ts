@@ -21,9 +21,9 @@ export function amigo(options: AmigoOptions = {}): Method {
     const { oracles } = problem
     const gradient = problem.zeros(point.inner.length)
     return {
-      solve({ inner, outer, target }, u) {
+      solve({ point, target }, u) {
         for (let n = 0; n < steps; n++) {
-          oracles.curvatureProduct(inner, outer, sampler.take(batchSize), u, gradient)
+          oracles.curvatureProduct(point, sampler.take(batchSize), u, gradient)
           gradient.axpy(-1, target) // Hu − ∇_θ f
           u.axpy(-rate, gradient)
         }

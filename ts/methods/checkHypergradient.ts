@@ -1,6 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import type { Vector } from '../backend/binding.ts'
+import type { Point, Vector } from '../backend/binding.ts'
 import { checkOptions, numbers, seedCheck, shape, something, whole } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { Breather, Clock } from '../hypergradient/clock.ts'
@@ -61,12 +61,11 @@ export async function checkHypergradient(problem: Problem, options: CheckOptions
     seed = 0,
   } = checkOptions(options, checks, ['method'])
   if (problem.dtype !== 'f64') throw new NhgdError('ERR_DTYPE', '"problem" expected dtype f64, got f32')
-  const start = problem.start()
-  const inner = at.inner ? problem.vector(at.inner, 'inner') : start.inner
-  const outer = at.outer ? problem.vector(at.outer, 'outer') : start.outer
-  const innerGradient = await settle(problem, inner, outer)
+  const point = problem.start(seed, at)
+  const { outer } = point
+  const innerGradient = await settle(problem, point)
 
-  const run = method.start({ problem, point: { inner, outer }, seed, clock: new Clock(), frozen: true })
+  const run = method.start({ problem, point, seed, clock: new Clock(), frozen: true })
   let estimate = await run.estimate(0)
   for (let k = 1; k < iterations; k++) estimate = await run.estimate(k)
 
@@ -76,7 +75,7 @@ export async function checkHypergradient(problem: Problem, options: CheckOptions
     const signs = Float64Array.from({ length: outer.length }, () => 2 * uniformInt(random, 0, 1) - 1)
     const direction = problem.vector(signs)
     estimated.push(estimate.hypergradient.dot(direction))
-    differences.push(await difference(problem, inner, outer, direction))
+    differences.push(await difference(problem, point, direction))
   }
   const { residual } = estimate
   const measures = compare(estimated, differences)
@@ -85,12 +84,12 @@ export async function checkHypergradient(problem: Problem, options: CheckOptions
 }
 
 /** Solves again as long as what the problem derives from θ (margins) moves θ*. */
-async function settle(problem: Problem, inner: Vector, outer: Vector): Promise<number> {
+async function settle(problem: Problem, point: Point): Promise<number> {
   let norm = Number.POSITIVE_INFINITY
   for (let round = 0; round < 200 && norm > converged; round++) {
-    await minimise(problem, inner, outer)
-    problem.oracles.refresh(inner, outer)
-    norm = innerNorm(problem, inner, outer)
+    await minimise(problem, point)
+    problem.oracles.refresh(point)
+    norm = innerNorm(problem, point)
   }
   return norm
 }
@@ -99,60 +98,62 @@ async function settle(problem: Problem, inner: Vector, outer: Vector): Promise<n
 const converged = 1e-9
 
 /** Newton's method with conjugate gradients and backtracking on g, in place. */
-async function minimise(problem: Problem, inner: Vector, outer: Vector): Promise<void> {
+async function minimise(problem: Problem, point: Point): Promise<void> {
   const { backend, oracles } = problem
+  const { inner } = point
   const batch = backend.Batch.all(oracles.samples)
   const [gradient, direction, trial] = [inner, inner, inner].map((x) => problem.zeros(x.length))
+  const onTrial = point.at(trial)
   const identity = async (b: Vector, x: Vector) => x.copyFrom(b)
   const breather = new Breather()
   for (let step = 0; step < 200; step++) {
-    const loss = oracles.innerGradient(inner, outer, batch, gradient)
+    const loss = oracles.innerGradient(point, batch, gradient)
     const norm = Math.sqrt(gradient.dot(gradient))
     if (norm <= converged / 100) break
     direction.fill(0)
     const tolerance = Math.min(0.1, norm)
-    const system = { problem, inner, outer, batch, target: gradient, damping: 0, tolerance }
+    const system = { problem, point, batch, target: gradient, damping: 0, tolerance }
     await refine(system, identity, direction, 2 * inner.length)
     const slope = gradient.dot(direction)
     let size = 1
     for (; size > 1e-8; size /= 2) {
       trial.copyFrom(inner)
       trial.axpy(-size, direction)
-      if (oracles.innerLoss(trial, outer) <= loss - 1e-4 * size * slope) break
+      if (oracles.innerLoss(onTrial) <= loss - 1e-4 * size * slope) break
     }
     // Below the rounding of g the loss tells nothing any more, but the step still does.
     if (size <= 1e-8) {
       trial.copyFrom(inner)
       trial.axpy(-1, direction)
-      if (innerNorm(problem, trial, outer) >= norm) break
+      if (innerNorm(problem, onTrial) >= norm) break
     }
     inner.copyFrom(trial)
     await breather.due()
   }
 }
 
-function innerNorm(problem: Problem, inner: Vector, outer: Vector): number {
+function innerNorm(problem: Problem, point: Point): number {
   const { backend, oracles } = problem
-  const gradient = problem.zeros(inner.length)
-  oracles.innerGradient(inner, outer, backend.Batch.all(oracles.samples), gradient)
+  const gradient = problem.zeros(point.inner.length)
+  oracles.innerGradient(point, backend.Batch.all(oracles.samples), gradient)
   return Math.sqrt(gradient.dot(gradient))
 }
 
 /** (Φ(v + h d) − Φ(v − h d)) / 2h. */
 async function difference(
   problem: Problem,
-  inner: Vector,
-  outer: Vector,
+  { inner, outer, signals }: Point,
   direction: Vector,
 ): Promise<number> {
   const h = 1e-4
   const [theta, moved] = [problem.zeros(inner.length), problem.zeros(outer.length)]
+  const there = new problem.backend.Point(theta, moved, signals)
   const phi = async (step: number) => {
     theta.copyFrom(inner)
     moved.copyFrom(outer)
     moved.axpy(step, direction)
-    await minimise(problem, theta, moved)
-    return problem.oracles.outerLoss(theta, moved)
+    await minimise(problem, there)
+    return problem.oracles.outerLoss(there)
   }
   return ((await phi(h)) - (await phi(-h))) / (2 * h)
 }

@@ -13,8 +13,8 @@ export type ExactOptions = ImplicitOptions
  */
 export function exact(options: ExactOptions = {}): Method {
   return implicit('exact', settingsOf(methods.exact, options), ({ problem: { oracles } }) => ({
-    solve({ inner, outer, target }, u) {
-      oracles.exactDirection(inner, outer, target, u) // u ← H⁻¹ ∇_θ f
+    solve({ point, target }, u) {
+      oracles.exactDirection(point, target, u) // u ← H⁻¹ ∇_θ f
       return { residual: 0 }
     },
   }))

@@ -38,24 +38,25 @@ function start(settings: Required<F2saOptions>, { problem, point, seed, clock, f
   const direct = problem.zeros(outer.length)
   const breather = new Breather()
   y.copyFrom(z)
+  const [atY, atNode] = [point.at(y), point.at(node)]
 
   async function estimate(k: number): Promise<Estimate> {
     const lambda = typeof multiplier === 'number' ? multiplier : multiplier(k)
     clock.enter('inner')
     for (let t = 0; t < innerSteps; t++) {
       const batch = sampler.take(batchSize)
-      oracles.innerGradient(z, outer, batch, gradient)
+      oracles.innerGradient(point, batch, gradient)
       stepOfZ.step(z, gradient)
-      oracles.innerGradient(y, outer, batch, gradient)
-      oracles.outerGradient(y, outer, direct, target)
+      oracles.innerGradient(atY, batch, gradient)
+      oracles.outerGradient(atY, direct, target)
       gradient.axpy(1 / lambda, target)
       stepOfY.step(y, gradient)
       await breather.due()
     }
     clock.enter('outer')
-    oracles.refresh(z, outer)
-    const outerLoss = oracles.outerLoss(z, outer)
-    oracles.outerGradient(y, outer, direct, target)
+    oracles.refresh(point)
+    const outerLoss = oracles.outerLoss(point)
+    oracles.outerGradient(atY, direct, target)
     clock.enter('cross')
     difference.copyFrom(y)
     difference.axpy(-1, z)
@@ -63,7 +64,7 @@ function start(settings: Required<F2saOptions>, { problem, point, seed, clock, f
     for (const t of nodes) {
       node.copyFrom(z)
       node.axpy(t, difference)
-      oracles.crossProduct(node, outer, batch, difference, lambda / nodes.length, direct)
+      oracles.crossProduct(atNode, batch, difference, lambda / nodes.length, direct)
     }
     clock.enter('')
     const none = { residual: Number.NaN, operator: 'none', damping: 0, fallbacks: {} } as const

@@ -1,4 +1,4 @@
-import type { Sampler, Step, Vector } from '../backend/binding.ts'
+import type { Point, Sampler, Step, Vector } from '../backend/binding.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { Cross, type CrossSettings } from '../hypergradient/cross.ts'
 import { type OptimizerSettings, optimizer } from '../hypergradient/optimizer.ts'
@@ -25,8 +25,7 @@ type Settings = Required<Omit<ImplicitOptions, 'outerBatchSize'>> & Pick<Implici
 
 /** The linear system C u = target where the inner loop led to, target = ∇_θ f. */
 export interface LinearSystem {
-  readonly inner: Vector
-  readonly outer: Vector
+  readonly point: Point
   readonly target: Vector
   /** Outer iteration. */
   readonly k: number
@@ -43,7 +42,7 @@ export interface Solution {
 export interface LinearSolver {
   solve(system: LinearSystem, u: Vector): Solution | Promise<Solution>
   /** Looks at an inner step before it is taken. */
-  observe?(step: Step, outer: Vector): void
+  observe?(step: Step, point: Point): void
 }
 
 /** Implicit differentiation: T inner steps from where θ stands, u ≈ C⁻¹ ∇_θ f there, then ∇_v f − Lᵀu. */
@@ -72,6 +71,8 @@ function start(
   const steps = Array.from({ length: innerSteps }, () => new backend.Step(inner.length, dtype))
   const [direct, target, u, average] = [outer, inner, inner, inner].map((x) => problem.zeros(x.length))
   const averaged = Math.ceil(averaging * innerSteps)
+  const theta = averaged > 0 ? average : inner
+  const end = point.at(theta)
   const breather = new Breather()
   const fallbacks: Record<string, number> = {}
 
@@ -79,22 +80,21 @@ function start(
     clock.enter('inner')
     average.fill(0)
     for (const [t, step] of steps.entries()) {
-      oracles.innerStep(inner, outer, sampler.take(batchSize), step)
+      oracles.innerStep(point, sampler.take(batchSize), step)
       cross.observe(step)
-      linear.observe?.(step, outer)
+      linear.observe?.(step, point)
       innerOptimizer.step(inner, step.gradient)
       if (t >= innerSteps - averaged) average.axpy(1 / averaged, inner)
       await breather.due()
     }
-    const theta = averaged > 0 ? average : inner
     clock.enter('outer')
-    oracles.refresh(theta, outer)
-    const outerLoss = oracles.outerGradient(theta, outer, direct, target, nextOuter()) // ∇_v f, ∇_θ f
+    oracles.refresh(end)
+    const outerLoss = oracles.outerGradient(end, direct, target, nextOuter()) // ∇_v f, ∇_θ f
     clock.enter('hessian')
-    const { residual, damping = 0, fallback } = await linear.solve({ inner: theta, outer, target, k }, u)
+    const { residual, damping = 0, fallback } = await linear.solve({ point: end, target, k }, u)
     if (fallback) fallbacks[fallback] = (fallbacks[fallback] ?? 0) + 1
     clock.enter('cross')
-    const hypergradient = cross.hypergradient(direct, u, theta, outer) // ∇_v f − Lᵀu
+    const hypergradient = cross.hypergradient(direct, u, end) // ∇_v f − Lᵀu
     clock.enter('')
     const operator = Number.isNaN(residual) ? 'none' : oracles.curvature
     return { outerLoss, hypergradient, inner: theta, residual, operator, damping, fallbacks }

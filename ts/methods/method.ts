@@ -1,12 +1,6 @@
-import type { Vector } from '../backend/binding.ts'
+import type { Point, Vector } from '../backend/binding.ts'
 import type { Clock } from '../hypergradient/clock.ts'
 import type { Problem } from '../problems/problem.ts'
-
-/** Where a run stands: both variables live in the backend and are changed in place. */
-export interface Point {
-  readonly inner: Vector
-  readonly outer: Vector
-}
 
 /** One estimate of ∇Φ and how good its parts are. */
 export interface Estimate {
@@ -29,6 +23,7 @@ export interface Estimate {
 /** What a method is given to start with. */
 export interface Context {
   readonly problem: Problem
+  /** Changed in place. */
   readonly point: Point
   readonly seed: number
   readonly clock: Clock

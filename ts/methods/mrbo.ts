@@ -1,4 +1,4 @@
-import type { Batch, Vector } from '../backend/binding.ts'
+import type { Batch, Point, Vector } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
 import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
 import { constantRates, settingsOf } from './check.ts'
@@ -38,20 +38,21 @@ function start(settings: Required<MrboOptions>, { problem, point, seed, clock, f
   const like = (...vectors: Vector[]) => vectors.map((x) => problem.zeros(x.length))
   const [innerBefore, outerBefore, innerMomentum, outerMomentum] = like(inner, outer, inner, outer)
   const [gradient, gradientBefore, direct, directBefore] = like(inner, inner, outer, outer)
+  const before = new backend.Point(innerBefore, outerBefore, problem.zeros(oracles.signalsLength))
   const [target, u, product] = like(inner, inner, inner)
 
   /** into ← ∇_v f − Lᵀ η Σ_q Π (I − ηH_j) ∇_θ f; returns f and the size of the series' remainder. */
-  function neumann(inner: Vector, outer: Vector, batches: readonly Batch[], outerBatch: Batch, into: Vector) {
-    oracles.refresh(inner, outer)
-    const outerLoss = oracles.outerGradient(inner, outer, into, target, outerBatch)
+  function neumann(at: Point, batches: readonly Batch[], outerBatch: Batch, into: Vector) {
+    oracles.refresh(at)
+    const outerLoss = oracles.outerGradient(at, into, target, outerBatch)
     const size = target.dot(target)
     u.fill(0)
     for (const batch of batches) {
       u.axpy(linearRate, target)
-      oracles.curvatureProduct(inner, outer, batch, target, product)
+      oracles.curvatureProduct(at, batch, target, product)
       target.axpy(-linearRate, product)
     }
-    oracles.crossProduct(inner, outer, batches[0], u, -1, into)
+    oracles.crossProduct(at, batches[0], u, -1, into)
     return { outerLoss, residual: Math.sqrt(target.dot(target) / size) }
   }
 
@@ -66,12 +67,12 @@ function start(settings: Required<MrboOptions>, { problem, point, seed, clock, f
     const batches = Array.from({ length: terms }, () => sampler.take(batchSize))
     const outerBatch = outerSampler.take(outerBatchSize)
     clock.enter('hessian')
-    const { outerLoss, residual } = neumann(inner, outer, batches, outerBatch, direct)
-    if (k > 0) neumann(innerBefore, outerBefore, batches, outerBatch, directBefore)
+    const { outerLoss, residual } = neumann(point, batches, outerBatch, direct)
+    if (k > 0) neumann(before, batches, outerBatch, directBefore)
     recur(outerMomentum, direct, directBefore, k > 0 ? outerShare : 1)
     clock.enter('inner')
-    oracles.innerGradient(inner, outer, batches[0], gradient)
-    if (k > 0) oracles.innerGradient(innerBefore, outerBefore, batches[0], gradientBefore)
+    oracles.innerGradient(point, batches[0], gradient)
+    if (k > 0) oracles.innerGradient(before, batches[0], gradientBefore)
     recur(innerMomentum, gradient, gradientBefore, k > 0 ? innerShare : 1)
     innerBefore.copyFrom(inner)
     outerBefore.copyFrom(outer)

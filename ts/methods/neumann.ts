@@ -22,12 +22,12 @@ export function neumann(options: NeumannOptions = {}): Method {
     const { oracles } = problem
     const [power, product] = [problem.zeros(point.inner.length), problem.zeros(point.inner.length)]
     return {
-      solve({ inner, outer, target }, u) {
+      solve({ point, target }, u) {
         u.fill(0)
         power.copyFrom(target)
         for (let q = 0; q < terms; q++) {
           u.axpy(rate, power)
-          oracles.curvatureProduct(inner, outer, sampler.take(batchSize), power, product)
+          oracles.curvatureProduct(point, sampler.take(batchSize), power, product)
           power.axpy(-rate, product) // (I − ηH) of it
         }
         return { residual: Math.sqrt(power.dot(power) / target.dot(target)) }

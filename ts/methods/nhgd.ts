@@ -20,7 +20,7 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
   const { inner, outer } = point
   const { innerSteps, batchSize, averaging, concurrent } = settings
   const { refreshEvery = 0, reset = 'never', ...form } = settings.fisher
-  const fisher = new Fisher(backend, oracles, outer, { ...form, concurrent })
+  const fisher = new Fisher(backend, oracles, point, { ...form, concurrent })
   const sampler = new backend.Sampler(seed, oracles.samples)
   const cross = new Cross(problem, settings.cross, sampler)
   const innerOptimizer = optimizer(backend, settings.innerOptimizer, frozen)
@@ -29,6 +29,8 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
   const [direct, target] = [problem.zeros(outer.length), problem.zeros(inner.length)]
   const [direction, average] = [problem.zeros(inner.length), problem.zeros(inner.length)]
   const averaged = Math.ceil(averaging * innerSteps)
+  const theta = averaged > 0 ? average : inner
+  const end = point.at(theta)
   const breather = new Breather()
   const fallbacks: Record<string, number> = {}
 
@@ -37,16 +39,16 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
     if (refreshEvery > 0 && k % refreshEvery === 0) {
       clock.enter('fisher')
       const fresh = sampler.take(form.size ?? batchSize)
-      oracles.observe(inner, outer, fresh, sample, fisher.handle, sampler.seed())
+      oracles.observe(point, fresh, sample, fisher.handle, sampler.seed())
       await fisher.refresh(sample) // its factors are computed while the inner loop runs
     }
     clock.enter('inner')
     average.fill(0)
     for (const [t, step] of steps.entries()) {
       const batch = sampler.take(batchSize)
-      if (refreshEvery > 0) oracles.innerStep(inner, outer, batch, step)
+      if (refreshEvery > 0) oracles.innerStep(point, batch, step)
       else {
-        oracles.innerStepFor(inner, outer, batch, step, fisher.handle, sampler.seed())
+        oracles.innerStepFor(point, batch, step, fisher.handle, sampler.seed())
         await fisher.observe(step) // waits for a place in the queue alone
       }
       cross.observe(step)
@@ -54,13 +56,12 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
       if (t >= innerSteps - averaged) average.axpy(1 / averaged, inner)
       await breather.due()
     }
-    const theta = averaged > 0 ? average : inner
     clock.enter('outer')
-    oracles.refresh(theta, outer)
-    const outerLoss = oracles.outerGradient(theta, outer, direct, target) // ∇_v f, ∇_θ f
+    oracles.refresh(end)
+    const outerLoss = oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
     clock.enter('fisher')
     const batch = sampler.take(settings.refineSamples)
-    const system = { problem, inner: theta, outer, batch, target, damping: rateAt(settings.refineDamping, k) }
+    const system = { problem, point: end, batch, target, damping: rateAt(settings.refineDamping, k) }
     let damping = 0
     const precondition = async (b: typeof target, x: typeof target) => {
       const report = await fisher.solve(b, x)
@@ -70,7 +71,7 @@ function start(settings: Required<NhgdOptions>, { problem, point, seed, clock, f
     const refined = await refine(system, precondition, direction, settings.refine) // A ∇_θ f, then corrections
     if (refined.fallback) fallbacks[refined.fallback] = (fallbacks[refined.fallback] ?? 0) + 1
     clock.enter('cross')
-    const hypergradient = cross.hypergradient(direct, direction, theta, outer) // ∇_v f − Lᵀ A ∇_θ f
+    const hypergradient = cross.hypergradient(direct, direction, end) // ∇_v f − Lᵀ A ∇_θ f
     clock.enter('')
     const { residual } = refined
     const operator = oracles.curvature

@@ -29,14 +29,14 @@ export function nystrom(options: NystromOptions = {}): Method {
     const columns = Array.from({ length: rank }, () => problem.zeros(d))
     const product = problem.zeros(d)
     return {
-      solve({ inner, outer, target }, u) {
+      solve({ point, target }, u) {
         const chosen = drawDistinct(rank, d, sampler.seed())
         const batch = sampler.take(settings.curvatureSamples)
         const entries = columns.map((column, j) => {
           const unit = new Float64Array(d)
           unit[chosen[j]] = 1
           u.writeF64(unit)
-          oracles.curvatureProduct(inner, outer, batch, u, column)
+          oracles.curvatureProduct(point, batch, u, column)
           const all = column.readF64()
           return chosen.map((i) => all[i])
         })
@@ -50,7 +50,7 @@ export function nystrom(options: NystromOptions = {}): Method {
         columns.forEach((column, j) => {
           u.axpy(-coefficients[j] / damping ** 2, column)
         })
-        oracles.curvatureProduct(inner, outer, batch, u, product)
+        oracles.curvatureProduct(point, batch, u, product)
         product.axpy(-1, target)
         return { residual: Math.sqrt(product.dot(product) / target.dot(target)), damping }
       },

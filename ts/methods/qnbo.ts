@@ -48,19 +48,19 @@ export function qnbo(options: QnboOptions = {}): Method {
     }
 
     return {
-      observe(step, outer) {
+      observe(step, point) {
         if (previous && previous !== step) {
           const [s, y] = [zeros(), zeros()]
           s.copyFrom(step.inner)
           s.axpy(-1, previous.inner)
-          oracles.innerGradient(step.inner, outer, previous.batch, gradient)
+          oracles.innerGradient(point.at(step.inner), previous.batch, gradient)
           y.copyFrom(gradient)
           y.axpy(-1, previous.gradient)
           keep(s, y)
         }
         previous = step
       },
-      solve({ inner, outer, target }, u) {
+      solve({ point, target }, u) {
         previous = undefined
         const batch = sampler.take(settings.curvatureSamples)
         u.fill(0)
@@ -69,7 +69,7 @@ export function qnbo(options: QnboOptions = {}): Method {
           const [s, y] = [zeros(), zeros()]
           s.copyFrom(residual)
           precondition(s)
-          oracles.curvatureProduct(inner, outer, batch, s, product)
+          oracles.curvatureProduct(point, batch, s, product)
           y.copyFrom(product)
           const size = s.dot(residual) / s.dot(y)
           if (!(size > 0 && Number.isFinite(size))) break // solved, or negative curvature

@@ -14,8 +14,9 @@ export type SabaOptions = SingleLoopOptions
 export function saba(options: SabaOptions = {}): Method {
   const settings = settingsOf(methods.saba, options)
   const { batchSize, outerBatchSize } = settings
-  return singleLoop('saba', settings, ({ problem, point: { inner, outer } }, sampler, outerSampler) => {
+  return singleLoop('saba', settings, ({ problem, point }, sampler, outerSampler) => {
     const { oracles } = problem
+    const { inner, outer } = point
     const zeros = () => ({
       gradient: problem.zeros(inner.length),
       product: problem.zeros(inner.length),
@@ -25,10 +26,10 @@ export function saba(options: SabaOptions = {}): Method {
     const batches = part(oracles.samples, batchSize, sampler)
     const outerBatches = part(oracles.outerSamples, outerBatchSize, outerSampler)
     const table = new Table(batches, zeros, (batch, { gradient }) => {
-      oracles.innerGradient(inner, outer, batch, gradient)
+      oracles.innerGradient(point, batch, gradient)
     })
     const outerTable = new Table(outerBatches, outerZeros, (batch, { target, direct }) => {
-      oracles.outerGradient(inner, outer, direct, target, batch)
+      oracles.outerGradient(point, direct, target, batch)
     })
     let [drawn, outerDrawn] = [0, 0]
     return {

@@ -71,16 +71,16 @@ function start(
 
   async function estimate(): Promise<Estimate> {
     const { batch, outerBatch } = next()
-    oracles.refresh(inner, outer)
+    oracles.refresh(point)
     clock.enter('inner')
-    oracles.innerStep(inner, outer, batch, step)
+    oracles.innerStep(point, batch, step)
     clock.enter('hessian')
-    oracles.curvatureProduct(inner, outer, batch, u, product)
+    oracles.curvatureProduct(point, batch, u, product)
     clock.enter('cross')
     cross.fill(0)
-    oracles.crossProduct(inner, outer, batch, u, 1, cross)
+    oracles.crossProduct(point, batch, u, 1, cross)
     clock.enter('outer')
-    const outerLoss = oracles.outerGradient(inner, outer, direct, target, outerBatch)
+    const outerLoss = oracles.outerGradient(point, direct, target, outerBatch)
     reduce?.({ gradient, product, cross, target, direct })
     product.axpy(-1, target) // D_u
     direct.axpy(-1, cross) // D_v

@@ -44,18 +44,19 @@ function start(
     clock.enter('inner')
     for (let t = 0; t < innerSteps; t++) {
       const step = steps[t % steps.length]
-      oracles.innerStep(inner, outer, sampler.take(batchSize), step)
+      oracles.innerStep(point, sampler.take(batchSize), step)
       innerOptimizer.step(inner, step.gradient)
       await breather.due()
     }
     clock.enter('outer')
-    oracles.refresh(inner, outer)
-    const outerLoss = oracles.outerGradient(inner, outer, direct, alpha) // ∇_v f, α_T = ∇_θ f
+    oracles.refresh(point)
+    const outerLoss = oracles.outerGradient(point, direct, alpha) // ∇_v f, α_T = ∇_θ f
     clock.enter('hessian')
     for (let t = innerSteps - 1; t >= innerSteps - steps.length; t--) {
       const step = steps[t % steps.length]
-      oracles.crossProduct(step.inner, outer, step.batch, alpha, -rate, direct) // h ← h − η L_tᵀα
-      oracles.curvatureProduct(step.inner, outer, step.batch, alpha, product)
+      const at = point.at(step.inner)
+      oracles.crossProduct(at, step.batch, alpha, -rate, direct) // h ← h − η L_tᵀα
+      oracles.curvatureProduct(at, step.batch, alpha, product)
       alpha.axpy(-rate, product) // α ← (I − ηH_t) α
       await breather.due()
     }

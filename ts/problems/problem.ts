@@ -1,24 +1,21 @@
 import { type Backend, vector } from '../backend/backend.ts'
-import type { DType, Oracles, Vector } from '../backend/binding.ts'
+import type { DType, Oracles, Point, Vector } from '../backend/binding.ts'
 import { checkMemory } from '../backend/memory.ts'
 
-/** A bilevel problem: min over v of f(v, θ*(v)) with θ*(v) = argmin over θ of g(v, θ). */
+/** θ and v to start from; the seed matters to networks alone. */
+type Start = (oracles: Oracles, seed: number) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
+
+/** A bilevel problem: min over v of f(v, θ*(v)) with θ*(v) = argmin over θ of g(v, θ). It never changes. */
 export class Problem {
   readonly backend: Backend
   readonly dtype: DType
   readonly #bytes: number
   readonly #build: () => Oracles
-  readonly #start: (oracles: Oracles) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
+  readonly #start: Start
   #oracles: Oracles | undefined
 
   /** `build` uploads the data; it runs once, when an oracle is first asked for. */
-  constructor(
-    backend: Backend,
-    dtype: DType,
-    bytes: number,
-    build: () => Oracles,
-    start: (oracles: Oracles) => { inner: ArrayLike<number>; outer: ArrayLike<number> },
-  ) {
+  constructor(backend: Backend, dtype: DType, bytes: number, build: () => Oracles, start: Start) {
     this.backend = backend
     this.dtype = dtype
     this.#bytes = bytes
@@ -38,10 +35,17 @@ export class Problem {
     return this.#bytes
   }
 
-  /** Where a run starts when it isn't told otherwise. */
-  start(): { inner: Vector; outer: Vector } {
-    const { inner, outer } = this.#start(this.oracles)
-    return { inner: this.vector(inner, 'inner'), outer: this.vector(outer, 'outer') }
+  /** Where a run starts: at `at`, or at the problem's own θ and v. What is derived from a given θ is there from the start. */
+  start(seed = 0, at: { inner?: ArrayLike<number>; outer?: ArrayLike<number> } = {}): Point {
+    const { inner, outer } = this.#start(this.oracles, seed)
+    const point = this.point(this.vector(at.inner ?? inner, 'inner'), this.vector(at.outer ?? outer, 'outer'))
+    if (at.inner) this.oracles.refresh(point)
+    return point
+  }
+
+  /** A point of these vectors, from which nothing is derived yet. */
+  point(inner: Vector, outer: Vector): Point {
+    return new this.backend.Point(inner, outer, this.zeros(this.oracles.signalsLength))
   }
 
   /** A vector of this problem's backend and scalar type; errors call its entries `name`. */

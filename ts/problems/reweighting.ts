@@ -100,8 +100,8 @@ export function reweighting(given: ReweightingOptions): Problem {
   const perSample = 4 + (weighting === 'margin' ? model.classes : 0)
   const vectors = (dtype === 'f32' ? 4 : 8) * perSample * train.labels.length
   const bytes = [train, trusted].reduce((sum, set) => sum + setBytes(set), vectors + (fixed?.byteLength ?? 0))
-  return new Problem(backend, dtype, bytes, build, (oracles) => ({
-    inner: oracles.initial(0).readF64(),
+  return new Problem(backend, dtype, bytes, build, (oracles, seed) => ({
+    inner: oracles.initial(seed).readF64(),
     outer: prior?.mean ?? new Float64Array(oracles.outerLength),
   }))
 }

@@ -1,5 +1,5 @@
 import { type Backend, read, upload } from '../backend/backend.ts'
-import type { DType, Features, Vector } from '../backend/binding.ts'
+import type { DType, Features, Point } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
 import { readNpz, writeNpz } from '../data/npz.ts'
@@ -107,20 +107,15 @@ export async function train(
     weighting: { fixed: from.weights ?? new Float64Array(set.labels.length).fill(1) },
     regularization: training.regularization,
   })
-  const { inner: zero, outer } = problem.start()
-  const inner = from.start ? problem.vector(from.start) : zero
-  await descend(problem, inner, outer, training)
-  return new Classifier(backend, classes, set.features.columns, read(inner))
+  const point = problem.start(0, { inner: from.start })
+  await descend(problem, point, training)
+  return new Classifier(backend, classes, set.features.columns, read(point.inner))
 }
 
 /** SGD with momentum on g(v, ·), in place. */
-export async function descend(
-  problem: Problem,
-  inner: Vector,
-  outer: Vector,
-  training: Training,
-): Promise<void> {
+export async function descend(problem: Problem, point: Point, training: Training): Promise<void> {
   const { backend, dtype, oracles } = problem
+  const { inner } = point
   const { steps, rate, batchSize, seed, averaging = 0, signal } = training
   const sampler = new backend.Sampler(seed, oracles.samples)
   const stepper = optimizer(backend, { kind: 'momentum', rate })
@@ -129,7 +124,7 @@ export async function descend(
   const average = problem.zeros(inner.length)
   const breather = new Breather()
   for (let t = 0; t < steps && !signal?.aborted; t++) {
-    oracles.innerStep(inner, outer, sampler.take(batchSize), slot)
+    oracles.innerStep(point, sampler.take(batchSize), slot)
     stepper.step(inner, slot.gradient)
     if (t >= steps - averaged) average.axpy(1 / averaged, inner)
     await breather.due()
@@ -139,20 +134,20 @@ export async function descend(
 
 /**
  * A step size for SGD with momentum 0.9 that needs no tuning: half of 1/λ with the largest eigenvalue λ of the Hessian
- * at `inner`, by power iteration.
+ * at `point`, by power iteration.
  */
-export function innerRate(problem: Problem, inner: Vector, outer: Vector, seed: number): number {
+export function innerRate(problem: Problem, point: Point, seed: number): number {
   const { backend, oracles } = problem
   const batch = new backend.Sampler(seed, oracles.samples).take(2048)
-  const product = problem.zeros(inner.length)
+  const product = problem.zeros(point.inner.length)
   // Any start that is no eigenvector serves: cosines at an irrational step are one.
   const u = problem.vector(
-    Float64Array.from({ length: inner.length }, (_, i) => Math.cos(1 + i * Math.SQRT2)),
+    Float64Array.from({ length: point.inner.length }, (_, i) => Math.cos(1 + i * Math.SQRT2)),
   )
   let eigenvalue = 0
   for (let i = 0; i < 30; i++) {
     u.scale(1 / Math.sqrt(u.dot(u)))
-    oracles.curvatureProduct(inner, outer, batch, u, product)
+    oracles.curvatureProduct(point, batch, u, product)
     eigenvalue = u.dot(product)
     u.copyFrom(product)
   }

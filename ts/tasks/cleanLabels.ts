@@ -125,7 +125,6 @@ export async function cleanLabels(options: CleanLabelsOptions): Promise<CleanLab
     prior: start.prior,
     transition: start.transition,
   })
-  if (start.inner) problem.oracles.refresh(problem.vector(start.inner), problem.vector(start.outer))
   const settings = methodSettings(options, weighting, rate)
   const held = { rows: parts.heldOut, labels: labelsOf(parts.heldOut) }
   const point = problem.start()
@@ -217,8 +216,7 @@ function firstRate({ backend }: CleanLabelsOptions, data: Prepared, regularizati
     weighting: { fixed: new Float64Array(data.free.length).fill(1) },
     regularization,
   })
-  const { inner, outer } = problem.start()
-  return innerRate(problem, inner, outer, 0)
+  return innerRate(problem, problem.start(), 0)
 }
 
 function perSampleStart({ weights }: CleanLabelsOptions, { free }: Prepared): Start {

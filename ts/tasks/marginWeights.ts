@@ -86,7 +86,7 @@ async function settle(
 export async function polish(
   backend: Backend,
   { features, classes, free, freeLabels, trusted, labelsOf }: Prepared,
-  { inner: theta = [], outer: v, transition = uniform(0.5, classes) }: Start,
+  { inner, outer: v, transition = uniform(0.5, classes) }: Start,
   training: Omit<Training, 'steps'>,
 ): Promise<Float64Array> {
   const rows = concat(free, trusted)
@@ -100,13 +100,13 @@ export async function polish(
     anchors: trusted.length,
     transition,
   })
-  const { inner, outer } = { inner: settled.vector(theta), outer: settled.vector(v) }
+  const point = settled.start(0, { inner, outer: v })
   for (let round = 0; round < schedule.rounds && !training.signal?.aborted; round++) {
-    settled.oracles.refresh(inner, outer)
+    settled.oracles.refresh(point)
     const seed = training.seed + round
-    await descend(settled, inner, outer, { ...training, seed, steps: schedule.round, averaging: 0.5 })
+    await descend(settled, point, { ...training, seed, steps: schedule.round, averaging: 0.5 })
   }
-  const model = new Classifier(backend, classes, features.columns, read(inner))
+  const model = new Classifier(backend, classes, features.columns, read(point.inner))
   const m = transitionMargins(
     model.probabilities(features, free),
     classes,

@@ -1,7 +1,7 @@
 //! What calls that cross a binding have in common: their results and promises.
 
 use crate::{
-    Batch, Features, Fisher, InverseUpdate, Optimizer, Problem, Result, Sampler, Samples, Step, Vector,
+    Batch, Features, Fisher, InverseUpdate, Optimizer, Point, Problem, Result, Sampler, Samples, Step, Vector,
 };
 
 /// The result of a call, whether or not it can fail.
@@ -30,7 +30,19 @@ macro_rules! infallible {
     )*};
 }
 infallible!((), bool, f64, u32, usize, String, &'static str, Vec<u8>, Vec<u32>, Vec<f32>, Vec<f64>);
-infallible!(Batch, Features, Fisher, InverseUpdate, Optimizer, Problem, Sampler, Samples, Step, Vector);
+infallible!(
+    Batch,
+    Features,
+    Fisher,
+    InverseUpdate,
+    Optimizer,
+    Point,
+    Problem,
+    Sampler,
+    Samples,
+    Step,
+    Vector
+);
 
 impl<R> Outcome for Pending<R> {
     type Value = Self;

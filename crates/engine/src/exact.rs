@@ -1,7 +1,7 @@
 //! The dense reference: the curvature column by column, and its Cholesky factor.
 
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
-use nhgd_problems::Problem;
+use nhgd_problems::{Point, Problem};
 
 use crate::{Code, Error, Result};
 
@@ -11,8 +11,7 @@ const LIMIT: usize = 8192;
 /// x ← C⁻¹ b with the curvature C over all samples (implicit differentiation without approximation).
 pub(crate) fn exact_direction<T: Scalar>(
     problem: &dyn Problem<T>,
-    inner: &[T],
-    outer: &[T],
+    point: Point<'_, T>,
     b: &[T],
 ) -> Result<Vec<T>> {
     let d = problem.inner_len();
@@ -24,7 +23,7 @@ pub(crate) fn exact_direction<T: Scalar>(
     let mut unit = vec![T::zero(); d];
     for (i, column) in dense.chunks_exact_mut(d).enumerate() {
         unit[i] = T::one();
-        problem.curvature_product(inner, outer, RowSet::all(problem.samples()), &unit, column);
+        problem.curvature_product(point, RowSet::all(problem.samples()), &unit, column);
         unit[i] = T::zero();
     }
     let factor = Cholesky::factor(d, dense).map_err(|e| Error {

@@ -14,7 +14,7 @@ use crate::fisher_settings::FisherSettings;
 use crate::problem::typed;
 use crate::queue::{InLine, Job, Place, Queue, Ticket, receive};
 use crate::step::{Observable, Observed};
-use crate::{Code, Error, Pending, Problem, Result, Step, Vector};
+use crate::{Code, Error, Pending, Point, Problem, Result, Step, Vector};
 
 /// Observations that may wait for the Fisher's thread.
 const CAPACITY: usize = 64;
@@ -70,9 +70,13 @@ impl<T> Worker<T> {
 }
 
 impl<T: Observable> Core<T> {
-    fn new(problem: &dyn nhgd_problems::Problem<T>, outer: &[T], settings: &FisherSettings) -> Result<Self> {
+    fn new(
+        problem: &dyn nhgd_problems::Problem<T>,
+        point: nhgd_problems::Point<'_, T>,
+        settings: &FisherSettings,
+    ) -> Result<Self> {
         let fisher: Box<dyn Representation<T>> =
-            build(&settings.config(), &problem.layers(), problem.inner_len(), problem.regularizer(outer))?;
+            build(&settings.config(), &problem.layers(), problem.inner_len(), problem.regularizer(point))?;
         let (wants, size) = (fisher.wants(), fisher.size());
         let worker = Worker { fisher, failure: None, dead: false };
         let config = settings.config();
@@ -201,16 +205,15 @@ macro_rules! cores {
 }
 
 impl Fisher {
-    /// A Fisher for `problem`, whose regulariser is taken at `outer`.
-    pub fn new(problem: &Problem, outer: &Vector, settings: &str) -> Result<Self> {
+    /// A Fisher for `problem`, whose regulariser is taken at `point`.
+    pub fn new(problem: &Problem, point: &Point, settings: &str) -> Result<Self> {
         let settings = FisherSettings::parse(settings)?;
-        let mut outer = outer.lock("outer")?;
         Ok(Self(match &problem.0 {
             crate::problem::Typed::F32(p) => {
-                Typed::F32(Arc::new(Core::new(&**p, outer.of("outer")?, &settings)?))
+                Typed::F32(Arc::new(Core::new(&**p, problem.at::<f32>(point)?.of()?, &settings)?))
             }
             crate::problem::Typed::F64(p) => {
-                Typed::F64(Arc::new(Core::new(&**p, outer.of("outer")?, &settings)?))
+                Typed::F64(Arc::new(Core::new(&**p, problem.at::<f64>(point)?.of()?, &settings)?))
             }
         }))
     }
@@ -266,13 +269,10 @@ impl Fisher {
         }));
     }
 
-    /// Takes the regulariser anew, at another outer variable.
-    pub fn set_regularizer(&self, problem: &Problem, outer: &Vector) -> Result<()> {
-        let mut outer = outer.lock("outer")?;
+    /// Takes the regulariser anew, at another point.
+    pub fn set_regularizer(&self, problem: &Problem, point: &Point) -> Result<()> {
         typed!(problem, T, p => {
-            let outer = outer.of::<T>("outer")?;
-            length("outer", p.outer_len(), outer.len())?;
-            let regularizer = p.regularizer(outer);
+            let regularizer = p.regularizer(problem.at::<T>(point)?.of()?);
             self.core::<T>()?.post(move |f| f.set_regularizer(&regularizer));
         });
         Ok(())

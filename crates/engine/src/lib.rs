@@ -16,6 +16,7 @@ mod fisher_settings;
 mod info;
 pub mod kernels;
 mod optimizer;
+mod point;
 mod problem;
 mod queue;
 mod step;
@@ -31,6 +32,7 @@ pub use kernels::InverseUpdate;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use nhgd_kernels::helpers;
 pub use optimizer::Optimizer;
+pub use point::Point;
 pub use problem::Problem;
 pub use step::Step;
 pub use vector::{Element, Vector};

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use crate::error::length;
 use crate::exact::exact_direction;
 use crate::info::threads;
+use crate::point::Here;
 use crate::step::Observable;
 use crate::vector::unknown_dtype;
-use crate::{Batch, Code, Error, Features, Fisher, Result, Samples, Step, Vector};
+use crate::{Batch, Code, Error, Features, Fisher, Point, Result, Samples, Step, Vector};
 
 /// A bilevel problem: data, model, objectives.
 #[derive(Clone)]
@@ -344,41 +345,33 @@ impl Problem {
     }
 
     /// g on a batch and, in `step`, its gradient and θ.
-    pub fn inner_step(&self, inner: &Vector, outer: &Vector, batch: &Batch, step: &Step) -> Result<f64> {
-        self.step(inner, outer, batch, step, None)
+    pub fn inner_step(&self, point: &Point, batch: &Batch, step: &Step) -> Result<f64> {
+        self.step(point, batch, step, None)
     }
 
     /// The same, and in the same pass what `fisher` wants of the samples (random numbers from `seed`).
     pub fn inner_step_for(
         &self,
-        inner: &Vector,
-        outer: &Vector,
+        point: &Point,
         batch: &Batch,
         step: &Step,
         fisher: &Fisher,
         seed: u64,
     ) -> Result<f64> {
-        self.step(inner, outer, batch, step, Some((fisher.wants(), seed)))
+        self.step(point, batch, step, Some((fisher.wants(), seed)))
     }
 
-    fn step(
-        &self,
-        inner: &Vector,
-        outer: &Vector,
-        batch: &Batch,
-        step: &Step,
-        wants: Option<(Wants, u64)>,
-    ) -> Result<f64> {
+    fn step(&self, point: &Point, batch: &Batch, step: &Step, wants: Option<(Wants, u64)>) -> Result<f64> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
-            let (inner, outer) = (inner.of::<T>("inner")?, outer.of::<T>("outer")?);
+            let mut point = self.at::<T>(point)?;
+            let point = point.of::<T>()?;
             let (gradient, theta) = (step.gradient(), step.inner());
             let mut gradient = gradient.lock("step")?;
             let gradient = gradient.of::<T>("step")?;
-            length("step", inner.len(), gradient.len())?;
-            theta.lock("step")?.of::<T>("step")?.clone_from(inner);
+            length("step", point.inner.len(), gradient.len())?;
+            theta.lock("step")?.of::<T>("step")?.copy_from_slice(point.inner);
             let rows = batch.checked(p.samples())?;
-            let (loss, observation) = p.inner_step(inner, outer, rows, wants, gradient);
+            let (loss, observation) = p.inner_step(point, rows, wants, gradient);
             step.keep(batch, observation.map(T::observed));
             Ok(loss)
         })
@@ -387,8 +380,7 @@ impl Problem {
     /// What `fisher` wants of a batch, written to `step` without a gradient.
     pub fn observe(
         &self,
-        inner: &Vector,
-        outer: &Vector,
+        point: &Point,
         batch: &Batch,
         step: &Step,
         fisher: &Fisher,
@@ -396,88 +388,80 @@ impl Problem {
     ) -> Result<()> {
         let wants: Wants = fisher.wants();
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let mut point = self.at::<T>(point)?;
             let rows = batch.checked(p.samples())?;
-            let observation = p.observation(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, wants, seed);
+            let observation = p.observation(point.of::<T>()?, rows, wants, seed);
             step.keep(batch, Some(T::observed(observation)));
             Ok(())
         })
     }
 
     /// gradient ← ∇_θ g on a batch; returns g.
-    pub fn inner_gradient(
-        &self,
-        inner: &Vector,
-        outer: &Vector,
-        batch: &Batch,
-        gradient: &Vector,
-    ) -> Result<f64> {
+    pub fn inner_gradient(&self, point: &Point, batch: &Batch, gradient: &Vector) -> Result<f64> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let mut point = self.at::<T>(point)?;
             let mut gradient = gradient.lock("gradient")?;
             let gradient = gradient.of::<T>("gradient")?;
             length("gradient", p.inner_len(), gradient.len())?;
             let rows = batch.checked(p.samples())?;
-            Ok(p.inner_gradient(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, gradient))
+            Ok(p.inner_gradient(point.of::<T>()?, rows, gradient))
         })
     }
 
     /// g over all samples.
-    pub fn inner_loss(&self, inner: &Vector, outer: &Vector) -> Result<f64> {
+    pub fn inner_loss(&self, point: &Point) -> Result<f64> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
-            Ok(p.inner_loss(inner.of::<T>("inner")?, outer.of::<T>("outer")?))
+            let mut point = self.at::<T>(point)?;
+            Ok(p.inner_loss(point.of::<T>()?))
         })
     }
 
     /// f.
-    pub fn outer_loss(&self, inner: &Vector, outer: &Vector) -> Result<f64> {
+    pub fn outer_loss(&self, point: &Point) -> Result<f64> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
-            Ok(p.outer_loss(inner.of::<T>("inner")?, outer.of::<T>("outer")?))
+            let mut point = self.at::<T>(point)?;
+            Ok(p.outer_loss(point.of::<T>()?))
         })
     }
 
     /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples, all of them where absent; returns f there.
     pub fn outer_gradient(
         &self,
-        inner: &Vector,
-        outer: &Vector,
+        point: &Point,
         direct: &Vector,
         target: &Vector,
         batch: Option<&Batch>,
     ) -> Result<f64> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let mut point = self.at::<T>(point)?;
             let (mut direct, mut target) = (direct.lock("direct")?, target.lock("target")?);
             let (direct, target) = (direct.of::<T>("direct")?, target.of::<T>("target")?);
             length("direct", p.outer_len(), direct.len())?;
             length("target", p.inner_len(), target.len())?;
             let m = p.outer_samples();
             let rows = batch.map_or(Ok(RowSet::all(m)), |batch| batch.checked(m))?;
-            Ok(p.outer_gradient(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, direct, target))
+            Ok(p.outer_gradient(point.of::<T>()?, rows, direct, target))
         })
     }
 
     /// product ← product + scale · Lᵀu on a batch.
     pub fn cross_product(
         &self,
-        inner: &Vector,
-        outer: &Vector,
+        point: &Point,
         batch: &Batch,
         u: &Vector,
         scale: f64,
         product: &Vector,
     ) -> Result<()> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let mut point = self.at::<T>(point)?;
             let (mut u, mut product) = (u.lock("u")?, product.lock("product")?);
             let (u, product) = (u.of::<T>("u")?, product.of::<T>("product")?);
             length("u", p.inner_len(), u.len())?;
             length("product", p.outer_len(), product.len())?;
             let rows = batch.checked(p.samples())?;
-            let (inner, outer) = (inner.of::<T>("inner")?, outer.of::<T>("outer")?);
-            p.cross_product(inner, outer, rows, u, Scalar::of(scale), product);
+            let point = point.of::<T>()?;
+            p.cross_product(point, rows, u, Scalar::of(scale), product);
             Ok(())
         })
     }
@@ -485,60 +469,57 @@ impl Problem {
     /// product ← Cu on a batch, the regulariser included.
     pub fn curvature_product(
         &self,
-        inner: &Vector,
-        outer: &Vector,
+        point: &Point,
         batch: &Batch,
         u: &Vector,
         product: &Vector,
     ) -> Result<()> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let mut point = self.at::<T>(point)?;
             let (mut u, mut product) = (u.lock("u")?, product.lock("product")?);
             let (u, product) = (u.of::<T>("u")?, product.of::<T>("product")?);
             length("u", p.inner_len(), u.len())?;
             length("product", p.inner_len(), product.len())?;
             let rows = batch.checked(p.samples())?;
-            p.curvature_product(inner.of::<T>("inner")?, outer.of::<T>("outer")?, rows, u, product);
+            p.curvature_product(point.of::<T>()?, rows, u, product);
             Ok(())
         })
     }
 
     /// direction ← C⁻¹ target with the dense curvature over all samples.
-    pub fn exact_direction(
-        &self,
-        inner: &Vector,
-        outer: &Vector,
-        target: &Vector,
-        direction: &Vector,
-    ) -> Result<()> {
+    pub fn exact_direction(&self, point: &Point, target: &Vector, direction: &Vector) -> Result<()> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
+            let mut point = self.at::<T>(point)?;
             let (mut target, mut direction) = (target.lock("target")?, direction.lock("direction")?);
             let (target, direction) = (target.of::<T>("target")?, direction.of::<T>("direction")?);
             length("target", p.inner_len(), target.len())?;
             length("direction", p.inner_len(), direction.len())?;
-            *direction = exact_direction(&**p, inner.of::<T>("inner")?, outer.of::<T>("outer")?, target)?;
+            *direction = exact_direction(&**p, point.of::<T>()?, target)?;
             Ok(())
         })
     }
 
-    /// Renews the margins that a weighting looks at.
-    pub fn refresh(&self, inner: &Vector, outer: &Vector) -> Result<()> {
+    /// Entries of a point's signals.
+    pub fn signals_length(&self) -> usize {
+        typed!(self, T, p => p.signals_len())
+    }
+
+    /// Writes the signals that follow from the point's θ and v, such as margins.
+    pub fn refresh(&self, point: &Point) -> Result<()> {
         typed!(self, T, p => {
-            let (mut inner, mut outer) = self.variables::<T>(inner, outer)?;
-            p.refresh(inner.of::<T>("inner")?, outer.of::<T>("outer")?);
+            let mut point = self.at::<T>(point)?;
+            let (inner, outer, signals) = point.parts::<T>()?;
+            p.refresh(inner, outer, signals);
             Ok(())
         })
     }
 
     /// Weights of all inner samples.
-    pub fn weights(&self, outer: &Vector) -> Result<Vector> {
+    pub fn weights(&self, point: &Point) -> Result<Vector> {
         typed!(self, T, p => {
-            let mut outer = outer.lock("outer")?;
-            let outer = outer.of::<T>("outer")?;
-            length("outer", p.outer_len(), outer.len())?;
+            let mut point = self.at::<T>(point)?;
             let missing = || Error::expected(Code::Range, "problem", "one that weighs samples", "one without weights");
-            Ok(Vector::from_vec(p.weights(outer).ok_or_else(missing)?))
+            Ok(Vector::from_vec(p.weights(point.of::<T>()?).ok_or_else(missing)?))
         })
     }
 
@@ -558,14 +539,13 @@ impl Problem {
         })
     }
 
-    fn variables<'a, T: Observable>(
-        &self,
-        inner: &'a Vector,
-        outer: &'a Vector,
-    ) -> Result<(crate::vector::Guard<'a>, crate::vector::Guard<'a>)> {
-        let (mut i, mut o) = (inner.lock("inner")?, outer.lock("outer")?);
-        length("inner", self.inner_length(), i.of::<T>("inner")?.len())?;
-        length("outer", self.outer_length(), o.of::<T>("outer")?.len())?;
-        Ok((i, o))
+    /// The point's variables, known to be of this problem's sizes.
+    pub(crate) fn at<'a, T: Observable>(&self, point: &'a Point) -> Result<Here<'a>> {
+        let mut here = point.lock()?;
+        let (inner, outer, signals) = here.parts::<T>()?;
+        length("inner", self.inner_length(), inner.len())?;
+        length("outer", self.outer_length(), outer.len())?;
+        length("signals", self.signals_length(), signals.len())?;
+        Ok(here)
     }
 }

@@ -9,10 +9,12 @@
 //! | f(v, θ) | outer objective | what the outer loop minimises at θ*(v) |
 //! | L | cross derivative | ∇²_θv g, d × p, never stored |
 
+mod point;
 mod quadratic;
 mod reweighting;
 pub mod weighting;
 
+pub use point::Point;
 pub use quadratic::Quadratic;
 pub use reweighting::{Prior, Reweighting};
 
@@ -42,64 +44,60 @@ pub trait Problem<T: Scalar>: Send + Sync {
     fn initial(&self, seed: u64) -> Vec<T>;
 
     /// D: the Hessian of the quadratic part of g.
-    fn regularizer(&self, outer: &[T]) -> Diagonal<T>;
+    fn regularizer(&self, point: Point<'_, T>) -> Diagonal<T>;
 
     /// gradient ← ∇_θ g on a batch; returns g there.
-    fn inner_gradient(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, gradient: &mut [T]) -> f64 {
-        self.inner_step(inner, outer, rows, None, gradient).0
+    fn inner_gradient(&self, point: Point<'_, T>, rows: RowSet<'_>, gradient: &mut [T]) -> f64 {
+        self.inner_step(point, rows, None, gradient).0
     }
 
     /// The same, and in the same pass what a Fisher wants of the batch (with the seed of its random numbers).
     fn inner_step(
         &self,
-        inner: &[T],
-        outer: &[T],
+        point: Point<'_, T>,
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
     ) -> (f64, Option<Observation<T>>);
 
     /// What a Fisher wants of a batch, without the gradient.
-    fn observation(
-        &self,
-        inner: &[T],
-        outer: &[T],
-        rows: RowSet<'_>,
-        wants: Wants,
-        seed: u64,
-    ) -> Observation<T>;
+    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T>;
 
     /// g over all samples.
-    fn inner_loss(&self, inner: &[T], outer: &[T]) -> f64;
+    fn inner_loss(&self, point: Point<'_, T>) -> f64;
 
     /// f.
-    fn outer_loss(&self, inner: &[T], outer: &[T]) -> f64;
+    fn outer_loss(&self, point: Point<'_, T>) -> f64;
 
     /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples; returns f there.
     fn outer_gradient(
         &self,
-        inner: &[T],
-        outer: &[T],
+        point: Point<'_, T>,
         rows: RowSet<'_>,
         direct: &mut [T],
         target: &mut [T],
     ) -> f64;
 
     /// product ← product + scale · Lᵀu, L estimated on a batch.
-    fn cross_product(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]);
+    fn cross_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]);
 
     /// product ← Cu on a batch, D included: C is the Hessian of g for linear models and for quadratics, the
     /// Gauss–Newton matrix for networks.
-    fn curvature_product(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, u: &[T], product: &mut [T]);
+    fn curvature_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]);
 
     /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_product`] multiplies by.
     fn curvature(&self) -> &'static str;
 
-    /// Renews what the problem derives from θ and v without a gradient (margins); nothing for most problems.
-    fn refresh(&self, _inner: &[T], _outer: &[T]) {}
+    /// Entries of [`Point::signals`].
+    fn signals_len(&self) -> usize {
+        0
+    }
+
+    /// signals ← what the problem derives from θ and v without a gradient (margins).
+    fn refresh(&self, _inner: &[T], _outer: &[T], _signals: &mut [T]) {}
 
     /// Weights w_i(v) of all inner samples, where the problem has such.
-    fn weights(&self, _outer: &[T]) -> Option<Vec<T>> {
+    fn weights(&self, _point: Point<'_, T>) -> Option<Vec<T>> {
         None
     }
 

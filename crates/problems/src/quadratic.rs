@@ -3,7 +3,7 @@
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Wants};
 use nhgd_kernels::{MatRef, RowSet, Scalar, matvec, vector};
 
-use crate::Problem;
+use crate::{Point, Problem};
 
 /// g = ½ θᵀHθ − θᵀ(Cv + c₀), f = ½ (θ − t)ᵀQ(θ − t) + ½ μ‖v‖².
 ///
@@ -77,42 +77,34 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         vec![T::zero(); self.d()]
     }
 
-    fn regularizer(&self, _outer: &[T]) -> Diagonal<T> {
+    fn regularizer(&self, _point: Point<'_, T>) -> Diagonal<T> {
         Diagonal::Scalar(T::zero())
     }
 
     fn inner_step(
         &self,
-        inner: &[T],
-        outer: &[T],
+        point: Point<'_, T>,
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
     ) -> (f64, Option<Observation<T>>) {
-        let linear = self.linear(outer);
-        matvec(gradient, T::zero(), T::one(), self.square(&self.h), inner);
-        let loss = 0.5 * vector::dot(inner, gradient).wide() - vector::dot(inner, &linear).wide();
+        let linear = self.linear(point.outer);
+        matvec(gradient, T::zero(), T::one(), self.square(&self.h), point.inner);
+        let loss = 0.5 * vector::dot(point.inner, gradient).wide() - vector::dot(point.inner, &linear).wide();
         vector::axpy(-T::one(), &linear, gradient);
         let observation = wants.map(|(wants, seed)| match wants {
             Wants::Mean => Observation::Rows(Rows { data: gradient.to_vec(), count: 1 }),
-            _ => self.observation(inner, outer, rows, wants, seed),
+            _ => self.observation(point, rows, wants, seed),
         });
         (loss, observation)
     }
 
-    fn observation(
-        &self,
-        inner: &[T],
-        outer: &[T],
-        _rows: RowSet<'_>,
-        wants: Wants,
-        seed: u64,
-    ) -> Observation<T> {
+    fn observation(&self, point: Point<'_, T>, _rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
         let d = self.d();
         match wants {
             Wants::Mean => {
                 let mut row = vec![T::zero(); d];
-                self.inner_gradient(inner, outer, RowSet::all(1), &mut row);
+                self.inner_gradient(point, RowSet::all(1), &mut row);
                 Observation::Rows(Rows { data: row, count: 1 })
             }
             Wants::Signed(_) => {
@@ -127,14 +119,13 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         }
     }
 
-    fn inner_loss(&self, inner: &[T], outer: &[T]) -> f64 {
-        self.inner_gradient(inner, outer, RowSet::all(1), &mut vec![T::zero(); self.d()])
+    fn inner_loss(&self, point: Point<'_, T>) -> f64 {
+        self.inner_gradient(point, RowSet::all(1), &mut vec![T::zero(); self.d()])
     }
 
-    fn outer_loss(&self, inner: &[T], outer: &[T]) -> f64 {
+    fn outer_loss(&self, point: Point<'_, T>) -> f64 {
         self.outer_gradient(
-            inner,
-            outer,
+            point,
             RowSet::all(1),
             &mut vec![T::zero(); self.outer_len()],
             &mut vec![T::zero(); self.d()],
@@ -143,32 +134,24 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
 
     fn outer_gradient(
         &self,
-        inner: &[T],
-        outer: &[T],
+        point: Point<'_, T>,
         _rows: RowSet<'_>,
         direct: &mut [T],
         target: &mut [T],
     ) -> f64 {
-        let offset = self.offset(inner);
+        let offset = self.offset(point.inner);
         matvec(target, T::zero(), T::one(), self.square(&self.q), &offset);
-        direct.copy_from_slice(outer);
+        direct.copy_from_slice(point.outer);
         vector::scale(self.mu, direct);
-        0.5 * vector::dot(&offset, target).wide() + 0.5 * self.mu.wide() * vector::dot(outer, outer).wide()
+        0.5 * vector::dot(&offset, target).wide()
+            + 0.5 * self.mu.wide() * vector::dot(point.outer, point.outer).wide()
     }
 
-    fn cross_product(
-        &self,
-        _inner: &[T],
-        _outer: &[T],
-        _rows: RowSet<'_>,
-        u: &[T],
-        scale: T,
-        product: &mut [T],
-    ) {
+    fn cross_product(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]) {
         matvec(product, T::one(), -scale, self.cross().t(), u);
     }
 
-    fn curvature_product(&self, _inner: &[T], _outer: &[T], _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn curvature_product(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
         matvec(product, T::zero(), T::one(), self.square(&self.h), u);
     }
 

@@ -4,7 +4,7 @@ use nhgd_curvature::{Diagonal, Factors, LayerShape, Observation, Rows, Statistic
 use nhgd_kernels::{Features, RowSet, Scalar, vector};
 use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
 
-use crate::{Problem, weighting::Weighting};
+use crate::{Point, Problem, weighting::Weighting};
 
 /// g = (1/n) Σ w_i(v) ℓ_i(θ) + reg‖θ‖², f = the mean loss on trusted samples (Franceschi et al. 2017;
 /// Kong et al. 2026), and a quadratic prior on v if there is one.
@@ -55,9 +55,9 @@ impl<T: Scalar> Reweighting<T> {
         Self { model, train, trusted, weighting, regularization, prior }
     }
 
-    fn batch_weights(&self, outer: &[T], rows: RowSet<'_>) -> Vec<T> {
+    fn batch_weights(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Vec<T> {
         let mut weights = vec![T::zero(); rows.len()];
-        self.weighting.weights(outer, rows, &mut weights);
+        self.weighting.weights(point.outer, point.signals, rows, &mut weights);
         weights
     }
 
@@ -142,19 +142,18 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.model.initial(seed)
     }
 
-    fn regularizer(&self, _outer: &[T]) -> Diagonal<T> {
+    fn regularizer(&self, _point: Point<'_, T>) -> Diagonal<T> {
         Diagonal::Scalar(self.double_reg())
     }
 
     fn inner_step(
         &self,
-        inner: &[T],
-        outer: &[T],
+        point: Point<'_, T>,
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
     ) -> (f64, Option<Observation<T>>) {
-        let weights = self.batch_weights(outer, rows);
+        let weights = self.batch_weights(point, rows);
         let size = T::of(rows.len() as f64);
         let mean: Vec<T> = weights.iter().map(|&w| w / size).collect();
         let mut losses = vec![T::zero(); rows.len()];
@@ -163,40 +162,37 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
             let mut terms = vec![Term { weights: &mean, labels: Labels::Given, gradient: &mut *gradient }];
             if let Some((Wants::Signed(statistic), seed)) = wants {
                 let signed: Vec<T> = signed_weights(&weights, seed);
-                let mut row = vec![T::zero(); inner.len()];
+                let mut row = vec![T::zero(); point.inner.len()];
                 terms.push(Term { weights: &signed, labels: labels(statistic, seed), gradient: &mut row });
-                self.model.gradients(inner, batch, &mut terms, &mut losses);
+                self.model.gradients(point.inner, batch, &mut terms, &mut losses);
                 return Some(Observation::Rows(Rows { data: row, count: 1 }));
             }
-            self.model.gradients(inner, batch, &mut terms, &mut losses);
+            self.model.gradients(point.inner, batch, &mut terms, &mut losses);
             wants.map(|(wants, seed)| match wants {
                 Wants::Mean => Observation::Rows(Rows { data: gradient.to_vec(), count: 1 }),
-                _ => self.observation(inner, outer, rows, wants, seed),
+                _ => self.observation(point, rows, wants, seed),
             })
         });
-        vector::axpy(self.double_reg(), inner, gradient);
+        vector::axpy(self.double_reg(), point.inner, gradient);
         let loss = losses.iter().zip(&mean).map(|(l, w)| l.wide() * w.wide()).sum::<f64>();
-        (loss + self.penalty(inner), observation)
+        (loss + self.penalty(point.inner), observation)
     }
 
-    fn observation(
-        &self,
-        inner: &[T],
-        outer: &[T],
-        rows: RowSet<'_>,
-        wants: Wants,
-        seed: u64,
-    ) -> Observation<T> {
-        let weights = self.batch_weights(outer, rows);
+    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
+        let weights = self.batch_weights(point, rows);
         self.train.with(rows, |batch| {
             let (signed, labels) = match wants {
                 Wants::Rows(statistic) => {
-                    return Observation::Rows(
-                        self.rows(&self.factors(inner, batch, weights, statistic, seed)),
-                    );
+                    return Observation::Rows(self.rows(&self.factors(
+                        point.inner,
+                        batch,
+                        weights,
+                        statistic,
+                        seed,
+                    )));
                 }
                 Wants::Factors(statistic) => {
-                    return Observation::Factors(self.factors(inner, batch, weights, statistic, seed));
+                    return Observation::Factors(self.factors(point.inner, batch, weights, statistic, seed));
                 }
                 Wants::Mean => {
                     let size = T::of(rows.len() as f64);
@@ -204,32 +200,33 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
                 }
                 Wants::Signed(statistic) => (signed_weights(&weights, seed), labels(statistic, seed)),
             };
-            let (mut row, mut losses) = (vec![T::zero(); inner.len()], vec![T::zero(); rows.len()]);
+            let (mut row, mut losses) = (vec![T::zero(); point.inner.len()], vec![T::zero(); rows.len()]);
             let term = Term { weights: &signed, labels, gradient: &mut row };
-            self.model.gradients(inner, batch, &mut [term], &mut losses);
+            self.model.gradients(point.inner, batch, &mut [term], &mut losses);
             Observation::Rows(Rows { data: row, count: 1 })
         })
     }
 
-    fn inner_loss(&self, inner: &[T], outer: &[T]) -> f64 {
+    fn inner_loss(&self, point: Point<'_, T>) -> f64 {
         let all = RowSet::all(self.train.len());
-        let weights = self.batch_weights(outer, all);
+        let weights = self.batch_weights(point, all);
         let mut losses = vec![T::zero(); weights.len()];
-        self.train.with(all, |batch| self.model.losses(inner, batch, &mut losses));
+        self.train.with(all, |batch| self.model.losses(point.inner, batch, &mut losses));
         let total: f64 = losses.iter().zip(&weights).map(|(l, w)| l.wide() * w.wide()).sum();
-        total / weights.len() as f64 + self.penalty(inner)
+        total / weights.len() as f64 + self.penalty(point.inner)
     }
 
-    fn outer_loss(&self, inner: &[T], outer: &[T]) -> f64 {
-        let prior =
-            self.prior.as_ref().map_or(0.0, |prior| prior.add(outer, &mut vec![T::zero(); outer.len()]));
-        self.mean_loss(inner, &self.trusted) + prior
+    fn outer_loss(&self, point: Point<'_, T>) -> f64 {
+        let prior = self
+            .prior
+            .as_ref()
+            .map_or(0.0, |prior| prior.add(point.outer, &mut vec![T::zero(); point.outer.len()]));
+        self.mean_loss(point.inner, &self.trusted) + prior
     }
 
     fn outer_gradient(
         &self,
-        inner: &[T],
-        outer: &[T],
+        point: Point<'_, T>,
         rows: RowSet<'_>,
         direct: &mut [T],
         target: &mut [T],
@@ -241,31 +238,30 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         target.fill(T::zero());
         let term = Term { weights: &weights, labels: Labels::Given, gradient: target };
         self.trusted.with(rows, |batch| {
-            self.model.gradients(inner, batch, &mut [term], &mut losses);
+            self.model.gradients(point.inner, batch, &mut [term], &mut losses);
         });
-        let prior = self.prior.as_ref().map_or(0.0, |prior| prior.add(outer, direct));
+        let prior = self.prior.as_ref().map_or(0.0, |prior| prior.add(point.outer, direct));
         losses.iter().map(|l| l.wide()).sum::<f64>() / n as f64 + prior
     }
 
-    fn cross_product(
-        &self,
-        inner: &[T],
-        outer: &[T],
-        rows: RowSet<'_>,
-        u: &[T],
-        scale: T,
-        product: &mut [T],
-    ) {
+    fn cross_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]) {
         let mut q = vec![T::zero(); rows.len()];
-        self.train.with(rows, |batch| self.model.sensitivities(inner, batch, u, &mut q));
-        self.weighting.pull_back(outer, rows, &q, scale / T::of(rows.len() as f64), product);
+        self.train.with(rows, |batch| self.model.sensitivities(point.inner, batch, u, &mut q));
+        self.weighting.pull_back(
+            point.outer,
+            point.signals,
+            rows,
+            &q,
+            scale / T::of(rows.len() as f64),
+            product,
+        );
     }
 
-    fn curvature_product(&self, inner: &[T], outer: &[T], rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        let mut weights = self.batch_weights(outer, rows);
+    fn curvature_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        let mut weights = self.batch_weights(point, rows);
         vector::scale(T::one() / T::of(rows.len() as f64), &mut weights);
         product.fill(T::zero());
-        self.train.with(rows, |batch| self.model.curvature_product(inner, batch, &weights, u, product));
+        self.train.with(rows, |batch| self.model.curvature_product(point.inner, batch, &weights, u, product));
         vector::axpy(self.double_reg(), u, product);
     }
 
@@ -273,18 +269,22 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.model.curvature()
     }
 
-    fn refresh(&self, inner: &[T], outer: &[T]) {
-        if !self.weighting.needs_probabilities() {
+    fn signals_len(&self) -> usize {
+        self.weighting.signals_len()
+    }
+
+    fn refresh(&self, inner: &[T], outer: &[T], signals: &mut [T]) {
+        if signals.is_empty() {
             return;
         }
         let all = RowSet::all(self.train.len());
         let mut p = vec![T::zero(); self.train.len() * self.model.classes()];
         self.train.with(all, |batch| self.model.probabilities(inner, batch.features, batch.rows, &mut p));
-        self.weighting.refresh(outer, &p);
+        self.weighting.refresh(outer, &p, signals);
     }
 
-    fn weights(&self, outer: &[T]) -> Option<Vec<T>> {
-        Some(self.batch_weights(outer, RowSet::all(self.train.len())))
+    fn weights(&self, point: Point<'_, T>) -> Option<Vec<T>> {
+        Some(self.batch_weights(point, RowSet::all(self.train.len())))
     }
 
     fn probabilities(&self, inner: &[T], features: &Features, rows: RowSet<'_>) -> Option<Vec<T>> {

@@ -7,7 +7,7 @@ use nhgd_fisher::{FisherConfig, Form, build};
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{Activation, Loss, Mlp, Samples};
 use nhgd_problems::weighting::PerSample;
-use nhgd_problems::{Problem, Reweighting};
+use nhgd_problems::{Point, Problem, Reweighting};
 
 const LAMBDA: f64 = 0.01;
 const N: usize = 32;
@@ -69,6 +69,7 @@ fn cosine(x: &[f64], y: &[f64]) -> f64 {
 fn hypergradient(fixture: &Fixture, form: Form) -> (Vec<f64>, f64) {
     let problem = fixture.problem();
     let (inner, outer, all) = (fixture.array("theta_star"), fixture.array("v"), RowSet::all(N));
+    let point = Point::new(&inner, &outer);
     let config = FisherConfig {
         form,
         statistic: Statistic::Expected,
@@ -77,21 +78,21 @@ fn hypergradient(fixture: &Fixture, form: Form) -> (Vec<f64>, f64) {
         tolerance: 1e-12,
         ..FisherConfig::default()
     };
-    let regularizer = problem.regularizer(&outer);
+    let regularizer = problem.regularizer(point);
     assert_eq!(regularizer, Diagonal::Scalar(2.0 * LAMBDA));
     let mut fisher =
         build(&config, &problem.layers(), problem.inner_len(), regularizer).expect("good settings");
     assert_eq!(fisher.wants(), Wants::Factors(Statistic::Expected));
-    fisher.observe(&problem.observation(&inner, &outer, all, fisher.wants(), 1)).expect("good samples");
+    fisher.observe(&problem.observation(point, all, fisher.wants(), 1)).expect("good samples");
 
     let (mut direct, mut target) = (vec![f64::NAN; N], vec![f64::NAN; problem.inner_len()]);
-    problem.outer_gradient(&inner, &outer, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
+    problem.outer_gradient(point, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
     let mut u = vec![f64::NAN; problem.inner_len()];
     fisher.solve(&target, &mut u).expect("a solution");
     let mut product = vec![f64::NAN; u.len()];
-    problem.curvature_product(&inner, &outer, all, &u, &mut product);
+    problem.curvature_product(point, all, &u, &mut product);
     let residual: Vec<f64> = product.iter().zip(&target).map(|(cu, b)| cu - b).collect();
-    problem.cross_product(&inner, &outer, all, &u, -1.0, &mut direct);
+    problem.cross_product(point, all, &u, -1.0, &mut direct);
     (direct, largest(&residual) / largest(&target))
 }
 
@@ -102,12 +103,13 @@ fn oracles_are_those_of_the_fixture() {
     assert_eq!(problem.curvature(), "gauss-newton");
     let (outer, all) = (fixture.array("v"), RowSet::all(N));
     let mut gradient = vec![f64::NAN; 53];
-    problem.inner_gradient(&fixture.array("theta0"), &outer, all, &mut gradient);
+    problem.inner_gradient(Point::new(&fixture.array("theta0"), &outer), all, &mut gradient);
     assert_close(&gradient, &fixture.array("grad_g_theta0"), 1e-10);
 
     let (inner, u) = (fixture.array("theta_star"), fixture.array("u_star"));
+    let point = Point::new(&inner, &outer);
     let (mut product, ggn) = (vec![f64::NAN; 53], fixture.array("ggn_star"));
-    problem.curvature_product(&inner, &outer, all, &u, &mut product);
+    problem.curvature_product(point, all, &u, &mut product);
     let expected = (0..53).map(|i| {
         let data: f64 = (0..53).map(|j| ggn[i * 53 + j] * u[j]).sum();
         data + 2.0 * LAMBDA * u[i]
@@ -115,9 +117,9 @@ fn oracles_are_those_of_the_fixture() {
     assert_close(&product, &expected.collect::<Vec<_>>(), 1e-10);
 
     let (mut direct, mut target) = (vec![f64::NAN; N], vec![f64::NAN; 53]);
-    problem.outer_gradient(&inner, &outer, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
+    problem.outer_gradient(point, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
     assert_close(&target, &fixture.array("grad_f_star"), 1e-10);
-    problem.cross_product(&inner, &outer, all, &u, -1.0, &mut direct);
+    problem.cross_product(point, all, &u, -1.0, &mut direct);
     assert_close(&direct, &fixture.array("hypergrad_star"), 1e-10);
 }
 

@@ -27,25 +27,25 @@ impl<T: Scalar> Weighting<T> for Anchored<T> {
         self.weighting.outer_len()
     }
 
-    fn weights(&self, outer: &[T], rows: RowSet<'_>, out: &mut [T]) {
+    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
         let (samples, at) = self.weighed(rows);
         let mut weights = vec![T::zero(); samples.len()];
-        self.weighting.weights(outer, RowSet::Indices(&samples), &mut weights);
+        self.weighting.weights(outer, signals, RowSet::Indices(&samples), &mut weights);
         out.fill(T::one());
         at.into_iter().zip(weights).for_each(|(at, w)| out[at] = w);
     }
 
-    fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
+    fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
         let (samples, at) = self.weighed(rows);
         let q: Vec<T> = at.into_iter().map(|at| q[at]).collect();
-        self.weighting.pull_back(outer, RowSet::Indices(&samples), &q, scale, product);
+        self.weighting.pull_back(outer, signals, RowSet::Indices(&samples), &q, scale, product);
     }
 
-    fn needs_probabilities(&self) -> bool {
-        self.weighting.needs_probabilities()
+    fn signals_len(&self) -> usize {
+        self.weighting.signals_len()
     }
 
-    fn refresh(&self, outer: &[T], probabilities: &[T]) {
-        self.weighting.refresh(outer, probabilities);
+    fn refresh(&self, outer: &[T], probabilities: &[T], signals: &mut [T]) {
+        self.weighting.refresh(outer, probabilities, signals);
     }
 }

@@ -22,11 +22,20 @@ impl<T: Scalar> Weighting<T> for Fixed<T> {
         0
     }
 
-    fn weights(&self, _outer: &[T], rows: RowSet<'_>, out: &mut [T]) {
+    fn weights(&self, _outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
         for (i, out) in out.iter_mut().enumerate() {
             *out = self.weights[rows.get(i)];
         }
     }
 
-    fn pull_back(&self, _outer: &[T], _rows: RowSet<'_>, _q: &[T], _scale: T, _product: &mut [T]) {}
+    fn pull_back(
+        &self,
+        _outer: &[T],
+        _signals: &[T],
+        _rows: RowSet<'_>,
+        _q: &[T],
+        _scale: T,
+        _product: &mut [T],
+    ) {
+    }
 }

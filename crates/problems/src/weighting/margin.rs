@@ -1,7 +1,5 @@
 //! A few outer variables for all samples: how far a label is believed, by class.
 
-use std::sync::{Arc, RwLock};
-
 use nhgd_kernels::{RowSet, Scalar};
 
 use super::{Weighting, sigmoid};
@@ -12,43 +10,31 @@ use super::{Weighting, sigmoid};
 ///
 /// m_i = L_y − log Σ_{k≠y} e^{L_k}, L_k = v_C s_k + log T_ky.
 ///
-/// No gradient runs through s. Between two refreshes m is taken as linear in v_C. v has C + 1 entries.
+/// No gradient runs through s. Between two refreshes m is taken as linear in v_C. v has C + 1 entries. The signals are
+/// the slope of the last refresh, n margins there, and their n derivatives by the slope.
 #[derive(Debug)]
 pub struct Margin<T> {
     labels: Vec<u32>,
     classes: usize,
     log_transition: Vec<T>,
-    state: RwLock<Arc<State<T>>>,
-}
-
-/// Margins as of the last refresh: m at `slope`, and dm/dv_C there.
-#[derive(Debug)]
-struct State<T> {
-    slope: T,
-    margins: Vec<T>,
-    slopes: Vec<T>,
 }
 
 impl<T: Scalar> Margin<T> {
-    /// Margins are 0 until the first refresh. `transition` is C × C, row-major, its entries positive; uniform noise
-    /// where absent, up to a factor that the biases hold.
+    /// `transition` is C × C, row-major, its entries positive; uniform noise where absent, up to a factor that the
+    /// biases hold.
     pub fn new(labels: Vec<u32>, classes: usize, transition: Option<Vec<T>>) -> Self {
         let log_transition = match transition {
             Some(transition) => transition.into_iter().map(T::ln).collect(),
             None => vec![T::zero(); classes * classes],
         };
-        let zeros = vec![T::zero(); labels.len()];
-        let state = State { slope: T::zero(), margins: zeros.clone(), slopes: zeros };
-        Self { labels, classes, log_transition, state: RwLock::new(Arc::new(state)) }
+        Self { labels, classes, log_transition }
     }
 
-    fn state(&self) -> Arc<State<T>> {
-        self.state.read().unwrap_or_else(|e| e.into_inner()).clone()
-    }
-
-    fn weight(&self, outer: &[T], state: &State<T>, i: usize) -> T {
-        let moved = outer[self.classes] - state.slope;
-        sigmoid(outer[self.labels[i] as usize] + state.margins[i] + moved * state.slopes[i])
+    /// The weight of sample i, and the derivative of its margin by the slope.
+    fn weight(&self, outer: &[T], signals: &[T], i: usize) -> (T, T) {
+        let (margin, slope) = (signals[1 + i], signals[1 + self.labels.len() + i]);
+        let moved = outer[self.classes] - signals[0];
+        (sigmoid(outer[self.labels[i] as usize] + margin + moved * slope), slope)
     }
 
     /// m and dm/dslope of a sample with label y from its log-probabilities.
@@ -71,38 +57,36 @@ impl<T: Scalar> Weighting<T> for Margin<T> {
         self.classes + 1
     }
 
-    fn weights(&self, outer: &[T], rows: RowSet<'_>, out: &mut [T]) {
-        let state = self.state();
+    fn signals_len(&self) -> usize {
+        1 + 2 * self.labels.len()
+    }
+
+    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
         for (i, out) in out.iter_mut().enumerate() {
-            *out = self.weight(outer, &state, rows.get(i));
+            *out = self.weight(outer, signals, rows.get(i)).0;
         }
     }
 
-    fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
-        let state = self.state();
+    fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
         for (i, &q) in q.iter().enumerate() {
             let i = rows.get(i);
-            let w = self.weight(outer, &state, i);
+            let (w, slope) = self.weight(outer, signals, i);
             let q = scale * w * (T::one() - w) * q;
             product[self.labels[i] as usize] += q;
-            product[self.classes] += q * state.slopes[i];
+            product[self.classes] += q * slope;
         }
     }
 
-    fn needs_probabilities(&self) -> bool {
-        true
-    }
-
-    fn refresh(&self, outer: &[T], probabilities: &[T]) {
+    fn refresh(&self, outer: &[T], probabilities: &[T], signals: &mut [T]) {
         let slope = outer[self.classes];
         let least = T::min_positive_value();
-        let (margins, slopes) = (self.labels.iter().zip(probabilities.chunks_exact(self.classes)))
-            .map(|(&y, p)| {
-                let log_p: Vec<T> = p.iter().map(|p| p.max(least).ln()).collect();
-                self.margin(&log_p, y as usize, slope)
-            })
-            .unzip();
-        *self.state.write().unwrap_or_else(|e| e.into_inner()) = Arc::new(State { slope, margins, slopes });
+        let (at, rest) = signals.split_at_mut(1);
+        let (margins, slopes) = rest.split_at_mut(self.labels.len());
+        at[0] = slope;
+        for (i, p) in probabilities.chunks_exact(self.classes).take(self.labels.len()).enumerate() {
+            let log_p: Vec<T> = p.iter().map(|p| p.max(least).ln()).collect();
+            (margins[i], slopes[i]) = self.margin(&log_p, self.labels[i] as usize, slope);
+        }
     }
 }
 
@@ -133,16 +117,17 @@ mod tests {
             Margin::new(vec![0, 2, 1, 1], 3, Some(vec![0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0.3, 0.1, 0.6]));
         let p = [0.2, 0.5, 0.3, 0.6, 0.3, 0.1, 0.1, 0.1, 0.8, 0.4, 0.3, 0.3];
         let v = [0.3f64, -0.2, 0.5, 1.4];
-        weighting.refresh(&v, &p);
+        let mut signals = [0.0; 9];
+        weighting.refresh(&v, &p, &mut signals);
         let (rows, q) = (RowSet::all(4), [0.5, -1.0, 2.0, 0.25]);
         let mut product = [0.0; 4];
-        weighting.pull_back(&v, rows, &q, 1.0, &mut product);
+        weighting.pull_back(&v, &signals, rows, &q, 1.0, &mut product);
         for j in 0..4 {
             let weighted = |step: f64| {
                 let mut moved = v;
                 moved[j] += step;
                 let mut w = [0.0; 4];
-                weighting.weights(&moved, rows, &mut w);
+                weighting.weights(&moved, &signals, rows, &mut w);
                 w.iter().zip(q).map(|(w, q)| w * q).sum::<f64>()
             };
             assert!(((weighted(1e-6) - weighted(-1e-6)) / 2e-6 - product[j]).abs() < 1e-8, "{j}");

@@ -12,24 +12,24 @@ pub use per_sample::PerSample;
 
 use nhgd_kernels::{RowSet, Scalar};
 
-/// A map from the outer variable to the weights of the inner samples.
+/// A map from the outer variable, and from signals that are held fixed, to the weights of the inner samples.
 pub trait Weighting<T: Scalar>: Send + Sync {
     /// Entries of v.
     fn outer_len(&self) -> usize;
 
-    /// Writes w_i(v) of the samples in `rows`.
-    fn weights(&self, outer: &[T], rows: RowSet<'_>, out: &mut [T]);
-
-    /// product ← product + scale · (∂w/∂v)ᵀ q, with one sensitivity q_i = ∇ℓ_iᵀu for each sample in `rows`.
-    fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]);
-
-    /// Whether the map depends on what the model thinks of the samples, see [`Weighting::refresh`].
-    fn needs_probabilities(&self) -> bool {
-        false
+    /// Entries of the signals.
+    fn signals_len(&self) -> usize {
+        0
     }
 
-    /// Takes the model's class probabilities of all samples, n × C, as they are at v.
-    fn refresh(&self, _outer: &[T], _probabilities: &[T]) {}
+    /// Writes w_i(v) of the samples in `rows`.
+    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]);
+
+    /// product ← product + scale · (∂w/∂v)ᵀ q, with one sensitivity q_i = ∇ℓ_iᵀu for each sample in `rows`.
+    fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]);
+
+    /// Writes the signals that follow from the model's class probabilities of all samples, n × C, at v.
+    fn refresh(&self, _outer: &[T], _probabilities: &[T], _signals: &mut [T]) {}
 }
 
 /// σ(z) = 1 / (1 + e^(−z)).

@@ -22,13 +22,13 @@ impl<T: Scalar> Weighting<T> for PerSample {
         self.samples
     }
 
-    fn weights(&self, outer: &[T], rows: RowSet<'_>, out: &mut [T]) {
+    fn weights(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
         for (i, out) in out.iter_mut().enumerate() {
             *out = sigmoid(outer[rows.get(i)]);
         }
     }
 
-    fn pull_back(&self, outer: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
+    fn pull_back(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
         for (i, &q) in q.iter().enumerate() {
             let i = rows.get(i);
             let w = sigmoid(outer[i]);
