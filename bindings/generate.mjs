@@ -61,13 +61,11 @@ function members(name, type) {
   const makers = ts.isConstructorTypeNode(type)
     ? [{ role: 'new', ...signature(type, 'new') }]
     : type.members.map((member) => ({ role: 'make', ...signature(member, member.name.text) }))
-  const own = declared
-    .get(instanceOf(type))
-    .members.map((member) =>
-      ts.isMethodSignature(member)
-        ? { role: 'call', ...signature(member, member.name.text) }
-        : { role: 'get', name: member.name.text, args: [], result: resultOf(member.type) },
-    )
+  const own = inherited(declared.get(instanceOf(type))).map((member) =>
+    ts.isMethodSignature(member)
+      ? { role: 'call', ...signature(member, member.name.text) }
+      : { role: 'get', name: member.name.text, args: [], result: resultOf(member.type) },
+  )
   return [...makers, ...own].map((member) => ({ ...member, owner: name }))
 }
 
