@@ -181,7 +181,7 @@ test('labels and trusted rows that do not fit', () => {
     [trusting('outside.npy', 0, 1, 2, 3, 400), /"--trusted" expected rows below 400, got 400 at index 4/],
     [trusting('twice.npy', 0, 1, 2, 3, 3), /"--trusted" expected each row once, got 3 twice/],
     [trusting('negative.npy', 0, 1, 2, -3), /"--trusted" expected row numbers from 0, got -3 at 3/],
-    [[...cleaning, '--labels', few], /"--labels" expected 400, one a row, got 399/],
+    [[...cleaning, '--labels', few], /"--labels" expected 400, one per row, got 399/],
     [[...cleaning, '--labels', halves], /"--labels" expected whole numbers or text, got 0.5/],
     [[...cleaning, '--image-shape', '3x3'], /"--image-shape" expected .*3x3 for 4 columns/],
   ])

@@ -50,5 +50,5 @@ export {
   type CleanLabelsOptions,
   type CleanLabelsResult,
   cleanLabels,
-} from './tasks/cleanLabels.ts'
+} from './tasks/cleanLabels/cleanLabels.ts'
 export { accuracy, auc } from './tasks/metrics.ts'

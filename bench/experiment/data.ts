@@ -11,7 +11,7 @@ import {
   readFeatures,
   readLabels,
 } from '../../ts/data/index.ts'
-import type { CleaningCase } from '../../ts/tasks/rivals.ts'
+import type { CleaningCase } from '../../ts/tasks/cleanLabels/rivals.ts'
 
 /** Where Debian's package dataset-fashion-mnist puts its files. */
 export const debianFashion = '/usr/share/datasets/fashion-mnist'

@@ -1,8 +1,9 @@
 // Our label cleaning in a process of its own: node --import tsx bench/python/clean.ts '<job as JSON>' prints a Cleaning.
-import { train } from '../../ts/tasks/classifier.ts'
-import { cleanLabels } from '../../ts/tasks/cleanLabels.ts'
+
+import { cleanLabels } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
+import { onTest } from '../../ts/tasks/cleanLabels/rivals.ts'
 import { auc, detection } from '../../ts/tasks/metrics.ts'
-import { onTest } from '../../ts/tasks/rivals.ts'
+import { train } from '../../ts/tasks/trainer.ts'
 import { loadCase } from '../experiment/data.ts'
 import type { Job } from '../experiment/job.ts'
 import type { Cleaning } from './result.ts'

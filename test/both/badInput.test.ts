@@ -12,7 +12,7 @@ import { type QuadraticOptions, quadratic } from '../../ts/problems/quadratic.ts
 import { type ReweightingOptions, reweighting } from '../../ts/problems/reweighting.ts'
 import { hypergradient, type SolveOptions, solve } from '../../ts/solve.ts'
 import { Classifier } from '../../ts/tasks/classifier.ts'
-import { type CleanLabelsOptions, cleanLabels } from '../../ts/tasks/cleanLabels.ts'
+import { type CleanLabelsOptions, cleanLabels } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
 import { refuses } from '../support/errors.ts'
 import { randomReweighting } from '../support/problems.ts'
 import { Random } from '../support/random.ts'

@@ -7,9 +7,12 @@ import {
   type CleanLabelsOptions,
   type CleanLabelsResult,
   cleanLabels,
-} from '../../ts/tasks/cleanLabels.ts'
+} from '../../ts/tasks/cleanLabels/cleanLabels.ts'
+import { Keeper } from '../../ts/tasks/cleanLabels/keep.ts'
 import { accuracy, auc, detection } from '../../ts/tasks/metrics.ts'
 import { close, same } from '../support/close.ts'
+import { counting } from '../support/counting.ts'
+import { refuses } from '../support/errors.ts'
 import { gaussians } from '../support/gaussians.ts'
 import { backendSuite } from '../support/suite.ts'
 
@@ -164,6 +167,115 @@ test('a signal ends a run with what it has', async ({ backend }) => {
   assert.is(seen[0].steps, result.settings.outerSteps)
   assert.ok(seen.every(({ secondsLeft, outerLoss }) => secondsLeft >= 0 && Number.isFinite(outerLoss)))
   assert.ok([...result.score, ...result.weights].every(Number.isFinite))
+})
+
+test('a signal that aborts before the end of the first outer step leaves no result', async ({ backend }) => {
+  const reason = new Error('enough')
+  const early = new AbortController()
+  for (const signal of [AbortSignal.abort(reason), early.signal]) {
+    setTimeout(() => early.abort(reason), 10)
+    const run = cleanLabels({ backend, ...given, signal })
+    await run.then(
+      () => assert.unreachable('there is a result'),
+      (error) => assert.is(error, reason),
+    )
+  }
+})
+
+test('the v is kept that was judged', () => {
+  const [start, second, third] = [1, 2, 3].map((v) => Float64Array.of(v))
+  const keeper = new Keeper(start)
+  assert.equal(keeper.best, { step: 0, loss: Number.POSITIVE_INFINITY, outer: start })
+  keeper.judge(1, 0.5, second)
+  assert.is(keeper.best.outer, start)
+  keeper.judge(2, 0.4, third)
+  assert.is(keeper.best.outer, second)
+  keeper.judge(3, 0.6, Float64Array.of(4))
+  assert.is(keeper.best.step, 2)
+  assert.is(keeper.best.outer, second)
+})
+
+test('one outer step that is far too long is not kept', async ({ backend }) => {
+  for (const weighting of ['margin', 'perSample'] as const) {
+    const once = { backend, ...given, weighting, outerSteps: 1 }
+    const { outer, score, bestStep } = await cleanLabels({ ...once, outerRate: 50 })
+    const start = await cleanLabels({ ...once, outerRate: 0 })
+    assert.is(bestStep, 1)
+    same(outer, start.outer)
+    same(score, start.score)
+  }
+})
+
+test('without outer steps the start is kept, and nothing over-fits', async ({ backend }) => {
+  for (const holdout of [0, 0.2]) {
+    const result = await cleanLabels({ backend, ...given, holdout, outerSteps: 0 })
+    assert.is(result.bestStep, 0)
+    assert.is(result.overfitting, false)
+    assert.ok(quality(result).score > 0.98)
+  }
+})
+
+test('builds few native objects: the features once, a problem per role of the data', async ({ backend }) => {
+  for (const weighting of ['margin', 'perSample'] as const) {
+    const { backend: counted, built } = counting(backend)
+    await cleanLabels({ backend: counted, ...given, ...quick, weighting })
+    assert.equal(built, { Problem: 2, Samples: 4, Features: 1, Fisher: 1 })
+  }
+})
+
+test('many classes are refused with a short message', async ({ backend }) => {
+  const refused = (options: object, told: RegExp) =>
+    cleanLabels({ backend, ...given, ...options }).then(
+      () => assert.unreachable('accepted'),
+      (error) => {
+        assert.is(error.code, 'ERR_RANGE')
+        assert.match(error.message, told)
+        assert.ok(error.message.length < 200, error.message)
+      },
+    )
+  const far = Uint32Array.from(labels).with(5, 3e8)
+  await refused({ labels: far }, /every class 0 to 300000000, got none of 3, 4, 5 and 299999994 more$/)
+  await refused({ classes: 1000 }, /got none of 3, 4, 5 and 994 more$/)
+  await refused({ labels: labels.map(() => 0), classes: undefined }, /"classes" expected at least 2/)
+})
+
+test('misspelt and ill-typed options are refused, undefined is absent', async ({ backend }) => {
+  const { settings } = await cleanLabels({
+    backend,
+    ...given,
+    ...quick,
+    holdout: undefined,
+    outerRate: undefined,
+    seed: undefined,
+    method: { averaging: undefined, refine: undefined },
+  })
+  assert.is(settings.holdout, 0.2)
+  assert.is(settings.averaging, 0.5)
+  assert.is(settings.refine, 6)
+  const wrong: Record<string, unknown> = {
+    holdOut: 0.5,
+    outersteps: 1,
+    holdout: '0.2',
+    outerRate: '0.1',
+    outerSteps: 1.5,
+    regularization: -1,
+    classes: 1,
+    weighting: 'margins',
+    normalize: 1,
+    seed: -1,
+    method: null,
+    onProgress: true,
+    weights: 3,
+    signal: 1,
+  }
+  for (const [name, value] of Object.entries(wrong)) {
+    const name1 = name === 'holdOut' || name === 'outersteps' ? 'options' : name
+    await refuses('ERR_RANGE', name1, () =>
+      cleanLabels({ backend, ...given, [name]: value } as CleanLabelsOptions),
+    )
+  }
+  const scale = { ...features, scale: Number.NaN }
+  await refuses('ERR_NOT_FINITE', 'scale', () => cleanLabels({ backend, ...given, features: scale }))
 })
 
 test('without a holdout the last step is kept', async ({ backend }) => {

@@ -1,6 +1,12 @@
-import type { CleanLabelsResult } from '../tasks/cleanLabels.ts'
+import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
+import {
+  type CleaningCase,
+  onTest,
+  type RivalName,
+  type RivalResult,
+  wrong,
+} from '../tasks/cleanLabels/rivals.ts'
 import { auc, detection } from '../tasks/metrics.ts'
-import { type CleaningCase, onTest, type RivalName, type RivalResult, wrong } from '../tasks/rivals.ts'
 
 /** What `--json` holds for one seed; NaN becomes null. */
 export interface Figures {

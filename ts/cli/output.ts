@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { writeNpz } from '../data/index.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
-import type { CleanLabelsResult } from '../tasks/cleanLabels.ts'
+import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import { type Figures, flagged, methods } from './figures.ts'
 import type { Input } from './input.ts'
 

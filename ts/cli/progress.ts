@@ -1,4 +1,4 @@
-import type { CleaningProgress } from '../tasks/cleanLabels.ts'
+import type { CleaningProgress } from '../tasks/cleanLabels/cleanLabels.ts'
 
 /** Where progress goes: one line that is written over on a terminal, plain lines elsewhere, nothing when quiet. */
 export interface ProgressLine {

@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/browser/esm/sync'
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
-import { dataError } from './error.ts'
+import { dataError, listed } from './error.ts'
 
 export interface CsvOptions {
   /** Name of the column that holds the labels; every other column is a feature. */
@@ -154,8 +154,11 @@ export function firstRepeated(names: readonly string[]): string | undefined {
 function findColumn(header: string[], column: string | undefined, name: string): number {
   const at = column === undefined && header.length === 1 ? 0 : header.indexOf(column ?? '')
   if (at >= 0) return at
-  const held = header.slice(0, 20).join(', ') + (header.length > 20 ? ', …' : '')
-  throw dataError(name, column === undefined ? 'one column or its name' : `a column "${column}"`, held)
+  throw dataError(
+    name,
+    column === undefined ? 'one column or its name' : `a column "${column}"`,
+    listed(header),
+  )
 }
 
 function present(text: string, row: number, column: string, name: string): string {

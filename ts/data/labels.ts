@@ -1,5 +1,5 @@
 import { NhgdError } from '../backend/errors.ts'
-import { dataError } from './error.ts'
+import { dataError, listed } from './error.ts'
 
 /** Labels as class indices, and what the classes are called. */
 export interface Labels {
@@ -27,15 +27,23 @@ export function encodeLabels(
   const labels = Int32Array.from(values, (value, i) => {
     const index = classes.get(nameOf(value, numeric))
     if (index !== undefined) return index
-    throw dataError(name, `one of ${known.slice(0, 20).join(', ')}`, `${value} at ${i}`)
+    throw dataError(name, `one of ${listed(known)}`, `${value} at ${i}`)
   })
   return { labels, names: known }
 }
 
-/** Classes below `classes` of which there is no sample. */
-export function absentClasses(labels: ArrayLike<number>, classes: number): number[] {
+/** Classes below `classes` of which there is no sample: the first `most` of them, all by default. */
+export function absentClasses(
+  labels: ArrayLike<number>,
+  classes: number,
+  most = Number.POSITIVE_INFINITY,
+): number[] {
   const present = new Set(Array.from(labels))
-  return Array.from({ length: classes }, (_, index) => index).filter((index) => !present.has(index))
+  const absent: number[] = []
+  for (let index = 0; index < classes && absent.length < most; index++) {
+    if (!present.has(index)) absent.push(index)
+  }
+  return absent
 }
 
 function classNames(values: ArrayLike<number | string>, name: string): string[] {

@@ -1,5 +1,5 @@
 import { unzipSync, zipSync } from 'fflate'
-import { dataError } from './error.ts'
+import { dataError, listed } from './error.ts'
 import { GREATEST_RATIO } from './gzip.ts'
 import { readNpy, writeNpy } from './npy.ts'
 import type { NumericArray, Tensor } from './tensor.ts'
@@ -58,5 +58,5 @@ export function pickArray(
   const fitting = named === undefined ? Object.values(arrays).filter(fits) : [arrays[named]]
   if (fitting.length === 1) return fitting[0]
   const held = Object.entries(arrays).map(([key, { shape }]) => `${key} [${shape.join(', ')}]`)
-  throw dataError(name, `an array named ${names.join(' or ')}`, held.join(', ') || 'no arrays')
+  throw dataError(name, `an array named ${names.join(' or ')}`, listed(held) || 'no arrays')
 }

@@ -1,8 +1,8 @@
-import type { Backend } from '../backend/backend.ts'
-import type { Features } from '../backend/binding.ts'
-import { assignFolds } from '../data/split.ts'
-import { type Training, train } from './classifier.ts'
-import { margins, mostLikely, sigmoid } from './metrics.ts'
+import type { Backend } from '../../backend/backend.ts'
+import type { Features } from '../../backend/binding.ts'
+import { assignFolds } from '../../data/split.ts'
+import { margins, mostLikely, sigmoid } from '../metrics.ts'
+import { Trainer, type Training } from '../trainer.ts'
 
 /** Rows of uploaded features with a label each. */
 export interface LabelledRows {
@@ -29,35 +29,30 @@ export interface SelfConfidence {
 export async function selfConfidence(
   backend: Backend,
   { features, classes, rows, labels }: LabelledRows,
-  training: Training,
+  { regularization, ...training }: Training & { readonly regularization: number },
   folds = 5,
 ): Promise<SelfConfidence> {
   const fold = assignFolds(labels, folds, training.seed)
+  const trainer = new Trainer(backend, classes, { features, rows, labels }, regularization)
   const score = new Float64Array(rows.length)
   const suggested = new Int32Array(rows.length)
+  const all = Uint32Array.from(rows.keys())
   for (let k = 0; k < folds; k++) {
-    const seen = positions(fold, (f) => f !== k)
-    const unseen = positions(fold, (f) => f === k)
-    const set = { features, rows: pick(rows, seen), labels: Uint32Array.from(seen, (i) => labels[i]) }
-    const model = await train(backend, classes, set, training)
-    const p = model.probabilities(features, pick(rows, unseen))
-    const m = margins(
+    const unseen = all.filter((i) => fold[i] === k)
+    const theta = await trainer.train(training, { positions: all.filter((i) => fold[i] !== k) })
+    const p = trainer.probabilities(
+      theta,
+      unseen.map((i) => rows[i]),
+    )
+    const trust = margins(
       p,
       classes,
-      Int32Array.from(unseen, (i) => labels[i]),
+      unseen.map((i) => labels[i]),
     )
-    unseen.forEach((i, at) => {
-      score[i] = sigmoid(-m[at])
+    for (const [at, i] of unseen.entries()) {
+      score[i] = sigmoid(-trust[at])
       suggested[i] = mostLikely(p, classes, at)
-    })
+    }
   }
   return { score, suggested, flagged: Array.from(labels, (label, i) => suggested[i] !== label) }
-}
-
-function positions(fold: ArrayLike<number>, wanted: (fold: number) => boolean): Uint32Array {
-  return Uint32Array.from({ length: fold.length }, (_, i) => i).filter((i) => wanted(fold[i]))
-}
-
-function pick(rows: Uint32Array, positions: Uint32Array): Uint32Array {
-  return positions.map((i) => rows[i])
 }

@@ -1,0 +1,86 @@
+import { read } from '../../backend/backend.ts'
+import * as defaults from '../../defaults.ts'
+import { nhgd } from '../../methods/nhgd.ts'
+import { softmaxRegression } from '../../problems/model.ts'
+import { reweighting } from '../../problems/reweighting.ts'
+import { type SolveResult, solve } from '../../solve.ts'
+import { Classifier } from '../classifier.ts'
+import { meanLoss } from '../metrics.ts'
+import { Keeper } from './keep.ts'
+import type { CleanLabelsResult, Settings } from './options.ts'
+import type { Prepared } from './prepare.ts'
+import { concat, type Parts } from './split.ts'
+import type { Start } from './start.ts'
+
+/** How the bilevel run went, and the v that it is kept for. */
+export interface BilevelRun extends Pick<CleanLabelsResult, 'curves' | 'bestStep' | 'overfitting' | 'outer'> {
+  readonly solved: SolveResult
+  /** Settings of the method. */
+  readonly method: object
+}
+
+/**
+ * Follows the hypergradient of the loss on the outer part of the trusted samples, and keeps the v that the held-out
+ * samples think best.
+ */
+export async function bilevelRun(
+  settings: Settings,
+  { features, classes, free, factor, labelsOf }: Prepared,
+  { anchors, outer, heldOut }: Parts,
+  start: Start,
+  innerRate: number,
+): Promise<BilevelRun> {
+  const { backend, weighting, regularization, outerSteps, outerRate, seed, signal } = settings
+  const rows = concat(free, anchors)
+  const problem = reweighting({
+    backend,
+    model: softmaxRegression({ classes }),
+    train: { features, rows, labels: labelsOf(rows) },
+    trusted: { features, rows: outer, labels: labelsOf(outer) },
+    regularization,
+    weighting,
+    anchors: anchors.length,
+    prior: start.prior,
+    transition: start.transition,
+  })
+  const own = defaults.cleanLabels[weighting]
+  const method = {
+    ...defaults.cleanLabels.method,
+    innerOptimizer: { kind: 'momentum', rate: innerRate },
+    ...own.method,
+    ...settings.method,
+  } as const
+  const rate = weighting === 'margin' ? (k: number) => outerRate * (1 - k / outerSteps) : outerRate
+  const held = { batch: backend.Batch.of(heldOut), labels: labelsOf(heldOut) }
+  const keeper = new Keeper(Float64Array.from(start.outer))
+  const curves: CleanLabelsResult['curves'][number][] = []
+  const solved = await solve(problem, {
+    method: nhgd(method),
+    outerOptimizer: { ...own.outerOptimizer, rate },
+    outerSteps,
+    inner: start.inner,
+    outer: start.outer,
+    seed,
+    signal,
+    onStep({ step, outerLoss, residual, seconds, estimate, point }) {
+      const heldOutLoss =
+        heldOut.length === 0
+          ? Number.NaN
+          : meanLoss(
+              read(problem.oracles.probabilities(estimate.inner, features, held.batch)),
+              classes,
+              held.labels,
+            )
+      keeper.judge(step, heldOutLoss, read(point.outer))
+      const progress = { step, outerLoss, heldOutLoss, residual, seconds }
+      curves.push(progress)
+      const secondsLeft = (seconds / step) * (outerSteps - step)
+      const classifier = () =>
+        new Classifier(backend, classes, features.columns, read(estimate.inner)).forScale(factor)
+      settings.onProgress?.({ ...progress, steps: outerSteps, secondsLeft, classifier })
+    },
+  }).result
+  const { step: bestStep, outer: kept } = keeper.best
+  const overfitting = solved.steps - bestStep >= Math.max(1, outerSteps / 5)
+  return { solved, method, curves, bestStep, outer: kept, overfitting }
+}

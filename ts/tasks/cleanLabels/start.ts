@@ -1,0 +1,70 @@
+import { NhgdError } from '../../backend/errors.ts'
+import * as defaults from '../../defaults.ts'
+import { accuracy, logit } from '../metrics.ts'
+import type { Theta, Trainer, Training } from '../trainer.ts'
+import { alternate } from './alternate.ts'
+import type { Settings } from './options.ts'
+import type { Prepared } from './prepare.ts'
+import { concat, type Parts } from './split.ts'
+import { estimateTransition, transitionMargins, uniform } from './transition.ts'
+
+const { firstSteps, settling, slope, deviations, shares, priorSamples } = defaults.cleanLabels.margin
+
+/** Where the bilevel run starts. */
+export interface Start {
+  readonly inner?: Theta
+  readonly outer: ArrayLike<number>
+  readonly prior?: { readonly mean: readonly number[]; readonly precision: readonly number[] }
+  readonly transition?: Float64Array
+}
+
+/**
+ * Where margin weights start: biases of 0; a slope above 1, since a model that is trained on such labels is less sure
+ * than it should be; and a model and the noise transition, which expectation maximisation finds together. It starts
+ * from a model of the anchors and from uniform noise. The share of right labels in that noise follows from how often
+ * models of one half of the trusted samples agree with the labels, given how often they are right on the other half.
+ */
+export async function marginStart(
+  trainer: Trainer,
+  data: Prepared,
+  parts: Parts,
+  training: Omit<Training, 'steps'>,
+): Promise<Start> {
+  const { classes, free, freeLabels, labelsOf } = data
+  const halves = [parts.anchors, concat(parts.outer, parts.heldOut)]
+  const right: number[] = []
+  const models: Theta[] = []
+  for (const [positions, others] of [halves, halves.toReversed()]) {
+    const model = await trainer.train({ ...training, steps: firstSteps }, { positions })
+    const hits = accuracy(trainer.probabilities(model, others), classes, labelsOf(others))
+    const agreement = accuracy(trainer.probabilities(model, free), classes, freeLabels)
+    const chance = (1 - hits) / (classes - 1)
+    right.push((agreement - chance) / Math.max(0.05, hits - chance))
+    models.push(model)
+  }
+  const share = Math.min(shares.most, Math.max(shares.least, (right[0] + right[1]) / 2))
+  let transition = uniform(share, classes)
+  const inner = await alternate(trainer, data, parts.anchors, models[0], settling, training, (p) => {
+    transition = estimateTransition(p, classes, freeLabels, transition, slope)
+    return transitionMargins(p, classes, freeLabels, transition, slope)
+  })
+  const perClass = (value: number, last: number) => [...Array<number>(classes).fill(value), last]
+  const outer = perClass(0, slope)
+  const count = Math.min(priorSamples, parts.outer.length)
+  const precision = perClass(1 / deviations.bias ** 2 / count, 1 / deviations.slope ** 2 / count)
+  return { inner, outer, transition, prior: { mean: outer, precision } }
+}
+
+/** Logits of the given weights, or of ½. */
+export function perSampleStart({ weights }: Settings, { free }: Prepared): Start {
+  if (!weights) return { outer: new Float64Array(free.length) }
+  if (weights.length !== free.length) {
+    const expected = `${free.length}, one per row that is not trusted`
+    throw new NhgdError('ERR_SHAPE', `"weights" expected ${expected}, got ${weights.length}`)
+  }
+  const odd = Array.from(weights).findIndex((w) => !(w >= 0 && w <= 1))
+  if (odd >= 0) {
+    throw new NhgdError('ERR_RANGE', `"weights" expected 0 to 1, got ${weights[odd]} at index ${odd}`)
+  }
+  return { outer: Float64Array.from(weights, (w) => logit(Math.min(1 - 1e-6, Math.max(1e-6, w)))) }
+}

@@ -1,0 +1,146 @@
+import { type Backend, read } from '../backend/backend.ts'
+import type { Features } from '../backend/binding.ts'
+import { Breather } from '../hypergradient/clock.ts'
+import { optimizer } from '../hypergradient/optimizer.ts'
+import { softmaxRegression } from '../problems/model.ts'
+import type { Problem } from '../problems/problem.ts'
+import { type LabelledSet, reweighting } from '../problems/reweighting.ts'
+import { Classifier } from './classifier.ts'
+
+/** How a softmax regression is trained: SGD with momentum 0.9. */
+export interface Training {
+  readonly steps: number
+  readonly rate: number
+  readonly batchSize: number
+  readonly seed: number
+  /** Share of the steps, the last ones, whose θ is averaged; 0 takes the last θ. */
+  readonly averaging?: number
+  readonly signal?: AbortSignal
+}
+
+/** What a training starts from, and which samples it weighs how. */
+export interface TrainingSet {
+  /** Positions of the samples; all of them where absent. */
+  readonly positions?: Uint32Array
+  /** A logit per position; the weight of the sample is its σ. All weights are 1 where absent. */
+  readonly logits?: ArrayLike<number>
+  /** θ to start from; zeros where absent. */
+  readonly start?: ArrayLike<number>
+}
+
+/** θ, (columns + 1) × classes, row-major, the bias last. */
+export type Theta = Float32Array | Float64Array
+
+/** A logit whose weight is 1 in both scalar types. */
+export const certain = 40
+
+/**
+ * Trains softmax regressions on subsets of one data set, each with its own weights. All trainings share one native
+ * problem, which holds a logit per sample and the data once.
+ */
+export class Trainer {
+  readonly backend: Backend
+  readonly classes: number
+  readonly features: Features
+  readonly #problem: Problem
+  readonly #samples: number
+
+  /** `regularization` is the factor of ‖θ‖². */
+  constructor(
+    backend: Backend,
+    classes: number,
+    set: LabelledSet & { readonly features: Features },
+    regularization: number,
+  ) {
+    this.backend = backend
+    this.classes = classes
+    this.features = set.features
+    this.#samples = set.labels.length
+    const model = softmaxRegression({ classes })
+    this.#problem = reweighting({ backend, model, train: set, trusted: set, regularization })
+  }
+
+  /** Minimises the weighted mean loss over the set by SGD. */
+  async train(training: Training, { positions, logits, start }: TrainingSet = {}): Promise<Theta> {
+    const { backend, dtype, oracles } = this.#problem
+    const { steps, rate, batchSize, seed, averaging = 0, signal } = training
+    const point = this.#problem.start(0, { inner: start, outer: this.#outer(positions, logits) })
+    const { inner } = point
+    const take = this.#draws(seed, positions)
+    const stepper = optimizer(backend, { kind: 'momentum', rate })
+    const slot = new backend.Step(inner.length, dtype)
+    const averaged = Math.ceil(averaging * steps)
+    const average = this.#problem.zeros(inner.length)
+    const breather = new Breather()
+    for (let t = 0; t < steps && !signal?.aborted; t++) {
+      oracles.innerStep(point, take(batchSize), slot)
+      stepper.step(inner, slot.gradient)
+      if (t >= steps - averaged) average.axpy(1 / averaged, inner)
+      await breather.due()
+    }
+    return read(averaged > 0 && !signal?.aborted ? average : inner)
+  }
+
+  /** Class probabilities of rows of the features, rows × classes. */
+  probabilities(theta: ArrayLike<number>, rows: Uint32Array): Theta {
+    const { backend, oracles } = this.#problem
+    return read(oracles.probabilities(this.#problem.vector(theta), this.features, backend.Batch.of(rows)))
+  }
+
+  /** θ as a model of its own. */
+  classifier(theta: Theta): Classifier {
+    return new Classifier(this.backend, this.classes, this.features.columns, theta)
+  }
+
+  /**
+   * A step size for SGD with momentum 0.9 that needs no tuning: half of 1/λ, where λ is the largest eigenvalue of the
+   * Hessian at θ = 0 with all weights 1, found by power iteration.
+   */
+  rate(positions: Uint32Array, seed: number): number {
+    const { oracles } = this.#problem
+    const point = this.#problem.start(0, { outer: this.#outer() })
+    const batch = this.#draws(seed, positions)(2048)
+    const product = this.#problem.zeros(oracles.innerLength)
+    // Any start that is no eigenvector serves: cosines at an irrational step are one.
+    const u = this.#problem.vector(
+      Float64Array.from({ length: product.length }, (_, i) => Math.cos(1 + i * Math.SQRT2)),
+    )
+    let eigenvalue = 0
+    for (let i = 0; i < 30; i++) {
+      u.scale(1 / Math.sqrt(u.dot(u)))
+      oracles.curvatureProduct(point, batch, u, product)
+      eigenvalue = u.dot(product)
+      u.copyFrom(product)
+    }
+    return 0.5 / eigenvalue
+  }
+
+  /** v, certain of every sample whose logit is not given. */
+  #outer(positions?: Uint32Array, logits?: ArrayLike<number>): Float64Array {
+    const outer = new Float64Array(this.#samples).fill(certain)
+    if (positions && logits) for (const [i, at] of positions.entries()) outer[at] = logits[i]
+    else if (logits) outer.set(logits)
+    return outer
+  }
+
+  /** Batches of the listed positions: a sampler draws places in the list. */
+  #draws(seed: number, positions?: Uint32Array) {
+    const { Sampler, Batch } = this.backend
+    const sampler = new Sampler(seed, positions?.length ?? this.#samples)
+    return (size: number) => {
+      const places = sampler.take(size)
+      return positions ? Batch.of(places.positions.map((place) => positions[place])) : places
+    }
+  }
+}
+
+/** Trains on a whole set with all weights 1, from θ = 0. */
+export async function train(
+  backend: Backend,
+  classes: number,
+  set: LabelledSet & { readonly features: Features },
+  { regularization, ...training }: Training & { readonly regularization: number },
+): Promise<Classifier> {
+  const trainer = new Trainer(backend, classes, set, regularization)
+  return trainer.classifier(await trainer.train(training))
+}
