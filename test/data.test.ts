@@ -31,6 +31,8 @@ import {
   writeNpz,
 } from '../ts/data/index.ts'
 
+import { Random } from './support/random.ts'
+
 const numpy: Record<string, string> = JSON.parse(
   readFileSync(new URL('./fixtures/numpy.json', import.meta.url), 'utf8'),
 )
@@ -89,6 +91,39 @@ idx('reads bytes and big-endian numbers', () => {
 
 idx('opens gzip', () => {
   assert.equal(readIdx(gzipSync(pictures)), readIdx(pictures))
+})
+
+idx('opens gzip of several members, the last one empty or not', () => {
+  const members = [pictures.slice(0, 7), pictures.slice(7), new Uint8Array(0)].map((part) => gzipSync(part))
+  for (const several of [members, members.slice(0, 2)]) {
+    const bytes = Uint8Array.from(several.flatMap((member) => [...member]))
+    assert.equal(readIdx(bytes), readIdx(pictures))
+    neverCrashes(readIdx, bytes)
+  }
+  // A cut that leaves whole members leaves a file, which is too short.
+  failsTruncated(Uint8Array.from([...members[0], ...members[1]]), readIdx)
+  const noise = new Random(1)
+  const long = Uint8Array.from({ length: 70_000 }, () => noise.below(256))
+  const header = Uint8Array.of(0, 0, 8, 1, 0, 2, 0x22, 0xe0)
+  const twice = [gzipSync(header), gzipSync(long), gzipSync(long)].flatMap((member) => [...member])
+  assert.equal(readIdx(Uint8Array.from(twice)).data, Uint8Array.from([...long, ...long]))
+  // What starts a member may stand inside of one.
+  const inside = Uint8Array.of(
+    0,
+    0,
+    8,
+    1,
+    0,
+    0,
+    0,
+    40,
+    ...new Uint8Array(20),
+    0x1f,
+    0x8b,
+    8,
+    ...new Uint8Array(17),
+  )
+  assert.equal(readIdx(gzipSync(inside, { level: 0 })), readIdx(inside))
 })
 
 idx('refuses truncated, overlong and foreign files', () => {
