@@ -104,7 +104,8 @@ const checks = {
   features: something,
   labels: numbers,
   trusted: numbers,
-  classes: size(2),
+  /** One class is refused once the labels are known to fit the features. */
+  classes: size(1),
   weighting: oneOf('margin', 'perSample'),
   holdout: fraction,
   outerSteps: size(0),
