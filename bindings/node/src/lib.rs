@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::{
     AsyncTask, Either, Float32Array, Float32ArraySlice, Float64Array, Float64ArraySlice, Uint8Array,
-    Uint32Array, Uint32ArraySlice,
+    Uint8ArraySlice, Uint32Array, Uint32ArraySlice,
 };
 use napi::{Env, Task};
 use napi_derive::napi;
