@@ -7,6 +7,6 @@ mod observation;
 mod statistic;
 
 pub use diagonal::Diagonal;
-pub use factors::{Factors, LayerFactors, LayerShape};
+pub use factors::{Factors, LayerFactors, LayerShape, Outputs};
 pub use observation::{Observation, Rows};
 pub use statistic::{Statistic, Wants};

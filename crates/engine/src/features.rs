@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nhgd_kernels::FeatureData;
+use nhgd_models::Targets;
 
 use crate::{Code, Error, Result};
 
@@ -63,23 +64,51 @@ impl Features {
     }
 }
 
-/// Labelled samples: rows of [`Features`], with one class a row.
+/// Samples: rows of [`Features`], with one class, or one row of continuous targets, per row.
 #[derive(Clone, Debug)]
 pub struct Samples(pub(crate) nhgd_models::Samples);
 
 impl Samples {
     /// `labels[i]` belongs to row `rows[i]`, or to row i where `rows` is absent.
     pub fn new(features: &Features, rows: Option<Vec<u32>>, labels: Vec<u32>) -> Result<Self> {
+        Self::checked("labels", features, rows, Targets::Classes(labels))
+    }
+
+    /// The same with `targets` of `columns` finite numbers per row, row-major.
+    pub fn with_targets(
+        features: &Features,
+        rows: Option<Vec<u32>>,
+        targets: Vec<f64>,
+        columns: usize,
+    ) -> Result<Self> {
+        if columns == 0 || !targets.len().is_multiple_of(columns) {
+            let expected = "at least one column and as many targets in each row";
+            let got = format!("{} targets in {columns} columns", targets.len());
+            return Err(Error::expected(Code::Shape, "targets", expected, got));
+        }
+        if let Some(i) = targets.iter().position(|y| !y.is_finite()) {
+            let got = format!("{} at index {i}", targets[i]);
+            return Err(Error::expected(Code::NotFinite, "targets", "finite numbers", got));
+        }
+        Self::checked("targets", features, rows, Targets::Values(targets, columns))
+    }
+
+    fn checked(
+        name: &'static str,
+        features: &Features,
+        rows: Option<Vec<u32>>,
+        targets: Targets,
+    ) -> Result<Self> {
         let count = rows.as_ref().map_or(features.rows(), Vec::len);
-        crate::error::length("labels", count, labels.len())?;
-        if labels.is_empty() {
-            return Err(Error::expected(Code::Shape, "labels", "at least one sample", "none"));
+        crate::error::length(name, count, targets.len())?;
+        if targets.is_empty() {
+            return Err(Error::expected(Code::Shape, name, "at least one sample", "none"));
         }
         if let Some(row) = rows.iter().flatten().find(|&&row| row as usize >= features.rows()) {
             let expected = format!("indices below {}", features.rows());
             return Err(Error::expected(Code::Range, "rows", expected, row));
         }
-        Ok(Self(nhgd_models::Samples::new(features.0.clone(), rows, labels)))
+        Ok(Self(nhgd_models::Samples::new(features.0.clone(), rows, targets)))
     }
 
     /// Number of samples.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nhgd_curvature::Wants;
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
-use nhgd_models::{Activation, Loss, Mlp, Model, Softmax};
+use nhgd_models::{Activation, Linear, Loss, Mlp, Model};
 use nhgd_problems::weighting::{Anchored, Fixed, Margin, PerSample, Weighting};
 use nhgd_problems::{Prior, Problem as Oracles, Quadratic, Reweighting};
 use serde::Deserialize;
@@ -117,18 +117,16 @@ enum WeightingKind {
 impl ModelSettings {
     fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
         match self {
-            Self::Softmax { classes, bias } => Box::new(Softmax::new(features, *classes, *bias, threads())),
-            Self::Mlp { hidden, classes, activation, loss } => {
+            Self::Softmax { classes, bias } => {
+                Box::new(Linear::new(features, *classes, *bias, Loss::CrossEntropy, threads()))
+            }
+            Self::Mlp { hidden, classes, activation, .. } => {
                 let activation = match activation {
                     ActivationKind::Relu => Activation::Relu,
                     ActivationKind::Tanh => Activation::Tanh,
                     ActivationKind::Gelu => Activation::Gelu,
                 };
-                let loss = match loss {
-                    LossKind::CrossEntropy => Loss::CrossEntropy,
-                    LossKind::Squared => Loss::Squared,
-                };
-                Box::new(Mlp::new(features, hidden, *classes, activation, loss, threads()))
+                Box::new(Mlp::new(features, hidden, *classes, activation, self.loss(), threads()))
             }
         }
     }
@@ -136,6 +134,13 @@ impl ModelSettings {
     fn classes(&self) -> usize {
         match *self {
             Self::Softmax { classes, .. } | Self::Mlp { classes, .. } => classes,
+        }
+    }
+
+    fn loss(&self) -> Loss {
+        match self {
+            Self::Mlp { loss: LossKind::Squared, .. } => Loss::Squared,
+            _ => Loss::CrossEntropy,
         }
     }
 
@@ -174,9 +179,8 @@ impl ReweightingSettings {
             return Err(Error::expected(Code::Shape, "trusted features", format!("{columns} columns"), got));
         }
         for (name, samples) in [("labels", train), ("trusted labels", trusted)] {
-            if let Some(i) = samples.0.labels().iter().position(|&y| y as usize >= classes) {
-                let got = format!("{} at index {i}", samples.0.labels()[i]);
-                return Err(Error::expected(Code::Range, name, format!("classes 0 to {}", classes - 1), got));
+            if let Some((expected, got)) = samples.0.targets().misfit(self.model.loss(), classes) {
+                return Err(Error::expected(Code::Range, name, expected, got));
             }
         }
         if self.anchors >= train.length() {

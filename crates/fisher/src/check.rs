@@ -4,7 +4,7 @@ use nhgd_kernels::Scalar;
 use nhgd_kernels::vector::{all_finite, dot};
 
 use crate::FisherError;
-use nhgd_curvature::{Factors, LayerShape, Observation, Rows};
+use nhgd_curvature::{Factors, LayerShape, Observation, Outputs, Rows};
 
 fn shape(expected: String, got: impl Into<String>) -> FisherError {
     FisherError::Shape { expected, got: got.into() }
@@ -42,7 +42,17 @@ pub(crate) fn factors<'a, T: Scalar>(
         return Err(shape(format!("{} layers", layers.len()), factors.layers.len().to_string()));
     }
     for (layer, shape_of) in factors.layers.iter().zip(layers) {
-        let (inputs, outputs) = (m * shape_of.inputs, m * k * shape_of.outputs);
+        let inputs = m * layer.positions * shape_of.inputs;
+        let outputs = m * layer.output_width(k, shape_of.outputs);
+        if layer.positions == 0
+            || (layer.form == Outputs::Softmax && (layer.positions, k) != (1, shape_of.outputs))
+        {
+            let expected = "at least one position, for softmax outputs one alone and a direction per class";
+            return Err(shape(
+                expected.to_string(),
+                format!("{} positions and {k} directions", layer.positions),
+            ));
+        }
         if layer.inputs.len() != inputs || layer.outputs.len() != outputs {
             return Err(shape(
                 format!("{inputs} inputs and {outputs} output gradients"),

@@ -8,10 +8,10 @@ use crate::basis::{Basis, product};
 use crate::check::{self, State, widen};
 use crate::damping::Damping;
 use crate::kronecker::layer_means;
-use crate::moments::{LayerMoments, Moments, layer_diagonal};
+use crate::moments::{LayerMoments, Moments, Sharing, layer_diagonal};
 use crate::smoothing::Smoothing;
 use crate::{Fisher, FisherError, SolveReport};
-use nhgd_curvature::{Diagonal, Factors, LayerShape, Observation, Statistic, Wants};
+use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
 
 /// F ≈ (U ⊗ V) diag(σ) (U ⊗ V)ᵀ for each layer, with U and V the eigenbases of its factors.
 ///
@@ -47,22 +47,6 @@ fn kronecker_spectrum<T: Scalar>(layer: &LayerMoments<T>, inverse_weight: f64, b
     a.iter().flat_map(|&a| s.iter().map(move |&s| T::of(inverse_weight) * a * s)).collect()
 }
 
-/// E[w Σ_k (Uᵀa)² ⊗ (Vᵀs_k)²]: the exact diagonal of a layer's Fisher in the basis.
-fn exact_spectrum<T: Scalar>(
-    factors: &Factors<T>,
-    layer: usize,
-    shape: LayerShape,
-    basis: &Basis<T>,
-) -> Vec<T> {
-    let (rows, n, outputs) = (factors.weights.len(), shape.inputs, shape.outputs);
-    let layer = &factors.layers[layer];
-    let u = MatRef::new(&basis.inputs, n, n);
-    let v = MatRef::new(&basis.outputs, outputs, outputs);
-    let a = product(MatRef::new(&layer.inputs, rows, n), u);
-    let s = product(MatRef::new(&layer.outputs, rows * factors.directions, outputs), v);
-    layer_diagonal(&factors.weights, factors.directions, a, &s, shape)
-}
-
 impl<T: Scalar> EigenKronecker<T> {
     pub fn new(
         shapes: &[LayerShape],
@@ -93,7 +77,7 @@ impl<T: Scalar> EigenKronecker<T> {
         let (beta, gamma) = keep.map_or(self.smoothing.weights(self.seen, count), |keep| (keep, 1.0 - keep));
         let old_weight = self.moments.inverse_weight();
         let mut moments = self.moments.clone();
-        moments.blend(beta, gamma, &Moments::of(factors, &self.shapes)?);
+        moments.blend(beta, gamma, &Moments::of(factors, &self.shapes, Sharing::Expand)?);
 
         let anew = keep.is_some() || self.bases.is_empty() || self.age >= self.basis_every;
         let bases = if anew {
@@ -110,7 +94,9 @@ impl<T: Scalar> EigenKronecker<T> {
                 None => self.spectra[l].clone(),
             };
             let basis = &bases.as_ref().unwrap_or(&self.bases)[l];
-            let exact = exact_spectrum(factors, l, shape, basis);
+            // The exact diagonal of the layer's Fisher in the basis.
+            let (weights, k) = (&factors.weights, factors.directions);
+            let exact = layer_diagonal(weights, k, &factors.layers[l], shape, Some(basis));
             let (beta, gamma) = (T::of(beta), T::of(gamma));
             sigma
                 .iter_mut()

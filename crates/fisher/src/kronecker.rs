@@ -6,7 +6,7 @@ use crate::basis::Basis;
 use crate::check::{self, State};
 use crate::config::KroneckerDamping;
 use crate::damping::Damping;
-use crate::moments::{LayerMoments, Moments};
+use crate::moments::{LayerMoments, Moments, Sharing};
 use crate::smoothing::Smoothing;
 use crate::{Fisher, FisherError, SolveReport};
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
@@ -107,7 +107,7 @@ impl<T: Scalar> Kronecker<T> {
     /// Blends the observation's moments in, at a refresh with the share `keep` of the old ones.
     fn absorb(&mut self, observation: &Observation<T>, keep: Option<f64>) -> Result<(), FisherError> {
         let factors = check::factors(observation, &self.shapes)?;
-        let fresh = Moments::of(factors, &self.shapes)?;
+        let fresh = Moments::of(factors, &self.shapes, Sharing::Expand)?;
         let count = factors.weights.len();
         let (beta, gamma) = keep.map_or(self.smoothing.weights(self.seen, count), |keep| (keep, 1.0 - keep));
         self.moments.blend(beta, gamma, &fresh);

@@ -30,6 +30,7 @@ mod woodbury;
 
 pub use config::{FisherConfig, Form, KroneckerDamping, RowKind, Start, build};
 pub use error::{FisherError, SolveReport};
+pub use moments::Sharing;
 pub use smoothing::Smoothing;
 
 use nhgd_curvature::{Diagonal, Observation, Wants};

@@ -1,11 +1,25 @@
 //! The factor statistics that the Kronecker forms share.
 
-use nhgd_kernels::vector::{all_finite, dot, scale};
+use nhgd_kernels::vector::{all_finite, axpy, scale};
 use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, syrk};
 
 use crate::FisherError;
+use crate::basis::{Basis, product};
 use crate::check::{State, widen};
-use nhgd_curvature::{Factors, LayerShape};
+use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs};
+
+/// What the Kronecker factors of a layer make of the positions at which its weights are shared (Eschenhagen et al. 2023,
+/// section 3). Without sharing both are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Ā = (1/T) Σ_t a_t a_tᵀ and S̄ = Σ_t s_t s_tᵀ: each of the T positions counts as a sample of its own. Exact for
+    /// deep linear networks with squared loss at each position; the KFC approximation of Grosse & Martens 2016.
+    #[default]
+    Expand,
+    /// Ā = āāᵀ of the mean ā = (1/T) Σ_t a_t and S̄ = (Σ_t s_t)(Σ_t s_t)ᵀ. Exact for deep linear networks with squared
+    /// loss at the mean over the positions.
+    Reduce,
+}
 
 /// E[w aaᵀ] and E[w Σ_k s_k s_kᵀ] of one layer, lower triangles.
 #[derive(Clone, Debug)]
@@ -23,40 +37,95 @@ pub(crate) struct Moments<T> {
     pub weight: f64,
 }
 
-/// Lower triangle of Xᵀ diag(w) X / m, where each weight stands for `repeat` rows of X.
-fn second_moment<T: Scalar>(x: &[T], columns: usize, roots: &[T], repeat: usize) -> Vec<T> {
-    let rows = roots.len() * repeat;
+/// Lower triangle of Xᵀ diag(w) X, with `roots` √w, each for as many rows of X as fall to it.
+fn second_moment<T: Scalar>(x: &[T], columns: usize, roots: &[T]) -> Vec<T> {
     let mut weighted = x.to_vec();
-    for (row, i) in weighted.chunks_exact_mut(columns).zip(0..) {
-        scale(roots[i / repeat], row);
+    for (rows, &root) in weighted.chunks_exact_mut(x.len() / roots.len()).zip(roots) {
+        scale(root, rows);
     }
     let mut moment = vec![T::zero(); columns * columns];
-    let weighted = MatRef::new(&weighted, rows, columns).t();
-    syrk(MatMut::new(&mut moment, columns, columns), T::zero(), T::of(1.0 / roots.len() as f64), weighted);
+    let weighted = MatRef::new(&weighted, x.len() / columns, columns).t();
+    syrk(MatMut::new(&mut moment, columns, columns), T::zero(), T::one(), weighted);
     moment
 }
 
-/// diag E[w Σ_k vec(a s_kᵀ) vec(a s_kᵀ)ᵀ] of one layer, inputs × outputs.
+/// Lower triangle of Σ_i w_i (diag p_i − p_i p_iᵀ), with `roots` √w. Each row of such a matrix sums to 0, so the diagonal
+/// follows from the rest, and no rounding makes the matrix indefinite.
+fn softmax_moment<T: Scalar>(p: &[T], classes: usize, roots: &[T]) -> Vec<T> {
+    let mut moment = second_moment(p, classes, roots);
+    let mut sums = vec![T::zero(); classes];
+    for i in 0..classes {
+        for j in 0..i {
+            sums[i] += moment[i * classes + j];
+            sums[j] += moment[i * classes + j];
+            moment[i * classes + j] = -moment[i * classes + j];
+        }
+    }
+    (0..classes).for_each(|i| moment[i * classes + i] = sums[i]);
+    moment
+}
+
+/// Sums of `positions` rows of `width` entries each.
+fn sums_over_positions<T: Scalar>(x: &[T], positions: usize, width: usize) -> Vec<T> {
+    let mut sums = vec![T::zero(); x.len() / positions];
+    for (sum, rows) in sums.chunks_exact_mut(width).zip(x.chunks_exact(positions * width)) {
+        rows.chunks_exact(width).for_each(|row| axpy(T::one(), row, sum));
+    }
+    sums
+}
+
+/// diag E[w Σ_k g_k g_kᵀ] of one layer with gradients g_k = vec(Σ_t a_t s_ktᵀ), inputs × outputs; in a basis, of the
+/// gradients UᵀGV there.
 pub(crate) fn layer_diagonal<T: Scalar>(
     weights: &[T],
     directions: usize,
-    mut a: Vec<T>,
-    s: &[T],
+    layer: &LayerFactors<T>,
     shape: LayerShape,
+    basis: Option<&Basis<T>>,
 ) -> Vec<T> {
     let (m, LayerShape { inputs, outputs }) = (weights.len(), shape);
+    let scale = T::of(1.0 / m as f64);
+    let rotate = |x: &[T], n: usize, u: Option<&Vec<T>>| match u {
+        Some(u) => product(MatRef::new(x, x.len() / n, n), MatRef::new(u, n, n)),
+        None => x.to_vec(),
+    };
+    let mut a = rotate(&layer.inputs, inputs, basis.map(|basis| &basis.inputs));
+    let s = rotate(&layer.outputs, outputs, basis.map(|basis| &basis.outputs));
+    let mut diagonal = vec![T::zero(); inputs * outputs];
+    if layer.positions > 1 {
+        let rotated = LayerFactors { inputs: a, outputs: s, ..*layer };
+        let mut gradient = diagonal.clone();
+        for (i, &w) in weights.iter().enumerate() {
+            for k in 0..directions {
+                rotated.gradient(i, k, directions, shape, &mut gradient);
+                diagonal.iter_mut().zip(&gradient).for_each(|(sum, &g)| *sum += scale * w * g * g);
+            }
+        }
+        return diagonal;
+    }
     for (row, &w) in a.chunks_exact_mut(inputs).zip(weights) {
         row.iter_mut().for_each(|a| *a = w * *a * *a);
     }
-    let mut squares = vec![T::zero(); m * outputs];
-    for (sum, sample) in squares.chunks_exact_mut(outputs).zip(s.chunks_exact(directions * outputs)) {
+    let mut squares = match layer.form {
+        Outputs::Gradients => vec![T::zero(); m * outputs],
+        // Σ_k (v_jᵀ s_k)² = v_jᵀ(diag p − ppᵀ)v_j = Σ_c p_c v_cj² − (Σ_c p_c v_cj)².
+        Outputs::Softmax => {
+            let squared = basis.map(|basis| basis.outputs.iter().map(|&v| v * v).collect());
+            rotate(&layer.outputs, outputs, squared.as_ref())
+        }
+    };
+    for (sum, sample) in squares.chunks_exact_mut(outputs).zip(s.chunks_exact(s.len() / m)) {
         for s in sample.chunks_exact(outputs) {
-            sum.iter_mut().zip(s).for_each(|(sum, &s)| *sum += s * s);
+            match layer.form {
+                Outputs::Gradients => sum.iter_mut().zip(s).for_each(|(sum, &s)| *sum += s * s),
+                Outputs::Softmax => {
+                    sum.iter_mut().zip(s).for_each(|(sum, &s)| *sum = (*sum - s * s).max(T::zero()));
+                }
+            }
         }
     }
-    let mut diagonal = vec![T::zero(); inputs * outputs];
     let (a, squares) = (MatRef::new(&a, m, inputs), MatRef::new(&squares, m, outputs));
-    matmul(MatMut::new(&mut diagonal, inputs, outputs), T::zero(), T::of(1.0 / m as f64), a.t(), squares);
+    matmul(MatMut::new(&mut diagonal, inputs, outputs), T::zero(), scale, a.t(), squares);
     diagonal
 }
 
@@ -87,13 +156,32 @@ impl<T: Scalar> Moments<T> {
     }
 
     /// Of the samples of one observation.
-    pub fn of(factors: &Factors<T>, layers: &[LayerShape]) -> Result<Self, FisherError> {
-        let roots: Vec<T> = factors.weights.iter().map(|w| w.sqrt()).collect();
-        let weight = dot(&roots, &roots).wide() / roots.len() as f64;
+    pub fn of(factors: &Factors<T>, layers: &[LayerShape], sharing: Sharing) -> Result<Self, FisherError> {
+        let m = factors.weights.len() as f64;
+        let roots =
+            |scale: f64| factors.weights.iter().map(|w| (*w * T::of(scale)).sqrt()).collect::<Vec<T>>();
+        let weight = factors.weights.iter().map(|w| w.wide()).sum::<f64>() / m;
         let mut moments = Self { layers: Vec::with_capacity(layers.len()), weight };
         for (layer, &shape) in factors.layers.iter().zip(layers) {
-            let inputs = second_moment(&layer.inputs, shape.inputs, &roots, 1);
-            let outputs = second_moment(&layer.outputs, shape.outputs, &roots, factors.directions);
+            let positions = layer.positions as f64;
+            let (inputs, outputs) = match (layer.form, sharing) {
+                (Outputs::Softmax, _) => (
+                    second_moment(&layer.inputs, shape.inputs, &roots(1.0 / m)),
+                    softmax_moment(&layer.outputs, shape.outputs, &roots(1.0 / m)),
+                ),
+                (_, Sharing::Reduce) if layer.positions > 1 => {
+                    let a = sums_over_positions(&layer.inputs, layer.positions, shape.inputs);
+                    let s = sums_over_positions(&layer.outputs, layer.positions, shape.outputs);
+                    (
+                        second_moment(&a, shape.inputs, &roots(1.0 / (m * positions * positions))),
+                        second_moment(&s, shape.outputs, &roots(1.0 / m)),
+                    )
+                }
+                _ => (
+                    second_moment(&layer.inputs, shape.inputs, &roots(1.0 / (m * positions))),
+                    second_moment(&layer.outputs, shape.outputs, &roots(1.0 / m)),
+                ),
+            };
             if !(weight.is_finite() && all_finite(&inputs) && all_finite(&outputs)) {
                 return Err(FisherError::NotFinite { name: "observation" });
             }

@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::mem::take;
 
-use nhgd_kernels::vector::{axpy, dot, scale};
+use nhgd_kernels::vector::{dot, scale};
 use nhgd_kernels::{MatMut, MatRef, Scalar, conjugate_gradients, matmul, skinny, syrk};
 
 use crate::basis::{Basis, product};
 use crate::check::{self, State, widen};
 use crate::damping::Damping;
-use crate::moments::{Moments, layer_diagonal};
+use crate::moments::{Moments, Sharing, layer_diagonal};
 use crate::woodbury::Woodbury;
 use crate::{Fisher, FisherError, SolveReport};
-use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Statistic, Wants};
+use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Outputs, Statistic, Wants};
 
 /// Samples up to which their Gram matrix is formed and factored; conjugate gradients cost less beyond.
 const GRAM_SAMPLES: usize = 1024;
@@ -90,15 +90,10 @@ impl<T: Scalar> Samples<T> {
         self.weights.len()
     }
 
-    /// X of a layer, samples × inputs.
-    fn inputs(&self, layer: usize) -> MatRef<'_, T> {
-        MatRef::new(&self.layers[layer].inputs, self.held(), self.shapes[layer].inputs)
-    }
-
-    /// s_ik of a layer.
-    fn output(&self, layer: usize, i: usize, k: usize) -> &[T] {
-        let outputs = self.shapes[layer].outputs;
-        &self.layers[layer].outputs[(i * self.directions + k) * outputs..][..outputs]
+    /// X and E of the one layer of a model with one direction per sample and without weight sharing.
+    fn columns(&self) -> (MatRef<'_, T>, MatRef<'_, T>) {
+        let (n, LayerShape { inputs, outputs }) = (self.held(), self.shapes[0]);
+        (MatRef::new(&self.layers[0].inputs, n, inputs), MatRef::new(&self.layers[0].outputs, n, outputs))
     }
 
     /// Parameters of each layer.
@@ -111,40 +106,36 @@ impl<T: Scalar> Samples<T> {
         self.shapes.iter().map(span).collect()
     }
 
-    /// y ← F x: with B_l = mat(x), z_il = a_ilᵀ B_l and q_ik = (w_i/n) Σ_l s_ikᵀ z_il, layer l of y is
-    /// Σ_i a_il (Σ_k q_ik s_ik)ᵀ. The samples pass once, tile by tile.
+    /// y ← F x: with B_l = mat(x), z_il = A_il B_l (a row per position) and q_ik = (w_i/n) Σ_l ⟨s_ikl, z_il⟩, layer l of y
+    /// is Σ_i A_ilᵀ (Σ_k q_ik s_ikl). The samples pass once, tile by tile.
     fn apply(&self, x: &[T], y: &mut [T]) {
         let (n, k) = (self.held(), self.directions);
         let spans = self.spans();
-        let mut layers: Vec<Pass<T>> =
-            self.shapes.iter().zip(&spans).map(|(&s, at)| Pass::new(s, &x[at.clone()])).collect();
+        let parts = self.layers.iter().zip(&self.shapes).zip(&spans);
+        let mut passes: Vec<Pass<'_, T>> =
+            parts.map(|((layer, &shape), at)| Pass::new(layer, shape, &x[at.clone()])).collect();
         for first in (0..n).step_by(TILE) {
             let rows = TILE.min(n - first);
             let mut q = vec![T::zero(); rows * k];
-            for (l, pass) in layers.iter_mut().enumerate() {
-                let outputs = pass.shape.outputs;
-                pass.project(self.inputs(l), first, rows);
-                for (at, q) in q.iter_mut().enumerate() {
-                    *q += dot(self.output(l, first + at / k, at % k), &pass.z[at / k * outputs..][..outputs]);
+            for pass in &mut passes {
+                pass.project(first, rows);
+                let width = pass.layer.positions * pass.shape.outputs;
+                for ((i, q), z) in q.chunks_exact_mut(k).enumerate().zip(pass.z.chunks_exact(width)) {
+                    pass.layer.project(first + i, z, q);
                 }
             }
-            for (at, q) in q.iter_mut().enumerate() {
-                *q *= self.weights[first + at / k] / T::of(n as f64);
+            for (i, q) in q.chunks_exact_mut(k).enumerate() {
+                scale(self.weights[first + i] / T::of(n as f64), q);
             }
-            for (l, pass) in layers.iter_mut().enumerate() {
-                let outputs = pass.shape.outputs;
-                pass.z.fill(T::zero());
-                for (at, &q) in q.iter().enumerate() {
-                    axpy(
-                        q,
-                        self.output(l, first + at / k, at % k),
-                        &mut pass.z[at / k * outputs..][..outputs],
-                    );
+            for pass in &mut passes {
+                let width = pass.layer.positions * pass.shape.outputs;
+                for ((i, q), z) in q.chunks_exact(k).enumerate().zip(pass.z.chunks_exact_mut(width)) {
+                    pass.layer.combine(first + i, q, z);
                 }
-                skinny::accumulate(&pass.tile, rows, pass.stride, &pass.z, outputs, &mut pass.sums);
+                pass.accumulate(rows);
             }
         }
-        for (pass, span) in layers.iter().zip(spans) {
+        for (pass, span) in passes.iter().zip(spans) {
             let LayerShape { inputs, outputs } = pass.shape;
             skinny::from_class_major(&pass.sums, inputs, outputs, pass.stride, &mut y[span]);
         }
@@ -153,22 +144,25 @@ impl<T: Scalar> Samples<T> {
     fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
         let factors = check::factors(observation, &self.shapes)?;
         let (m, k) = (factors.weights.len(), factors.directions);
-        if !anew && self.held() > 0 && k != self.directions {
-            let expected = format!("{} directions, as before", self.directions);
-            return Err(FisherError::Shape { expected, got: k.to_string() });
-        }
-        if anew {
+        let kind = |layer: &LayerFactors<T>| (layer.positions, layer.form);
+        if anew || self.held() == 0 {
             self.reset();
+            self.directions = k;
+            for (layer, from) in self.layers.iter_mut().zip(&factors.layers) {
+                (layer.positions, layer.form) = kind(from);
+            }
+        } else if k != self.directions || self.layers.iter().map(kind).ne(factors.layers.iter().map(kind)) {
+            let expected = format!("{} directions and the layers' positions as before", self.directions);
+            return Err(FisherError::Shape { expected, got: format!("{k} directions or other positions") });
         }
-        self.directions = k;
         // Only the last `capacity` samples of a larger observation have a place.
         for i in m.saturating_sub(self.capacity)..m {
             let slot = self.next;
             put(&mut self.weights, &factors.weights, slot, i, 1);
             for (l, shape) in self.shapes.iter().enumerate() {
                 let (into, from) = (&mut self.layers[l], &factors.layers[l]);
-                put(&mut into.inputs, &from.inputs, slot, i, shape.inputs);
-                put(&mut into.outputs, &from.outputs, slot, i, k * shape.outputs);
+                put(&mut into.inputs, &from.inputs, slot, i, from.positions * shape.inputs);
+                put(&mut into.outputs, &from.outputs, slot, i, from.output_width(k, shape.outputs));
             }
             self.next = (slot + 1) % self.capacity;
         }
@@ -180,10 +174,9 @@ impl<T: Scalar> Samples<T> {
         if self.prepared.is_none() {
             let mut diagonal = Vec::with_capacity(self.size());
             for (layer, &shape) in self.layers.iter().zip(&self.shapes) {
-                let inputs = layer.inputs.clone();
                 diagonal.extend(match self.held() {
                     0 => vec![T::zero(); shape.inputs * shape.outputs],
-                    _ => layer_diagonal(&self.weights, self.directions, inputs, &layer.outputs, shape),
+                    _ => layer_diagonal(&self.weights, self.directions, layer, shape, None),
                 });
             }
             let trace: f64 = diagonal.iter().map(|f| f.wide()).sum();
@@ -203,7 +196,7 @@ impl<T: Scalar> Samples<T> {
         }
         let (weights, layers) = (take(&mut self.weights), take(&mut self.layers));
         let factors = Factors { weights, directions: self.directions, layers };
-        let moments = Moments::of(&factors, &self.shapes);
+        let moments = Moments::of(&factors, &self.shapes, Sharing::Expand);
         (self.weights, self.layers) = (factors.weights, factors.layers);
         let moments = moments.ok()?;
         let rho = T::of(moments.inverse_weight());
@@ -223,9 +216,9 @@ impl<T: Scalar> Samples<T> {
             syrk(MatMut::new(&mut gram, n, n), T::zero(), T::one(), x);
             gram
         };
-        let mut both = gram(self.inputs(0));
-        let outputs = gram(MatRef::new(&self.layers[0].outputs, n, self.shapes[0].outputs));
-        nhgd_kernels::vector::mul_into(&outputs, &mut both);
+        let (inputs, outputs) = self.columns();
+        let mut both = gram(inputs);
+        nhgd_kernels::vector::mul_into(&gram(outputs), &mut both);
         both
     }
 
@@ -245,17 +238,17 @@ impl<T: Scalar> Samples<T> {
         let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
         let c = self.damping.diagonal(*level).mean();
         let LayerShape { inputs, outputs } = self.shapes[0];
-        let mut z = product(self.inputs(0), MatRef::new(b, inputs, outputs));
-        let mut y: Vec<T> =
-            z.chunks_exact(outputs).enumerate().map(|(i, z)| dot(self.output(0, i, 0), z) / c).collect();
+        let (a, s) = self.columns();
+        let mut z = product(a, MatRef::new(b, inputs, outputs));
+        let mut y: Vec<T> = z.chunks_exact(outputs).enumerate().map(|(i, z)| dot(s.row(i), z) / c).collect();
         inner.inner_solve(&mut y);
         for (i, z) in z.chunks_exact_mut(outputs).enumerate() {
-            z.iter_mut().zip(self.output(0, i, 0)).for_each(|(z, &s)| *z = y[i] * s);
+            z.iter_mut().zip(s.row(i)).for_each(|(z, &s)| *z = y[i] * s);
         }
         x.copy_from_slice(b);
         let minus = -T::one() / c;
         let x = MatMut::new(x, inputs, outputs);
-        matmul(x, T::one() / c, minus, self.inputs(0).t(), MatRef::new(&z, n, outputs));
+        matmul(x, T::one() / c, minus, a.t(), MatRef::new(&z, n, outputs));
         Ok(*level)
     }
 }
@@ -288,7 +281,10 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
         self.prepare();
         let Some(mut prepared) = self.prepared.take() else { unreachable!("prepared above") };
         let mut report = SolveReport { residual: f64::NAN, ..SolveReport::default() };
-        let one_column = self.shapes.len() == 1 && self.directions == 1 && !self.damping.is_vector();
+        let one_column = self.shapes.len() == 1
+            && self.directions == 1
+            && self.layers[0].positions == 1
+            && !self.damping.is_vector();
         if one_column && self.held() <= GRAM_SAMPLES {
             let level = self.solve_gram(prepared.mean, b, x);
             self.prepared = Some(prepared);
@@ -330,7 +326,7 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
     fn reset(&mut self) {
         self.weights.clear();
         self.next = 0;
-        self.layers = vec![LayerFactors::default(); self.shapes.len()];
+        self.layers = vec![LayerFactors::new(Vec::new(), Vec::new()); self.shapes.len()];
         (self.prepared, self.inner) = (None, None);
     }
 
@@ -339,6 +335,11 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
             ("directions", vec![self.directions as f64]),
             ("next", vec![self.next as f64]),
             ("weights", widen(&self.weights)),
+            ("positions", self.layers.iter().map(|layer| layer.positions as f64).collect()),
+            (
+                "softmax",
+                self.layers.iter().map(|l| f64::from(u8::from(l.form == Outputs::Softmax))).collect(),
+            ),
             ("inputs", self.layers.iter().flat_map(|layer| widen(&layer.inputs)).collect()),
             ("outputs", self.layers.iter().flat_map(|layer| widen(&layer.outputs)).collect()),
             ("fallbacks", vec![self.damping.fallbacks_to_save(self.inner.is_some())]),
@@ -353,18 +354,31 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
         if next > held || next >= self.capacity {
             return Err(FisherError::range("state", format!("\"next\" of at most {held}"), next));
         }
-        let sizes = |size: fn(&LayerShape) -> usize, k: usize| -> Vec<usize> {
-            self.shapes.iter().map(|shape| held * k * size(shape)).collect()
-        };
-        let (inputs, outputs) = (sizes(|s| s.inputs, 1), sizes(|s| s.outputs, directions));
-        let all_inputs: Vec<T> = state.scalars("inputs", |n| n == inputs.iter().sum())?;
-        let all_outputs: Vec<T> = state.scalars("outputs", |n| n == outputs.iter().sum())?;
+        let per_layer = |name| state.values(name, |n| n == self.shapes.len());
+        let mut layers = Vec::new();
+        for (&positions, &softmax) in per_layer("positions")?.iter().zip(per_layer("softmax")?) {
+            if positions < 1.0 {
+                return Err(FisherError::range("state", "\"positions\" of at least 1", positions));
+            }
+            let form = if softmax == 0.0 { Outputs::Gradients } else { Outputs::Softmax };
+            layers.push(LayerFactors { positions: positions as usize, form, ..LayerFactors::default() });
+        }
+        let sizes: Vec<(usize, usize)> = (self.shapes.iter().zip(&layers))
+            .map(|(shape, layer)| {
+                let outputs = layer.output_width(directions, shape.outputs);
+                (held * layer.positions * shape.inputs, held * outputs)
+            })
+            .collect();
+        let total = |size: fn(&(usize, usize)) -> usize| sizes.iter().map(size).sum::<usize>();
+        let all_inputs: Vec<T> = state.scalars("inputs", |n| n == total(|s| s.0))?;
+        let all_outputs: Vec<T> = state.scalars("outputs", |n| n == total(|s| s.1))?;
         self.damping.fallbacks = state.number("fallbacks")? as u32;
         let (mut all_inputs, mut all_outputs) = (all_inputs.into_iter(), all_outputs.into_iter());
-        for (layer, (&inputs, &outputs)) in self.layers.iter_mut().zip(inputs.iter().zip(&outputs)) {
+        for (layer, (inputs, outputs)) in layers.iter_mut().zip(sizes) {
             layer.inputs = all_inputs.by_ref().take(inputs).collect();
             layer.outputs = all_outputs.by_ref().take(outputs).collect();
         }
+        self.layers = layers;
         (self.weights, self.directions, self.next) = (weights, directions, next);
         (self.prepared, self.inner) = (None, None);
         Ok(())
@@ -377,7 +391,8 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
 }
 
 /// A layer's part in one product with F.
-struct Pass<T> {
+struct Pass<'a, T> {
+    layer: &'a LayerFactors<T>,
     shape: LayerShape,
     stride: usize,
     /// B and what becomes of its layer, class-major.
@@ -388,24 +403,32 @@ struct Pass<T> {
     z: Vec<T>,
 }
 
-impl<T: Scalar> Pass<T> {
-    fn new(shape: LayerShape, x: &[T]) -> Self {
+impl<'a, T: Scalar> Pass<'a, T> {
+    fn new(layer: &'a LayerFactors<T>, shape: LayerShape, x: &[T]) -> Self {
         let LayerShape { inputs, outputs } = shape;
-        let stride = skinny::stride(inputs);
+        let (stride, rows) = (skinny::stride(inputs), TILE * layer.positions);
         let zeros = |n: usize| vec![T::zero(); n];
         let mut weights = zeros(outputs * stride);
         skinny::to_class_major(x, inputs, outputs, stride, &mut weights);
-        let (sums, tile, z) = (zeros(outputs * stride), zeros(TILE * stride), zeros(TILE * outputs));
-        Self { shape, stride, weights, sums, tile, z }
+        let (sums, tile, z) = (zeros(outputs * stride), zeros(rows * stride), zeros(rows * outputs));
+        Self { layer, shape, stride, weights, sums, tile, z }
     }
 
-    /// Takes `rows` samples from the one of number `first` on, and their z.
-    fn project(&mut self, inputs: MatRef<'_, T>, first: usize, rows: usize) {
-        for (r, row) in self.tile.chunks_exact_mut(self.stride).take(rows).enumerate() {
-            row[..self.shape.inputs].copy_from_slice(inputs.row(first + r));
+    /// Takes `samples` samples, the one of number `first` and those behind it, and their z.
+    fn project(&mut self, first: usize, samples: usize) {
+        let Self { layer, shape, stride, weights, tile, z, .. } = self;
+        let (inputs, rows) = (shape.inputs, samples * layer.positions);
+        let from = layer.inputs[first * layer.positions * inputs..].chunks_exact(inputs);
+        for (row, from) in tile.chunks_exact_mut(*stride).take(rows).zip(from) {
+            row[..inputs].copy_from_slice(from);
         }
-        let Self { shape, stride, weights, tile, z, .. } = self;
         skinny::project(tile, rows, *stride, weights, shape.outputs, z);
+    }
+
+    /// Adds what z has become to the layer's sums.
+    fn accumulate(&mut self, samples: usize) {
+        let Self { layer, shape, stride, tile, z, sums, .. } = self;
+        skinny::accumulate(tile, samples * layer.positions, *stride, z, shape.outputs, sums);
     }
 }
 

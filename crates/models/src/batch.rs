@@ -1,15 +1,91 @@
-//! Labelled samples and batches of them.
+//! Samples with their targets, and batches of them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use nhgd_kernels::{Features, RowSet};
 
-/// Labelled samples: rows of a shared feature matrix, one label each.
+use crate::Loss;
+
+/// What a model should predict: one entry or row per sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// A class per sample, counted from 0.
+    Classes(Vec<u32>),
+    /// Numbers: samples × columns, row-major.
+    Values(Vec<f64>, usize),
+}
+
+/// The targets of a batch.
+#[derive(Clone, Copy, Debug)]
+pub enum BatchTargets<'a> {
+    /// A class per sample.
+    Classes(&'a [u32]),
+    /// Numbers: samples × columns, row-major.
+    Values(&'a [f64], usize),
+}
+
+impl Targets {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Values(values, columns) => values.len() / columns,
+        }
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What a loss of `classes` classes or outputs expects and what it finds instead; nothing where they fit.
+    pub fn misfit(&self, loss: Loss, classes: usize) -> Option<(String, String)> {
+        match self {
+            Self::Classes(labels) => {
+                let i = labels.iter().position(|&y| y as usize >= classes)?;
+                Some((format!("classes 0 to {}", classes - 1), format!("{} at index {i}", labels[i])))
+            }
+            Self::Values(_, columns) if loss == Loss::Squared => (*columns != classes)
+                .then(|| (format!("{classes} target columns, one per output"), columns.to_string())),
+            Self::Values(..) => Some(("a class per sample".to_string(), "continuous targets".to_string())),
+        }
+    }
+
+    fn view(&self) -> BatchTargets<'_> {
+        match self {
+            Self::Classes(labels) => BatchTargets::Classes(labels),
+            Self::Values(values, columns) => BatchTargets::Values(values, *columns),
+        }
+    }
+
+    fn at(&self, positions: &[u32]) -> Self {
+        match self {
+            Self::Classes(labels) => Self::Classes(positions.iter().map(|&i| labels[i as usize]).collect()),
+            Self::Values(values, k) => {
+                let rows = positions.iter().flat_map(|&i| &values[i as usize * k..][..*k]);
+                Self::Values(rows.copied().collect(), *k)
+            }
+        }
+    }
+}
+
+impl<'a> BatchTargets<'a> {
+    /// Those of the samples in `range`.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        match *self {
+            Self::Classes(labels) => Self::Classes(&labels[range]),
+            Self::Values(values, k) => Self::Values(&values[range.start * k..range.end * k], k),
+        }
+    }
+}
+
+/// Rows of a shared feature matrix, each with its target.
 #[derive(Clone, Debug)]
 pub struct Samples {
     features: Arc<Features>,
     rows: Option<Vec<u32>>,
-    labels: Vec<u32>,
+    targets: Targets,
 }
 
 /// A set of samples that an oracle works on.
@@ -19,43 +95,43 @@ pub struct Batch<'a> {
     pub features: &'a Features,
     /// Rows of `features`.
     pub rows: RowSet<'a>,
-    /// One label a row.
-    pub labels: &'a [u32],
+    /// The rows' targets.
+    pub targets: BatchTargets<'a>,
 }
 
 impl Batch<'_> {
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.rows.len()
     }
     /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-    /// The samples at `range` of this batch.
-    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
-        Self { features: self.features, rows: self.rows.slice(range.clone()), labels: &self.labels[range] }
+        self.len() == 0
     }
 }
 
 impl Samples {
-    /// `labels[i]` belongs to row `rows[i]`, or to row i where all rows are meant.
-    pub fn new(features: Arc<Features>, rows: Option<Vec<u32>>, labels: Vec<u32>) -> Self {
-        assert_eq!(rows.as_ref().map_or(features.rows(), Vec::len), labels.len(), "one label a row");
-        Self { features, rows, labels }
+    /// Target i belongs to row `rows[i]`, or to row i where `rows` is absent.
+    pub fn new(features: Arc<Features>, rows: Option<Vec<u32>>, targets: Targets) -> Self {
+        assert_eq!(rows.as_ref().map_or(features.rows(), Vec::len), targets.len(), "one target per row");
+        Self { features, rows, targets }
     }
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
     /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.targets.is_empty()
     }
-    /// All labels.
+    /// All targets.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+    /// The class of each sample; empty where the targets are numbers.
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        if let Targets::Classes(labels) = &self.targets { labels } else { &[] }
     }
     /// The matrix that the rows lie in.
     pub fn features(&self) -> &Arc<Features> {
@@ -68,15 +144,16 @@ impl Samples {
         match positions {
             RowSet::Range { start, end } => {
                 let rows = self.rows.as_ref().map_or(positions, |rows| RowSet::Indices(&rows[start..end]));
-                body(Batch { features, rows, labels: &self.labels[start..end] })
+                body(Batch { features, rows, targets: self.targets.view().slice(start..end) })
             }
             RowSet::Indices(at) => {
-                let labels: Vec<u32> = at.iter().map(|&i| self.labels[i as usize]).collect();
+                let targets = self.targets.at(at);
+                let targets = targets.view();
                 match &self.rows {
-                    None => body(Batch { features, rows: positions, labels: &labels }),
+                    None => body(Batch { features, rows: positions, targets }),
                     Some(rows) => {
                         let rows: Vec<u32> = at.iter().map(|&i| rows[i as usize]).collect();
-                        body(Batch { features, rows: RowSet::Indices(&rows), labels: &labels })
+                        body(Batch { features, rows: RowSet::Indices(&rows), targets })
                     }
                 }
             }

@@ -5,29 +5,29 @@
 //! chunks whose partial sums are added in order, so that results have the same bits whatever the number of threads.
 
 mod batch;
+mod linear;
 mod loss;
 mod mlp;
 mod pool;
 mod random;
-mod softmax;
 
-pub use batch::{Batch, Samples};
+pub use batch::{Batch, BatchTargets, Samples, Targets};
+pub use linear::Linear;
 pub use loss::Loss;
 pub use mlp::Mlp;
 pub use random::{signs, uniform};
-pub use softmax::Softmax;
 
 pub use nhgd_kernels::Activation;
 
 use nhgd_curvature::{Factors, LayerShape, Statistic};
 use nhgd_kernels::{Features, RowSet, Scalar};
 
-/// Whose labels a gradient is taken at.
+/// The labels, or continuous targets, at which a gradient is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Labels {
     /// As given.
     Given,
-    /// Drawn from the model, one a sample.
+    /// Drawn from the model, one per sample.
     Sampled {
         /// Seed of the draws.
         seed: u64,
@@ -42,15 +42,15 @@ pub enum Labels {
 /// One weighted sum of sample gradients.
 #[derive(Debug)]
 pub struct Term<'a, T> {
-    /// One factor a sample, of either sign.
+    /// One factor per sample, of either sign.
     pub weights: &'a [T],
-    /// Labels that the gradients are taken at.
+    /// Labels at which the gradients are taken.
     pub labels: Labels,
     /// Σ_i weights_i ∇ℓ_i is added to it; d entries.
     pub gradient: &'a mut [T],
 }
 
-/// A parametric model θ ↦ loss ℓ_i(θ) of each labelled sample.
+/// A parametric model θ ↦ loss ℓ_i(θ) of each sample. Oracles return sums over the samples, not means.
 pub trait Model<T: Scalar>: Send + Sync {
     /// Number of parameters d.
     fn parameters(&self) -> usize;
@@ -58,18 +58,21 @@ pub trait Model<T: Scalar>: Send + Sync {
     /// Number of features of a sample.
     fn features(&self) -> usize;
 
-    /// Number of classes C.
+    /// Number of classes C; for a regression, of outputs.
     fn classes(&self) -> usize;
+
+    /// The loss, which decides what targets the model takes ([`Targets::misfit`]).
+    fn loss(&self) -> Loss;
 
     /// Shapes of the layers, in the order of their parameters.
     fn layers(&self) -> Vec<LayerShape>;
 
-    /// θ to start from, the same for the same seed: zeros, unless the model's symmetries forbid them.
+    /// θ at which a run starts, the same for the same seed: zeros, unless the model's symmetries forbid them.
     fn initial(&self, _seed: u64) -> Vec<T> {
         vec![T::zero(); self.parameters()]
     }
 
-    /// `"hessian"` or `"gauss-newton"`: what [`Model::curvature_product`] multiplies by.
+    /// `"hessian"` or `"gauss-newton"`: the matrix that [`Model::curvature_product`] multiplies by.
     fn curvature(&self) -> &'static str {
         "hessian"
     }
@@ -85,12 +88,17 @@ pub trait Model<T: Scalar>: Send + Sync {
     /// product += Σ w_i G_i u: G_i is the Hessian of ℓ_i for linear models, the Gauss–Newton matrix for networks.
     fn curvature_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]);
 
+    /// product += Σ w_i ∇²ℓ_i u with the true Hessian, which may be indefinite for networks.
+    fn hessian_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]) {
+        self.curvature_product(theta, batch, weights, u, product);
+    }
+
     /// Writes the directional derivatives ∇ℓ_iᵀ u.
     fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]);
 
-    /// Per-sample factors of ∇ℓ_i (unweighted: `weights` is left for the caller to fill).
+    /// Per-sample factors of ∇ℓ_i (unweighted: the caller fills `weights`).
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T>;
 
-    /// Writes class probabilities, rows × C.
+    /// Writes predictions, rows × C: the probabilities of the classes, or the outputs of a regression.
     fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]);
 }

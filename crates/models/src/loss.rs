@@ -1,78 +1,121 @@
 //! Losses of a model's scores: what they predict, their residuals and their curvature.
 
-use nhgd_curvature::Statistic;
+use nhgd_curvature::{Outputs, Statistic};
 use nhgd_kernels::{Scalar, softmax, vector};
 
-use crate::{Batch, Labels, signs, uniform};
+use crate::{Batch, BatchTargets, Labels, signs, uniform};
 
-/// A loss ℓ(z, y) of the scores z and the label y of a sample.
+/// A loss ℓ(z, y) of the scores z and the target y of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// −log softmax(z)_y.
+    /// −log softmax(z)_y of a class y.
     CrossEntropy,
-    /// ½ ‖z − e_y‖², e_y the y-th unit vector: the scores themselves estimate the probabilities of the classes, and
-    /// the labels that the model draws have the moments of a Gaussian with mean z and unit variance.
+    /// ½ ‖z − y‖². A class stands for its unit vector, so that the scores estimate the probabilities of the classes.
+    /// The residuals z − y that the model draws are random signs: they have the moments of a Gaussian with mean 0 and
+    /// unit variance.
     Squared,
+    /// log(1 + exp(∓z)) of one score z per sample, − for class 1 and + for class 0.
+    Logistic,
 }
 
 impl Loss {
-    /// Turns scores, rows × C, into predictions: probabilities, or the scores themselves.
-    pub(crate) fn predict<T: Scalar>(self, scores: &mut [T], classes: usize) {
+    /// Turns scores, rows × outputs, into predictions: probabilities, or the scores themselves.
+    pub(crate) fn predict<T: Scalar>(self, scores: &mut [T], outputs: usize) {
         match self {
-            Self::CrossEntropy => softmax::softmax_in_place(scores, classes),
+            Self::CrossEntropy => softmax::softmax_in_place(scores, outputs),
             Self::Squared => {}
+            Self::Logistic => scores.iter_mut().for_each(|z| *z = (T::one() + (-*z).exp()).recip()),
         }
     }
 
-    /// The same, and writes the losses at the given labels.
+    /// The same, and writes the losses.
     pub(crate) fn evaluate<T: Scalar>(
         self,
         scores: &mut [T],
-        classes: usize,
-        labels: &[u32],
+        outputs: usize,
+        targets: BatchTargets<'_>,
         losses: &mut [T],
     ) {
-        match self {
-            Self::CrossEntropy => softmax::softmax_cross_entropy(scores, classes, labels, losses),
-            Self::Squared => {
-                for ((z, &label), loss) in scores.chunks_exact(classes).zip(labels).zip(losses) {
-                    let error = |(c, &z): (usize, &T)| if c == label as usize { z - T::one() } else { z };
+        match (self, targets) {
+            (Self::CrossEntropy, BatchTargets::Classes(labels)) => {
+                softmax::softmax_cross_entropy(scores, outputs, labels, losses);
+            }
+            (Self::Squared, _) => {
+                for (r, (z, loss)) in scores.chunks_exact(outputs).zip(losses).enumerate() {
+                    let error = |(c, &z): (usize, &T)| z - target(targets, r, c);
                     *loss = T::of(0.5) * z.iter().enumerate().map(error).map(|e| e * e).sum();
                 }
             }
+            (Self::Logistic, BatchTargets::Classes(labels)) => {
+                for ((&z, &y), loss) in scores.iter().zip(labels).zip(losses) {
+                    let margin = if y == 1 { z } else { -z };
+                    *loss = (-margin).max(T::zero()) + (-margin.abs()).exp().ln_1p();
+                }
+                self.predict(scores, outputs);
+            }
+            (_, BatchTargets::Values(..)) => unreachable!("targets were checked against the loss"),
         }
     }
 
-    /// Predictions of the samples of `batch` from position `first` on become w_i ∂ℓ_i/∂z at `labels`; one weight a row.
+    /// Predictions of the samples of `batch` from position `first` on become w_i ∂ℓ_i/∂z at `labels`; one weight per row.
     pub(crate) fn residuals<T: Scalar>(
         self,
         p: &mut [T],
-        classes: usize,
+        outputs: usize,
         batch: &Batch<'_>,
         first: usize,
         labels: Labels,
         weights: &[T],
     ) {
-        let range = first..first + p.len() / classes;
+        let range = first..first + p.len() / outputs;
         match (labels, self) {
-            // Both losses have the residual p − e_y.
-            (Labels::Given, _) => softmax::residuals(p, classes, &batch.labels[range], Some(weights)),
+            // Every loss has the residual p − y.
+            (Labels::Given, _) => match batch.targets.slice(range) {
+                BatchTargets::Classes(labels) if self != Self::Logistic => {
+                    softmax::residuals(p, outputs, labels, Some(weights));
+                }
+                targets => {
+                    for (r, (p, &w)) in p.chunks_exact_mut(outputs).zip(weights).enumerate() {
+                        for (c, p) in p.iter_mut().enumerate() {
+                            let y = match (self, targets) {
+                                (Self::Logistic, BatchTargets::Classes(labels)) => {
+                                    T::of(f64::from(labels[r]))
+                                }
+                                _ => target(targets, r, c),
+                            };
+                            *p = w * (*p - y);
+                        }
+                    }
+                }
+            },
             (Labels::Sampled { seed }, Self::CrossEntropy) => {
                 let drawn: Vec<u32> = range
-                    .zip(p.chunks_exact(classes))
+                    .zip(p.chunks_exact(outputs))
                     .map(|(i, p)| draw(p, uniform(seed, i as u64)))
                     .collect();
-                softmax::residuals(p, classes, &drawn, Some(weights));
+                softmax::residuals(p, outputs, &drawn, Some(weights));
             }
             (Labels::Expected { seed }, Self::CrossEntropy) => {
-                for ((i, p), &w) in range.zip(p.chunks_exact_mut(classes)).zip(weights) {
+                for ((i, p), &w) in range.zip(p.chunks_exact_mut(outputs)).zip(weights) {
                     signed_residual(p, uniform(seed, i as u64));
                     vector::scale(w, p);
                 }
             }
+            (Labels::Sampled { seed }, Self::Logistic) => {
+                for ((i, p), &w) in range.zip(p).zip(weights) {
+                    let one = uniform(seed, i as u64) < p.wide();
+                    *p = w * if one { *p - T::one() } else { *p };
+                }
+            }
+            (Labels::Expected { seed }, Self::Logistic) => {
+                for ((i, p), &w) in range.zip(p).zip(weights) {
+                    let sign = if uniform(seed, i as u64) < 0.5 { -w } else { w };
+                    *p = sign * (*p * (T::one() - *p)).sqrt();
+                }
+            }
             (Labels::Sampled { seed } | Labels::Expected { seed }, Self::Squared) => {
-                for ((i, p), &w) in range.zip(p.chunks_exact_mut(classes)).zip(weights) {
-                    let epsilon = signs(uniform(seed, i as u64).to_bits(), classes);
+                for ((i, p), &w) in range.zip(p.chunks_exact_mut(outputs)).zip(weights) {
+                    let epsilon = signs(uniform(seed, i as u64).to_bits(), outputs);
                     p.iter_mut().zip(epsilon).for_each(|(p, sign)| *p = w * T::of(sign));
                 }
             }
@@ -80,27 +123,34 @@ impl Loss {
     }
 
     /// ds ← w_i (∂²ℓ_i/∂z²) ds for each row, at its predictions.
-    pub(crate) fn curvature<T: Scalar>(self, p: &[T], ds: &mut [T], classes: usize, weights: &[T]) {
+    pub(crate) fn curvature<T: Scalar>(self, p: &[T], ds: &mut [T], outputs: usize, weights: &[T]) {
         match self {
-            Self::CrossEntropy => softmax::softmax_r(p, ds, classes),
+            Self::CrossEntropy => softmax::softmax_r(p, ds, outputs),
             Self::Squared => {}
+            Self::Logistic => ds.iter_mut().zip(p).for_each(|(ds, &p)| *ds *= p * (T::one() - p)),
         }
-        for (ds, &w) in ds.chunks_exact_mut(classes).zip(weights) {
+        for (ds, &w) in ds.chunks_exact_mut(outputs).zip(weights) {
             vector::scale(w, ds);
         }
     }
 
-    /// Directions a sample that [`Loss::roots`] writes.
-    pub(crate) fn directions(statistic: Statistic, classes: usize) -> usize {
-        if statistic == Statistic::Expected { classes } else { 1 }
+    /// Directions per sample that [`Loss::roots`] writes.
+    pub(crate) fn directions(self, statistic: Statistic, outputs: usize) -> usize {
+        if statistic == Statistic::Expected && self != Self::Logistic { outputs } else { 1 }
     }
 
-    /// Writes rows × directions × C: the vectors ∂ℓ/∂z whose outer products make up the curvature by a statistic, at
-    /// predictions of the samples of `batch` from position `first` on; overwrites the predictions.
+    /// Form of the last layer's outputs in the factors of a statistic.
+    pub(crate) fn form(self, statistic: Statistic) -> Outputs {
+        let all = self == Self::CrossEntropy && statistic == Statistic::Expected;
+        if all { Outputs::Softmax } else { Outputs::Gradients }
+    }
+
+    /// Writes rows × directions × outputs: the vectors ∂ℓ/∂z whose outer products make up the curvature by a statistic,
+    /// at predictions of the samples of `batch` from position `first` on; overwrites the predictions.
     pub(crate) fn roots<T: Scalar>(
         self,
         p: &mut [T],
-        classes: usize,
+        outputs: usize,
         batch: &Batch<'_>,
         first: usize,
         statistic: Statistic,
@@ -111,15 +161,15 @@ impl Loss {
             Statistic::Empirical => Labels::Given,
             Statistic::Sampled => Labels::Sampled { seed },
             Statistic::Expected => {
-                let rows = p.chunks_exact(classes).zip(out.chunks_exact_mut(classes * classes));
+                let rows = p.chunks_exact(outputs).zip(out.chunks_exact_mut(out.len() / (p.len() / outputs)));
                 return rows.for_each(|(p, out)| self.all_roots(p, out));
             }
         };
-        self.residuals(p, classes, batch, first, labels, &vec![T::one(); p.len() / classes]);
+        self.residuals(p, outputs, batch, first, labels, &vec![T::one(); p.len() / outputs]);
         out.copy_from_slice(p);
     }
 
-    /// C vectors whose outer products sum to ∂²ℓ/∂z².
+    /// Vectors whose outer products sum to ∂²ℓ/∂z².
     fn all_roots<T: Scalar>(self, p: &[T], out: &mut [T]) {
         for (c, out) in out.chunks_exact_mut(p.len()).enumerate() {
             match self {
@@ -133,8 +183,18 @@ impl Loss {
                     out.fill(T::zero());
                     out[c] = T::one();
                 }
+                Self::Logistic => out[0] = (p[0] * (T::one() - p[0])).sqrt(),
             }
         }
+    }
+}
+
+/// Entry c of the r-th target: of a class, of its unit vector.
+fn target<T: Scalar>(targets: BatchTargets<'_>, r: usize, c: usize) -> T {
+    match targets {
+        BatchTargets::Classes(labels) if labels[r] as usize == c => T::one(),
+        BatchTargets::Classes(_) => T::zero(),
+        BatchTargets::Values(values, columns) => T::of(values[r * columns + c]),
     }
 }
 

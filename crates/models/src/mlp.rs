@@ -7,19 +7,19 @@
 //! δ_{l−1} = φ′(s_{l−1}) ∘ W_l δ_l, ∂ℓ/∂W̄_l = a_l δ_lᵀ.
 //!
 //! Rows of a chunk go forward and back together as matrix products; then Σ_i a_i δ_iᵀ is added to the gradient in
-//! place, each block of its rows by one thread, chunk after chunk. No copies of a gradient are held, and its bits
+//! place: one thread takes each block of its rows, chunk after chunk. No copies of a gradient are held, and its bits
 //! don't depend on the number of threads.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use nhgd_curvature::{Factors, LayerFactors, LayerShape, Statistic};
+use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs, Statistic};
 use nhgd_kernels::{
     Activation, Features, MatMut, MatRef, RowSet, Scalar, activate, for_chunks, matmul, vector,
 };
 
 use crate::pool::{Buffer, Pool};
-use crate::{Batch, Labels, Loss, Model, Term, uniform};
+use crate::{Batch, BatchTargets, Labels, Loss, Model, Term, uniform};
 
 /// Samples that are held on their way between the layers at once.
 const BLOCK: usize = 1024;
@@ -79,32 +79,6 @@ impl<T: Scalar> Mlp<T> {
         let widths = [&[features], hidden, &[classes]].concat();
         assert!(widths.iter().all(|&units| units > 0), "every layer has units");
         Self { widths, activation, loss, threads, pool: Pool::default() }
-    }
-
-    /// product += Σ w_i ∇²ℓ_i u with the true Hessian, indefinite as it may be (the R-operator, Pearlmutter 1994).
-    pub fn hessian_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]) {
-        let (theta, u) = (self.matrices(theta), self.matrices(u));
-        for block in blocks(batch.len()) {
-            let chunks = self.chunks(block, |range| {
-                let mut forward = self.forward(&theta, &batch, range.clone(), true);
-                let tangent = self.tangent(&theta, &u, &mut forward);
-                let (deltas, dots) =
-                    self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, tangent.scores);
-                (forward, tangent.inputs, deltas, dots)
-            });
-            // d/dε Σ a δᵀ = Σ a δ̇ᵀ + Σ ȧ δᵀ.
-            self.accumulate(&mut [product], |_, l| {
-                let sums = chunks.iter().map(|(forward, _, _, dots)| self.operands(l, forward, &dots[l]));
-                let moved = chunks.iter().filter(|_| l > 0).map(|(forward, inputs, deltas, _)| {
-                    let rows = forward.range.len();
-                    (
-                        MatRef::new(&inputs[l - 1], rows, self.widths[l]),
-                        MatRef::new(&deltas[l], rows, self.widths[l + 1]),
-                    )
-                });
-                sums.chain(moved).collect()
-            });
-        }
     }
 
     /// Number of layers.
@@ -340,6 +314,10 @@ impl<T: Scalar> Model<T> for Mlp<T> {
         self.outputs()
     }
 
+    fn loss(&self) -> Loss {
+        self.loss
+    }
+
     fn layers(&self) -> Vec<LayerShape> {
         self.shapes().collect()
     }
@@ -372,7 +350,8 @@ impl<T: Scalar> Model<T> for Mlp<T> {
             let chunks = self.chunks(block, |range| {
                 let mut forward = self.forward(&theta, &batch, range.clone(), false);
                 let mut losses = vec![T::zero(); range.len()];
-                self.loss.evaluate(&mut forward.scores, classes, &batch.labels[range.clone()], &mut losses);
+                let targets = batch.targets.slice(range.clone());
+                self.loss.evaluate(&mut forward.scores, classes, targets, &mut losses);
                 let deltas = wanted.iter().map(|(weights, labels)| {
                     let mut last = self.pool.take(forward.scores.len());
                     last.copy_from_slice(&forward.scores);
@@ -409,6 +388,32 @@ impl<T: Scalar> Model<T> for Mlp<T> {
         }
     }
 
+    /// By the R-operator (Pearlmutter 1994).
+    fn hessian_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]) {
+        let (theta, u) = (self.matrices(theta), self.matrices(u));
+        for block in blocks(batch.len()) {
+            let chunks = self.chunks(block, |range| {
+                let mut forward = self.forward(&theta, &batch, range.clone(), true);
+                let tangent = self.tangent(&theta, &u, &mut forward);
+                let (deltas, dots) =
+                    self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, tangent.scores);
+                (forward, tangent.inputs, deltas, dots)
+            });
+            // d/dε Σ a δᵀ = Σ a δ̇ᵀ + Σ ȧ δᵀ.
+            self.accumulate(&mut [product], |_, l| {
+                let sums = chunks.iter().map(|(forward, _, _, dots)| self.operands(l, forward, &dots[l]));
+                let moved = chunks.iter().filter(|_| l > 0).map(|(forward, inputs, deltas, _)| {
+                    let rows = forward.range.len();
+                    (
+                        MatRef::new(&inputs[l - 1], rows, self.widths[l]),
+                        MatRef::new(&deltas[l], rows, self.widths[l + 1]),
+                    )
+                });
+                sums.chain(moved).collect()
+            });
+        }
+    }
+
     fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]) {
         let (theta, u, classes) = (self.matrices(theta), self.matrices(u), self.outputs());
         let chunks = self.chunks(0..batch.len(), |range| {
@@ -426,23 +431,33 @@ impl<T: Scalar> Model<T> for Mlp<T> {
 
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {
         let (theta, classes) = (self.matrices(theta), self.outputs());
-        let directions = Loss::directions(statistic, classes);
+        let (directions, form) = (self.loss.directions(statistic, classes), self.loss.form(statistic));
         let chunks = self.chunks(0..batch.len(), |range| {
             let mut forward = self.forward(&theta, &batch, range.clone(), false);
             self.loss.predict(&mut forward.scores, classes);
-            let mut last = self.pool.take(range.len() * directions * classes);
-            self.loss.roots(&mut forward.scores, classes, &batch, range.start, statistic, seed, &mut last);
-            let deltas = self.backward(&theta, &forward.slopes, last, directions);
-            let layers = forward.inputs.iter().zip(&deltas);
-            let layers =
-                layers.map(|(a, delta)| LayerFactors { inputs: a.to_vec(), outputs: delta.to_vec() });
-            layers.collect::<Vec<_>>()
+            let mut last = self.pool.take(if self.depth() == 1 && form == Outputs::Softmax {
+                0 // No layer below wants the directions one by one.
+            } else {
+                range.len() * directions * classes
+            });
+            let p = forward.scores.to_vec();
+            if !last.is_empty() {
+                let scores = &mut forward.scores;
+                self.loss.roots(scores, classes, &batch, range.start, statistic, seed, &mut last);
+            }
+            let mut outputs: Vec<Vec<T>> =
+                self.backward(&theta, &forward.slopes, last, directions).iter().map(|d| d.to_vec()).collect();
+            if form == Outputs::Softmax {
+                outputs[self.depth() - 1] = p;
+            }
+            forward.inputs.iter().map(|a| a.to_vec()).zip(outputs).collect::<Vec<_>>()
         });
-        let mut layers = vec![LayerFactors::default(); self.depth()];
+        let mut layers = vec![LayerFactors::new(Vec::new(), Vec::new()); self.depth()];
+        layers[self.depth() - 1].form = form;
         for chunk in chunks {
-            for (layer, part) in layers.iter_mut().zip(chunk) {
-                layer.inputs.extend(part.inputs);
-                layer.outputs.extend(part.outputs);
+            for (layer, (inputs, outputs)) in layers.iter_mut().zip(chunk) {
+                layer.inputs.extend(inputs);
+                layer.outputs.extend(outputs);
             }
         }
         Factors { weights: Vec::new(), directions, layers }
@@ -452,7 +467,7 @@ impl<T: Scalar> Model<T> for Mlp<T> {
     /// negative or sum to other than 1.
     fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) {
         let theta = self.matrices(theta);
-        let batch = Batch { features, rows, labels: &[] };
+        let batch = Batch { features, rows, targets: BatchTargets::Classes(&[]) };
         let chunks = self.chunks(0..rows.len(), |range| {
             let mut scores = self.forward(&theta, &batch, range, false).scores;
             self.loss.predict(&mut scores, self.outputs());

@@ -1,6 +1,10 @@
-//! Random numbers as a function of a seed and a position: no state, so no order of calls can change them.
+//! Random numbers as a function of a seed and a position.
+//!
+//! Draws for samples (labels, signs) are counter-based, because several threads draw at once and the bits must not
+//! depend on who draws first. The sampler and the optimisers draw in sequence, from the generator in the engine's
+//! `batch`.
 
-/// The `i`-th uniform number in [0, 1) of a seed (SplitMix64: Steele, Lea, Flood 2014).
+/// The `i`-th uniform number in [0, 1) of a seed: SplitMix64 (Steele, Lea & Flood 2014).
 pub fn uniform(seed: u64, i: u64) -> f64 {
     let mut z = seed.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nhgd_curvature::Statistic;
 use nhgd_kernels::{FeatureData, Features, RowSet};
-use nhgd_models::{Activation, Batch, Labels, Loss, Mlp, Model, Samples, Term, signs, uniform};
+use nhgd_models::{Activation, Batch, Labels, Loss, Mlp, Model, Samples, Targets, Term, signs, uniform};
 
 const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Tanh, Activation::Gelu];
 const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::Squared];
@@ -25,7 +25,7 @@ fn numbers(n: usize, seed: u64) -> Vec<f64> {
 fn samples(features: Vec<f64>, labels: Vec<u32>, scale: f64) -> Samples {
     let cols = features.len() / labels.len();
     let features = Features::new(FeatureData::F64(features), labels.len(), cols, scale);
-    Samples::new(Arc::new(features), None, labels)
+    Samples::new(Arc::new(features), None, Targets::Classes(labels))
 }
 
 fn case(n: usize, hidden: &[usize], activation: Activation, loss: Loss, threads: usize) -> Case {
@@ -76,16 +76,11 @@ impl Case {
 
     /// g_ik for every sample and direction, one after the other.
     fn rows(&self, statistic: Statistic, seed: u64) -> (usize, Vec<Vec<f64>>) {
-        let factors = self.with(|batch| self.model.factors(&self.theta, batch, statistic, seed));
-        let mut rows = vec![Vec::new(); self.samples.len() * factors.directions];
-        for (layer, shape) in factors.layers.iter().zip(self.model.layers()) {
-            assert_eq!(layer.inputs.len(), self.samples.len() * shape.inputs);
-            for ((i, row), s) in rows.iter_mut().enumerate().zip(layer.outputs.chunks_exact(shape.outputs)) {
-                let a = &layer.inputs[i / factors.directions * shape.inputs..][..shape.inputs];
-                row.extend(a.iter().flat_map(|a| s.iter().map(move |s| a * s)));
-            }
-        }
-        (factors.directions, rows)
+        let mut factors = self.with(|batch| self.model.factors(&self.theta, batch, statistic, seed));
+        let n = self.samples.len();
+        factors.weights = vec![n as f64; n];
+        let rows = factors.rows(&self.model.layers()).data;
+        (factors.directions, rows.chunks_exact(self.theta.len()).map(<[f64]>::to_vec).collect())
     }
 
     /// Σ_i w_i Σ_k g_ik g_ikᵀ u.

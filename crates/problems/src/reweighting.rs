@@ -88,24 +88,6 @@ impl<T: Scalar> Reweighting<T> {
         factors.weights = weights;
         factors
     }
-
-    /// √w_i g_i / √B for every sample and direction, as rows.
-    fn rows(&self, factors: &Factors<T>) -> Rows<T> {
-        let layers = self.model.layers();
-        let count = factors.weights.len() * factors.directions;
-        let mut data = Vec::with_capacity(count * self.model.parameters());
-        for (i, w) in factors.weights.iter().enumerate() {
-            let scale = (*w / T::of(factors.weights.len() as f64)).sqrt();
-            for k in 0..factors.directions {
-                for (layer, shape) in factors.layers.iter().zip(&layers) {
-                    let a = &layer.inputs[i * shape.inputs..][..shape.inputs];
-                    let s = &layer.outputs[(i * factors.directions + k) * shape.outputs..][..shape.outputs];
-                    data.extend(a.iter().flat_map(|&a| s.iter().map(move |&s| scale * a * s)));
-                }
-            }
-        }
-        Rows { data, count }
-    }
 }
 
 /// The labels that a statistic takes gradients at, in a signed sum.
@@ -183,13 +165,8 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
         self.train.with(rows, |batch| {
             let (signed, labels) = match wants {
                 Wants::Rows(statistic) => {
-                    return Observation::Rows(self.rows(&self.factors(
-                        point.inner,
-                        batch,
-                        weights,
-                        statistic,
-                        seed,
-                    )));
+                    let factors = self.factors(point.inner, batch, weights, statistic, seed);
+                    return Observation::Rows(factors.rows(&self.model.layers()));
                 }
                 Wants::Factors(statistic) => {
                     return Observation::Factors(self.factors(point.inner, batch, weights, statistic, seed));

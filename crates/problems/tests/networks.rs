@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nhgd_curvature::{Diagonal, Statistic, Wants};
 use nhgd_fisher::{FisherConfig, Form, build};
 use nhgd_kernels::{FeatureData, Features, RowSet};
-use nhgd_models::{Activation, Loss, Mlp, Samples};
+use nhgd_models::{Activation, Loss, Mlp, Samples, Targets};
 use nhgd_problems::weighting::PerSample;
 use nhgd_problems::{Point, Problem, Reweighting};
 
@@ -36,7 +36,7 @@ impl Fixture {
     fn samples(&self, features: &str, labels: &str) -> Samples {
         let labels: Vec<u32> = self.array(labels).iter().map(|&y| y as u32).collect();
         let features = FeatureData::F64(self.array(features));
-        Samples::new(Arc::new(Features::new(features, labels.len(), 6, 1.0)), None, labels)
+        Samples::new(Arc::new(Features::new(features, labels.len(), 6, 1.0)), None, Targets::Classes(labels))
     }
 
     fn problem(&self) -> Reweighting<f64> {

@@ -103,10 +103,10 @@ fn in_single_precision() {
     let observed = Factors::<f32> {
         weights: narrow(&factors.weights),
         directions: 1,
-        layers: vec![LayerFactors {
-            inputs: narrow(&factors.layers[0].inputs),
-            outputs: narrow(&factors.layers[0].outputs),
-        }],
+        layers: vec![LayerFactors::new(
+            narrow(&factors.layers[0].inputs),
+            narrow(&factors.layers[0].outputs),
+        )],
     };
     for form in [Form::Dense, Form::Window, Form::Samples, Form::Sketch] {
         let config = FisherConfig {
@@ -188,9 +188,11 @@ fn the_average_does_not_depend_on_the_batches() {
         weights: whole.weights[from..to].to_vec(),
         directions: 2,
         layers: (whole.layers.iter().zip(&layers))
-            .map(|(factors, shape)| LayerFactors {
-                inputs: factors.inputs[from * shape.inputs..to * shape.inputs].to_vec(),
-                outputs: factors.outputs[from * 2 * shape.outputs..to * 2 * shape.outputs].to_vec(),
+            .map(|(factors, shape)| {
+                LayerFactors::new(
+                    factors.inputs[from * shape.inputs..to * shape.inputs].to_vec(),
+                    factors.outputs[from * 2 * shape.outputs..to * 2 * shape.outputs].to_vec(),
+                )
             })
             .collect(),
     };
@@ -271,7 +273,7 @@ fn sampled_labels_approach_all_labels() {
             outputs.extend(residual(i, k).iter().map(|s| p[i * classes + k].sqrt() * s));
         }
     }
-    let layers = vec![LayerFactors { inputs: x.clone(), outputs }];
+    let layers = vec![LayerFactors::new(x.clone(), outputs)];
     let expected =
         solved(Statistic::Expected, Factors { weights: vec![1.0; samples], directions: classes, layers });
     let mut error = |draws: usize| {
@@ -280,7 +282,7 @@ fn sampled_labels_approach_all_labels() {
             .map(|_| {
                 let mut factors =
                     Factors { weights: vec![1.0; samples * draws], directions: 1, layers: Vec::new() };
-                let mut layer = LayerFactors::default();
+                let mut layer = LayerFactors::new(Vec::new(), Vec::new());
                 for i in (0..samples).cycle().take(samples * draws) {
                     let mut u = random.uniform();
                     let label = (0..classes - 1).find(|&c| {

@@ -60,9 +60,11 @@ impl Random {
             directions,
             layers: layers
                 .iter()
-                .map(|layer| LayerFactors {
-                    inputs: self.normals(m * layer.inputs),
-                    outputs: self.normals(m * directions * layer.outputs),
+                .map(|layer| {
+                    LayerFactors::new(
+                        self.normals(m * layer.inputs),
+                        self.normals(m * directions * layer.outputs),
+                    )
                 })
                 .collect(),
         }

@@ -57,10 +57,7 @@ fn observation<T: Scalar>(fisher: &dyn Fisher<T>, random: &mut Random, samples: 
                 weights: narrow(&factors.weights),
                 directions: 2,
                 layers: (factors.layers.iter())
-                    .map(|layer| LayerFactors {
-                        inputs: narrow(&layer.inputs),
-                        outputs: narrow(&layer.outputs),
-                    })
+                    .map(|layer| LayerFactors::new(narrow(&layer.inputs), narrow(&layer.outputs)))
                     .collect(),
             })
         }

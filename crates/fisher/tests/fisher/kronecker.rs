@@ -33,7 +33,7 @@ fn fixture_factors(fixture: &Fixture, expected: bool) -> Factors<f64> {
         }
     }
     let directions = if expected { classes } else { 1 };
-    Factors { weights: fixture.array("w"), directions, layers: vec![LayerFactors { inputs: x, outputs }] }
+    Factors { weights: fixture.array("w"), directions, layers: vec![LayerFactors::new(x, outputs)] }
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_deep_linear_network_is_exact() {
         weights: (0..samples).map(|_| random.uniform()).collect(),
         directions,
         layers: (inputs.into_iter().zip(outputs))
-            .map(|(inputs, outputs)| LayerFactors { inputs, outputs: outputs.repeat(samples) })
+            .map(|(inputs, outputs)| LayerFactors::new(inputs, outputs.repeat(samples)))
             .collect(),
     };
     let b = random.normals(37);
