@@ -60,7 +60,11 @@ function inherited({ members, heritageClauses = [] }) {
 function members(name, type) {
   const makers = ts.isConstructorTypeNode(type)
     ? [{ role: 'new', ...signature(type, 'new') }]
-    : type.members.map((member) => ({ role: 'make', ...signature(member, member.name.text) }))
+    : type.members.map((member) =>
+        ts.isConstructSignatureDeclaration(member)
+          ? { role: 'new', ...signature(member, 'new') }
+          : { role: 'make', ...signature(member, member.name.text) },
+      )
   const own = inherited(declared.get(instanceOf(type))).map((member) =>
     ts.isMethodSignature(member)
       ? { role: 'call', ...signature(member, member.name.text) }

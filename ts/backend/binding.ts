@@ -31,7 +31,16 @@ export interface Binding {
     f32(data: Float32Array, rows: Whole, columns: Whole, scale: number): Features
     f64(data: Float64Array, rows: Whole, columns: Whole, scale: number): Features
   }
-  readonly Samples: new (features: Features, rows: Uint32Array | undefined, labels: Uint32Array) => Samples
+  readonly Samples: {
+    new (features: Features, rows: Uint32Array | undefined, labels: Uint32Array): Samples
+    /** `targets` are `columns` finite numbers per row, row-major. */
+    withTargets(
+      features: Features,
+      rows: Uint32Array | undefined,
+      targets: Float64Array,
+      columns: Whole,
+    ): Samples
+  }
   readonly Batch: { all(samples: Whole): Batch; of(positions: Uint32Array): Batch }
   readonly Sampler: new (seed: Seed, samples: Whole) => Sampler
   readonly Step: new (length: Whole, dtype: DType) => Step
@@ -115,7 +124,7 @@ export interface Features {
   readonly columns: Whole
 }
 
-/** Labelled rows of {@link Features}. */
+/** Rows of {@link Features}, each with a class or with continuous targets. */
 export interface Samples {
   readonly length: Whole
 }

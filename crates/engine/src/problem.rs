@@ -88,6 +88,8 @@ impl PriorSettings {
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 enum ModelSettings {
     Softmax { classes: usize, bias: bool },
+    Linear { outputs: usize, bias: bool },
+    Logistic { bias: bool },
     Mlp { hidden: Vec<usize>, classes: usize, activation: ActivationKind, loss: LossKind },
 }
 
@@ -117,9 +119,10 @@ enum WeightingKind {
 impl ModelSettings {
     fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
         match self {
-            Self::Softmax { classes, bias } => {
-                Box::new(Linear::new(features, *classes, *bias, Loss::CrossEntropy, threads()))
+            Self::Softmax { classes: outputs, bias } | Self::Linear { outputs, bias } => {
+                Box::new(Linear::new(features, *outputs, *bias, self.loss(), threads()))
             }
+            Self::Logistic { bias } => Box::new(Linear::new(features, 1, *bias, self.loss(), threads())),
             Self::Mlp { hidden, classes, activation, .. } => {
                 let activation = match activation {
                     ActivationKind::Relu => Activation::Relu,
@@ -134,28 +137,32 @@ impl ModelSettings {
     fn classes(&self) -> usize {
         match *self {
             Self::Softmax { classes, .. } | Self::Mlp { classes, .. } => classes,
+            Self::Linear { outputs, .. } => outputs,
+            Self::Logistic { .. } => 2,
         }
     }
 
     fn loss(&self) -> Loss {
         match self {
-            Self::Mlp { loss: LossKind::Squared, .. } => Loss::Squared,
+            Self::Linear { .. } | Self::Mlp { loss: LossKind::Squared, .. } => Loss::Squared,
+            Self::Logistic { .. } => Loss::Logistic,
             _ => Loss::CrossEntropy,
         }
     }
 
     /// Checks what belongs to one kind of model alone.
     fn check(&self, weighting: WeightingKind) -> Result<()> {
-        let Self::Mlp { hidden, loss, .. } = self else { return Ok(()) };
-        if hidden.contains(&0) {
-            return Err(Error::expected(
-                Code::Range,
-                "hidden",
-                "layers of at least one unit",
-                format!("{hidden:?}"),
-            ));
+        let (name, least) = if let Self::Linear { .. } = self { ("outputs", 1) } else { ("classes", 2) };
+        if self.classes() < least {
+            return Err(Error::expected(Code::Range, name, format!("at least {least}"), self.classes()));
         }
-        if *loss == LossKind::Squared && matches!(weighting, WeightingKind::Margin) {
+        if let Self::Mlp { hidden, .. } = self
+            && hidden.contains(&0)
+        {
+            let got = format!("{hidden:?}");
+            return Err(Error::expected(Code::Range, "hidden", "layers of at least one unit", got));
+        }
+        if self.loss() == Loss::Squared && matches!(weighting, WeightingKind::Margin) {
             let expected = "\"crossEntropy\" for the weighting \"margin\", which needs probabilities";
             return Err(Error::expected(Code::Range, "loss", expected, "\"squared\""));
         }
@@ -166,9 +173,6 @@ impl ModelSettings {
 impl ReweightingSettings {
     fn check(&self, train: &Samples, trusted: &Samples, weights: Option<&[f64]>) -> Result<()> {
         let classes = self.model.classes();
-        if classes < 2 {
-            return Err(Error::expected(Code::Range, "classes", "at least 2", classes));
-        }
         self.model.check(self.weighting)?;
         if !(self.regularization >= 0.0 && self.regularization.is_finite()) {
             return Err(Error::expected(Code::Range, "regularization", "a number ≥ 0", self.regularization));
