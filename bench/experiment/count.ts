@@ -12,6 +12,7 @@ const kinds = {
   innerGradient: 'gradients',
   outerGradient: 'outerGradients',
   curvatureProduct: 'hessianProducts',
+  hessianProduct: 'hessianProducts',
   crossProduct: 'crossProducts',
   observe: 'fisherSamples',
 } as const

@@ -218,6 +218,9 @@ export interface Oracles {
   crossProduct(point: Point, batch: Batch, u: Vector, scale: number, product: Vector): void
   /** product ← Cu on a batch, the regulariser included. */
   curvatureProduct(point: Point, batch: Batch, u: Vector, product: Vector): void
+  /** product ← Hu on a batch with the true Hessian of g, the regulariser included; it may be indefinite for networks,
+   * where C is the Gauss–Newton matrix. */
+  hessianProduct(point: Point, batch: Batch, u: Vector, product: Vector): void
   /** direction ← C⁻¹ target by a dense Cholesky factorisation over all samples. */
   exactDirection(point: Point, target: Vector, direction: Vector): void
   /** point.signals ← what is derived from its θ and v without a gradient, such as margins. */

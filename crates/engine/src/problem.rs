@@ -9,7 +9,7 @@ use nhgd_problems::weighting::{Anchored, Fixed, Margin, PerSample, Weighting};
 use nhgd_problems::{Prior, Problem as Oracles, Quadratic, Reweighting};
 use serde::Deserialize;
 
-use crate::error::length;
+use crate::error::{length, reserved};
 use crate::exact::exact_direction;
 use crate::info::threads;
 use crate::point::Here;
@@ -243,6 +243,11 @@ impl ReweightingSettings {
     }
 }
 
+/// Fails with a memory error unless there is room for what a Fisher wants and for one copy of it.
+fn room_for<T>(entries: usize) -> Result<()> {
+    reserved::<T>("samples of the Fisher", entries.saturating_mul(2)).map(drop)
+}
+
 impl Problem {
     /// Reweighting: `settings` is JSON with `dtype`, `model`, `regularization` and `weighting`; `weights` belongs to
     /// the weighting `fixed`.
@@ -379,6 +384,9 @@ impl Problem {
             length("step", point.inner.len(), gradient.len())?;
             theta.lock("step")?.of::<T>("step")?.copy_from_slice(point.inner);
             let rows = batch.checked(p.samples())?;
+            if let Some((wants, _)) = wants {
+                room_for::<T>(p.observation_len(rows.len(), wants))?;
+            }
             let (loss, observation) = p.inner_step(point, rows, wants, gradient);
             step.keep(batch, observation.map(T::observed));
             Ok(loss)
@@ -398,6 +406,7 @@ impl Problem {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
             let rows = batch.checked(p.samples())?;
+            room_for::<T>(p.observation_len(rows.len(), wants))?;
             let observation = p.observation(point.of::<T>()?, rows, wants, seed);
             step.keep(batch, Some(T::observed(observation)));
             Ok(())
@@ -482,6 +491,22 @@ impl Problem {
         u: &Vector,
         product: &Vector,
     ) -> Result<()> {
+        self.product(point, batch, u, product, false)
+    }
+
+    /// product ← Hu on a batch with the true Hessian of g, the regulariser included.
+    pub fn hessian_product(&self, point: &Point, batch: &Batch, u: &Vector, product: &Vector) -> Result<()> {
+        self.product(point, batch, u, product, true)
+    }
+
+    fn product(
+        &self,
+        point: &Point,
+        batch: &Batch,
+        u: &Vector,
+        product: &Vector,
+        hessian: bool,
+    ) -> Result<()> {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
             let (mut u, mut product) = (u.lock("u")?, product.lock("product")?);
@@ -489,7 +514,11 @@ impl Problem {
             length("u", p.inner_len(), u.len())?;
             length("product", p.inner_len(), product.len())?;
             let rows = batch.checked(p.samples())?;
-            p.curvature_product(point.of::<T>()?, rows, u, product);
+            if hessian {
+                p.hessian_product(point.of::<T>()?, rows, u, product);
+            } else {
+                p.curvature_product(point.of::<T>()?, rows, u, product);
+            }
             Ok(())
         })
     }

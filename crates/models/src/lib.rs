@@ -19,7 +19,7 @@ pub use random::{signs, uniform};
 
 pub use nhgd_kernels::Activation;
 
-use nhgd_curvature::{Factors, LayerShape, Statistic};
+use nhgd_curvature::{Factors, LayerShape, Outputs, Statistic};
 use nhgd_kernels::{Features, RowSet, Scalar};
 
 /// The labels, or continuous targets, at which a gradient is taken.
@@ -95,6 +95,16 @@ pub trait Model<T: Scalar>: Send + Sync {
 
     /// Writes the directional derivatives ∇ℓ_iᵀ u.
     fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]);
+
+    /// Directions per sample in the factors of a statistic, and entries of all layers per sample.
+    fn factor_sizes(&self, statistic: Statistic) -> (usize, usize) {
+        let layers = self.layers();
+        let last = layers.last().map_or(0, |layer| layer.outputs);
+        let directions = self.loss().directions(statistic, last);
+        let entries = layers.iter().map(|layer| layer.inputs + directions * layer.outputs).sum::<usize>();
+        let compact = self.loss().form(statistic) == Outputs::Softmax;
+        (directions, if compact { entries - directions * last + last } else { entries })
+    }
 
     /// Per-sample factors of ∇ℓ_i (unweighted: the caller fills `weights`).
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T>;

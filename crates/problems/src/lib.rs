@@ -60,6 +60,11 @@ pub trait Problem<T: Scalar>: Send + Sync {
         gradient: &mut [T],
     ) -> (f64, Option<Observation<T>>);
 
+    /// Entries of what a Fisher wants of so many samples, so that a lack of memory is told before anything is computed.
+    fn observation_len(&self, _samples: usize, _wants: Wants) -> usize {
+        self.inner_len()
+    }
+
     /// What a Fisher wants of a batch, without the gradient.
     fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T>;
 
@@ -84,6 +89,11 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// product ← Cu on a batch, D included: C is the Hessian of g for linear models and for quadratics, the
     /// Gauss–Newton matrix for networks.
     fn curvature_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]);
+
+    /// product ← Hu on a batch with the true Hessian H of g, D included; H may be indefinite for networks.
+    fn hessian_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        self.curvature_product(point, rows, u, product);
+    }
 
     /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_product`] multiplies by.
     fn curvature(&self) -> &'static str;

@@ -61,6 +61,22 @@ impl<T: Scalar> Reweighting<T> {
         weights
     }
 
+    /// product ← D u + the model's product with u, of weights over the number of samples.
+    fn product(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        u: &[T],
+        product: &mut [T],
+        of_model: impl FnOnce(Batch<'_>, &[T], &mut [T]),
+    ) {
+        let mut weights = self.batch_weights(point, rows);
+        vector::scale(T::one() / T::of(rows.len() as f64), &mut weights);
+        product.fill(T::zero());
+        self.train.with(rows, |batch| of_model(batch, &weights, product));
+        vector::axpy(self.double_reg(), u, product);
+    }
+
     fn double_reg(&self) -> T {
         self.regularization + self.regularization
     }
@@ -126,6 +142,17 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
 
     fn regularizer(&self, _point: Point<'_, T>) -> Diagonal<T> {
         Diagonal::Scalar(self.double_reg())
+    }
+
+    fn observation_len(&self, samples: usize, wants: Wants) -> usize {
+        match wants {
+            Wants::Mean | Wants::Signed(_) => self.inner_len(),
+            Wants::Rows(statistic) => {
+                let (directions, _) = self.model.factor_sizes(statistic);
+                samples.saturating_mul(directions).saturating_mul(self.inner_len())
+            }
+            Wants::Factors(statistic) => samples.saturating_mul(self.model.factor_sizes(statistic).1),
+        }
     }
 
     fn inner_step(
@@ -235,11 +262,15 @@ impl<T: Scalar> Problem<T> for Reweighting<T> {
     }
 
     fn curvature_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        let mut weights = self.batch_weights(point, rows);
-        vector::scale(T::one() / T::of(rows.len() as f64), &mut weights);
-        product.fill(T::zero());
-        self.train.with(rows, |batch| self.model.curvature_product(point.inner, batch, &weights, u, product));
-        vector::axpy(self.double_reg(), u, product);
+        self.product(point, rows, u, product, |batch, weights, product| {
+            self.model.curvature_product(point.inner, batch, weights, u, product);
+        });
+    }
+
+    fn hessian_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        self.product(point, rows, u, product, |batch, weights, product| {
+            self.model.hessian_product(point.inner, batch, weights, u, product);
+        });
     }
 
     fn curvature(&self) -> &'static str {
