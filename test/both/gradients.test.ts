@@ -145,6 +145,8 @@ for (const [name, options] of Object.entries(kinds)) {
     const [after, before] = [h, -h].map((by) => gradientAt(problem, at(moved(inner, by, u), outer), batch))
     const change = after.map((x, i) => (x - before[i]) / (2 * h))
     if (hessian) close(product.readF64(), change, 1e-6, 'Hu')
+    oracles.hessianProduct(at(inner, outer), batch, direction, product)
+    close(product.readF64(), change, 1e-6, 'Hu with the true Hessian')
     const cross = problem.zeros(outer.length)
     oracles.crossProduct(at(inner, outer), batch, direction, 1, cross)
     const expected = outer.map((_, j) => {

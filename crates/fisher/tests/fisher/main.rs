@@ -5,3 +5,4 @@ mod common;
 mod contract;
 mod kronecker;
 mod rank_one;
+mod sharing;
