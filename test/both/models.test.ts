@@ -25,11 +25,12 @@ function vector(backend: Backend, values: Float64Array) {
   return out
 }
 
-/** g, ∇g, Hu and predictions at θ. */
+const none = (backend: Backend) => new backend.Vector(0, 'f64')
+
+/** g, ∇g and Hu at θ. */
 function oraclesAt(backend: Backend, model: object, samples: Samples, theta: Float64Array, u: Float64Array) {
   const oracles = problem(backend, model, samples)
-  const none = new backend.Vector(0, 'f64')
-  const point = new backend.Point(vector(backend, theta), none, none)
+  const point = new backend.Point(vector(backend, theta), none(backend), none(backend))
   const all = backend.Batch.all(n)
   const [gradient, product] = [theta, theta].map((x) => new backend.Vector(x.length, 'f64'))
   const loss = oracles.innerGradient(point, all, gradient)
@@ -83,39 +84,40 @@ test('logistic regression is softmax regression of two classes with half of θ f
   close(one.gradient, half, 1e-12)
 })
 
-test('targets that do not fit a model are refused', ({ backend }) => {
+test('targets that do not fit a model are refused', async ({ backend }) => {
   const random = new Random(5)
   const x = features(backend, random)
   const values = (columns: number) =>
     backend.Samples.withTargets(x, undefined, random.normals(n * columns), columns)
   const make = (model: object, samples: Samples) => () => problem(backend, model, samples)
-  refuses(make({ kind: 'linear', outputs: 1, bias: true }, values(2)), 'ERR_RANGE', '1 target columns')
-  refuses(make({ kind: 'logistic', bias: true }, values(1)), 'ERR_RANGE', 'a class per sample')
-  refuses(make({ kind: 'softmax', classes: 2, bias: true }, values(2)), 'ERR_RANGE', 'a class per sample')
-  refuses(make({ kind: 'linear', outputs: 0, bias: true }, values(1)), 'ERR_RANGE', 'outputs')
+  const linear = (outputs: number) => ({ kind: 'linear', outputs, bias: true })
+  await refuses('ERR_RANGE', 'labels', make(linear(1), values(2)))
+  await refuses('ERR_RANGE', 'labels', make({ kind: 'logistic', bias: true }, values(1)))
+  await refuses('ERR_RANGE', 'labels', make({ kind: 'softmax', classes: 2, bias: true }, values(2)))
+  await refuses('ERR_RANGE', 'outputs', make(linear(0), values(1)))
   const bad = (targets: Float64Array, columns: number) => () =>
     backend.Samples.withTargets(x, undefined, targets, columns)
-  refuses(bad(new Float64Array(n), 0), 'ERR_SHAPE', 'targets')
-  refuses(bad(new Float64Array(n + 1), 1), 'ERR_SHAPE', 'targets')
-  refuses(bad(new Float64Array(2 * n - 1), 2), 'ERR_SHAPE', 'targets')
-  refuses(bad(new Float64Array(n).fill(Number.NaN), 1), 'ERR_NOT_FINITE', 'NaN at index 0')
+  await refuses('ERR_SHAPE', 'targets', bad(new Float64Array(n), 0))
+  await refuses('ERR_SHAPE', 'targets', bad(new Float64Array(n + 1), 1))
+  await refuses('ERR_SHAPE', 'targets', bad(new Float64Array(2 * n - 1), 2))
+  await refuses('ERR_NOT_FINITE', 'targets', bad(new Float64Array(n).fill(Number.NaN), 1))
 })
 
-test('samples of a Fisher for which memory is too small are refused before anything is computed', ({
+test('samples of a Fisher for which memory is too small are refused before anything is computed', async ({
   backend,
 }) => {
   const random = new Random(6)
   const classes = 20_000
   const samples = new backend.Samples(features(backend, random), undefined, random.labels(n, classes))
   const oracles = problem(backend, { kind: 'softmax', classes, bias: true }, samples)
-  const none = new backend.Vector(0, 'f64')
-  const point = new backend.Point(oracles.initial(0), none, none)
+  const point = new backend.Point(oracles.initial(0), none(backend), none(backend))
   const settings = { form: 'diagonal', statistic: 'expected', rows: 'perSample', damping: 1 }
   const fisher = new backend.Fisher(oracles, point, JSON.stringify(settings))
   const step = new backend.Step(oracles.innerLength, 'f64')
-  // n · classes · d numbers: half a terabyte. The batch lists each sample often enough for 2⁴⁷ bytes.
+  // samples · classes · d numbers are more bytes than addresses reach.
   const batch = backend.Batch.of(Uint32Array.from({ length: 300 * n }, (_, i) => i % n))
-  refuses(() => oracles.observe(point, batch, step, fisher, 0), 'ERR_MEMORY', 'samples of the Fisher')
-  refuses(() => oracles.innerStepFor(point, batch, step, fisher, 0), 'ERR_MEMORY', 'samples of the Fisher')
+  const name = 'samples of the Fisher'
+  await refuses('ERR_MEMORY', name, () => oracles.observe(point, batch, step, fisher, 0))
+  await refuses('ERR_MEMORY', name, () => oracles.innerStepFor(point, batch, step, fisher, 0))
 })
 test.run()
