@@ -7,6 +7,7 @@ import {
   nhgd,
   type OptimizerSettings,
   paper,
+  preconditionedConjugateGradients,
   qnbo,
 } from 'nhgd/wasm'
 
@@ -22,7 +23,7 @@ const sgd = (rate: number) => (weights: number) => ({ kind: 'sgd', rate: rate * 
 
 /** What the page offers, with step sizes that suit features of a usual scale. */
 export const methods = {
-  nhgd: { method: () => nhgd(), outer: adam(0.25) },
+  nhgd: { method: () => preconditionedConjugateGradients(), outer: adam(0.25) },
   paper: { method: () => nhgd(paper), outer: sgd(2) },
   conjugateGradients: {
     method: () => conjugateGradients({ ...loop, curvatureSamples: 4096 }),

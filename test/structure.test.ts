@@ -14,7 +14,7 @@ const sources = readdirSync(join(root, 'ts'), { recursive: true, encoding: 'utf8
   .map((path) => join('ts', path).replaceAll('\\', '/'))
 
 /** What each room of `ts` may import; where a file is named, that file alone. */
-const line = ['tasks', 'solve', 'methods', 'hypergradient', 'problems', 'backend', 'defaults']
+const line = ['tasks', 'run', 'methods', 'hypergradient', 'problems', 'backend', 'defaults']
 const after = (room: string) => line.slice(line.indexOf(room) + 1)
 const arrows: Record<string, readonly string[]> = {
   defaults: [],
@@ -22,7 +22,7 @@ const arrows: Record<string, readonly string[]> = {
   problems: after('problems'),
   hypergradient: after('hypergradient'),
   methods: after('methods'),
-  solve: after('solve'),
+  run: after('run'),
   tasks: [...after('tasks'), 'data'],
   data: ['backend/errors', 'backend/matrix'],
   report: ['backend/errors', 'backend/matrix'],

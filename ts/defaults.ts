@@ -29,6 +29,19 @@ const singleLoop = {
   outerBatchSize: 1024,
 } as const
 
+/** Corrections, inner loop and cross derivative of the methods with an inverse Fisher; see preconditionedConjugateGradients. */
+const corrected = {
+  refine: 2,
+  refineSamples: 4096,
+  refineDamping: (k: number) => 3e-3 / (1 + k / 10),
+  cross: 'trajectory',
+  innerSteps: 30,
+  batchSize: 1024,
+  innerOptimizer: { kind: 'momentum', rate: 0.3, momentum: 0.9 },
+  averaging: 0.5,
+  concurrent: true,
+} as const
+
 export const methods = {
   /** Ten steps as in the experiments of Arbel & Mairal (2022). */
   amigo: { ...implicit, steps: 10, rate: 0.1 },
@@ -68,11 +81,27 @@ export const methods = {
     linearRate: 0.1,
   },
   neumann: { ...implicit, terms: 10, rate: 0.1 },
+  /** Kronecker factors from a part of the inner steps' samples; the rest is as in preconditionedConjugateGradients. */
+  nhgd: {
+    ...corrected,
+    fisher: {
+      form: 'kronecker',
+      statistic: 'expected',
+      kroneckerDamping: 'split',
+      damping: 3e-3,
+      smoothing: 0.9,
+    },
+    observe: { every: 3, samples: 256 },
+  },
+  /** Rank and damping of the experiments of Hataya & Yamada (2023, section 5). */
+  nystrom: { ...implicit, rank: 16, damping: 1e-2, curvatureSamples: 1024 },
+  oneStep: { ...implicit, innerSteps: 1, cross: 'trajectory', scale: 0.1 },
   /**
    * The soonest at a small outer loss of those that reach the exact hypergradient's direction:
    * `npm run experiment -- cleaning --methods all --seeds 5 --budget 30s --clock cpu` (docs/methods.md).
    */
-  nhgd: {
+  preconditionedConjugateGradients: {
+    ...corrected,
     fisher: {
       form: 'kronecker',
       statistic: 'expected',
@@ -81,19 +110,7 @@ export const methods = {
       size: 2048,
       refreshEvery: 20,
     },
-    refine: 2,
-    refineSamples: 4096,
-    refineDamping: (k: number) => 3e-3 / (1 + k / 10),
-    cross: 'trajectory',
-    innerSteps: 30,
-    batchSize: 1024,
-    innerOptimizer: { kind: 'momentum', rate: 0.3, momentum: 0.9 },
-    averaging: 0.5,
-    concurrent: true,
   },
-  /** Rank and damping of the experiments of Hataya & Yamada (2023, section 5). */
-  nystrom: { ...implicit, rank: 16, damping: 1e-2, curvatureSamples: 1024 },
-  oneStep: { ...implicit, innerSteps: 1, cross: 'trajectory', scale: 0.1 },
   /** Twenty pairs, as in the experiments of Fang et al. (2025). */
   qnbo: { ...implicit, memory: 20, steps: 4, curvatureSamples: 1024 },
   saba: singleLoop,

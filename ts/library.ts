@@ -5,8 +5,10 @@ export { type ErrorCode, NhgdError } from './backend/errors.ts'
 export type { FisherSettings } from './backend/fisher.ts'
 export { type Matrix, matrix } from './backend/matrix.ts'
 export type { CrossSettings } from './hypergradient/cross.ts'
+export type { ObserveOptions } from './hypergradient/observer.ts'
 export type { OptimizerSettings, Rate } from './hypergradient/optimizer.ts'
 export type { RefineSettings } from './hypergradient/refine.ts'
+export type { State } from './hypergradient/state.ts'
 export { type AmigoOptions, amigo } from './methods/amigo.ts'
 export { type CheckOptions, type CheckResult, checkHypergradient } from './methods/checkHypergradient.ts'
 export { type ConjugateGradientsOptions, conjugateGradients } from './methods/conjugateGradients.ts'
@@ -14,13 +16,17 @@ export { type ExactOptions, exact } from './methods/exact.ts'
 export { type F2saOptions, f2sa } from './methods/f2sa.ts'
 export { kfacImplicit } from './methods/kfacImplicit.ts'
 export { type MaSobaOptions, maSoba } from './methods/maSoba.ts'
-export type { Estimate, Method, MethodRun } from './methods/method.ts'
+export type { Estimate, Method } from './methods/method.ts'
 export { type MrboOptions, mrbo } from './methods/mrbo.ts'
 export { type NeumannOptions, neumann } from './methods/neumann.ts'
 export { nhgd } from './methods/nhgd.ts'
 export { type NhgdOptions, paper } from './methods/nhgdOptions.ts'
 export { type NystromOptions, nystrom } from './methods/nystrom.ts'
 export { type OneStepOptions, oneStep } from './methods/oneStep.ts'
+export {
+  type PreconditionedConjugateGradientsOptions,
+  preconditionedConjugateGradients,
+} from './methods/preconditionedConjugateGradients.ts'
 export { type QnboOptions, qnbo } from './methods/qnbo.ts'
 export { type SabaOptions, saba } from './methods/saba.ts'
 export { type SamaOptions, sama } from './methods/sama.ts'
@@ -35,15 +41,9 @@ export {
 export { Problem } from './problems/problem.ts'
 export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
 export { type LabelledSet, type ReweightingOptions, reweighting } from './problems/reweighting.ts'
-export {
-  hypergradient,
-  type Progress,
-  type Solve,
-  type SolveOptions,
-  type SolveResult,
-  type Status,
-  solve,
-} from './solve.ts'
+export { type HypergradientOptions, hypergradient } from './run/hypergradient.ts'
+export type { Progress, SolveOptions } from './run/options.ts'
+export { resume, type Solve, type SolveResult, type Status, save, solve } from './run/solve.ts'
 export { Classifier } from './tasks/classifier.ts'
 export {
   type CleaningProgress,

@@ -1,6 +1,9 @@
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
-import { nhgd } from '../../ts/methods/nhgd.ts'
-import { type NhgdOptions, paper } from '../../ts/methods/nhgdOptions.ts'
+import { paper } from '../../ts/methods/nhgdOptions.ts'
+import {
+  type PreconditionedConjugateGradientsOptions,
+  preconditionedConjugateGradients,
+} from '../../ts/methods/preconditionedConjugateGradients.ts'
 import { cold } from './cold.ts'
 import type { Contender } from './contender.ts'
 import type { Feed } from './fisher.ts'
@@ -168,12 +171,13 @@ export function warmContenders(): Contender[] {
   ]
 }
 
-/** What `nhgd()` does at a given θ, or would do with another number of corrections. */
+/** What `preconditionedConjugateGradients()` does at a given θ, or would do with another number of corrections. */
 function defaults(other?: number): Contender {
-  const { fisher, refine, refineSamples, refineDamping } = nhgd().settings as Required<NhgdOptions>
-  const { refreshEvery: every = 0, reset: _, ...settings } = fisher
-  const feed: Feed = every > 0 ? { from: 'fresh', samples: fisher.size ?? samples, every } : { from: 'steps' }
+  const { fisher, refine, refineSamples, refineDamping } = preconditionedConjugateGradients()
+    .settings as Required<PreconditionedConjugateGradientsOptions>
+  const { refreshEvery: every = 1, ...settings } = fisher
+  const feed: Feed = { from: 'fresh', samples: fisher.size ?? samples, every }
   const own = { feed, refineSamples, refineDamping, default: other === undefined }
-  const detail = `nhgd()'s own${other === undefined ? '' : ' but for this'}: every ${every}, λ ${fisher.damping}`
+  const detail = `preconditionedConjugateGradients()'s own${other === undefined ? '' : ' but for this'}: every ${every}, λ ${fisher.damping}`
   return warm({ detail, fisher: settings, refine: other ?? (refine as number), ...own })
 }

@@ -11,6 +11,7 @@ import { nhgd } from '../../ts/methods/nhgd.ts'
 import { paper } from '../../ts/methods/nhgdOptions.ts'
 import { nystrom } from '../../ts/methods/nystrom.ts'
 import { oneStep } from '../../ts/methods/oneStep.ts'
+import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
 import { qnbo } from '../../ts/methods/qnbo.ts'
 import { saba } from '../../ts/methods/saba.ts'
 import { sama } from '../../ts/methods/sama.ts'
@@ -72,6 +73,10 @@ const single = [
 
 /** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */
 export const grid: Readonly<Record<string, readonly Candidate[]>> = {
+  preconditionedConjugateGradients: [
+    { method: () => preconditionedConjugateGradients(), outer: adam(1) },
+    { method: () => preconditionedConjugateGradients(), outer: adam(falling) },
+  ],
   nhgd: [
     { method: () => nhgd(), outer: adam(1) },
     { method: () => nhgd(), outer: adam(falling) },

@@ -19,7 +19,7 @@ import { saba } from '../../ts/methods/saba.ts'
 import { soba } from '../../ts/methods/soba.ts'
 import { unrolled } from '../../ts/methods/unrolled.ts'
 import { quadratic } from '../../ts/problems/quadratic.ts'
-import { solve } from '../../ts/solve.ts'
+import { solve } from '../../ts/run/solve.ts'
 import { countCalls } from './count.ts'
 
 const [d, p, mu] = [50, 10, 0.1]

@@ -2,7 +2,7 @@
 import { read } from '../../ts/backend/backend.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import { reweighting } from '../../ts/problems/reweighting.ts'
-import { solve } from '../../ts/solve.ts'
+import { solve } from '../../ts/run/solve.ts'
 import { type CleaningCase, rivals, wrong } from '../../ts/tasks/cleanLabels/rivals.ts'
 import { accuracy, auc, detection } from '../../ts/tasks/metrics.ts'
 import { train } from '../../ts/tasks/trainer.ts'

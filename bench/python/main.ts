@@ -56,7 +56,15 @@ async function main(): Promise<void> {
 
   for (const seed of options.seeds) {
     const folder = await writeSplit(cell, seed)
-    const job: Job = { cell, method: 'nhgd', candidate: 0, seed, budget, clock: 'cpu', fashion: '' }
+    const job: Job = {
+      cell,
+      method: 'preconditionedConjugateGradients',
+      candidate: 0,
+      seed,
+      budget,
+      clock: 'cpu',
+      fashion: '',
+    }
     const ask = (script: string, ...args: string[]) =>
       output(python('python'), [file(script), folder, ...args], options.threads)
     const askTorch = (method: string) => {
@@ -94,7 +102,7 @@ async function main(): Promise<void> {
     budget,
     seeds: options.seeds,
     quick,
-    settings: describe(grid.nhgd[0]),
+    settings: describe(grid.preconditionedConjugateGradients[0]),
     packages: [...new Set([...pins('requirements.txt'), ...(torch ? pins('requirements-torch.txt') : [])])],
     bilevel,
     cleaning,

@@ -1,9 +1,8 @@
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { Batch } from '../../ts/backend/binding.ts'
 import { Fisher } from '../../ts/backend/fisher.ts'
-import { Clock } from '../../ts/hypergradient/clock.ts'
 import * as kernels from '../../ts/kernels.ts'
-import { nhgd } from '../../ts/methods/nhgd.ts'
+import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { Random } from '../harness/random.ts'
@@ -138,10 +137,11 @@ export function cleaning(backend: Backend, seed: number, concurrent: boolean): (
   return async () => {
     // Slow enough that rounding errors do not grow from step to step.
     const innerOptimizer = { kind: 'momentum', rate: 0.01, momentum: 0.9 } as const
-    const method = nhgd({ concurrent, innerOptimizer })
-    const run = method.start({ problem, point: problem.start(), seed, clock: new Clock(), frozen: false })
-    for (let k = 0; k < 9; k++) await run.estimate(k)
-    return (await run.estimate(9)).inner.readF64()
+    const method = preconditionedConjugateGradients({ concurrent, innerOptimizer })
+    const point = problem.start()
+    const state = method.init(problem, point, seed)
+    for (let k = 0; k < 9; k++) await method.step(problem, point, state)
+    return (await method.step(problem, point, state)).inner.readF64()
   }
 }
 

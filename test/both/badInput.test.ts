@@ -6,11 +6,14 @@ import { type Matrix, matrix } from '../../ts/backend/matrix.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import type { NhgdOptions } from '../../ts/methods/nhgdOptions.ts'
+import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
 import { multilayerPerceptron, softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { type QuadraticOptions, quadratic } from '../../ts/problems/quadratic.ts'
 import { type ReweightingOptions, reweighting } from '../../ts/problems/reweighting.ts'
-import { hypergradient, type SolveOptions, solve } from '../../ts/solve.ts'
+import { hypergradient } from '../../ts/run/hypergradient.ts'
+import type { SolveOptions } from '../../ts/run/options.ts'
+import { solve } from '../../ts/run/solve.ts'
 import { Classifier } from '../../ts/tasks/classifier.ts'
 import { type CleanLabelsOptions, cleanLabels } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
 import { refuses } from '../support/errors.ts'
@@ -189,7 +192,10 @@ const methods: Cases<NhgdOptions & { innerstep: number }> = {
   'an unknown form': ['ERR_RANGE', 'settings', { fisher: { form: 'other' } }],
   'an unknown statistic': ['ERR_RANGE', 'settings', { fisher: { form: 'dense', statistic: 'other' } }],
   'a misspelt setting': ['ERR_RANGE', 'settings', { fisher: { form: 'dense', dampin: 1 } }],
-  'a refresh every half iteration': ['ERR_RANGE', 'refreshEvery', { fisher: { refreshEvery: 0.5 } }],
+  'an observation every half step': ['ERR_RANGE', 'observe.every', { observe: { every: 0.5 } }],
+  'an observation of no samples': ['ERR_RANGE', 'observe.samples', { observe: { samples: 0 } }],
+  'a misspelt observation': ['ERR_RANGE', 'observe', { observe: { each: 2 } }],
+  'an option of another method': ['ERR_RANGE', 'settings', { fisher: { refreshEvery: 2 } }],
   'a misspelt option': ['ERR_RANGE', 'options', { innerstep: 3 }],
   'an unknown reset': ['ERR_RANGE', 'reset', { fisher: { form: 'dense', reset: 'x' } }],
   'a misspelt option of the Fisher': ['ERR_RANGE', 'settings', { fisher: { form: 'dense', refreshEvry: 1 } }],
@@ -227,6 +233,14 @@ for (const [name, [code, argument, options, outerSteps = 1]] of Object.entries(m
     await usable(problem)
   })
 }
+
+test('preconditionedConjugateGradients: refreshes and options of another method', async () => {
+  const make = (options: object) => () => preconditionedConjugateGradients(options)
+  for (const refreshEvery of [0, 0.5, nan]) {
+    await refuses('ERR_RANGE', 'fisher.refreshEvery', make({ fisher: { refreshEvery } }))
+  }
+  await refuses('ERR_RANGE', 'options', make({ observe: { every: 2 } }))
+})
 
 test('no damping where D has a zero', async ({ backend }) => {
   const problem = randomReweighting(backend, { regularization: 0 })

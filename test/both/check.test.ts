@@ -64,15 +64,10 @@ test('a wrong sign is told so', async ({ backend }) => {
   const right = exact()
   const wrong: Method = {
     ...right,
-    start(context) {
-      const run = right.start(context)
-      return {
-        async estimate(k) {
-          const estimate = await run.estimate(k)
-          estimate.hypergradient.scale(-1)
-          return estimate
-        },
-      }
+    async step(problem, point, state) {
+      const estimate = await right.step(problem, point, state)
+      estimate.hypergradient.scale(-1)
+      return estimate
     },
   }
   const { verdict } = await checkHypergradient(randomReweighting(backend), { method: wrong })

@@ -4,7 +4,8 @@ import type { Vector } from '../../ts/backend/binding.ts'
 import { type Preconditioner, refine, type System } from '../../ts/hypergradient/refine.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
-import { hypergradient, solve } from '../../ts/solve.ts'
+import { hypergradient } from '../../ts/run/hypergradient.ts'
+import { solve } from '../../ts/run/solve.ts'
 import { close, same } from '../support/close.ts'
 import { denseSolve, identity, multiply } from '../support/dense.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -174,7 +175,7 @@ test('a run warm-starts: residuals fall from one outer iteration to the next', a
     outerSteps: 12,
     outerOptimizer: { kind: 'sgd', rate: 0 },
     inner: theta_star,
-    onStep({ residual }) {
+    onStep({ residual = Number.NaN }) {
       residuals.push(residual)
     },
   }).result

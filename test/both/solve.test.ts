@@ -1,10 +1,18 @@
 import * as assert from 'uvu/assert'
 import { NhgdError } from '../../ts/backend/errors.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
+import { matrix } from '../../ts/backend/matrix.ts'
+import { checkHypergradient } from '../../ts/methods/checkHypergradient.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
-import { type Progress, type SolveResult, solve } from '../../ts/solve.ts'
+import { oneStep } from '../../ts/methods/oneStep.ts'
+import { softmaxRegression } from '../../ts/problems/model.ts'
+import { reweighting } from '../../ts/problems/reweighting.ts'
+import { hypergradient } from '../../ts/run/hypergradient.ts'
+import type { Progress } from '../../ts/run/options.ts'
+import { type Solve, type SolveResult, solve } from '../../ts/run/solve.ts'
 import { close, distance, same } from '../support/close.ts'
+import { refuses } from '../support/errors.ts'
 import { fixture } from '../support/fixtures.ts'
 import { fixtureQuadratic, type RandomProblem, randomReweighting } from '../support/problems.ts'
 import { backendSuite } from '../support/suite.ts'
@@ -44,6 +52,113 @@ test('a result may be awaited before the iteration ends it', async ({ backend })
   const { result } = run
   while (!(await iterator.next()).done);
   assert.is((await result).steps, 2)
+})
+
+test('each iterator is shown every step, though the result was asked for first', async ({ backend }) => {
+  const run = solve(fixtureQuadratic(backend, numbers), { method, outerSteps: 6 })
+  const { result } = run
+  const seen = async () => {
+    const steps: number[] = []
+    for await (const { step } of run) steps.push(step)
+    return steps
+  }
+  assert.equal(await Promise.all([seen(), seen()]), [
+    [1, 2, 3, 4, 5, 6],
+    [1, 2, 3, 4, 5, 6],
+  ])
+  assert.equal([(await result).status, (await result).steps], ['outerSteps', 6])
+  assert.equal(await seen(), [])
+})
+
+const left: Record<string, (run: Solve) => Promise<void>> = {
+  async break(run) {
+    for await (const { step } of run) if (step === 3) break
+  },
+  async throw(run) {
+    const mine = new RangeError('mine')
+    try {
+      for await (const { step } of run) if (step === 3) throw mine
+      assert.unreachable()
+    } catch (error) {
+      assert.is(error, mine)
+    }
+  },
+  async return(run) {
+    const iterator = run[Symbol.asyncIterator]()
+    for (let k = 0; k < 3; k++) await iterator.next()
+    await iterator.return?.(undefined)
+  },
+}
+for (const [name, leave] of Object.entries(left)) {
+  for (const asked of ['after', 'before'] as const) {
+    test(`leaving the loop by ${name} ends the run, its result asked for ${asked} it`, async ({
+      backend,
+    }) => {
+      const outers: Float64Array[] = []
+      const onStep = ({ point }: Progress) => void outers.push(point.outer.readF64())
+      const run = solve(fixtureQuadratic(backend, numbers), { method, outerSteps: 1e6, onStep })
+      const before = asked === 'before' ? run.result : undefined
+      await leave(run)
+      const result = await (before ?? run.result)
+      assert.is(result.status, 'stopped')
+      if (asked === 'after') assert.is(result.steps, 3)
+      assert.is(result.steps, outers.length)
+      same(result.outer, outers[outers.length - 1])
+    })
+  }
+}
+
+test('after a single step by hand the result takes the rest', async ({ backend }) => {
+  const run = solve(fixtureQuadratic(backend, numbers), { method, outerSteps: 5 })
+  const { value } = await run[Symbol.asyncIterator]().next()
+  assert.is(value?.step, 1)
+  assert.equal([(await run.result).status, (await run.result).steps], ['outerSteps', 5])
+})
+
+test('a network starts where the seed says', async ({ backend }) => {
+  const start = async (seed?: number) => {
+    const problem = randomReweighting(backend, { hidden: [3] })
+    return solve(problem, { method, outerSteps: 0, seed }).result
+  }
+  same((await start(7)).inner, (await start(7)).inner)
+  same((await start(0)).inner, (await start()).inner)
+  assert.ok(distance((await start(7)).inner, (await start(8)).inner) > 0.1)
+})
+
+test('seeds are whole numbers from 0 to 2⁵³ − 1, and −0 is 0', async ({ backend }) => {
+  const problem = randomReweighting(backend)
+  const small = exact({ batchSize: 7 })
+  const at = { inner: new Float64Array(18), outer: new Float64Array(40), method: small }
+  const takers: Record<string, (seed: number) => Promise<ArrayLike<number>>> = {
+    solve: async (seed) => (await solve(problem, { method: small, outerSteps: 1, seed }).result).inner,
+    hypergradient: async (seed) => (await hypergradient(problem, { ...at, seed })).hypergradient,
+    checkHypergradient: async (seed) =>
+      (await checkHypergradient(problem, { method: small, directions: 1, iterations: 1, seed })).estimated,
+    Sampler: async (seed) => new backend.Sampler(seed, 40).take(7).positions,
+    initial: async (seed) => problem.oracles.initial(seed).readF64(),
+  }
+  for (const [name, take] of Object.entries(takers)) {
+    for (const seed of [Number.NaN, 0.5, -1, Number.POSITIVE_INFINITY, 2 ** 53, 2 ** 60]) {
+      await refuses('ERR_RANGE', 'seed', () => take(seed))
+    }
+    same(await take(-0), await take(0), name)
+    await take(Number.MAX_SAFE_INTEGER)
+  }
+})
+
+test('a hypergradient that is not finite is an error with a code', async ({ backend }) => {
+  const huge = matrix(
+    Float64Array.from({ length: 24 }, (_, i) => 1e20 * Math.sin(i + 1)),
+    12,
+    2,
+  )
+  const set = { features: huge, labels: Array.from({ length: 12 }, (_, i) => i % 3) }
+  const model = softmaxRegression({ classes: 3 })
+  const problem = reweighting({ backend, model, train: set, trusted: set, dtype: 'f32' })
+  const wild = { kind: 'sgd', rate: 1e30 } as const
+  const at = { inner: new Float64Array(9), outer: new Float64Array(12) }
+  const method = oneStep({ innerOptimizer: wild, scale: 1e30 })
+  await refuses('ERR_NUMERIC', 'hypergradient', () => hypergradient(problem, { ...at, method }))
 })
 
 test('the outer loss falls', async ({ backend }) => {

@@ -4,12 +4,12 @@ import type { Problem } from '../problems/problem.ts'
 /** Which samples estimate L: the inner trajectory's, so many at its end, or all at its end. */
 export type CrossSettings = 'trajectory' | 'all' | { readonly samples: number }
 
-/** The cross derivative's product, subtracted: hypergradient ← ∇_v f − Lᵀ direction (arXiv 2602.10905, section 3). */
+/** The cross derivative L of one outer iteration (arXiv 2602.10905, section 3). */
 export class Cross {
   readonly #problem: Problem
   readonly #settings: CrossSettings
   readonly #sampler: Sampler
-  #trajectory: Step[] = []
+  readonly #trajectory: Step[] = []
 
   constructor(problem: Problem, settings: CrossSettings, sampler: Sampler) {
     this.#problem = problem
@@ -17,20 +17,24 @@ export class Cross {
     this.#sampler = sampler
   }
 
-  /** Keeps a step of the inner trajectory until the next product. */
+  /** Steps of the inner loop that have to be kept at a time. */
+  static slots(settings: CrossSettings, innerSteps: number): number {
+    return settings === 'trajectory' ? innerSteps : 1
+  }
+
+  /** Takes a step of the inner trajectory into L. */
   observe(step: Step): void {
     if (this.#settings === 'trajectory') this.#trajectory.push(step)
   }
 
-  /** direct ← direct − Lᵀ direction, L estimated at `point` where the trajectory isn't used. */
-  hypergradient(direct: Vector, direction: Vector, point: Point): Vector {
+  /** direct ← direct − Lᵀu, L estimated at `point` where the trajectory isn't used. */
+  subtract(direct: Vector, u: Vector, point: Point): Vector {
     const { oracles } = this.#problem
     const steps = this.#trajectory
     for (const { inner, batch } of steps) {
-      oracles.crossProduct(point.at(inner), batch, direction, -1 / steps.length, direct)
+      oracles.crossProduct(point.at(inner), batch, u, -1 / steps.length, direct)
     }
-    if (steps.length === 0) oracles.crossProduct(point, this.#end(), direction, -1, direct)
-    this.#trajectory = []
+    if (steps.length === 0) oracles.crossProduct(point, this.#end(), u, -1, direct)
     return direct
   }
 

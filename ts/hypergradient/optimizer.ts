@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/backend.ts'
-import type { Vector } from '../backend/binding.ts'
+import type { Optimizer, Vector } from '../backend/binding.ts'
 import {
   type Check,
   flag,
@@ -51,26 +51,42 @@ export const optimizerSettings: Check<OptimizerSettings> = (name, value) => {
   ) as OptimizerSettings
 }
 
-/** Takes steps with its own step size and moments. */
-export interface Stepper {
-  step(x: Vector, gradient: Vector): void
+/** An optimiser of the backend with its step size, or with its schedule of step sizes. */
+export class Stepper {
+  /** Leaves the variable where it is, while the moments go on. */
+  frozen = false
+  readonly #rule: Optimizer
+  readonly #rate: Rate
+  #steps = 0
+
+  constructor(rule: Optimizer, rate: Rate) {
+    this.#rule = rule
+    this.#rate = rate
+  }
+
+  /** Takes a step from x along its gradient, in place. */
+  step(x: Vector, gradient: Vector): void {
+    this.#rule.step(x, gradient, this.frozen ? 0 : rateAt(this.#rate, this.#steps))
+    this.#steps++
+  }
+
+  /** direction ← (∂step/∂gradient)ᵀ target, the derivative of the last step, which was taken along `gradient`. */
+  adaptation(gradient: Vector, target: Vector, direction: Vector): void {
+    this.#rule.adaptation(gradient, target, rateAt(this.#rate, this.#steps - 1), direction)
+  }
+
+  save(): Uint8Array {
+    return this.#rule.save()
+  }
+
+  restore(bytes: Uint8Array): void {
+    this.#rule.restore(bytes)
+    this.#steps = this.#rule.steps
+  }
 }
 
-/** Stays where it is. */
-const still: Stepper = { step() {} }
-
-export function optimizer(
-  backend: Backend,
-  { rate, ...settings }: OptimizerSettings,
-  frozen = false,
-): Stepper {
-  if (frozen) return still
+/** An optimiser that has taken no step yet. */
+export function optimizer(backend: Backend, { rate, ...settings }: OptimizerSettings): Stepper {
   const rule = new backend.Optimizer(settingsJson({ ...optimizers[settings.kind], ...settings }))
-  let steps = 0
-  return {
-    step(x, gradient) {
-      rule.step(x, gradient, rateAt(rate, steps))
-      steps++
-    },
-  }
+  return new Stepper(rule, rate)
 }

@@ -1,54 +1,55 @@
 import type { Vector } from '../backend/binding.ts'
 
-/** Scales hypergradients down to `factor` times the median norm of the last 21, this one included; returns their norm. */
-export function jumpCap(factor: number): (hypergradient: Vector) => number {
-  const norms: number[] = []
-  return (hypergradient) => {
-    const norm = Math.sqrt(hypergradient.dot(hypergradient))
-    norms.push(norm)
-    if (norms.length > 21) norms.shift()
-    const median = norms.toSorted((a, b) => a - b)[norms.length >> 1]
-    if (norm > factor * median) hypergradient.scale((factor * median) / norm)
-    return norm
-  }
+/**
+ * Scales a hypergradient down to `factor` times the median norm of the last 21, this one included, which `norms` keeps;
+ * returns its norm.
+ */
+export function capJump(norms: number[], factor: number, hypergradient: Vector): number {
+  const norm = Math.sqrt(hypergradient.dot(hypergradient))
+  norms.push(norm)
+  if (norms.length > 21) norms.shift()
+  const median = norms.toSorted((a, b) => a - b)[norms.length >> 1]
+  if (norm > factor * median) hypergradient.scale((factor * median) / norm)
+  return norm
 }
 
 /** Backtracking on the outer loss: where it rose by more than the slack, v goes back half of the way it came. */
 export class Backtracking {
-  readonly #slack: number
-  readonly #before: Vector
+  /** The loss that a step may exceed by the slack. */
+  least = Number.POSITIVE_INFINITY
+  /** Share of a step that is taken. */
+  share = 1
+  /** v before the last step. */
+  readonly before: Vector
   readonly #move: Vector
-  #least = Number.POSITIVE_INFINITY
-  #share = 1
 
-  /** `slack` is relative to the loss; `before` and `move` are room for two vectors like v. */
-  constructor(slack: number, before: Vector, move: Vector) {
-    this.#slack = slack
-    this.#before = before
+  /** `before` and `move` are room for two vectors like v. */
+  constructor(before: Vector, move: Vector) {
+    this.before = before
     this.#move = move
   }
 
-  /** Judges v by the loss found there: true where it went back, and the estimate is of no use. */
-  wentBack(outer: Vector, loss: number): boolean {
-    if (loss <= this.#least + this.#slack * Math.abs(this.#least) || this.#share < 1e-3) {
-      this.#least = loss
-      this.#share = Math.min(1, 2 * this.#share)
+  /** Judges v by the loss found there, `slack` relative to it: true where v went back, and the estimate is of no use. */
+  wentBack(outer: Vector, loss: number, slack: number): boolean {
+    if (loss <= this.least + slack * Math.abs(this.least) || this.share < 1e-3) {
+      this.least = loss
+      this.share = Math.min(1, 2 * this.share)
       return false
     }
-    this.#share /= 2
-    outer.axpy(1, this.#before)
+    this.share /= 2
+    outer.axpy(1, this.before)
     outer.scale(0.5)
     return true
   }
 
   /** Takes `step` from v, shortened by what was learnt. */
   take(outer: Vector, step: () => void): void {
-    this.#before.copyFrom(outer)
+    this.before.copyFrom(outer)
     step()
     this.#move.copyFrom(outer)
-    this.#move.axpy(-1, this.#before)
-    outer.copyFrom(this.#before)
-    outer.axpy(this.#share, this.#move)
+    this.#move.axpy(-1, this.before)
+    outer.copyFrom(this.before)
+    outer.axpy(this.share, this.#move)
   }
 }
 

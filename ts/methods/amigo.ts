@@ -17,18 +17,16 @@ export interface AmigoOptions extends ImplicitOptions {
 export function amigo(options: AmigoOptions = {}): Method {
   const settings = settingsOf(methods.amigo, options, constantRates)
   const { steps, rate, batchSize } = settings
-  return implicit('amigo', settings, ({ problem, point }, sampler) => {
-    const { oracles } = problem
-    const gradient = problem.zeros(point.inner.length)
-    return {
-      solve({ point, target }, u) {
-        for (let n = 0; n < steps; n++) {
-          oracles.curvatureProduct(point, sampler.take(batchSize), u, gradient)
-          gradient.axpy(-1, target) // Hu − ∇_θ f
-          u.axpy(-rate, gradient)
-        }
-        return { residual: Math.sqrt(gradient.dot(gradient) / target.dot(target)) }
-      },
-    }
+  return implicit('amigo', settings, {
+    init: (problem) => ({ scratch: { gradient: problem.zeros(problem.oracles.innerLength) } }),
+    solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
+      const { gradient } = own.scratch
+      for (let n = 0; n < steps; n++) {
+        oracles.curvatureProduct(point, sampler.take(batchSize), u, gradient)
+        gradient.axpy(-1, target) // Hu − ∇_θ f
+        u.axpy(-rate, gradient)
+      }
+      return { residual: Math.sqrt(gradient.dot(gradient) / target.dot(target)) }
+    },
   })
 }

@@ -10,7 +10,6 @@ import {
   present,
   shape,
   size,
-  whole,
 } from '../backend/check.ts'
 import { optimizerSettings } from '../hypergradient/optimizer.ts'
 
@@ -24,12 +23,17 @@ const refine: Check = (name, value) =>
     ? shape({ steps: size(0), rate: number(0) }, ['steps', 'rate'])(name, value)
     : size(0)(name, value)
 
-/** The engine checks the settings of the form. */
-const fisher: Check = (name, value) => {
-  const { refreshEvery, reset, ...form } = present(name, value)
-  const schedule = { refreshEvery: whole(0), reset: oneOf('outer', 'never') }
-  return { ...form, ...shape(schedule)(name, { refreshEvery, reset }) }
-}
+/** Settings of an inverse Fisher, of which the engine checks all but those that `schedule` names. */
+export const fisherCheck =
+  (schedule: Readonly<Record<string, Check>>): Check =>
+  (name, value) => {
+    const given = Object.entries(present(name, value))
+    const form = given.filter(([key]) => !Object.hasOwn(schedule, key))
+    const rest = given.filter(([key]) => Object.hasOwn(schedule, key))
+    return { ...Object.fromEntries(form), ...shape(schedule)(name, Object.fromEntries(rest)) }
+  }
+
+const observe = shape({ every: size(1), samples: size(1) })
 
 /** What each option of a method may be; an option has the same meaning in every method. */
 const checks: Readonly<Record<string, Check>> = {
@@ -43,13 +47,13 @@ const checks: Readonly<Record<string, Check>> = {
   damping: positive(),
   depth: size(1),
   epsilon: number(0),
-  fisher,
   innerOptimizer: optimizerSettings,
   innerShare: positive(1),
   innerSteps: size(0),
   linearRate: perStep(number(0)),
   memory: size(1),
   multiplier: perStep(positive()),
+  observe,
   outerBatchSize: size(1),
   outerShare: positive(1),
   rank: size(1),

@@ -1,9 +1,7 @@
-import { uniformInt } from 'pure-rand/distribution/uniformInt'
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Point, Vector } from '../backend/binding.ts'
 import { checkOptions, numbers, seedCheck, shape, something, whole } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { Breather, Clock } from '../hypergradient/clock.ts'
+import { Breather } from '../hypergradient/clock.ts'
 import { refine } from '../hypergradient/refine.ts'
 import type { Problem } from '../problems/problem.ts'
 import type { Method } from './method.ts'
@@ -38,7 +36,7 @@ export interface CheckResult {
   readonly estimated: readonly number[]
   readonly differences: readonly number[]
   /** Of the method's linear solve. */
-  readonly residual: number
+  readonly residual?: number
   /** ‖∇_θ g‖ at the θ* that was checked at. */
   readonly innerGradient: number
   /** In words. */
@@ -65,14 +63,15 @@ export async function checkHypergradient(problem: Problem, options: CheckOptions
   const { outer } = point
   const innerGradient = await settle(problem, point)
 
-  const run = method.start({ problem, point, seed, clock: new Clock(), frozen: true })
-  let estimate = await run.estimate(0)
-  for (let k = 1; k < iterations; k++) estimate = await run.estimate(k)
+  const state = method.init(problem, point, seed)
+  state.optimizer.frozen = true
+  let estimate = await method.step(problem, point, state)
+  for (let k = 1; k < iterations; k++) estimate = await method.step(problem, point, state)
 
-  const random = xoroshiro128plus(seed)
+  const random = new problem.backend.Sampler(seed, 1)
   const [estimated, differences]: number[][] = [[], []]
   for (let j = 0; j < directions; j++) {
-    const signs = Float64Array.from({ length: outer.length }, () => 2 * uniformInt(random, 0, 1) - 1)
+    const signs = Float64Array.from({ length: outer.length }, () => 2 * (random.seed() % 2) - 1)
     const direction = problem.vector(signs)
     estimated.push(estimate.hypergradient.dot(direction))
     differences.push(await difference(problem, point, direction))
@@ -171,11 +170,11 @@ function compare(estimated: readonly number[], differences: readonly number[]) {
 
 function inWords(
   { cosine, ratio, worst }: Pick<CheckResult, 'cosine' | 'ratio' | 'worst'>,
-  residual: number,
+  residual: number | undefined,
   innerGradient: number,
 ): string {
   const figures = `cosine ${cosine.toFixed(4)}, norm ratio ${ratio.toFixed(4)}, worst error ${worst.toExponential(1)}`
-  const solved = Number.isNaN(residual) ? '' : `, residual ${residual.toExponential(1)}`
+  const solved = residual === undefined ? '' : `, residual ${residual.toExponential(1)}`
   const doubt =
     innerGradient > converged
       ? ` The inner problem was left at a gradient of ${innerGradient.toExponential(1)}: differences of its solution are rough.`

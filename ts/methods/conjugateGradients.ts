@@ -1,5 +1,6 @@
 import type { Vector } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
+import { rateAt } from '../hypergradient/optimizer.ts'
 import { refine } from '../hypergradient/refine.ts'
 import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit } from './implicit.ts'
@@ -23,11 +24,11 @@ export function conjugateGradients(options: ConjugateGradientsOptions = {}): Met
   const settings = settingsOf(methods.conjugateGradients, options)
   const { steps, curvatureSamples, tolerance } = settings
   const identity = async (b: Vector, x: Vector) => x.copyFrom(b)
-  return implicit('conjugateGradients', settings, ({ problem }, sampler) => ({
-    solve({ k, ...at }, u) {
-      const batch = sampler.take(curvatureSamples)
-      const enough = typeof tolerance === 'number' ? tolerance : tolerance(k)
-      return refine({ problem, ...at, batch, damping: 0, tolerance: enough }, identity, u, steps)
+  return implicit('conjugateGradients', settings, {
+    solve({ state, ...system }, u) {
+      const batch = state.sampler.take(curvatureSamples)
+      const enough = rateAt(tolerance, state.outerStep)
+      return refine({ ...system, batch, damping: 0, tolerance: enough }, identity, u, steps)
     },
-  }))
+  })
 }

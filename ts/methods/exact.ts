@@ -12,10 +12,10 @@ export type ExactOptions = ImplicitOptions
  * @throws NhgdError `ERR_RANGE` above 8192 parameters, `ERR_NUMERIC` where the Hessian is not positive definite.
  */
 export function exact(options: ExactOptions = {}): Method {
-  return implicit('exact', settingsOf(methods.exact, options), ({ problem: { oracles } }) => ({
-    solve({ point, target }, u) {
+  return implicit('exact', settingsOf(methods.exact, options), {
+    solve({ problem: { oracles }, point, target }, u) {
       oracles.exactDirection(point, target, u) // u ← H⁻¹ ∇_θ f
       return { residual: 0 }
     },
-  }))
+  })
 }

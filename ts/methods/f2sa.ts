@@ -1,11 +1,13 @@
+import type { Point } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
-import { Breather } from '../hypergradient/clock.ts'
-import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
+import { innerLoop, innerState } from '../hypergradient/innerLoop.ts'
+import { optimizer, type Rate, rateAt } from '../hypergradient/optimizer.ts'
+import type { Problem } from '../problems/problem.ts'
 import { settingsOf } from './check.ts'
-import type { Context, Estimate, Method, MethodRun } from './method.ts'
+import { type Estimate, type Method, noSolve } from './method.ts'
 
 export interface F2saOptions {
-  /** T, steps of y and z each an outer iteration. */
+  /** T, steps of y and of z per outer iteration. */
   readonly innerSteps?: number
   readonly batchSize?: number
   /** Step size of z, and of y on g + f/λ. */
@@ -22,36 +24,38 @@ export interface F2saOptions {
  */
 export function f2sa(options: F2saOptions = {}): Method {
   const settings = settingsOf(methods.f2sa, options)
-  return { name: 'f2sa', settings, start: (context) => start(settings, context) }
-}
+  const { rate, multiplier } = settings
+  const sgd = { kind: 'sgd', rate } as const
+  const loop = { ...settings, innerOptimizer: sgd, averaging: 0 }
 
-const nodes = [0.5 - Math.sqrt(1 / 12), 0.5 + Math.sqrt(1 / 12)]
+  function init(problem: Problem, { inner, outer }: Point, seed: number) {
+    const start = innerState(problem, seed, loop, 1)
+    const [y, gradient, target, difference, node] = Array.from({ length: 5 }, () =>
+      problem.zeros(inner.length),
+    )
+    y.copyFrom(inner)
+    const scratch = {
+      ...start.scratch,
+      direct: problem.zeros(outer.length),
+      gradient,
+      target,
+      difference,
+      node,
+    }
+    return { ...start, y, stepOfY: optimizer(problem.backend, sgd), scratch }
+  }
 
-function start(settings: Required<F2saOptions>, { problem, point, seed, clock, frozen }: Context): MethodRun {
-  const { backend, oracles } = problem
-  const { inner: z, outer } = point
-  const { innerSteps, batchSize, rate, multiplier } = settings
-  const sampler = new backend.Sampler(seed, oracles.samples)
-  const stepOfZ = optimizer(backend, { kind: 'sgd', rate }, frozen)
-  const stepOfY = optimizer(backend, { kind: 'sgd', rate })
-  const [y, gradient, target, difference, node] = [z, z, z, z, z].map((x) => problem.zeros(x.length))
-  const direct = problem.zeros(outer.length)
-  const breather = new Breather()
-  y.copyFrom(z)
-  const [atY, atNode] = [point.at(y), point.at(node)]
-
-  async function estimate(k: number): Promise<Estimate> {
-    const lambda = typeof multiplier === 'number' ? multiplier : multiplier(k)
-    clock.enter('inner')
-    for (let t = 0; t < innerSteps; t++) {
-      const batch = sampler.take(batchSize)
-      oracles.innerGradient(point, batch, gradient)
-      stepOfZ.step(z, gradient)
+  async function step(problem: Problem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
+    const { backend, oracles } = problem
+    const { y, stepOfY, scratch } = state
+    const { clock, gradient, target, difference, direct, node } = scratch
+    const [{ inner: z }, atY, atNode] = [point, point.at(y), point.at(node)]
+    const lambda = rateAt(multiplier, state.outerStep)
+    for await (const { batch } of innerLoop(problem, point, state, loop)) {
       oracles.innerGradient(atY, batch, gradient)
       oracles.outerGradient(atY, direct, target)
       gradient.axpy(1 / lambda, target)
       stepOfY.step(y, gradient)
-      await breather.due()
     }
     clock.enter('outer')
     oracles.refresh(point)
@@ -67,8 +71,10 @@ function start(settings: Required<F2saOptions>, { problem, point, seed, clock, f
       oracles.crossProduct(atNode, batch, difference, lambda / nodes.length, direct)
     }
     clock.enter('')
-    const none = { residual: Number.NaN, operator: 'none', damping: 0, fallbacks: {} } as const
-    return { outerLoss, hypergradient: direct, inner: z, ...none }
+    state.outerStep++
+    return { outerLoss, hypergradient: direct, inner: z, ...noSolve }
   }
-  return { estimate }
+  return { name: 'f2sa', settings, init, step }
 }
+
+const nodes = [0.5 - Math.sqrt(1 / 12), 0.5 + Math.sqrt(1 / 12)]

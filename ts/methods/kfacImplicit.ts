@@ -1,16 +1,18 @@
 import { methods } from '../defaults.ts'
-import { settingsOf } from './check.ts'
+import type { FisherState } from '../hypergradient/direction.ts'
 import type { Method } from './method.ts'
-import { nhgd } from './nhgd.ts'
-import type { NhgdOptions } from './nhgdOptions.ts'
+import {
+  type PreconditionedConjugateGradientsOptions,
+  preconditionedConjugateGradients,
+} from './preconditionedConjugateGradients.ts'
 
 /**
  * Implicit differentiation with K-FAC (Liao, Dangel & Yu 2026, arXiv 2603.29108): Kronecker factors of the sampled
  * Fisher, taken afresh in each outer iteration, damping split between them, no correction by curvature products.
  */
-export function kfacImplicit(options: NhgdOptions = {}): Method {
-  const usual = { ...methods.nhgd, ...methods.kfacImplicit }
-  const settings: NhgdOptions = settingsOf(usual, options)
-  const method = nhgd({ ...settings, fisher: { ...usual.fisher, ...settings.fisher } })
-  return { ...method, name: 'kfacImplicit' }
+export function kfacImplicit(options: PreconditionedConjugateGradientsOptions = {}): Method<FisherState> {
+  const usual = methods.kfacImplicit
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const fisher = { ...usual.fisher, ...options.fisher }
+  return { ...preconditionedConjugateGradients({ ...usual, ...given, fisher }), name: 'kfacImplicit' }
 }

@@ -15,17 +15,17 @@ export interface MaSobaOptions extends SingleLoopOptions {
 export function maSoba(options: MaSobaOptions = {}): Method {
   const settings = settingsOf(methods.maSoba, options)
   const { batchSize, outerBatchSize, share } = settings
-  return singleLoop('maSoba', settings, ({ problem, point }, sampler, outerSampler) => {
-    const average = problem.zeros(point.outer.length)
-    let started = false
-    return {
-      next: () => ({ batch: sampler.take(batchSize), outerBatch: outerSampler.take(outerBatchSize) }),
-      smooth(hypergradient) {
-        average.scale(started ? 1 - share : 0)
-        average.axpy(started ? share : 1, hypergradient)
-        hypergradient.copyFrom(average)
-        started = true
-      },
-    }
+  return singleLoop('maSoba', settings, {
+    init: (problem) => ({ average: problem.zeros(problem.oracles.outerLength) }),
+    next: ({ sampler, outerSampler }) => ({
+      batch: sampler.take(batchSize),
+      outerBatch: outerSampler.take(outerBatchSize),
+    }),
+    smooth(hypergradient, { outerStep, own: { average } }) {
+      const started = outerStep > 0
+      average.scale(started ? 1 - share : 0)
+      average.axpy(started ? share : 1, hypergradient)
+      hypergradient.copyFrom(average)
+    },
   })
 }

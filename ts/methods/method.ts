@@ -1,5 +1,5 @@
 import type { Point, Vector } from '../backend/binding.ts'
-import type { Clock } from '../hypergradient/clock.ts'
+import type { State } from '../hypergradient/state.ts'
 import type { Problem } from '../problems/problem.ts'
 
 /** One estimate of ∇Φ and how good its parts are. */
@@ -10,8 +10,8 @@ export interface Estimate {
   readonly hypergradient: Vector
   /** θ at which it was taken: the last inner iterate, or an average of them. */
   readonly inner: Vector
-  /** ‖∇_θ f − C u‖ / ‖∇_θ f‖ of the direction u in use, NaN for methods without a linear system. */
-  readonly residual: number
+  /** ‖∇_θ f − C u‖ / ‖∇_θ f‖ of the direction u in use; absent where nobody asked for the product that it costs. */
+  readonly residual?: number
   /** C: what the residual was taken with. */
   readonly operator: 'hessian' | 'gauss-newton' | 'none'
   /** Damping in force. */
@@ -20,26 +20,15 @@ export interface Estimate {
   readonly fallbacks: Readonly<Record<string, number>>
 }
 
-/** What a method is given to start with. */
-export interface Context {
-  readonly problem: Problem
-  /** Changed in place. */
-  readonly point: Point
-  readonly seed: number
-  readonly clock: Clock
-  /** Leaves θ where it is: inner steps are looked at, not taken. */
-  readonly frozen: boolean
-}
-
-/** A method under way. */
-export interface MethodRun {
-  /** Outer iteration k up to its hypergradient: moves θ, leaves v. */
-  estimate(k: number): Promise<Estimate>
-}
+/** What an estimate says of a linear solve that did not take place. */
+export const noSolve = { operator: 'none', damping: 0, fallbacks: {} } as const
 
 /** A way to have the hypergradient. */
-export interface Method {
+export interface Method<S extends State = State> {
   readonly name: string
   readonly settings: Readonly<Record<string, unknown>>
-  start(context: Context): MethodRun
+  /** What a run from `point` starts with; `seed` decides every draw. */
+  init(problem: Problem, point: Point, seed: number): S
+  /** One outer iteration up to its hypergradient: moves θ and the state, leaves v. */
+  step(problem: Problem, point: Point, state: S): Promise<Estimate>
 }

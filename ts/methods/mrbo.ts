@@ -1,8 +1,10 @@
-import type { Batch, Point, Vector } from '../backend/binding.ts'
+import type { Point, Vector } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
-import { optimizer, type Rate } from '../hypergradient/optimizer.ts'
+import type { Rate } from '../hypergradient/optimizer.ts'
+import { startingState } from '../hypergradient/state.ts'
+import type { Problem } from '../problems/problem.ts'
 import { constantRates, settingsOf } from './check.ts'
-import type { Context, Estimate, Method, MethodRun } from './method.ts'
+import type { Estimate, Method } from './method.ts'
 
 export interface MrboOptions {
   readonly batchSize?: number
@@ -14,7 +16,7 @@ export interface MrboOptions {
   /** Q, terms of the Neumann series, and their η. */
   readonly terms?: number
   readonly linearRate?: number
-  /** Samples of f a step. */
+  /** Samples of f per step. */
   readonly outerBatchSize?: number
 }
 
@@ -25,62 +27,68 @@ export interface MrboOptions {
  */
 export function mrbo(options: MrboOptions = {}): Method {
   const settings = settingsOf(methods.mrbo, options, { linearRate: constantRates.linearRate })
-  return { name: 'mrbo', settings, start: (context) => start(settings, context) }
-}
-
-function start(settings: Required<MrboOptions>, { problem, point, seed, clock, frozen }: Context): MethodRun {
-  const { backend, oracles } = problem
-  const { inner, outer } = point
   const { batchSize, outerBatchSize, outerShare, innerShare, terms, linearRate } = settings
-  const sampler = new backend.Sampler(seed, oracles.samples)
-  const outerSampler = new backend.Sampler(seed, oracles.outerSamples)
-  const innerOptimizer = optimizer(backend, { kind: 'sgd', rate: settings.rate }, frozen)
-  const like = (...vectors: Vector[]) => vectors.map((x) => problem.zeros(x.length))
-  const [innerBefore, outerBefore, innerMomentum, outerMomentum] = like(inner, outer, inner, outer)
-  const [gradient, gradientBefore, direct, directBefore] = like(inner, inner, outer, outer)
-  const before = new backend.Point(innerBefore, outerBefore, problem.zeros(oracles.signalsLength))
-  const [target, u, product] = like(inner, inner, inner)
 
-  /** into ← ∇_v f − Lᵀ η Σ_q Π (I − ηH_j) ∇_θ f; returns f and the size of the series' remainder. */
-  function neumann(at: Point, batches: readonly Batch[], outerBatch: Batch, into: Vector) {
-    oracles.refresh(at)
-    const outerLoss = oracles.outerGradient(at, into, target, outerBatch)
-    const size = target.dot(target)
-    u.fill(0)
-    for (const batch of batches) {
-      u.axpy(linearRate, target)
-      oracles.curvatureProduct(at, batch, target, product)
-      target.axpy(-linearRate, product)
-    }
-    oracles.crossProduct(at, batches[0], u, -1, into)
-    return { outerLoss, residual: Math.sqrt(target.dot(target) / size) }
+  function init(problem: Problem, { inner, outer }: Point, seed: number) {
+    const { backend, oracles } = problem
+    const start = startingState(problem, seed, { kind: 'sgd', rate: settings.rate })
+    const like = (...vectors: Vector[]) => vectors.map((x) => problem.zeros(x.length))
+    const [innerBefore, outerBefore, innerMomentum, outerMomentum] = like(inner, outer, inner, outer)
+    const [gradient, gradientBefore, direct, directBefore] = like(inner, inner, outer, outer)
+    const [target, u, product] = like(inner, inner, inner)
+    const before = new backend.Point(innerBefore, outerBefore, problem.zeros(oracles.signalsLength))
+    const room = { before, gradient, gradientBefore, direct, directBefore, target, u, product }
+    const outerSampler = new backend.Sampler(seed, oracles.outerSamples)
+    const moments = { innerBefore, outerBefore, innerMomentum, outerMomentum }
+    return { ...start, outerSampler, ...moments, scratch: { ...start.scratch, ...room } }
   }
 
-  /** momentum ← fresh + (1 − share)(momentum − before). */
-  function recur(momentum: Vector, fresh: Vector, before: Vector, share: number) {
-    momentum.axpy(-1, before)
-    momentum.scale(1 - share)
-    momentum.axpy(1, fresh)
-  }
-
-  async function estimate(k: number): Promise<Estimate> {
+  async function step({ oracles }: Problem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
+    const { sampler, outerSampler, optimizer, outerStep: k, scratch } = state
+    const { innerBefore, outerBefore, innerMomentum, outerMomentum } = state
+    const { clock, before, gradient, gradientBefore, direct, directBefore, target, u, product } = scratch
     const batches = Array.from({ length: terms }, () => sampler.take(batchSize))
     const outerBatch = outerSampler.take(outerBatchSize)
+
+    /** into ← ∇_v f − Lᵀ η Σ_q Π (I − ηH_j) ∇_θ f; returns f and the size of the series' remainder. */
+    function neumann(at: Point, into: Vector) {
+      oracles.refresh(at)
+      const outerLoss = oracles.outerGradient(at, into, target, outerBatch)
+      const size = target.dot(target)
+      u.fill(0)
+      for (const batch of batches) {
+        u.axpy(linearRate, target)
+        oracles.curvatureProduct(at, batch, target, product)
+        target.axpy(-linearRate, product)
+      }
+      oracles.crossProduct(at, batches[0], u, -1, into)
+      return { outerLoss, residual: Math.sqrt(target.dot(target) / size) }
+    }
+
     clock.enter('hessian')
-    const { outerLoss, residual } = neumann(point, batches, outerBatch, direct)
-    if (k > 0) neumann(before, batches, outerBatch, directBefore)
+    const { outerLoss, residual } = neumann(point, direct)
+    if (k > 0) neumann(before, directBefore)
     recur(outerMomentum, direct, directBefore, k > 0 ? outerShare : 1)
     clock.enter('inner')
     oracles.innerGradient(point, batches[0], gradient)
     if (k > 0) oracles.innerGradient(before, batches[0], gradientBefore)
     recur(innerMomentum, gradient, gradientBefore, k > 0 ? innerShare : 1)
+    const { inner, outer } = point
     innerBefore.copyFrom(inner)
     outerBefore.copyFrom(outer)
-    innerOptimizer.step(inner, innerMomentum)
+    optimizer.step(inner, innerMomentum)
     direct.copyFrom(outerMomentum) // the outer optimiser may change what it is given
     clock.enter('')
+    state.outerStep++
     const { curvature: operator } = oracles
     return { outerLoss, hypergradient: direct, inner, residual, operator, damping: 0, fallbacks: {} }
   }
-  return { estimate }
+  return { name: 'mrbo', settings, init, step }
+}
+
+/** momentum ← fresh + (1 − share)(momentum − before). */
+function recur(momentum: Vector, fresh: Vector, before: Vector, share: number): void {
+  momentum.axpy(-1, before)
+  momentum.scale(1 - share)
+  momentum.axpy(1, fresh)
 }

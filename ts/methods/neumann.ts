@@ -18,20 +18,21 @@ export interface NeumannOptions extends ImplicitOptions {
 export function neumann(options: NeumannOptions = {}): Method {
   const settings = settingsOf(methods.neumann, options, constantRates)
   const { terms, rate, batchSize } = settings
-  return implicit('neumann', settings, ({ problem, point }, sampler) => {
-    const { oracles } = problem
-    const [power, product] = [problem.zeros(point.inner.length), problem.zeros(point.inner.length)]
-    return {
-      solve({ point, target }, u) {
-        u.fill(0)
-        power.copyFrom(target)
-        for (let q = 0; q < terms; q++) {
-          u.axpy(rate, power)
-          oracles.curvatureProduct(point, sampler.take(batchSize), power, product)
-          power.axpy(-rate, product) // (I − ηH) of it
-        }
-        return { residual: Math.sqrt(power.dot(power) / target.dot(target)) }
-      },
-    }
+  return implicit('neumann', settings, {
+    init(problem) {
+      const zeros = () => problem.zeros(problem.oracles.innerLength)
+      return { scratch: { power: zeros(), product: zeros() } }
+    },
+    solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
+      const { power, product } = own.scratch
+      u.fill(0)
+      power.copyFrom(target)
+      for (let q = 0; q < terms; q++) {
+        u.axpy(rate, power)
+        oracles.curvatureProduct(point, sampler.take(batchSize), power, product)
+        power.axpy(-rate, product) // (I − ηH) of it
+      }
+      return { residual: Math.sqrt(power.dot(power) / target.dot(target)) }
+    },
   })
 }

@@ -1,5 +1,4 @@
 import { methods } from '../defaults.ts'
-import { drawDistinct } from '../hypergradient/draw.ts'
 import { solveSymmetric } from '../hypergradient/small.ts'
 import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit } from './implicit.ts'
@@ -22,38 +21,38 @@ export interface NystromOptions extends ImplicitOptions {
 export function nystrom(options: NystromOptions = {}): Method {
   const settings = settingsOf(methods.nystrom, options)
   const { damping } = settings
-  return implicit('nystrom', settings, ({ problem, point }, sampler) => {
-    const { oracles } = problem
-    const d = point.inner.length
-    const rank = Math.min(settings.rank, d)
-    const columns = Array.from({ length: rank }, () => problem.zeros(d))
-    const product = problem.zeros(d)
-    return {
-      solve({ point, target }, u) {
-        const chosen = drawDistinct(rank, d, sampler.seed())
-        const batch = sampler.take(settings.curvatureSamples)
-        const entries = columns.map((column, j) => {
-          const unit = new Float64Array(d)
-          unit[chosen[j]] = 1
-          u.writeF64(unit)
-          oracles.curvatureProduct(point, batch, u, column)
-          const all = column.readF64()
-          return chosen.map((i) => all[i])
-        })
-        const system = columns.map((a, i) => columns.map((b, j) => entries[i][j] + a.dot(b) / damping))
-        const coefficients = solveSymmetric(
-          system,
-          columns.map((column) => column.dot(target)),
-        )
-        u.copyFrom(target)
-        u.scale(1 / damping)
-        columns.forEach((column, j) => {
-          u.axpy(-coefficients[j] / damping ** 2, column)
-        })
-        oracles.curvatureProduct(point, batch, u, product)
-        product.axpy(-1, target)
-        return { residual: Math.sqrt(product.dot(product) / target.dot(target)), damping }
-      },
-    }
+  return implicit('nystrom', settings, {
+    init(problem) {
+      const zeros = () => problem.zeros(problem.oracles.innerLength)
+      const rank = Math.min(settings.rank, problem.oracles.innerLength)
+      return { scratch: { columns: Array.from({ length: rank }, zeros), product: zeros() } }
+    },
+    solve({ problem: { backend, oracles }, point, target, state: { sampler, own } }, u) {
+      const { columns, product } = own.scratch
+      const d = u.length
+      const chosen = Array.from(new backend.Sampler(sampler.seed(), d).take(columns.length).positions)
+      const batch = sampler.take(settings.curvatureSamples)
+      const entries = columns.map((column, j) => {
+        const unit = new Float64Array(d)
+        unit[chosen[j]] = 1
+        u.writeF64(unit)
+        oracles.curvatureProduct(point, batch, u, column)
+        const all = column.readF64()
+        return chosen.map((i) => all[i])
+      })
+      const system = columns.map((a, i) => columns.map((b, j) => entries[i][j] + a.dot(b) / damping))
+      const coefficients = solveSymmetric(
+        system,
+        columns.map((column) => column.dot(target)),
+      )
+      u.copyFrom(target)
+      u.scale(1 / damping)
+      columns.forEach((column, j) => {
+        u.axpy(-coefficients[j] / damping ** 2, column)
+      })
+      oracles.curvatureProduct(point, batch, u, product)
+      product.axpy(-1, target)
+      return { residual: Math.sqrt(product.dot(product) / target.dot(target)), damping }
+    },
   })
 }

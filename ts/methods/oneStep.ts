@@ -14,11 +14,11 @@ export interface OneStepOptions extends ImplicitOptions {
  */
 export function oneStep(options: OneStepOptions = {}): Method {
   const settings = settingsOf(methods.oneStep, options)
-  return implicit('oneStep', settings, () => ({
+  return implicit('oneStep', settings, {
     solve({ target }, u) {
       u.copyFrom(target)
       u.scale(settings.scale)
-      return { residual: Number.NaN }
+      return {}
     },
-  }))
+  })
 }

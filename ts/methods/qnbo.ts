@@ -20,65 +20,81 @@ export interface QnboOptions extends ImplicitOptions {
  */
 export function qnbo(options: QnboOptions = {}): Method {
   const settings = settingsOf(methods.qnbo, options)
-  return implicit('qnbo', settings, ({ problem, point }, sampler) => {
-    const { oracles } = problem
-    const zeros = () => problem.zeros(point.inner.length)
-    const [gradient, residual, product] = [zeros(), zeros(), zeros()]
-    const pairs: { s: Vector; y: Vector; sy: number }[] = []
-    let previous: Step | undefined
-
-    function keep(s: Vector, y: Vector) {
-      const sy = s.dot(y)
-      if (!(sy > 1e-12 * s.dot(s))) return // flat, negatively curved, or no step at all
-      pairs.push({ s, y, sy })
-      if (pairs.length > settings.memory) pairs.shift()
-    }
-
-    /** x ← H⁻¹ x by the two-loop recursion. */
-    function precondition(x: Vector) {
-      const alphas = pairs.map(() => 0)
-      for (let i = pairs.length - 1; i >= 0; i--) {
-        const { s, y, sy } = pairs[i]
-        alphas[i] = s.dot(x) / sy
-        x.axpy(-alphas[i], y)
+  return implicit('qnbo', settings, {
+    slots: 2,
+    init(problem) {
+      const zeros = () => problem.zeros(problem.oracles.innerLength)
+      const pairs: Pair[] = Array.from({ length: settings.memory }, () => ({ s: zeros(), y: zeros(), sy: 0 }))
+      const scratch = { gradient: zeros(), residual: zeros(), product: zeros(), s: zeros(), y: zeros() }
+      return { pairs, count: 0, scratch: { ...scratch, previous: undefined as Step | undefined } }
+    },
+    observe(step, point, { oracles }, own) {
+      const { previous, gradient, s, y } = own.scratch
+      own.scratch.previous = step
+      if (!previous || previous === step) return
+      s.copyFrom(step.inner)
+      s.axpy(-1, previous.inner)
+      oracles.innerGradient(point, previous.batch, gradient)
+      y.copyFrom(gradient)
+      y.axpy(-1, previous.gradient)
+      keep(own, s, y)
+    },
+    solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
+      const { residual, product, s, y } = own.scratch
+      own.scratch.previous = undefined
+      const batch = sampler.take(settings.curvatureSamples)
+      u.fill(0)
+      residual.copyFrom(target)
+      for (let q = 0; q < settings.steps; q++) {
+        s.copyFrom(residual)
+        precondition(own, s)
+        oracles.curvatureProduct(point, batch, s, product)
+        y.copyFrom(product)
+        const size = s.dot(residual) / s.dot(y)
+        if (!(size > 0 && Number.isFinite(size))) break // solved, or negative curvature
+        u.axpy(size, s)
+        residual.axpy(-size, y)
+        keep(own, s, y)
       }
-      const last = pairs.at(-1)
-      if (last) x.scale(last.sy / last.y.dot(last.y))
-      for (const [i, { s, y, sy }] of pairs.entries()) x.axpy(alphas[i] - y.dot(x) / sy, s)
-    }
-
-    return {
-      observe(step, point) {
-        if (previous && previous !== step) {
-          const [s, y] = [zeros(), zeros()]
-          s.copyFrom(step.inner)
-          s.axpy(-1, previous.inner)
-          oracles.innerGradient(point.at(step.inner), previous.batch, gradient)
-          y.copyFrom(gradient)
-          y.axpy(-1, previous.gradient)
-          keep(s, y)
-        }
-        previous = step
-      },
-      solve({ point, target }, u) {
-        previous = undefined
-        const batch = sampler.take(settings.curvatureSamples)
-        u.fill(0)
-        residual.copyFrom(target)
-        for (let q = 0; q < settings.steps; q++) {
-          const [s, y] = [zeros(), zeros()]
-          s.copyFrom(residual)
-          precondition(s)
-          oracles.curvatureProduct(point, batch, s, product)
-          y.copyFrom(product)
-          const size = s.dot(residual) / s.dot(y)
-          if (!(size > 0 && Number.isFinite(size))) break // solved, or negative curvature
-          u.axpy(size, s)
-          residual.axpy(-size, y)
-          keep(s, y)
-        }
-        return { residual: Math.sqrt(residual.dot(residual) / target.dot(target)) }
-      },
-    }
+      return { residual: Math.sqrt(residual.dot(residual) / target.dot(target)) }
+    },
   })
+}
+
+interface Pair {
+  readonly s: Vector
+  readonly y: Vector
+  sy: number
+}
+
+/** Pairs, the oldest first, of which the first `count` are in use. */
+interface Pairs {
+  readonly pairs: Pair[]
+  count: number
+}
+
+function keep(own: Pairs, s: Vector, y: Vector): void {
+  const { pairs } = own
+  const sy = s.dot(y)
+  if (!(sy > 1e-12 * s.dot(s))) return // flat, negatively curved, or no step at all
+  if (own.count === pairs.length) pairs.push(pairs.shift() as Pair)
+  else own.count++
+  const pair = pairs[own.count - 1]
+  pair.s.copyFrom(s)
+  pair.y.copyFrom(y)
+  pair.sy = sy
+}
+
+/** x ← H⁻¹ x by the two-loop recursion. */
+function precondition({ pairs, count }: Pairs, x: Vector): void {
+  const used = pairs.slice(0, count)
+  const alphas = used.map(() => 0)
+  for (let i = count - 1; i >= 0; i--) {
+    const { s, y, sy } = used[i]
+    alphas[i] = s.dot(x) / sy
+    x.axpy(-alphas[i], y)
+  }
+  const last = used.at(-1)
+  if (last) x.scale(last.sy / last.y.dot(last.y))
+  for (const [i, { s, y, sy }] of used.entries()) x.axpy(alphas[i] - y.dot(x) / sy, s)
 }

@@ -14,35 +14,33 @@ export type SabaOptions = SingleLoopOptions
 export function saba(options: SabaOptions = {}): Method {
   const settings = settingsOf(methods.saba, options)
   const { batchSize, outerBatchSize } = settings
-  return singleLoop('saba', settings, ({ problem, point }, sampler, outerSampler) => {
-    const { oracles } = problem
-    const { inner, outer } = point
-    const zeros = () => ({
-      gradient: problem.zeros(inner.length),
-      product: problem.zeros(inner.length),
-      cross: problem.zeros(outer.length),
-    })
-    const outerZeros = () => ({ target: problem.zeros(inner.length), direct: problem.zeros(outer.length) })
-    const batches = part(oracles.samples, batchSize, sampler)
-    const outerBatches = part(oracles.outerSamples, outerBatchSize, outerSampler)
-    const table = new Table(batches, zeros, (batch, { gradient }) => {
-      oracles.innerGradient(point, batch, gradient)
-    })
-    const outerTable = new Table(outerBatches, outerZeros, (batch, { target, direct }) => {
-      oracles.outerGradient(point, direct, target, batch)
-    })
-    let [drawn, outerDrawn] = [0, 0]
-    return {
-      next() {
-        drawn = sampler.seed() % batches.length
-        outerDrawn = outerSampler.seed() % outerBatches.length
-        return { batch: batches[drawn], outerBatch: outerBatches[outerDrawn] }
-      },
-      reduce({ target, direct, ...sums }) {
-        table.reduce(drawn, sums)
-        outerTable.reduce(outerDrawn, { target, direct })
-      },
-    }
+  return singleLoop('saba', settings, {
+    init(problem, point, sampler, outerSampler) {
+      const { oracles } = problem
+      const [inner, outer] = [
+        () => problem.zeros(point.inner.length),
+        () => problem.zeros(point.outer.length),
+      ]
+      const zeros = () => ({ gradient: inner(), product: inner(), cross: outer() })
+      const outerZeros = () => ({ target: inner(), direct: outer() })
+      const batches = part(oracles.samples, batchSize, sampler)
+      const outerBatches = part(oracles.outerSamples, outerBatchSize, outerSampler)
+      const table = new Table(batches, zeros, (batch, { gradient }) => {
+        oracles.innerGradient(point, batch, gradient)
+      })
+      const outerTable = new Table(outerBatches, outerZeros, (batch, { target, direct }) => {
+        oracles.outerGradient(point, direct, target, batch)
+      })
+      return { table, outerTable }
+    },
+    next: ({ sampler, outerSampler, own }) => ({
+      batch: own.table.draw(sampler),
+      outerBatch: own.outerTable.draw(outerSampler),
+    }),
+    reduce({ target, direct, ...sums }, { table, outerTable }) {
+      table.reduce(sums)
+      outerTable.reduce({ target, direct })
+    },
   })
 }
 
@@ -54,40 +52,50 @@ function part(samples: number, size: number, sampler: Sampler): Batch[] {
 
 /** What SAGA remembers of the batches, each by its share of the samples, and the mean of that. */
 class Table<Sums extends Readonly<Record<string, Vector>>> {
-  readonly #entries: Sums[]
+  readonly entries: Sums[]
+  readonly mean: Sums
+  /** The seed decides the batches: a run that is resumed parts the samples alike. */
+  readonly #batches: readonly Batch[]
   /** m n_i / n: batches are drawn alike, but the larger count for more. */
   readonly #shares: number[]
-  readonly #mean: Sums
   readonly #change: Sums
+  #drawn = 0
 
   constructor(batches: readonly Batch[], zeros: () => Sums, start: (batch: Batch, entry: Sums) => void) {
     const samples = batches.reduce((sum, batch) => sum + batch.length, 0)
+    this.#batches = batches
     this.#shares = batches.map((batch) => (batches.length * batch.length) / samples)
-    this.#mean = zeros()
+    this.mean = zeros()
     this.#change = zeros()
-    this.#entries = batches.map((batch, i) => {
+    this.entries = batches.map((batch, i) => {
       const entry = zeros()
       start(batch, entry)
       for (const key in entry) {
         entry[key].scale(this.#shares[i])
-        this.#mean[key].axpy(1 / batches.length, entry[key])
+        this.mean[key].axpy(1 / batches.length, entry[key])
       }
       return entry
     })
   }
 
-  /** Turns a batch's sums into the estimate of all, in place, and remembers them. */
-  reduce(drawn: number, fresh: Sums): void {
-    const entry = this.#entries[drawn]
+  /** The batch of the next step. */
+  draw(sampler: Sampler): Batch {
+    this.#drawn = sampler.seed() % this.#batches.length
+    return this.#batches[this.#drawn]
+  }
+
+  /** Turns the drawn batch's sums into the estimate of all, in place, and remembers them. */
+  reduce(fresh: Sums): void {
+    const entry = this.entries[this.#drawn]
     for (const key in entry) {
-      const [change, mean] = [this.#change[key], this.#mean[key]]
-      fresh[key].scale(this.#shares[drawn])
+      const [change, mean] = [this.#change[key], this.mean[key]]
+      fresh[key].scale(this.#shares[this.#drawn])
       change.copyFrom(fresh[key])
       change.axpy(-1, entry[key]) // new − old
       entry[key].copyFrom(fresh[key])
       fresh[key].copyFrom(mean)
       fresh[key].axpy(1, change) // new − old + mean
-      mean.axpy(1 / this.#entries.length, change)
+      mean.axpy(1 / this.entries.length, change)
     }
   }
 }

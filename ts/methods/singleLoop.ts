@@ -1,16 +1,18 @@
-import type { Batch, Sampler, Vector } from '../backend/binding.ts'
-import { type OptimizerSettings, optimizer, type Rate } from '../hypergradient/optimizer.ts'
-import type { Context, Estimate, Method, MethodRun } from './method.ts'
+import type { Batch, Point, Sampler, Step, Vector } from '../backend/binding.ts'
+import { optimizer, type Rate, type Stepper } from '../hypergradient/optimizer.ts'
+import { type State, startingState } from '../hypergradient/state.ts'
+import type { Problem } from '../problems/problem.ts'
+import type { Estimate, Method } from './method.ts'
 
 /** What methods that move θ, u and v at once have in common. */
 export interface SingleLoopOptions {
-  /** B, samples a step. */
+  /** B, samples per step. */
   readonly batchSize?: number
   /** Step size of θ. */
   readonly rate?: Rate
   /** Step size of u; that of θ where absent. */
   readonly linearRate?: Rate
-  /** Samples of f a step. */
+  /** Samples of f per step. */
   readonly outerBatchSize?: number
 }
 
@@ -28,49 +30,65 @@ export interface Sums {
   readonly direct: Vector
 }
 
+export interface SingleLoopState<Own> extends State {
+  /** Draws samples of f. */
+  readonly outerSampler: Sampler
+  /** Moves u. */
+  readonly linear: Stepper
+  readonly u: Vector
+  readonly own: Own
+  readonly scratch: State['scratch'] & Omit<Sums, 'gradient'> & { readonly step: Step }
+}
+
 /** What tells such methods apart. */
-export interface Variant {
+export interface Variant<Own> {
+  /** What it goes on with from one step to the next. */
+  init(problem: Problem, point: Point, sampler: Sampler, outerSampler: Sampler): Own
   /** The samples of the next step, of g and of f. */
-  next(): { readonly batch: Batch; readonly outerBatch: Batch }
+  next(state: SingleLoopState<Own>): { readonly batch: Batch; readonly outerBatch: Batch }
   /** Corrects the sums of the last batches, in place. */
-  reduce?(sums: Sums): void
+  reduce?(sums: Sums, own: Own): void
   /** Changes ∇_v f − Lᵀu, in place. */
-  smooth?(hypergradient: Vector): void
+  smooth?(hypergradient: Vector, state: SingleLoopState<Own>): void
 }
 
 /**
  * The framework of Dagréou et al. (2022, arXiv 2201.13409, Algorithm 1): at one point (θ, u, v) and from one batch of
  * g's samples and one of f's D_θ = ∇_θ g, D_u = Cu − ∇_θ f, D_v = ∇_v f − Lᵀu, then a step along each.
  */
-export function singleLoop(
+export function singleLoop<Own>(
   name: string,
   settings: SingleLoopOptions & { readonly rate: Rate } & Readonly<Record<string, unknown>>,
-  variant: (context: Context, sampler: Sampler, outerSampler: Sampler) => Variant,
-): Method {
-  return { name, settings, start: (context) => start(settings, variant, context) }
-}
+  { init: start, next, reduce, smooth }: Variant<Own>,
+): Method<SingleLoopState<Own>> {
+  const { rate, linearRate = rate } = settings
 
-function start(
-  { rate, linearRate = rate }: SingleLoopOptions & { readonly rate: Rate },
-  variant: (context: Context, sampler: Sampler, outerSampler: Sampler) => Variant,
-  context: Context,
-): MethodRun {
-  const { problem, point, seed, clock, frozen } = context
-  const { backend, dtype, oracles } = problem
-  const { inner, outer } = point
-  const sampler = new backend.Sampler(seed, oracles.samples)
-  const outerSampler = new backend.Sampler(seed, oracles.outerSamples)
-  const { next, reduce, smooth } = variant(context, sampler, outerSampler)
-  const sgd = (rate: Rate): OptimizerSettings => ({ kind: 'sgd', rate })
-  const innerOptimizer = optimizer(backend, sgd(rate), frozen)
-  const linearOptimizer = optimizer(backend, sgd(linearRate))
-  const step = new backend.Step(inner.length, dtype)
-  const [u, product, target] = [inner, inner, inner].map((x) => problem.zeros(x.length))
-  const [direct, cross] = [problem.zeros(outer.length), problem.zeros(outer.length)]
-  const { gradient } = step
+  function init(problem: Problem, point: Point, seed: number): SingleLoopState<Own> {
+    const { backend, dtype, oracles } = problem
+    const { inner, outer } = point
+    const state = startingState(problem, seed, { kind: 'sgd', rate })
+    const outerSampler = new backend.Sampler(seed, oracles.outerSamples)
+    const own = start(problem, point, state.sampler, outerSampler)
+    const [u, product, target] = [inner, inner, inner].map((x) => problem.zeros(x.length))
+    const [direct, cross] = [outer, outer].map((x) => problem.zeros(x.length))
+    const step = new backend.Step(inner.length, dtype)
+    const scratch = { ...state.scratch, step, product, target, direct, cross }
+    return {
+      ...state,
+      outerSampler,
+      linear: optimizer(backend, { kind: 'sgd', rate: linearRate }),
+      u,
+      own,
+      scratch,
+    }
+  }
 
-  async function estimate(): Promise<Estimate> {
-    const { batch, outerBatch } = next()
+  async function step({ oracles }: Problem, point: Point, state: SingleLoopState<Own>): Promise<Estimate> {
+    const { u, scratch } = state
+    const { clock, step, product, target, direct, cross } = scratch
+    const { inner } = point
+    const { gradient } = step
+    const { batch, outerBatch } = next(state)
     oracles.refresh(point)
     clock.enter('inner')
     oracles.innerStep(point, batch, step)
@@ -81,16 +99,17 @@ function start(
     oracles.crossProduct(point, batch, u, 1, cross)
     clock.enter('outer')
     const outerLoss = oracles.outerGradient(point, direct, target, outerBatch)
-    reduce?.({ gradient, product, cross, target, direct })
+    reduce?.({ gradient, product, cross, target, direct }, state.own)
     product.axpy(-1, target) // D_u
     direct.axpy(-1, cross) // D_v
-    smooth?.(direct)
+    smooth?.(direct, state)
     const residual = Math.sqrt(product.dot(product) / target.dot(target))
-    innerOptimizer.step(inner, gradient)
-    linearOptimizer.step(u, product)
+    state.optimizer.step(inner, gradient)
+    state.linear.step(u, product)
     clock.enter('')
+    state.outerStep++
     const { curvature: operator } = oracles
     return { outerLoss, hypergradient: direct, inner, residual, operator, damping: 0, fallbacks: {} }
   }
-  return { estimate }
+  return { name, settings, init, step }
 }

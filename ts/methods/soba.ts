@@ -11,7 +11,11 @@ export type SobaOptions = SingleLoopOptions
 export function soba(options: SobaOptions = {}): Method {
   const settings = settingsOf(methods.soba, options)
   const { batchSize, outerBatchSize } = settings
-  return singleLoop('soba', settings, (_, sampler, outerSampler) => ({
-    next: () => ({ batch: sampler.take(batchSize), outerBatch: outerSampler.take(outerBatchSize) }),
-  }))
+  return singleLoop('soba', settings, {
+    init: () => ({}),
+    next: ({ sampler, outerSampler }) => ({
+      batch: sampler.take(batchSize),
+      outerBatch: outerSampler.take(outerBatchSize),
+    }),
+  })
 }

@@ -1,11 +1,12 @@
+import type { Point } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
-import { Breather } from '../hypergradient/clock.ts'
-import { optimizer } from '../hypergradient/optimizer.ts'
+import { innerLoop, innerState } from '../hypergradient/innerLoop.ts'
+import type { Problem } from '../problems/problem.ts'
 import { constantRates, settingsOf } from './check.ts'
-import type { Context, Estimate, Method, MethodRun } from './method.ts'
+import { type Estimate, type Method, noSolve } from './method.ts'
 
 export interface UnrolledOptions {
-  /** T, inner SGD steps an outer iteration. */
+  /** T, inner SGD steps per outer iteration. */
   readonly innerSteps?: number
   readonly batchSize?: number
   /** η of the inner SGD. */
@@ -21,48 +22,35 @@ export interface UnrolledOptions {
  */
 export function unrolled(options: UnrolledOptions = {}): Method {
   const settings = settingsOf(methods.unrolled, options, constantRates)
-  return { name: 'unrolled', settings, start: (context) => start(settings, context) }
-}
+  const { innerSteps, rate } = settings
+  const depth = Math.min(settings.depth, innerSteps)
+  const loop = { ...settings, innerOptimizer: { kind: 'sgd', rate }, averaging: 0 } as const
 
-function start(
-  settings: Required<UnrolledOptions>,
-  { problem, point, seed, clock, frozen }: Context,
-): MethodRun {
-  const { backend, dtype, oracles } = problem
-  const { inner, outer } = point
-  const { innerSteps, batchSize, rate, depth } = settings
-  const sampler = new backend.Sampler(seed, oracles.samples)
-  const innerOptimizer = optimizer(backend, { kind: 'sgd', rate }, frozen)
-  const steps = Array.from(
-    { length: Math.min(depth, innerSteps) },
-    () => new backend.Step(inner.length, dtype),
-  )
-  const [direct, alpha, product] = [outer, inner, inner].map((x) => problem.zeros(x.length))
-  const breather = new Breather()
+  function init(problem: Problem, { inner, outer }: Point, seed: number) {
+    const start = innerState(problem, seed, loop, depth)
+    const [direct, alpha, product] = [outer, inner, inner].map((x) => problem.zeros(x.length))
+    return { ...start, scratch: { ...start.scratch, direct, alpha, product } }
+  }
 
-  async function estimate(): Promise<Estimate> {
-    clock.enter('inner')
-    for (let t = 0; t < innerSteps; t++) {
-      const step = steps[t % steps.length]
-      oracles.innerStep(point, sampler.take(batchSize), step)
-      innerOptimizer.step(inner, step.gradient)
-      await breather.due()
-    }
+  async function step(problem: Problem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
+    const { oracles } = problem
+    const { clock, breather, steps, direct, alpha, product } = state.scratch
+    for await (const _ of innerLoop(problem, point, state, loop));
     clock.enter('outer')
     oracles.refresh(point)
     const outerLoss = oracles.outerGradient(point, direct, alpha) // ∇_v f, α_T = ∇_θ f
     clock.enter('hessian')
-    for (let t = innerSteps - 1; t >= innerSteps - steps.length; t--) {
-      const step = steps[t % steps.length]
-      const at = point.at(step.inner)
-      oracles.crossProduct(at, step.batch, alpha, -rate, direct) // h ← h − η L_tᵀα
-      oracles.curvatureProduct(at, step.batch, alpha, product)
+    for (let t = innerSteps - 1; t >= innerSteps - depth; t--) {
+      const { inner, batch } = steps[t % steps.length]
+      const at = point.at(inner)
+      oracles.crossProduct(at, batch, alpha, -rate, direct) // h ← h − η L_tᵀα
+      oracles.curvatureProduct(at, batch, alpha, product)
       alpha.axpy(-rate, product) // α ← (I − ηH_t) α
       await breather.due()
     }
     clock.enter('')
-    const none = { residual: Number.NaN, operator: 'none', damping: 0, fallbacks: {} } as const
-    return { outerLoss, hypergradient: direct, inner, ...none }
+    state.outerStep++
+    return { outerLoss, hypergradient: direct, inner: point.inner, ...noSolve }
   }
-  return { estimate }
+  return { name: 'unrolled', settings, init, step }
 }

@@ -1,7 +1,6 @@
 import { type Backend, read } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
-import { Breather } from '../hypergradient/clock.ts'
-import { optimizer } from '../hypergradient/optimizer.ts'
+import { innerEnd, innerLoop, innerState } from '../hypergradient/innerLoop.ts'
 import { softmaxRegression } from '../problems/model.ts'
 import type { Problem } from '../problems/problem.ts'
 import { type LabelledSet, reweighting } from '../problems/reweighting.ts'
@@ -62,23 +61,17 @@ export class Trainer {
 
   /** Minimises the weighted mean loss over the set by SGD. */
   async train(training: Training, { positions, logits, start }: TrainingSet = {}): Promise<Theta> {
-    const { backend, dtype, oracles } = this.#problem
-    const { steps, rate, batchSize, seed, averaging = 0, signal } = training
-    const point = this.#problem.start(0, { inner: start, outer: this.#outer(positions, logits) })
-    const { inner } = point
-    const take = this.#draws(seed, positions)
-    const stepper = optimizer(backend, { kind: 'momentum', rate })
-    const slot = new backend.Step(inner.length, dtype)
-    const averaged = Math.ceil(averaging * steps)
-    const average = this.#problem.zeros(inner.length)
-    const breather = new Breather()
-    for (let t = 0; t < steps && !signal?.aborted; t++) {
-      oracles.innerStep(point, take(batchSize), slot)
-      stepper.step(inner, slot.gradient)
-      if (t >= steps - averaged) average.axpy(1 / averaged, inner)
-      await breather.due()
+    const { steps: innerSteps, rate, batchSize, seed, averaging = 0, signal } = training
+    const innerOptimizer = { kind: 'momentum', rate } as const
+    const settings = { innerSteps, batchSize, averaging, innerOptimizer }
+    const problem = this.#problem
+    const point = problem.start(0, { inner: start, outer: this.#outer(positions, logits) })
+    const sampler = { take: this.#draws(seed, positions) }
+    const state = { ...innerState(problem, seed, settings, 1), sampler }
+    for await (const _ of innerLoop(problem, point, state, settings)) {
+      if (signal?.aborted) return read(point.inner)
     }
-    return read(averaged > 0 && !signal?.aborted ? average : inner)
+    return read(innerEnd(point, state, settings).inner)
   }
 
   /** Class probabilities of rows of the features, rows × classes. */

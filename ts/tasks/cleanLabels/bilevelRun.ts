@@ -1,9 +1,9 @@
 import { read } from '../../backend/backend.ts'
 import * as defaults from '../../defaults.ts'
-import { nhgd } from '../../methods/nhgd.ts'
+import { preconditionedConjugateGradients } from '../../methods/preconditionedConjugateGradients.ts'
 import { softmaxRegression } from '../../problems/model.ts'
 import { reweighting } from '../../problems/reweighting.ts'
-import { type SolveResult, solve } from '../../solve.ts'
+import { type SolveResult, solve } from '../../run/solve.ts'
 import { Classifier } from '../classifier.ts'
 import { meanLoss } from '../metrics.ts'
 import { Keeper } from './keep.ts'
@@ -55,14 +55,14 @@ export async function bilevelRun(
   const keeper = new Keeper(Float64Array.from(start.outer))
   const curves: CleanLabelsResult['curves'][number][] = []
   const solved = await solve(problem, {
-    method: nhgd(method),
+    method: preconditionedConjugateGradients(method),
     outerOptimizer: { ...own.outerOptimizer, rate },
     outerSteps,
     inner: start.inner,
     outer: start.outer,
     seed,
     signal,
-    onStep({ step, outerLoss, residual, seconds, estimate, point }) {
+    onStep({ step, outerLoss, residual = Number.NaN, seconds, estimate, point }) {
       const heldOutLoss =
         heldOut.length === 0
           ? Number.NaN

@@ -16,8 +16,8 @@ import {
 import { NhgdError } from '../../backend/errors.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import * as defaults from '../../defaults.ts'
-import type { NhgdOptions } from '../../methods/nhgdOptions.ts'
-import type { SolveResult } from '../../solve.ts'
+import type { PreconditionedConjugateGradientsOptions } from '../../methods/preconditionedConjugateGradients.ts'
+import type { SolveResult } from '../../run/solve.ts'
 import type { Classifier } from '../classifier.ts'
 
 export interface CleanLabelsOptions {
@@ -46,7 +46,7 @@ export interface CleanLabelsOptions {
    * default. */
   readonly normalize?: boolean
   /** Settings of the method in place of the task's own. */
-  readonly method?: NhgdOptions
+  readonly method?: PreconditionedConjugateGradientsOptions
   /** Weights to start from, 0 to 1, one per row that is not trusted (`perSample` alone). */
   readonly weights?: ArrayLike<number>
   /** Decides every draw; 0 by default. */

@@ -1,0 +1,221 @@
+import * as assert from 'uvu/assert'
+import type { Backend } from '../../ts/backend/backend.ts'
+import type { FisherSettings } from '../../ts/backend/fisher.ts'
+import { amigo } from '../../ts/methods/amigo.ts'
+import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
+import { exact } from '../../ts/methods/exact.ts'
+import { f2sa } from '../../ts/methods/f2sa.ts'
+import { kfacImplicit } from '../../ts/methods/kfacImplicit.ts'
+import { maSoba } from '../../ts/methods/maSoba.ts'
+import type { Method } from '../../ts/methods/method.ts'
+import { mrbo } from '../../ts/methods/mrbo.ts'
+import { neumann } from '../../ts/methods/neumann.ts'
+import { nhgd } from '../../ts/methods/nhgd.ts'
+import { paper } from '../../ts/methods/nhgdOptions.ts'
+import { nystrom } from '../../ts/methods/nystrom.ts'
+import { oneStep } from '../../ts/methods/oneStep.ts'
+import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
+import { qnbo } from '../../ts/methods/qnbo.ts'
+import { saba } from '../../ts/methods/saba.ts'
+import { sama } from '../../ts/methods/sama.ts'
+import { soba } from '../../ts/methods/soba.ts'
+import { unrolled } from '../../ts/methods/unrolled.ts'
+import type { Progress, SolveOptions } from '../../ts/run/options.ts'
+import { resume, type SolveResult, save, solve } from '../../ts/run/solve.ts'
+import { same } from '../support/close.ts'
+import { refuses } from '../support/errors.ts'
+import { type RandomProblem, randomReweighting } from '../support/problems.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('checkpoint')
+const batchSize = 16
+const some = { batchSize, innerSteps: 3 }
+const observed = { batchSize, innerSteps: 4, refineSamples: 32 }
+
+/** Seven forms; what they hold after a step is not what they started from. */
+const forms: readonly (FisherSettings & { readonly form: string; readonly reset?: 'outer' })[] = [
+  { form: 'dense' },
+  { form: 'window', size: 9, rows: 'perSample', statistic: 'sampled' },
+  { form: 'samples', size: 24, statistic: 'expected' },
+  { form: 'kronecker', statistic: 'sampled' },
+  { form: 'eigenkronecker', basisEvery: 3 },
+  { form: 'diagonal', relative: true },
+  { form: 'sketch', size: 5 },
+]
+
+const methods: Record<string, () => Method> = {
+  amigo: () => amigo({ ...some, steps: 3, outerBatchSize: 8 }),
+  conjugateGradients: () => conjugateGradients({ ...some, curvatureSamples: 16 }),
+  exact: () => exact({ ...some, averaging: 0.5 }),
+  f2sa: () => f2sa(some),
+  kfacImplicit: () => kfacImplicit({ ...some, fisher: { size: 16 } }),
+  maSoba: () => maSoba({ batchSize, outerBatchSize: 8 }),
+  mrbo: () => mrbo({ batchSize, outerBatchSize: 8 }),
+  neumann: () => neumann(some),
+  'nhgd as printed': () => nhgd({ ...paper, batchSize }),
+  'nhgd, a part of the samples': () => nhgd({ ...observed, observe: { every: 2, samples: 5 } }),
+  nystrom: () => nystrom({ ...some, rank: 4, curvatureSamples: 16 }),
+  oneStep: () => oneStep({ batchSize }),
+  preconditionedConjugateGradients: () =>
+    preconditionedConjugateGradients({ ...observed, fisher: { size: 24, refreshEvery: 2 } }),
+  qnbo: () => qnbo({ ...some, memory: 3, steps: 2, curvatureSamples: 16 }),
+  saba: () => saba({ batchSize, outerBatchSize: 8 }),
+  sama: () => sama({ ...some }),
+  soba: () => soba({ batchSize, outerBatchSize: 8, rate: (k) => 0.1 / (1 + k) }),
+  unrolled: () => unrolled({ ...some, depth: 2 }),
+  ...Object.fromEntries(
+    forms.map((fisher) => [
+      `nhgd, ${fisher.form}`,
+      () => nhgd({ ...observed, observe: { every: 1 }, fisher }),
+    ]),
+  ),
+}
+
+const outerSteps = 5
+const safeguards: SolveOptions = {
+  outerOptimizer: { kind: 'adam', rate: (k) => 0.3 / (1 + k), shared: true },
+  backtracking: 0,
+  jumpCap: 1.1,
+  box: { low: -2, high: 2 },
+  seed: 5,
+  outerSteps,
+}
+
+/** Loss, residual, norm and v of each step. */
+function watch(into: (readonly number[])[]) {
+  return ({ step, outerLoss, residual = 0, hypergradientNorm, point }: Progress) =>
+    void into.push([step, outerLoss, residual, hypergradientNorm, ...point.outer.readF64()])
+}
+
+function sameResult(got: SolveResult, expected: SolveResult, what: string): void {
+  same(got.inner, expected.inner, `${what}: θ`)
+  same(got.outer, expected.outer, `${what}: v`)
+  const { seconds: _, inner: _i, outer: _o, ...rest } = expected
+  for (const [name, value] of Object.entries(rest)) assert.equal(got[name as keyof SolveResult], value, name)
+}
+
+for (const [name, method] of Object.entries(methods)) {
+  for (const dtype of ['f64', 'f32'] as const) {
+    test(`${name}, ${dtype}: interrupted after every step, the rest has the same bits`, async ({
+      backend,
+    }) => {
+      const problem = () => problemOf(backend, { dtype })
+      const whole: (readonly number[])[] = []
+      const archives: Uint8Array[] = []
+      const run = solve(problem(), {
+        method: method(),
+        ...safeguards,
+        async onStep(progress) {
+          watch(whole)(progress)
+          archives.push(await save(run))
+        },
+      })
+      const expected = await run.result
+      assert.is(archives.length, outerSteps)
+      for (const [k, bytes] of archives.entries()) {
+        const rest: (readonly number[])[] = []
+        const resumed = resume(problem(), bytes, { method: method(), ...safeguards, onStep: watch(rest) })
+        if (k === 2) same(await save(resumed), bytes, 'the archive of a resumed run')
+        sameResult(await resumed.result, expected, `after step ${k + 1}`)
+        assert.equal(rest, whole.slice(k + 1))
+      }
+    })
+  }
+}
+
+/** Margins, so that the point's signals have a part in it, for methods that are told nothing else. */
+function problemOf(backend: Backend, options: RandomProblem = {}) {
+  return randomReweighting(backend, { samples: 30, columns: 3, weighting: 'margin', ...options })
+}
+
+const method = () => soba({ batchSize })
+
+test('networks, and a run that is saved before its first step', async ({ backend }) => {
+  const problem = () => randomReweighting(backend, { samples: 30, columns: 3, hidden: [4] })
+  const options = { method: exact({ ...some, cross: { samples: 8 } }), outerSteps: 3, seed: 9 }
+  const bytes = await save(solve(problem(), options))
+  sameResult(
+    await resume(problem(), bytes, options).result,
+    await solve(problem(), options).result,
+    'network',
+  )
+})
+
+test('a run that has ended can be made longer', async ({ backend }) => {
+  const run = solve(problemOf(backend), { method: method(), outerSteps: 3 })
+  const short = await run.result
+  const bytes = await save(run)
+  sameResult(
+    await resume(problemOf(backend), bytes, { method: method(), outerSteps: 3 }).result,
+    short,
+    'short',
+  )
+  const longer = await resume(problemOf(backend), bytes, { method: method(), outerSteps: 6 }).result
+  const whole = await solve(problemOf(backend), { method: method(), outerSteps: 6 }).result
+  sameResult(longer, whole, 'longer')
+})
+
+test('an archive is safetensors', async ({ backend }) => {
+  const bytes = await save(solve(problemOf(backend), { method: method() }))
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true))
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))
+  assert.is(typeof header.__metadata__.nhgd, 'string')
+  const { dtype, shape, data_offsets } = header['run.point.inner']
+  assert.equal([dtype, shape], ['F64', [12]])
+  const from = 8 + length + data_offsets[0]
+  same(new Float64Array(bytes.slice(from, 8 + length + data_offsets[1]).buffer), new Float64Array(12))
+  assert.is((8 + length) % 8, 0)
+})
+
+test('a save waits for the step that is under way', async ({ backend }) => {
+  const run = solve(problemOf(backend), { method: method(), outerSteps: 4 })
+  const { result } = run
+  const bytes = await save(run)
+  sameResult(
+    await resume(problemOf(backend), bytes, { method: method(), outerSteps: 4 }).result,
+    await result,
+    'rest',
+  )
+})
+
+test('other methods, settings, problems and bytes are refused', async ({ backend }) => {
+  const options: SolveOptions = { method: method(), outerSteps: 2, seed: 3, backtracking: 0 }
+  const bytes = await save(solve(problemOf(backend), options))
+  const refused = (name: string, changed: SolveOptions, archive = bytes, problem: RandomProblem = {}) =>
+    refuses(
+      'ERR_CHECKPOINT',
+      name,
+      () => resume(problemOf(backend, problem), archive, { ...options, ...changed }).result,
+    )
+  await refused('run.method', { method: maSoba({ batchSize }) })
+  await refused('run.settings.batchSize', { method: soba({ batchSize: 8 }) })
+  await refused('run.settings.rate', { method: soba({ batchSize, rate: () => 0.1 }) })
+  await refused('run.outerOptimizer.rate', { outerOptimizer: { kind: 'adam', rate: 0.2 } })
+  await refused('run.safeguards.backtracking', { backtracking: undefined })
+  await refused('run.seed', { seed: 4 })
+  await refused('run.problem.dtype', {}, bytes, { dtype: 'f32' })
+  await refused('run.problem.samples', {}, bytes, { samples: 31 })
+  await refused('run.problem.innerLength', {}, bytes, { columns: 4 })
+  for (let length = 0; length < bytes.length; length += 97) await refused('bytes', {}, bytes.slice(0, length))
+  await refused('bytes', {}, bytes.slice(0, -1))
+  await refused('bytes', {}, Uint8Array.of(...bytes, 0))
+  await refused('bytes', {}, new TextEncoder().encode('no archive at all'))
+  const edited = (from: string, to: string) => {
+    const text = new TextDecoder('latin1').decode(bytes).replace(from, to)
+    return Uint8Array.from(text, (letter) => letter.charCodeAt(0))
+  }
+  await refused('run.version', {}, edited('\\"version\\":1', '\\"version\\":2'))
+  await refused('run.method.u', {}, edited('run.method.u', 'run.method.w'))
+  // The seed is the archive's where none is given.
+  const { result } = resume(problemOf(backend), bytes, { ...options, seed: undefined })
+  assert.is((await result).steps, 2)
+})
+
+test('a run that failed is not saved', async ({ backend }) => {
+  const wild = { kind: 'sgd', rate: 1e200 } as const
+  const run = solve(problemOf(backend), { method: exact({ innerOptimizer: wild }) })
+  assert.is((await run.result).status, 'diverged')
+  await refuses('ERR_CHECKPOINT', 'run', () => save(run))
+})
+
+test.run()

@@ -1,0 +1,78 @@
+import type { Point, Vector } from '../backend/binding.ts'
+import { Fisher, type FisherSettings } from '../backend/fisher.ts'
+import type { Problem } from '../problems/problem.ts'
+import { Cross, type CrossSettings } from './cross.ts'
+import { type InnerOptions, type InnerState, innerState } from './innerLoop.ts'
+import { type Rate, rateAt } from './optimizer.ts'
+import { type RefineSettings, refine } from './refine.ts'
+
+/** What methods with an inverse Fisher A have in common. */
+export interface FisherOptions extends InnerOptions {
+  /** Corrections of A∇_θf by curvature products; 0 takes A∇_θf as it is, and no residual is known then. */
+  readonly refine?: RefineSettings
+  /** Samples that curvature products are taken from. */
+  readonly refineSamples?: number
+  /** Damping added to curvature products, or one for each outer iteration 0, 1, 2, … */
+  readonly refineDamping?: Rate
+  /** Samples that the cross derivative is taken from. */
+  readonly cross?: CrossSettings
+  /** Whether the Fisher works on a thread of its own; the results are the same. */
+  readonly concurrent?: boolean
+}
+
+/** The state of a method with an inverse Fisher. */
+export function fisherState(
+  problem: Problem,
+  point: Point,
+  seed: number,
+  form: FisherSettings,
+  settings: Required<FisherOptions>,
+) {
+  const { backend, dtype, oracles } = problem
+  const { innerLength, outerLength } = oracles
+  const start = innerState(problem, seed, settings, Cross.slots(settings.cross, settings.innerSteps))
+  const [direct, target, u] = [outerLength, innerLength, innerLength].map((length) => problem.zeros(length))
+  const sample = new backend.Step(innerLength, dtype)
+  return {
+    ...start,
+    fisher: new Fisher(backend, oracles, point, { ...form, concurrent: settings.concurrent }),
+    u,
+    fallbacks: {} as Record<string, number>,
+    scratch: { ...start.scratch, direct, target, sample },
+  }
+}
+
+/** See {@link fisherState}. */
+export interface FisherState extends InnerState {
+  readonly fisher: Fisher
+  /** Direction of the last outer iteration. */
+  readonly u: Vector
+  readonly fallbacks: Record<string, number>
+  readonly scratch: ReturnType<typeof fisherState>['scratch']
+}
+
+/** u ← A ∇_θ f, then corrections towards C⁻¹ ∇_θ f; returns how good it is. */
+export async function direction(
+  problem: Problem,
+  point: Point,
+  { fisher, u, fallbacks, sampler, outerStep, scratch: { clock, target } }: FisherState,
+  settings: Required<FisherOptions>,
+) {
+  clock.enter('fisher')
+  let damping = 0
+  const precondition = async (b: Vector, x: Vector) => {
+    const report = await fisher.solve(b, x)
+    damping = report.damping
+    if (report.fallbacks > 0) fallbacks['damping raised'] = report.fallbacks
+  }
+  const steps = typeof settings.refine === 'number' ? settings.refine : settings.refine.steps
+  if (steps === 0) {
+    await precondition(target, u)
+    return { operator: 'none', damping, fallbacks } as const
+  }
+  const batch = sampler.take(settings.refineSamples)
+  const system = { problem, point, batch, target, damping: rateAt(settings.refineDamping, outerStep) }
+  const { residual, fallback } = await refine(system, precondition, u, settings.refine)
+  if (fallback) fallbacks[fallback] = (fallbacks[fallback] ?? 0) + 1
+  return { residual, operator: problem.oracles.curvature, damping, fallbacks }
+}

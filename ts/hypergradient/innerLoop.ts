@@ -1,0 +1,71 @@
+import type { Batch, Point, Sampler, Step } from '../backend/binding.ts'
+import type { Problem } from '../problems/problem.ts'
+import type { OptimizerSettings } from './optimizer.ts'
+import { type State, startingState } from './state.ts'
+
+/** What an inner loop is told. */
+export interface InnerOptions {
+  /** T, inner steps per outer iteration. */
+  readonly innerSteps?: number
+  /** B, samples per inner step. */
+  readonly batchSize?: number
+  readonly innerOptimizer?: OptimizerSettings
+  /** Share of the inner steps, the last ones, whose θ is averaged for the hypergradient; 0 takes θ^T. */
+  readonly averaging?: number
+}
+
+type InnerSettings = Required<InnerOptions>
+
+/** How the gradient of inner step t is taken on a batch. */
+export type TakeGradient = (point: Point, batch: Batch, step: Step, t: number) => unknown
+
+/** The state of a method with inner steps; `slots` of them are kept at a time. */
+export function innerState(problem: Problem, seed: number, settings: InnerSettings, slots: number) {
+  const { backend, dtype, oracles } = problem
+  const start = startingState(problem, seed, settings.innerOptimizer)
+  const steps = Array.from({ length: Math.max(1, slots) }, () => new backend.Step(oracles.innerLength, dtype))
+  return { ...start, scratch: { ...start.scratch, steps, average: problem.zeros(oracles.innerLength) } }
+}
+
+/** See {@link innerState}. */
+export interface InnerState extends State {
+  readonly scratch: ReturnType<typeof innerState>['scratch']
+}
+
+/** What an inner loop goes on with. */
+type Loop = Pick<InnerState, 'optimizer' | 'scratch'> & { readonly sampler: Pick<Sampler, 'take'> }
+
+/**
+ * T inner steps θ ← θ − η ∇_θ g, in place. Each is yielded when its gradient is there, before it is taken: the loop's
+ * body looks at the θ and the samples of the step. The event loop runs whenever 30 ms have passed.
+ */
+export async function* innerLoop(
+  { oracles }: Problem,
+  point: Point,
+  { sampler, optimizer, scratch }: Loop,
+  { innerSteps, batchSize, averaging }: Omit<InnerSettings, 'innerOptimizer'>,
+  takeGradient: TakeGradient = (point, batch, step) => oracles.innerStep(point, batch, step),
+): AsyncGenerator<Step, void> {
+  const { clock, breather, steps, average } = scratch
+  const { inner } = point
+  const averaged = Math.ceil(averaging * innerSteps)
+  clock.enter('inner')
+  average.fill(0)
+  for (let t = 0; t < innerSteps; t++) {
+    const step = steps[t % steps.length]
+    takeGradient(point, sampler.take(batchSize), step, t)
+    yield step
+    optimizer.step(inner, step.gradient)
+    if (t >= innerSteps - averaged) average.axpy(1 / averaged, inner)
+    await breather.due()
+  }
+}
+
+/** Where the inner loop led to: the mean of its last iterates, or the last one. */
+export function innerEnd(
+  point: Point,
+  { scratch }: Pick<InnerState, 'scratch'>,
+  { averaging, innerSteps }: Pick<InnerSettings, 'averaging' | 'innerSteps'>,
+): Point {
+  return averaging * innerSteps > 0 ? point.at(scratch.average) : point
+}

@@ -1,0 +1,57 @@
+import type { Batch, Sampler, Step } from '../backend/binding.ts'
+import type { Fisher } from '../backend/fisher.ts'
+import type { Problem } from '../problems/problem.ts'
+import type { TakeGradient } from './innerLoop.ts'
+
+/** Which samples of the inner steps a Fisher sees. */
+export interface ObserveOptions {
+  /** Sees the first of every so many steps, 1 for all of them. */
+  readonly every?: number
+  /** Samples of a step's batch that are seen, all where absent. They cost a pass of their own where they are fewer. */
+  readonly samples?: number
+}
+
+/** Shows a Fisher the samples that the inner steps of one outer iteration look at anyway. */
+export class Observer {
+  readonly #problem: Problem
+  readonly #fisher: Fisher
+  readonly #sampler: Sampler
+  readonly #options: ObserveOptions
+  readonly #room: Step
+  #seen: Step | undefined
+
+  /** `room` holds the samples of a batch that is not seen whole. */
+  constructor(problem: Problem, fisher: Fisher, sampler: Sampler, options: ObserveOptions, room: Step) {
+    this.#problem = problem
+    this.#fisher = fisher
+    this.#sampler = sampler
+    this.#options = options
+    this.#room = room
+  }
+
+  /** Takes the gradient of an inner step, and in the same pass what the Fisher wants of the samples. */
+  readonly takeGradient: TakeGradient = (point, batch, step, t) => {
+    const { oracles } = this.#problem
+    const { every = 1, samples } = this.#options
+    this.#seen = undefined
+    if (t % every !== 0) return oracles.innerStep(point, batch, step)
+    if (samples === undefined || samples >= batch.length) {
+      this.#seen = step
+      return oracles.innerStepFor(point, batch, step, this.#fisher.handle, this.#sampler.seed())
+    }
+    this.#seen = this.#room
+    oracles.innerStep(point, batch, step)
+    oracles.observe(point, this.#some(batch, samples), this.#room, this.#fisher.handle, this.#sampler.seed())
+  }
+
+  /** F ← βF + (1 − β)(samples of the step): beside the inner loop, which waits for a free place alone. */
+  async observe(): Promise<void> {
+    if (this.#seen) await this.#fisher.observe(this.#seen)
+  }
+
+  /** Batches come in random order, but for one of all samples. */
+  #some(batch: Batch, samples: number): Batch {
+    if (batch.length === this.#problem.oracles.samples) return this.#sampler.take(samples)
+    return this.#problem.backend.Batch.of(batch.positions.slice(0, samples))
+  }
+}

@@ -1,0 +1,65 @@
+import type { Point } from '../backend/binding.ts'
+import { whole } from '../backend/check.ts'
+import type { FisherSettings } from '../backend/fisher.ts'
+import { methods } from '../defaults.ts'
+import { Cross } from '../hypergradient/cross.ts'
+import { direction, type FisherOptions, type FisherState, fisherState } from '../hypergradient/direction.ts'
+import { innerEnd, innerLoop } from '../hypergradient/innerLoop.ts'
+import type { Problem } from '../problems/problem.ts'
+import { fisherCheck, settingsOf } from './check.ts'
+import type { Estimate, Method } from './method.ts'
+
+export interface PreconditionedConjugateGradientsOptions extends FisherOptions {
+  /** The preconditioner, an inverse Fisher; `refreshEvery` outer iterations it is taken anew from `size` fresh samples. */
+  readonly fisher?: FisherSettings & { readonly refreshEvery?: number }
+}
+
+/**
+ * Implicit differentiation by preconditioned conjugate gradients: the preconditioner is an inverse Fisher, by default
+ * in Kronecker factors (K-FAC, Martens & Grosse 2015), that is taken from fresh samples now and then, and the system
+ * goes on from last iteration's solution. With `refine: 0` the inverse Fisher alone stands for the inverse Hessian.
+ */
+export function preconditionedConjugateGradients(
+  options: PreconditionedConjugateGradientsOptions = {},
+): Method<FisherState> {
+  const usual = methods.preconditionedConjugateGradients
+  const settings = settingsOf<Required<PreconditionedConjugateGradientsOptions>, typeof options>(
+    usual,
+    options,
+    { fisher: fisherCheck({ refreshEvery: whole(1) }) },
+  )
+  const { form: named } = settings.fisher
+  const { refreshEvery = usual.fisher.refreshEvery, ...fisher } = settings.fisher
+  const { refreshEvery: _, ...usualForm } = usual.fisher
+  const form: FisherSettings = named ? fisher : { ...usualForm, ...fisher }
+
+  async function step(problem: Problem, point: Point, state: FisherState): Promise<Estimate> {
+    const { oracles } = problem
+    const { fisher, sampler, u, scratch } = state
+    const { clock, direct, target, sample } = scratch
+    const cross = new Cross(problem, settings.cross, sampler)
+    if (state.outerStep % refreshEvery === 0) {
+      clock.enter('fisher')
+      const fresh = sampler.take(form.size ?? settings.batchSize)
+      oracles.observe(point, fresh, sample, fisher.handle, sampler.seed())
+      await fisher.refresh(sample) // its factors are computed while the inner loop runs
+    }
+    for await (const step of innerLoop(problem, point, state, settings)) cross.observe(step)
+    const end = innerEnd(point, state, settings)
+    clock.enter('outer')
+    oracles.refresh(end)
+    const outerLoss = oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
+    const solution = await direction(problem, end, state, settings) // u ≈ C⁻¹ ∇_θ f
+    clock.enter('cross')
+    const hypergradient = cross.subtract(direct, u, end) // ∇_v f − Lᵀu
+    clock.enter('')
+    state.outerStep++
+    return { outerLoss, hypergradient, inner: end.inner, ...solution }
+  }
+  return {
+    name: 'preconditionedConjugateGradients',
+    settings: { ...settings, fisher: { ...form, refreshEvery } },
+    init: (problem, point, seed) => fisherState(problem, point, seed, form, settings),
+    step,
+  }
+}

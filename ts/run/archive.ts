@@ -1,0 +1,98 @@
+import { NhgdError } from '../backend/errors.ts'
+
+/** A tensor as it is stored, named by its path. */
+export type Tensor = Float64Array | Float32Array | Uint8Array
+
+/**
+ * An archive in the layout of safetensors: the header's length (u64, little-endian), the header in JSON, and the
+ * tensors one after the other. `about` is JSON under the header's `__metadata__`.
+ */
+export interface Archive {
+  readonly about: unknown
+  readonly tensors: ReadonlyMap<string, Tensor>
+}
+
+const types = { F64: Float64Array, F32: Float32Array, U8: Uint8Array } as const
+type TypeName = keyof typeof types
+
+const typeOf = (tensor: Tensor): TypeName =>
+  tensor instanceof Float64Array ? 'F64' : tensor instanceof Float32Array ? 'F32' : 'U8'
+
+interface Entry {
+  readonly dtype: TypeName
+  readonly shape: readonly number[]
+  readonly data_offsets: readonly [number, number]
+}
+
+/** The archive as bytes. */
+export function writeArchive({ about, tensors }: Archive): Uint8Array {
+  const header: Record<string, unknown> = { __metadata__: { nhgd: JSON.stringify(about) } }
+  let end = 0
+  for (const [name, tensor] of tensors) {
+    const entry: Entry = {
+      dtype: typeOf(tensor),
+      shape: [tensor.length],
+      data_offsets: [end, end + tensor.byteLength],
+    }
+    header[name] = entry
+    end += tensor.byteLength
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header))
+  const from = 8 * Math.ceil((8 + text.length) / 8)
+  const bytes = new Uint8Array(from + end).fill(0x20, 0, from) // the header is padded with spaces
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(from - 8), true)
+  bytes.set(text, 8)
+  let at = from
+  for (const tensor of tensors.values()) {
+    bytes.set(new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength), at)
+    at += tensor.byteLength
+  }
+  return bytes
+}
+
+/**
+ * Reads what {@link writeArchive} wrote.
+ *
+ * @throws NhgdError `ERR_CHECKPOINT` for bytes that are truncated, or no such archive.
+ */
+export function readArchive(bytes: Uint8Array): Archive {
+  const { header, data } = headerOf(bytes)
+  const { __metadata__: metadata, ...entries } = header as Record<string, Entry> & {
+    __metadata__?: { readonly nhgd?: string }
+  }
+  const tensors = new Map<string, Tensor>()
+  let end = 0
+  for (const [name, entry] of Object.entries(entries)) {
+    const type = types[entry?.dtype]
+    const [from, to] = entry?.data_offsets ?? []
+    if (!type || from !== end || to - from !== entry.shape?.[0] * type.BYTES_PER_ELEMENT)
+      throw foreign('other bytes')
+    if (to > data.length) throw foreign(`${bytes.length} bytes`)
+    tensors.set(name, new type(data.slice(from, to).buffer))
+    end = to
+  }
+  if (end !== data.length) throw foreign(`${data.length - end} bytes after its end`)
+  try {
+    return { about: JSON.parse(metadata?.nhgd ?? ''), tensors }
+  } catch (cause) {
+    throw foreign('other bytes', cause)
+  }
+}
+
+function headerOf(bytes: Uint8Array): { header: unknown; data: Uint8Array } {
+  if (!(bytes instanceof Uint8Array) || bytes.length < 8) throw foreign(`${bytes?.length} bytes`)
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)
+  if (length > bytes.length - 8) throw foreign(`${bytes.length} bytes`)
+  const from = 8 + Number(length)
+  try {
+    const header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, from)))
+    if (typeof header === 'object' && header !== null) return { header, data: bytes.subarray(from) }
+  } catch (cause) {
+    throw foreign('other bytes', cause)
+  }
+  throw foreign('other bytes')
+}
+
+function foreign(got: string, cause?: unknown): NhgdError {
+  return new NhgdError('ERR_CHECKPOINT', `"bytes" expected a whole saved run, got ${got}`, { cause })
+}

@@ -1,0 +1,222 @@
+import { read } from '../backend/backend.ts'
+import { checkOptions } from '../backend/check.ts'
+import { NhgdError } from '../backend/errors.ts'
+import { Breather } from '../hypergradient/clock.ts'
+import type { Estimate } from '../methods/method.ts'
+import type { Problem } from '../problems/problem.ts'
+import { restoreState, saveState } from './checkpoint.ts'
+import { optionChecks, type Progress, type SolveOptions } from './options.ts'
+import { type RunState, startRun, takeStep } from './state.ts'
+
+/** How a run ended. */
+export type Status = 'converged' | 'outerSteps' | 'seconds' | 'stopped' | 'aborted' | 'diverged'
+
+const advice: Record<Status, string> = {
+  converged: 'the hypergradient is below the tolerance',
+  outerSteps: 'the outer steps are used up: raise "outerSteps" if the outer loss still falls',
+  seconds: 'the time is used up: raise "seconds" if the outer loss still falls',
+  stopped: 'ended by onStep, or by leaving the loop over its steps',
+  aborted: 'ended by its signal; the result is that of the last whole step',
+  diverged:
+    'the loss or a variable stopped being finite: lower the inner or the outer rate, or raise "damping"; the result is the last finite point',
+}
+
+export interface SolveResult {
+  readonly status: Status
+  readonly advice: string
+  readonly inner: Float32Array | Float64Array
+  readonly outer: Float32Array | Float64Array
+  readonly steps: number
+  /** f where the last hypergradient was taken. */
+  readonly outerLoss: number
+  /** Of the last linear solve, see {@link Estimate}. */
+  readonly residual?: number
+  /** What the residual was taken with. */
+  readonly operator: Estimate['operator']
+  readonly damping: number
+  readonly fallbacks: Estimate['fallbacks']
+  /** By phase; of this part of the run where it was resumed. */
+  readonly seconds: Readonly<Record<string, number>> & { readonly total: number }
+}
+
+/**
+ * A run: iterate it for progress, or await its `result`. Each iterator is shown every step from where it started;
+ * leaving its loop ends the run.
+ */
+export class Solve implements AsyncIterable<Progress> {
+  /** Settles when the run has ended. Once it is asked for, the run goes on by itself. */
+  get result(): Promise<SolveResult> {
+    this.#result ??= this.#toTheEnd()
+    return this.#result
+  }
+
+  readonly #problem: Problem
+  readonly #given: SolveOptions
+  readonly #saved: Uint8Array | undefined
+  readonly #breather = new Breather()
+  readonly #queues = new Set<Progress[]>()
+  #options: SolveOptions = {}
+  #began = 0
+  #state: Promise<RunState> | undefined
+  #result: Promise<SolveResult> | undefined
+  /** How the run ended. */
+  #end: { readonly result: SolveResult } | { readonly error: unknown } | undefined
+  #left = false
+  #advancing: Promise<void> | undefined
+  /** Steps and saves, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /** `saved` is the archive to go on from. */
+  constructor(problem: Problem, options: SolveOptions, saved?: Uint8Array) {
+    this.#problem = problem
+    this.#given = options
+    this.#saved = saved
+  }
+
+  /** See {@link save}. */
+  async save(): Promise<Uint8Array> {
+    const state = await this.#started()
+    return this.#inTurn(async () => {
+      if (this.#end && ('error' in this.#end || this.#end.result.status === 'diverged')) {
+        throw new NhgdError(
+          'ERR_CHECKPOINT',
+          '"run" expected a run whose last step was whole, got one that failed',
+        )
+      }
+      return saveState(this.#problem, this.#options, state)
+    })
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Progress, void> {
+    const queue: Progress[] = []
+    this.#queues.add(queue)
+    try {
+      for (;;) {
+        while (queue.length === 0 && !this.#end) await this.#advance()
+        const progress = queue.shift()
+        if (!progress) break
+        yield progress
+      }
+      if (this.#end && 'error' in this.#end) throw this.#end.error
+    } finally {
+      this.#queues.delete(queue)
+      this.#left = true
+      if (!this.#end && !this.#advancing) await this.#advance()
+    }
+  }
+
+  async #toTheEnd(): Promise<SolveResult> {
+    while (!this.#end) await this.#advance()
+    if ('error' in this.#end) throw this.#end.error
+    return this.#end.result
+  }
+
+  /** Takes a step, or ends the run; all who wait for that wait for the same one. */
+  #advance(): Promise<void> {
+    this.#advancing ??= this.#step()
+      .catch((error) => {
+        this.#end ??= { error }
+      })
+      .finally(() => {
+        this.#advancing = undefined
+      })
+    return this.#advancing
+  }
+
+  async #step(): Promise<void> {
+    const state = await this.#started()
+    const { outerSteps = 100, tolerance = 0, onStep } = this.#options
+    const before = this.#over(state.outerStep)
+    if (before) return this.#finish(before, state)
+    const taken = await this.#inTurn(() => takeStep(this.#problem, this.#options, state))
+    if (!taken) return this.#finish('diverged', state)
+    const { outerStep: step, point } = state
+    const { outerLoss, residual } = taken.estimate
+    const progress: Progress = { step, outerLoss, residual, ...taken, seconds: this.#elapsed(), point }
+    const go = await onStep?.(progress)
+    for (const queue of this.#queues) queue.push(progress)
+    if (go === false) this.#finish('stopped', state)
+    else if (taken.hypergradientNorm < tolerance) this.#finish('converged', state)
+    else if (step >= outerSteps) this.#finish('outerSteps', state)
+    else await this.#breather.due()
+  }
+
+  /** Why no further step is taken. */
+  #over(step: number): Status | undefined {
+    const { outerSteps = 100, seconds = Number.POSITIVE_INFINITY, signal } = this.#options
+    if (this.#left) return 'stopped'
+    if (step >= outerSteps) return 'outerSteps'
+    if (signal?.aborted) return 'aborted'
+    return this.#elapsed() >= seconds ? 'seconds' : undefined
+  }
+
+  #started(): Promise<RunState> {
+    this.#state ??= (async () => {
+      this.#began = performance.now()
+      this.#options = checkOptions(this.#given, optionChecks)
+      const [problem, options, saved] = [this.#problem, this.#options, this.#saved]
+      return saved ? restoreState(problem, options, saved) : startRun(problem, options)
+    })()
+    return this.#state
+  }
+
+  #elapsed(): number {
+    return (performance.now() - this.#began) / 1000
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
+  #finish(status: Status, { outerStep: steps, last, method }: RunState): void {
+    const { outerLoss, damping, fallbacks } = last
+    const known = Number.isNaN(last.residual) ? undefined : last.residual
+    const result: SolveResult = {
+      status,
+      advice: advice[status],
+      inner: read(last.inner),
+      outer: read(last.outer),
+      steps,
+      outerLoss,
+      residual: known,
+      operator: known === undefined ? 'none' : this.#problem.oracles.curvature,
+      damping,
+      fallbacks: { ...fallbacks },
+      seconds: { ...method.scratch.clock.seconds, total: this.#elapsed() },
+    }
+    const failed = status === 'diverged' && this.#options.throwOnFailure
+    this.#end = failed
+      ? { error: Object.assign(new NhgdError('ERR_DIVERGED', result.advice), { result }) }
+      : { result }
+  }
+}
+
+/** Minimises Φ(v) = f(v, θ*(v)) with a method's hypergradients. */
+export function solve(problem: Problem, options: SolveOptions = {}): Solve {
+  return new Solve(problem, options)
+}
+
+/**
+ * All that decides how a run goes on, as one archive in the layout of safetensors. It waits for the end of a step that
+ * is under way; `onStep` may wait for it.
+ *
+ * @throws NhgdError `ERR_CHECKPOINT` for a run that diverged or failed.
+ */
+export function save(run: Solve): Promise<Uint8Array> {
+  return run.save()
+}
+
+/**
+ * Goes on with a run that {@link save} wrote, with the same bits as if it had not been interrupted. The problem and
+ * the options have to be those of the saved run, but for when it ends and what looks at it (`outerSteps`, `seconds`,
+ * `tolerance`, `signal`, `onStep`, `throwOnFailure`); the seed is that of the archive. Functions in the options, such
+ * as schedules of step sizes, and the samples of the problem are taken on trust.
+ *
+ * @throws NhgdError `ERR_CHECKPOINT`, from what is awaited first, for an archive of another method, of other settings,
+ * of a problem of another shape or scalar type, or of another version, and for bytes that are truncated or no archive.
+ */
+export function resume(problem: Problem, bytes: Uint8Array, options: SolveOptions = {}): Solve {
+  return new Solve(problem, options, bytes)
+}
