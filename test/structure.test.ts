@@ -24,7 +24,7 @@ const arrows: Record<string, readonly string[]> = {
   methods: after('methods'),
   run: after('run'),
   tasks: [...after('tasks'), 'data'],
-  data: ['backend/errors', 'backend/matrix'],
+  data: ['backend/arrays', 'backend/errors', 'backend/matrix'],
   report: ['backend/errors', 'backend/matrix'],
   cli: ['tasks', 'data', 'report', 'backend'],
   kernels: ['backend'],
@@ -56,6 +56,43 @@ test('imports follow the arrows', () => {
       assert.ok(allowed, `${path} may not import ${name}`)
     }
   }
+})
+
+/** A path from a file back to itself, if there is one. */
+function circle(targets: ReadonlyMap<string, readonly string[]>): string | undefined {
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): string | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].join(' → ')
+    if (done.has(file)) return undefined
+    for (const target of targets.get(file) ?? []) {
+      const found = visit(target, [...path, file])
+      if (found) return found
+    }
+    done.add(file)
+    return undefined
+  }
+  for (const file of targets.keys()) {
+    const found = visit(file, [])
+    if (found) return found
+  }
+  return undefined
+}
+
+test('no file imports itself by way of others', () => {
+  const target = (path: string, name: string) => normalize(join(dirname(path), name)).replaceAll('\\', '/')
+  const relative = (path: string) => imports(path).filter((name) => name.startsWith('.'))
+  const files = sources.map((path) => [path, relative(path).map((name) => target(path, name))] as const)
+  assert.is(circle(new Map(files)), undefined)
+  assert.is(
+    circle(
+      new Map([
+        ['a', ['b']],
+        ['b', ['c']],
+        ['c', ['b']],
+      ]),
+    ),
+    'b → c → b',
+  )
 })
 
 test('what is published imports what is a dependency', () => {

@@ -5,13 +5,13 @@
 // @ts-ignore
 import { modules, threads } from '../build/inlined/index.js'
 import type { Backend } from './backend/backend.ts'
-import type { LoadOptions } from './backend/load.ts'
+import type { LoadOptions } from './backend/loadOptions.ts'
 import { simd } from './backend/simd.ts'
 import type { Threaded } from './backend/threads.ts'
 import type { WasmSource } from './backend/wasmSource.ts'
 import { loadOnWeb } from './backend/web.ts'
 
-export type { LoadOptions } from './backend/load.ts'
+export type { LoadOptions } from './backend/loadOptions.ts'
 export type { WasmSource } from './backend/wasmSource.ts'
 export * from './library.ts'
 

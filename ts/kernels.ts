@@ -1,16 +1,16 @@
 /**
- * The bare kernels, for people who measure them or build on them. Matrices are row-major. Each kernel takes typed arrays
- * of one scalar type, and writes what it changes back to the caller's array; with `resident` operands, made once by
- * {@link resident}, nothing is copied. Sizes that are no whole numbers are `ERR_RANGE`, operands of another type
- * `ERR_DTYPE`, of another length `ERR_SHAPE`.
+ * The bare kernels, for people who measure them or build on them. Matrices are row-major. A kernel takes typed arrays of
+ * one scalar type, and writes what it changes back to the caller's array. Operands that {@link resident} has made once
+ * stay in the backend, and nothing is copied. Sizes that are no whole numbers are `ERR_RANGE`, operands of another type
+ * `ERR_DTYPE`, operands of another length `ERR_SHAPE`, and inputs that hold NaN or infinity `ERR_NOT_FINITE`. What a pure
+ * output holds before a call is not read, nor what C or y holds where β is 0.
  *
  * @module nhgd/kernels
  */
-import { arrayType, describe } from './backend/arrays.ts'
+import { arrayType } from './backend/arrays.ts'
 import { type Backend, read } from './backend/backend.ts'
 import type { DType, Vector } from './backend/binding.ts'
-import { number, size } from './backend/check.ts'
-import { NhgdError } from './backend/errors.ts'
+import { number, refuse } from './backend/check.ts'
 
 export type { Backend } from './backend/backend.ts'
 export type { InverseUpdate, Samples, Vector } from './backend/binding.ts'
@@ -39,7 +39,7 @@ export function gemm(
   b: Operand,
   c: Operand,
 ): void {
-  call(backend, { m, n, k }, { a, b }, { c }, (v) => backend.gemm(m, n, k, alpha, v.a, v.b, beta, v.c))
+  call(backend, { a, b }, { c }, (v) => backend.gemm(m, n, k, alpha, v.a, v.b, beta, v.c), beta)
 }
 
 /** C ← βC + α A Aᵀ; A n × k, C n × n. n²k flops. */
@@ -49,7 +49,7 @@ export function syrk(
   a: Operand,
   c: Operand,
 ): void {
-  call(backend, { n, k }, { a }, { c }, (v) => backend.syrk(n, k, alpha, v.a, beta, v.c))
+  call(backend, { a }, { c }, (v) => backend.syrk(n, k, alpha, v.a, beta, v.c), beta)
 }
 
 /** y ← βy + α A x; A n × n. 2n² flops. */
@@ -60,7 +60,7 @@ export function symv(
   x: Operand,
   y: Operand,
 ): void {
-  call(backend, { n }, { a, x }, { y }, (v) => backend.symv(n, alpha, v.a, v.x, beta, v.y))
+  call(backend, { a, x }, { y }, (v) => backend.symv(n, alpha, v.a, v.x, beta, v.y), beta)
 }
 
 /** B ← A⁻¹ B by Cholesky; A n × n symmetric positive definite (`ERR_NUMERIC` otherwise), B n × k. n³/3 + 2n²k flops. */
@@ -70,12 +70,12 @@ export function choleskySolve(
   a: Operand,
   b: Operand,
 ): void {
-  call(backend, { n, k }, { a }, { b }, (v) => backend.choleskySolve(n, k, v.a, v.b))
+  call(backend, { a }, { b }, (v) => backend.choleskySolve(n, k, v.a, v.b))
 }
 
 /** inverse ← A⁻¹ by Cholesky; A n × n symmetric positive definite (`ERR_NUMERIC` otherwise). n³ flops. */
 export function choleskyInverse(backend: Backend, { n }: { n: number }, a: Operand, inverse: Operand): void {
-  call(backend, { n }, { a }, { inverse }, (v) => backend.choleskyInverse(n, v.a, v.inverse))
+  call(backend, { a }, { inverse }, (v) => backend.choleskyInverse(n, v.a, v.inverse), 0)
 }
 
 /** A = V diag(values) Vᵀ: eigenvalues ascending, eigenvectors in V's columns; A n × n symmetric. About 9n³ flops. */
@@ -86,7 +86,7 @@ export function symmetricEigen(
   values: Operand,
   vectors: Operand,
 ): void {
-  call(backend, { n }, { a }, { values, vectors }, (v) => backend.symmetricEigen(n, v.a, v.values, v.vectors))
+  call(backend, { a }, { values, vectors }, (v) => backend.symmetricEigen(n, v.a, v.values, v.vectors), 0)
 }
 
 /** B ← (A ⊗ S + damping I)⁻¹ B from the eigenvalues and eigenvectors of A (n × n) and S (k × k); B n × k.
@@ -99,7 +99,7 @@ export function kroneckerSolve(
   b: Operand,
 ): void {
   const factors = { aValues: a.values, aVectors: a.vectors, sValues: s.values, sVectors: s.vectors }
-  call(backend, { n, k }, factors, { b }, (v) =>
+  call(backend, factors, { b }, (v) =>
     backend.kroneckerSolve(n, k, v.aValues, v.aVectors, v.sValues, v.sVectors, damping, v.b),
   )
 }
@@ -113,11 +113,11 @@ export function perSampleGram(
   e: Operand,
   gram: Operand,
 ): void {
-  call(backend, { m, n, k }, { x, e }, { gram }, (v) => backend.perSampleGram(m, n, k, v.x, v.e, v.gram))
+  call(backend, { x, e }, { gram }, (v) => backend.perSampleGram(m, n, k, v.x, v.e, v.gram), 0)
 }
 
 /** x ← A⁻¹ b by conjugate gradients from x; A n × n symmetric positive definite. Returns ‖b − Ax‖ / ‖b‖.
- * 2n² flops a step. */
+ * 2n² flops per step. */
 export function conjugateGradients(
   backend: Backend,
   { n, tolerance, steps }: { n: number; tolerance: number; steps: number },
@@ -126,29 +126,33 @@ export function conjugateGradients(
   x: Operand,
 ): number {
   number(0, Number.POSITIVE_INFINITY)('tolerance', tolerance)
-  return call(backend, { n, steps }, { a, b }, { x }, (v) =>
-    backend.conjugateGradients(n, v.a, v.b, v.x, tolerance, steps),
-  )
+  return call(backend, { a, b }, { x }, (v) => backend.conjugateGradients(n, v.a, v.b, v.x, tolerance, steps))
 }
 
-/** Runs a kernel on resident operands; what was uploaded for it is freed, and what it changed is copied back. */
+/**
+ * Runs a kernel on resident operands; what was uploaded for it is freed, and what it changed is copied back. Where `beta`
+ * is 0, what the outputs hold is not read.
+ */
 function call<Input extends string, Output extends string, Result>(
   backend: Backend,
-  sizes: Readonly<Record<string, number>>,
   inputs: Readonly<Record<Input, Operand>>,
   outputs: Readonly<Record<Output, Operand>>,
   kernel: (vectors: Record<Input | Output, Vector>) => Result,
+  beta = 1,
 ): Result {
-  for (const [name, value] of Object.entries(sizes)) size(0)(name, value)
   const operands: [string, Operand][] = Object.entries({ ...inputs, ...outputs })
   for (const [name, operand] of operands) {
     if (!(operand instanceof backend.Vector)) dtypeOf(operand, name)
   }
-  const uploaded: Vector[] = []
+  const made: Vector[] = []
   const bring = ([name, operand]: [string, Operand]): [string, Vector] => {
     if (operand instanceof backend.Vector) return [name, operand]
-    const vector = upload(backend, operand as Float32Array | Float64Array, name)
-    uploaded.push(vector)
+    const entries = operand as Float32Array | Float64Array
+    const vector =
+      beta === 0 && name in outputs
+        ? new backend.Vector(entries.length, dtypeOf(entries, name))
+        : upload(backend, entries, name)
+    made.push(vector)
     return [name, vector]
   }
   try {
@@ -159,7 +163,7 @@ function call<Input extends string, Output extends string, Result>(
     }
     return result
   } finally {
-    for (const vector of uploaded) vector.dispose()
+    for (const vector of made) vector.dispose()
   }
 }
 
@@ -167,8 +171,5 @@ function dtypeOf(entries: unknown, name: string): DType {
   const type = arrayType(entries)
   if (type === 'Float32Array') return 'f32'
   if (type === 'Float64Array') return 'f64'
-  throw new NhgdError(
-    'ERR_DTYPE',
-    `"${name}" expected Float32Array, Float64Array or Vector, got ${describe(entries)}`,
-  )
+  return refuse(name, 'Float32Array, Float64Array or Vector', entries, 'ERR_DTYPE')
 }

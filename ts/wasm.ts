@@ -5,7 +5,7 @@
  */
 import type { Backend } from './backend/backend.ts'
 import { besidePackage, threadedBesidePackage } from './backend/beside.ts'
-import type { LoadOptions } from './backend/load.ts'
+import type { LoadOptions } from './backend/loadOptions.ts'
 import { loadWasm } from './backend/wasm.ts'
 
 export type { WasmSource } from './backend/wasmSource.ts'

@@ -5,10 +5,10 @@
 // @ts-ignore
 import module from '../build/wasm/nhgd_bg.wasm'
 import type { Backend } from './backend/backend.ts'
-import type { LoadOptions } from './backend/load.ts'
+import type { LoadOptions } from './backend/loadOptions.ts'
 import { loadOnWeb } from './backend/web.ts'
 
-export type { LoadOptions } from './backend/load.ts'
+export type { LoadOptions } from './backend/loadOptions.ts'
 export type { WasmSource } from './backend/wasmSource.ts'
 export * from './library.ts'
 

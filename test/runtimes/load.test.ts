@@ -1,7 +1,11 @@
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { simd } from '../../ts/backend/simd.ts'
 import { type LoadOptions, loadBackend, NhgdError } from '../../ts/index.ts'
+import { root, run } from './support/run.ts'
 
 const test = suite('loading')
 
@@ -39,6 +43,25 @@ if (simd() !== 'relaxed') {
     assert.match(error.message, /no relaxed SIMD: pass nhgd\/nhgd\.wasm/)
   })
 }
+
+test('where no backend loads, the error tells why each does not, and what to do', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nhgd-'))
+  try {
+    for (const path of ['ts', 'package.json'])
+      cpSync(join(root, path), join(folder, path), { recursive: true })
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+    const command = ['--import', 'tsx', join('ts', 'cli', 'main.ts'), 'info']
+    const { message } = await run(process.execPath, command, { cwd: folder, env: { NHGD_BACKEND: '' } }).then(
+      () => ({ message: '' }),
+      (error: Error) => error,
+    )
+    const reasons = /no backend loads\n(the native backend .+)\n(the wasm backend .+)/.exec(message) ?? []
+    assert.is(reasons.length, 3, message)
+    for (const reason of reasons.slice(1)) assert.match(reason, /does not load: .+; .*npm run setup/)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
 
 test('after a failure it loads, and two loads at once share an instance', async () => {
   const [one, other] = await Promise.all([loadBackend({ backend: 'wasm' }), loadBackend({ backend: 'wasm' })])

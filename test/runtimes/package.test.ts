@@ -105,6 +105,24 @@ test('publint and Are The Types Wrong find nothing', async () => {
   ])
 })
 
+test('its types are found under nodenext and under bundler', async () => {
+  const imported = {
+    nhgd: 'loadBackend, solve',
+    'nhgd/kernels': 'gemm',
+    'nhgd/data': 'readFeatures, readIndices, readLabels, parseFeatures',
+  }
+  const code = Object.entries(imported).map(([from, names]) => `export { ${names} } from '${from}'\n`)
+  await writeFile(join(folder, 'types.mts'), code.join(''))
+  for (const [resolution, module] of [
+    ['nodenext', 'nodenext'],
+    ['bundler', 'esnext'],
+  ]) {
+    const options = ['--moduleResolution', resolution, '--module', module, '--target', 'es2023', '--noEmit']
+    const lib = ['--lib', 'es2023,dom,esnext.disposable', '--strict', '--skipLibCheck', '--types', '']
+    await run(bin('tsc'), [...options, ...lib, join(folder, 'types.mts')])
+  }
+})
+
 const answers = {
   'nhgd.mjs': 'native 0.500000000',
   'nhgd-native.mjs': 'native 0.500000000',

@@ -5,10 +5,3 @@
 export function arrayType(value: unknown): string | undefined {
   return ArrayBuffer.isView(value) ? (value as Uint8Array)[Symbol.toStringTag] : undefined
 }
-
-/** What a value is, for errors. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value !== 'object' || value === null) return String(value)
-  return arrayType(value) ?? value.constructor?.name ?? 'an object'
-}

@@ -1,5 +1,6 @@
-import { arrayType, describe } from './arrays.ts'
+import { arrayType } from './arrays.ts'
 import type { Binding, DType, Features, Vector } from './binding.ts'
+import { refuse } from './check.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import type { Matrix } from './matrix.ts'
 import { type Signature, signaturesOf } from './signatures.ts'
@@ -58,10 +59,7 @@ export function upload(backend: Backend, { data, rows, columns, scale = 1 }: Mat
   if (type === 'Uint8Array') return backend.Features.u8(data as Uint8Array, rows, columns, scale)
   if (type === 'Float32Array') return backend.Features.f32(data as Float32Array, rows, columns, scale)
   if (type === 'Float64Array') return backend.Features.f64(data as Float64Array, rows, columns, scale)
-  throw new NhgdError(
-    'ERR_DTYPE',
-    `"features" expected Uint8Array, Float32Array or Float64Array, got ${describe(data)}`,
-  )
+  return refuse('features', 'Uint8Array, Float32Array or Float64Array', data, 'ERR_DTYPE')
 }
 
 /** An error of a binding as an {@link NhgdError}; anything else stays as it is. */
@@ -102,7 +100,7 @@ function standIn(original: Class, name: string, signature: Signature | null): Cl
   const construct = signature && guarded((...args) => new original(...args), signature)
   function create(...args: unknown[]) {
     if (construct) return construct(...args)
-    throw new NhgdError('ERR_DTYPE', `"${name}" expected one of its static functions, got "new"`)
+    return refuse(name, 'one of its static functions', 'new', 'ERR_DTYPE')
   }
   create.prototype = original.prototype
   for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(original.prototype))) {

@@ -8,11 +8,12 @@ export function refuse(name: string, expected: string, got: unknown, code: Error
   throw new NhgdError(code, `"${name}" expected ${expected}, got ${shown(got)}`)
 }
 
-function shown(value: unknown): string {
+/** A value as errors show it. */
+export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'function') return 'a function'
   if (typeof value !== 'object' || value === null) return String(value)
-  return Array.isArray(value) ? 'an array' : Object.prototype.toString.call(value).slice(8, -1)
+  return Array.isArray(value) ? 'an array' : (value.constructor?.name ?? 'an object')
 }
 
 /** Accepts the values that `test` accepts. */

@@ -1,7 +1,6 @@
 import type { Backend } from './backend.ts'
 import type { Oracles } from './binding.ts'
 import { NhgdError } from './errors.ts'
-import type { FisherSettings } from './fisher.ts'
 
 /** Bytes that 32-bit addresses reach. */
 const wasmLimit = 2 ** 32
@@ -17,7 +16,7 @@ export function checkMemory(backend: Backend, name: string, bytes: number): void
 
 /** Bytes of an inverse Fisher at its largest. */
 export function fisherBytes(
-  { form = 'window', size = 256, statistic }: FisherSettings,
+  { form = 'window', size = 256, statistic }: { form?: string; size?: number; statistic?: string },
   {
     innerLength: d,
     dtype,
@@ -42,5 +41,5 @@ export function fisherBytes(
     eigenkronecker: 3 * factors + 2 * d,
   }
   // An unknown form is the engine's to refuse.
-  return (dtype === 'f32' ? 4 : 8) * (numbers[form] ?? 0)
+  return (dtype === 'f32' ? 4 : 8) * ((numbers as Record<string, number>)[form] ?? 0)
 }

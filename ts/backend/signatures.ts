@@ -1,6 +1,6 @@
-import { arrayType, describe } from './arrays.ts'
+import { arrayType } from './arrays.ts'
 import type { Binding } from './binding.ts'
-import { type ErrorCode, NhgdError } from './errors.ts'
+import { type Check, flag, is, seedCheck, whole } from './check.ts'
 
 /** What a call of a binding takes. */
 export interface Signature {
@@ -21,12 +21,8 @@ export function signaturesOf(binding: Binding): Map<string, Signature | null> {
 
 function signature(text: string, binding: Binding): Signature {
   const checks = Array.from(text.matchAll(/(\w+): (\w+)(\??)/g), ([, name, kind, optional]) => {
-    const wrong = kinds[kind] ?? (kind.endsWith('Array') ? typedArray(kind) : handle(kind, binding))
-    return (value: unknown) => {
-      if (optional && value === undefined) return
-      const fault = wrong(value)
-      if (fault) throw new NhgdError(fault[0], `"${name}" expected ${fault[1]}, got ${describe(value)}`)
-    }
+    const check = kinds[kind] ?? (kind.endsWith('Array') ? typedArray(kind) : handle(kind, binding))
+    return (value: unknown) => (optional !== '' && value === undefined ? undefined : check(name, value))
   })
   const check = (args: readonly unknown[]) => {
     for (let i = 0; i < checks.length; i++) checks[i](args[i])
@@ -34,35 +30,20 @@ function signature(text: string, binding: Binding): Signature {
   return { later: text.startsWith('async '), check }
 }
 
-/** The code and what was expected, where a value is not of a kind. */
-type Wrong = (value: unknown) => [ErrorCode, string] | undefined
-
-const number: Wrong = (value) => (typeof value === 'number' ? undefined : ['ERR_DTYPE', 'a number'])
-
-const whole: Wrong = (value) =>
-  number(value) ??
-  (Number.isSafeInteger(value) && (value as number) >= 0
-    ? undefined
-    : ['ERR_RANGE', 'a whole number from 0 to 2⁵³ − 1'])
-
-const finite: Wrong = (value) =>
-  number(value) ?? (Number.isFinite(value) ? undefined : ['ERR_NOT_FINITE', 'a finite number'])
-
-const kinds: Record<string, Wrong> = {
+const number = is<number>('a number', (value) => typeof value === 'number')
+const finite = is('a finite number', Number.isFinite, 'ERR_NOT_FINITE')
+const kinds: Record<string, Check> = {
   number,
-  string: (value) => (typeof value === 'string' ? undefined : ['ERR_DTYPE', 'a string']),
-  boolean: (value) => (typeof value === 'boolean' ? undefined : ['ERR_DTYPE', 'true or false']),
-  Whole: whole,
-  Seed: whole,
-  Finite: finite,
+  string: is('a string', (value) => typeof value === 'string'),
+  boolean: flag,
+  Whole: whole(0),
+  Seed: seedCheck,
+  Finite: (name, value) => finite(name, number(name, value)),
 }
 
-const typedArray =
-  (name: string): Wrong =>
-  (value) =>
-    arrayType(value) === name ? undefined : ['ERR_DTYPE', name]
+const typedArray = (type: string) => is(type, (value) => arrayType(value) === type, 'ERR_DTYPE')
 
-function handle(name: string, binding: Binding): Wrong {
+function handle(name: string, binding: Binding): Check {
   const owner = binding[name as 'Vector']
-  return (value) => (value instanceof owner ? undefined : ['ERR_DTYPE', `${name} of this backend`])
+  return is(`${name} of this backend`, (value) => value instanceof owner, 'ERR_DTYPE')
 }

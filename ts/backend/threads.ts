@@ -1,5 +1,5 @@
 import type { Binding } from './binding.ts'
-import type { LoadOptions } from './load.ts'
+import type { LoadOptions } from './loadOptions.ts'
 import { builtin } from './node.ts'
 import { compiled, type WasmSource } from './wasmSource.ts'
 

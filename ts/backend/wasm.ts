@@ -1,8 +1,7 @@
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
-import { checkOptions, is } from './check.ts'
 import { NhgdError } from './errors.ts'
-import type { LoadOptions } from './load.ts'
+import { checkLoadOptions, type LoadOptions } from './loadOptions.ts'
 import { type Remedies, withRemedy } from './remedy.ts'
 import { type Simd, simd } from './simd.ts'
 import { loadThreaded, type ThreadedSource, wantsThreads } from './threads.ts'
@@ -16,19 +15,6 @@ interface Loaded {
   readonly binding: Binding
   readonly threads: boolean
   readonly skipped: BackendInfo['skipped']
-}
-
-const isThreads = (value: unknown) => ['boolean', 'string'].includes(typeof value) || value instanceof URL
-
-/** Refuses unknown options of `loadBackend` and values that no option has. */
-export function checkLoadOptions(options: LoadOptions): LoadOptions {
-  const backends = ['native', 'wasm', 'auto']
-  return checkOptions(options, {
-    backend: is('native, wasm or auto', (value) => backends.includes(value as string), 'ERR_BACKEND'),
-    wasm: (_, source) => source,
-    threads: is('true, false or a URL', isThreads, 'ERR_BACKEND'),
-    relaxed: is('true or false', (value) => typeof value === 'boolean', 'ERR_BACKEND'),
-  })
 }
 
 let loaded: Promise<Loaded> | undefined
@@ -108,6 +94,7 @@ const remedies: Remedies = [
     /Import #|requires a callable|import object/,
     'the module is another version’s: take nhgd/nhgd.wasm of this one',
   ],
+  [/Invalid URL/, 'in a bundle for Node, keep nhgd external, or pass the module’s bytes as "wasm"'],
   [/fetch|MIME|HTTP|ENOENT|magic|response/i, handOver],
   [/Cannot find module/, 'run "npm run setup" in a clone, or reinstall'],
 ]

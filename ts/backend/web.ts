@@ -1,6 +1,6 @@
 import type { Backend } from './backend.ts'
 import { NhgdError } from './errors.ts'
-import type { LoadOptions } from './load.ts'
+import type { LoadOptions } from './loadOptions.ts'
 import type { ThreadedSource } from './threads.ts'
 import { loadWasm, type OwnModule } from './wasm.ts'
 

@@ -1,3 +1,4 @@
+import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError } from './error.ts'
 import { type NumericArray, sizeOf, type Tensor } from './tensor.ts'
@@ -141,8 +142,6 @@ function toRowMajor<T extends NumericArray | string[]>(data: T, shape: readonly 
 }
 
 function dtypeOf(data: NumericArray): string {
-  const float = data instanceof Float32Array || data instanceof Float64Array
-  const signed = data instanceof Int8Array || data instanceof Int16Array || data instanceof Int32Array
-  const kind = float ? 'f' : signed ? 'i' : 'u'
+  const kind = (arrayType(data) ?? 'U')[0].toLowerCase()
   return `${data.BYTES_PER_ELEMENT === 1 ? '|' : '<'}${kind}${data.BYTES_PER_ELEMENT}`
 }

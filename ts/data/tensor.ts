@@ -1,3 +1,4 @@
+import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix, type Numbers } from '../backend/matrix.ts'
 
@@ -49,14 +50,14 @@ export function toFeatures({ data, shape }: Tensor, name = 'features'): Features
   }
   if (Array.isArray(data)) throw new NhgdError('ERR_DTYPE', `"${name}" expected numbers, got text`)
   const picture = rest.length === 2 || (rest.length === 3 && rest[2] === 1)
-  const scale = data instanceof Uint8Array && rest.length > 1 ? 1 / 255 : 1
+  const scale = arrayType(data) === 'Uint8Array' && rest.length > 1 ? 1 / 255 : 1
   const features = checkFinite(matrix(widen(data), rows, sizeOf(rest), scale), name)
   return picture ? { features, imageShape: [rest[0], rest[1]] } : { features }
 }
 
 /** Returns `features` if every entry is finite, else throws `ERR_NOT_FINITE` with row and column (by name if known). */
 export function checkFinite(features: Matrix, name = 'features', columns?: readonly string[]): Matrix {
-  if (features.data instanceof Uint8Array) return features
+  if (arrayType(features.data) === 'Uint8Array') return features
   const at = features.data.findIndex((value) => !Number.isFinite(value))
   if (at < 0) return features
   const column = at % features.columns
@@ -86,6 +87,6 @@ export function takeRows(features: Matrix, indices: ArrayLike<number>): Matrix {
 
 /** The narrowest type of the kernels that holds every value. */
 function widen(data: NumericArray): Numbers {
-  if (data instanceof Uint8Array || data instanceof Float32Array || data instanceof Float64Array) return data
+  if (/^(Uint8|Float)/.test(arrayType(data) ?? '')) return data as Numbers
   return data.BYTES_PER_ELEMENT <= 2 ? Float32Array.from(data) : Float64Array.from(data)
 }

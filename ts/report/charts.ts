@@ -1,4 +1,4 @@
-import type { Chart, CleaningReport } from './cleaning.ts'
+import type { Chart, CleaningReport } from './content.ts'
 import { count, percent, short } from './format.ts'
 import { type Html, html, section } from './html.ts'
 

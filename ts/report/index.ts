@@ -1,7 +1,9 @@
 import { loadPlotter } from './assets.ts'
-import { type CleaningReport, renderCleaningReport } from './cleaning.ts'
+import { renderCleaningReport } from './cleaning.ts'
+import type { CleaningReport } from './content.ts'
 
-export type { Chart, CleaningReport, Curve, MethodResult, Plotter, SuspectLabel } from './cleaning.ts'
+export type { Plotter } from './cleaning.ts'
+export type { Chart, CleaningReport, Curve, MethodResult, SuspectLabel } from './content.ts'
 export { loadPlotter, renderCleaningReport }
 
 /** {@link renderCleaningReport} with the installed uPlot inside (Node only). */

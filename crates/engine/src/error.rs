@@ -4,44 +4,52 @@ use std::fmt;
 
 use nhgd_fisher::FisherError;
 
-/// Stable codes, spelled `ERR_…` outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// Lengths or shapes do not fit together.
-    Shape,
-    /// Another scalar type was expected.
-    Dtype,
-    /// A value lies outside of its range.
-    Range,
-    /// NaN or infinite.
-    NotFinite,
-    /// A computation broke down on good input.
-    Numeric,
-    /// There is not enough memory.
-    Memory,
-    /// Saved state does not fit.
-    Checkpoint,
-    /// The object is gone.
-    Disposed,
-    /// A defect of this library; the object that raised it is dead.
-    Internal,
+/// Defines [`Code`]: every code with its name, the one list of both languages (ts/backend/settings.ts).
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident $name:literal),* $(,)?) => {
+        /// Stable codes of errors.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(test, derive(ts_rs::TS), ts(rename = "ErrorCode"))]
+        pub enum Code {
+            $($(#[$doc])* #[cfg_attr(test, ts(rename = $name))] $code,)*
+        }
+
+        impl Code {
+            /// The code's name.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Code {
-    /// The code's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Shape => "ERR_SHAPE",
-            Self::Dtype => "ERR_DTYPE",
-            Self::Range => "ERR_RANGE",
-            Self::NotFinite => "ERR_NOT_FINITE",
-            Self::Numeric => "ERR_NUMERIC",
-            Self::Memory => "ERR_MEMORY",
-            Self::Checkpoint => "ERR_CHECKPOINT",
-            Self::Disposed => "ERR_DISPOSED",
-            Self::Internal => "ERR_INTERNAL",
-        }
-    }
+codes! {
+    /// Lengths or shapes do not fit together.
+    Shape "ERR_SHAPE",
+    /// Another type was expected.
+    Dtype "ERR_DTYPE",
+    /// A value lies outside of its range.
+    Range "ERR_RANGE",
+    /// A number is NaN or infinite.
+    NotFinite "ERR_NOT_FINITE",
+    /// A file does not hold what it should; TypeScript raises it.
+    Data "ERR_DATA",
+    /// A computation broke down on good input.
+    Numeric "ERR_NUMERIC",
+    /// An iteration diverged; TypeScript raises it.
+    Diverged "ERR_DIVERGED",
+    /// There is not enough memory.
+    Memory "ERR_MEMORY",
+    /// No backend loads, or not the one that was asked for; TypeScript raises it.
+    Backend "ERR_BACKEND",
+    /// Saved state does not fit.
+    Checkpoint "ERR_CHECKPOINT",
+    /// The object is gone.
+    Disposed "ERR_DISPOSED",
+    /// A defect of this library; the object that raised it is dead.
+    Internal "ERR_INTERNAL",
 }
 
 /// What went wrong: names the argument, what was expected, what came.

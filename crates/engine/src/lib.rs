@@ -20,6 +20,8 @@ mod point;
 mod problem;
 mod queue;
 mod step;
+#[cfg(test)]
+mod types;
 mod vector;
 
 pub use batch::{Batch, Sampler, seed_bits};

@@ -10,7 +10,8 @@ use crate::{Code, Element, Error, Result, Vector};
 /// Settings of an [`Optimizer`].
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-enum Rule {
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "OptimizerRule"))]
+pub(crate) enum Rule {
     /// x ← x − η g.
     Sgd {},
     /// m ← μm + g, x ← x − η m.
