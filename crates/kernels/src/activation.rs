@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 use crate::Scalar;
 use crate::simd::dispatch;
 
-/// A function φ that acts on every unit of a layer by itself.
+/// A function φ that acts on each unit of a layer separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// max(s, 0), with slope 0 at 0.
@@ -45,7 +45,7 @@ impl<T: Scalar> WithSimd for Activate<'_, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        // One loop for each function: a choice inside would keep it from being vectorised.
+        // One loop for each function: a choice inside the loop would keep the compiler from vectorising it.
         macro_rules! apply {
             ($jet:ident) => {
                 for (sums, values) in

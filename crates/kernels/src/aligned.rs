@@ -1,10 +1,10 @@
-//! Buffers that start on a cache line, so that no vector straddles two.
+//! Buffers that start on a cache line, so that no vector lies across two.
 
 use std::ops::{Deref, DerefMut};
 
 use crate::Scalar;
 
-/// Bytes of a cache line, and of the widest vector.
+/// Size in bytes of a cache line and of the widest vector.
 const LINE: usize = 64;
 
 /// A slice of fixed length whose first entry is aligned to 64 bytes.

@@ -1,4 +1,4 @@
-//! Products by the system BLAS, for those who build with the cargo feature `blas`.
+//! Products by the system BLAS, with the cargo feature `blas`.
 
 use std::any::TypeId;
 use std::ffi::c_int;
@@ -7,11 +7,11 @@ use cblas_sys::{CBLAS_TRANSPOSE, CblasNoTrans, CblasRowMajor, CblasTrans, cblas_
 
 use crate::{MatMut, MatRef, Scalar};
 
-/// Multiplications above which a call is worth its overhead.
+/// Number of multiplications above which a call is worth its overhead.
 const LARGE: usize = 64 * 64 * 64;
 
-/// C ← β·C + α·A·B, unless the product is small or strides are none that a BLAS takes: then `false`, and C is
-/// as it was.
+/// C ← β·C + α·A·B, unless the product is small or a BLAS cannot take the strides. Then it returns `false` and
+/// leaves C as it was.
 pub(crate) fn matmul<T: Scalar>(
     c: &mut MatMut<'_, T>,
     beta: T,
@@ -66,7 +66,7 @@ pub(crate) fn matmul<T: Scalar>(
     true
 }
 
-/// How a BLAS reads a view: straight or transposed, and the distance between its contiguous rows.
+/// How a BLAS reads a view: as it is or transposed, and the distance between its contiguous rows.
 fn operand<T: Scalar>(x: MatRef<'_, T>) -> Option<(CBLAS_TRANSPOSE, c_int)> {
     let (turn, stride, width) = match (x.row_stride(), x.col_stride()) {
         (stride, 1) => (CblasNoTrans, stride, x.cols()),

@@ -1,21 +1,19 @@
-//! Bytes as `f32` on WebAssembly's vectors: the compiler's own loop takes four at once, in twice the time.
+//! Bytes as `f32` on WebAssembly's vectors: the compiler's own loop converts four at once and takes twice the time.
 
 use std::arch::wasm32::{
     f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_extend_high_u8x16, i16x8_extend_low_u8x16,
     i32x4_extend_high_u16x8, i32x4_extend_low_u16x8, v128_load, v128_store,
 };
 
-/// out = x · scale.
+/// out = x · scale for whole blocks of 16. Returns what is left of both.
 #[inline(always)]
-pub(crate) fn widen(x: &[u8], scale: f32, out: &mut [f32]) {
+pub(crate) fn widen_blocks<'a>(x: &'a [u8], scale: f32, out: &'a mut [f32]) -> (&'a [u8], &'a mut [f32]) {
     let (blocks, rest) = x.as_chunks::<16>();
     let (out_blocks, out_rest) = out.as_chunks_mut::<16>();
     for (x, out) in blocks.iter().zip(out_blocks) {
         widen_block(x, scale, out);
     }
-    for (out, &x) in out_rest.iter_mut().zip(rest) {
-        *out = f32::from(x) * scale;
-    }
+    (rest, out_rest)
 }
 
 #[inline(always)]

@@ -8,9 +8,9 @@ use crate::simd::dispatch;
 use crate::triangular::{solve_lower, solve_lower_transposed};
 use crate::{MatMut, MatRef, Scalar};
 
-/// Order up to which a diagonal block is factored in registers and cache.
+/// Largest order of a diagonal block that is factored in registers and cache.
 const BLOCK: usize = 32;
-/// Rows of the inverse that one product makes.
+/// Rows of the inverse that one product computes.
 const PANEL: usize = 96;
 
 /// A matrix that has no Cholesky factor.
@@ -32,7 +32,7 @@ impl Error for NotPositiveDefinite {}
 #[derive(Clone, Debug)]
 pub struct Cholesky<T> {
     n: usize,
-    /// U = Lᵀ in its upper triangle; what stands below has no meaning.
+    /// U = Lᵀ in the upper triangle. The entries below it have no meaning.
     u: Vec<T>,
 }
 
@@ -50,7 +50,7 @@ impl<T: Scalar> Cholesky<T> {
         self.n
     }
 
-    /// The factor L; what stands above its diagonal has no meaning.
+    /// The factor L. The entries above its diagonal have no meaning.
     pub fn lower(&self) -> MatRef<'_, T> {
         MatRef::new(&self.u, self.n, self.n).t()
     }
@@ -72,7 +72,7 @@ impl<T: Scalar> Cholesky<T> {
         let mut panel = vec![T::zero(); PANEL.min(n) * n];
         invert_lower(MatMut::new(&mut a, n, n), &mut panel);
         // A⁻¹ = MᵀM with M = L⁻¹: row block i of its lower triangle sums over the rows of M from i on, so that M may
-        // go as it comes.
+        // be overwritten on the way.
         for i in (0..n).step_by(PANEL) {
             let (rows, end) = (PANEL.min(n - i), n.min(i + PANEL));
             let (mut here, below) = MatMut::new(&mut a, n, n).block(i, 0, n - i, end).split_rows(rows);

@@ -1,4 +1,4 @@
-//! Helper threads that stay, for loops of less time than it takes to start one.
+//! Helper threads that stay between loops, for loops that are shorter than the start of a thread.
 
 use std::hint::spin_loop;
 use std::io;
@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-/// Looks at what there is to do before a thread sleeps: about the time that it takes to wake one.
+/// How often a thread looks for work before it sleeps: about as long as it takes to wake a thread.
 const SPINS: usize = 1000;
 
 type Work = &'static (dyn Fn() + Sync);
 
-/// Threads that one caller's loops share.
+/// The threads that the loops of one caller share.
 #[derive(Debug, Default)]
 pub(crate) struct Crew(Mutex<Vec<Helper>>);
 
 impl Crew {
-    /// Runs `work` here and on up to `others` threads at once; a panic of one is the caller's. The caller is alone
-    /// where another has the crew, or no thread starts.
+    /// Runs `work` here and on up to `others` threads at once; a panic of any of them reaches the caller. The
+    /// caller works alone while another caller uses the crew, or if no thread starts.
     pub fn together(&self, others: usize, work: &(dyn Fn() + Sync)) {
         let Ok(mut helpers) = self.0.try_lock() else {
             return work();
@@ -43,7 +43,7 @@ impl Crew {
     }
 }
 
-/// Calls `work`, which doesn't panic, here and at most once on each helper; none of them has it any more on return.
+/// Calls `work`, which doesn't panic, here and at most once on each helper. On return no helper holds it.
 fn run(helpers: &[Helper], work: &(dyn Fn() + Sync)) {
     struct Calls<'a>(&'a [Helper]);
     impl Drop for Calls<'_> {
@@ -65,7 +65,7 @@ const POSTED: u8 = 1;
 const RUNNING: u8 = 2;
 const STOPPED: u8 = 3;
 
-/// A thread that calls what it is given.
+/// A thread that runs the work that it is given.
 #[derive(Debug)]
 struct Helper {
     desk: Arc<Desk>,
@@ -77,7 +77,7 @@ struct Helper {
 #[derive(Default)]
 struct Desk {
     state: AtomicU8,
-    /// There while POSTED.
+    /// Present while POSTED.
     work: Mutex<Option<Work>>,
 }
 
@@ -102,7 +102,7 @@ impl Helper {
         self.wake(POSTED);
     }
 
-    /// Takes work back that the helper has not begun, or waits until it has done it.
+    /// Takes the work back if the helper has not begun it; otherwise waits until it is done.
     fn finish(&self) {
         let state = &self.desk.state;
         if state.compare_exchange(POSTED, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
@@ -133,7 +133,7 @@ impl Drop for Helper {
 }
 
 impl Desk {
-    /// The helper's thread. Work doesn't panic.
+    /// The loop of the helper's thread. Work does not panic.
     fn serve(&self) {
         let mut looks = 0;
         loop {

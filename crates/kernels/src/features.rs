@@ -1,4 +1,4 @@
-//! Data sets as they were given, widened to the scalar type tile by tile.
+//! Data sets in the type in which they were given. They are widened to the scalar type tile by tile.
 
 use pulp::{Simd, WithSimd};
 
@@ -6,7 +6,7 @@ use crate::Scalar;
 use crate::pages::enlarge;
 use crate::simd::{dispatch, prefetch};
 
-/// Features in the type they came in.
+/// Features in the type in which they were given.
 #[derive(Clone, Debug)]
 pub enum FeatureData {
     /// Bytes, such as pixels.
@@ -32,7 +32,7 @@ impl FeatureData {
     }
 }
 
-/// A `rows × cols` matrix of samples, row-major; its values are the stored entries times `scale`.
+/// A row-major `rows × cols` matrix, one sample per row. Its values are the stored entries times `scale`.
 #[derive(Clone, Debug)]
 pub struct Features {
     data: FeatureData,
@@ -94,7 +94,7 @@ impl RowSet<'_> {
 }
 
 impl Features {
-    /// Takes the data over; `data` holds `rows · cols` entries.
+    /// Owns `data`, which holds `rows · cols` entries, row-major. Panics on another length.
     pub fn new(data: FeatureData, rows: usize, cols: usize, scale: f64) -> Self {
         assert_eq!(data.len(), rows * cols, "features must fill rows × cols");
         match &data {
@@ -138,7 +138,7 @@ impl Features {
         Some((at / self.cols, at % self.cols))
     }
 
-    /// Gathers `rows` into `tile`: row r starts at `r · stride`, holds the scaled values, then a 1 if `bias`,
+    /// Gathers `rows` into `tile`. Row r starts at `r · stride` and holds the scaled values, then a 1 if `bias` is set,
     /// then zeros up to `stride` (see [`crate::skinny::stride`]).
     pub fn widen<T: Scalar>(&self, rows: RowSet<'_>, bias: bool, tile: &mut [T], stride: usize) {
         assert!(stride >= self.cols + usize::from(bias) && tile.len() >= rows.len() * stride);
@@ -152,24 +152,22 @@ impl Features {
     }
 }
 
-/// Rows that are on their way from memory while one is widened: scattered rows wait for latency, not bandwidth.
+/// How many rows are requested ahead of the one that is widened: scattered rows wait for latency, not bandwidth.
 const AHEAD: usize = 6;
 
-/// What entries are stored as.
+/// The stored type of an entry.
 trait Entry: Copy + Into<f64> {
     /// out = x · scale.
     #[inline(always)]
     fn widen<T: Scalar>(x: &[Self], scale: T, out: &mut [T]) {
-        for (out, &x) in out.iter_mut().zip(x) {
-            *out = T::of(x.into()) * scale;
-        }
+        T::widen(x, scale, out);
     }
 }
 
 impl Entry for u8 {
     #[inline(always)]
     fn widen<T: Scalar>(x: &[Self], scale: T, out: &mut [T]) {
-        T::widen(x, scale, out);
+        T::widen_bytes(x, scale, out);
     }
 }
 

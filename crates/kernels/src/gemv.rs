@@ -1,7 +1,7 @@
 //! Products of contiguous rows with one vector.
 //!
-//! Solves with few long rows G need G b and then Gᵀy, two passes over more than the near caches hold. The one goes
-//! through the rows from the first, the other from the last: each begins where the one before it ended.
+//! Solves with few long rows G need G b and then Gᵀy, two passes over more than the near caches hold. The first
+//! pass runs from the first row to the last, the second back: each begins with the rows that are still in the cache.
 
 use pulp::{Simd, WithSimd};
 
@@ -10,7 +10,7 @@ use crate::{MatRef, Scalar};
 
 /// Rows that share a pass over the vector.
 const ROWS: usize = 8;
-/// Vectors of a row that are on their way from memory: the hardware alone fetches too few rows ahead.
+/// How many vectors of a row are requested ahead of their use: the hardware alone fetches too few rows ahead.
 const AHEAD: usize = 16;
 
 /// y ← β·y + α·A·x, with contiguous rows. β = 0 overwrites y, whatever it held.

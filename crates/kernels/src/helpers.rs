@@ -1,6 +1,6 @@
-//! Threads for WebAssembly over shared memory, whose standard library can start none.
+//! Threads for WebAssembly over shared memory, whose standard library cannot start threads.
 //!
-//! A helper is a worker with an instance of this module on the same memory, in which it has called [`help`] for good.
+//! A helper is a worker with an instance of this module on the same memory, which has called [`help`], a call that never returns.
 
 use std::collections::VecDeque;
 use std::mem::transmute;
@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 /// The helpers of this memory.
 static POOL: Pool = Pool::new();
 
-/// Tasks for whoever helps.
+/// Tasks for the helpers.
 struct Pool {
     state: Mutex<State>,
     posted: Condvar,
@@ -20,34 +20,34 @@ struct Pool {
 struct State {
     tasks: VecDeque<Task>,
     helpers: usize,
-    /// Whether a helper broke down, amid a task that will never end.
+    /// Whether a helper broke down; its task never ends.
     broken: bool,
     /// Calls of [`Pool::together`] so far.
     calls: usize,
 }
 
 struct Task {
-    /// The call of [`Pool::together`] that it is a part of; 0 for none.
+    /// The number of the call of [`Pool::together`] that posted the task, or 0.
     call: usize,
     work: Box<dyn FnOnce() + Send>,
 }
 
-/// How many helpers there are; none once one of them broke down.
+/// The number of helpers, or 0 once one of them has broken down.
 pub fn count() -> usize {
     POOL.count()
 }
 
-/// So many workers are about to call [`help`].
+/// Announces that `helpers` workers are about to call [`help`].
 pub fn expect(helpers: usize) {
     POOL.lock().helpers = helpers;
 }
 
-/// Does the tasks that come. Never returns.
+/// Runs tasks as they are posted. Never returns.
 pub fn help() {
     POOL.help();
 }
 
-/// A helper broke down: whoever waits for what it did is told.
+/// Records that a helper broke down, drops the tasks, and wakes everyone who waits.
 pub fn give_up() {
     let mut state = POOL.lock();
     state.broken = true;
@@ -56,22 +56,23 @@ pub fn give_up() {
     POOL.done.notify_all();
 }
 
-/// Has a helper do `work`, after what was posted before.
+/// Has a helper run `work` after the tasks that were posted before.
 pub fn post(work: impl FnOnce() + Send + 'static) {
     POOL.post(work);
 }
 
-/// Wakes those that [`wait`], to look again.
+/// Wakes everyone in [`wait`] so that they look again.
 pub fn announce() {
     POOL.announce();
 }
 
-/// Waits until `ready` has something, which a task of a helper brings and announces. `None` if a helper broke down.
+/// Waits until `ready` returns a value, which a helper's task provides and announces. Returns `None` if a helper broke
+/// down.
 pub fn wait<R>(ready: impl FnMut() -> Option<R>) -> Option<R> {
     POOL.wait(ready)
 }
 
-/// Runs `work` here, and on up to `others` helpers that are free meanwhile.
+/// Runs `work` on this thread and, at the same time, on up to `others` free helpers.
 pub fn together(others: usize, work: &(dyn Fn() + Sync)) {
     POOL.together(others, work);
 }
@@ -111,7 +112,7 @@ impl Pool {
     }
 
     fn announce(&self) {
-        drop(self.lock()); // whoever is about to sleep sleeps now
+        drop(self.lock()); // a waiter that is about to sleep is asleep after this
         self.done.notify_all();
     }
 
@@ -133,8 +134,8 @@ impl Pool {
             ended.fetch_add(1, Ordering::Release);
         };
         let counted: &(dyn Fn() + Sync) = &counted;
-        // SAFETY: only the lifetime changes, and nothing uses the reference once this call has returned: tasks that are
-        // not begun by then are taken back, those that are have ended. (A panic ends all of WebAssembly.)
+        // SAFETY: only the lifetime changes, and nothing uses the reference once this call has returned: tasks that have
+        // not begun by then are taken back, and those that have begun have ended. (A panic ends all of WebAssembly.)
         let shared = unsafe { transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(counted) };
         let mut state = self.lock();
         let others = if state.broken { 0 } else { others };

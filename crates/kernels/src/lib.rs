@@ -1,9 +1,9 @@
 //! Dense kernels for inverse-Fisher updates and for models whose layers are skinny matrix products.
 //!
 //! Kernels assume operands that were checked at the edge of the library: a shape that does not fit is a
-//! programming error and panics. What can fail on good shapes (a factorisation, an iteration) returns a `Result`.
+//! programming error and panics. An operation that can fail on good shapes (a factorisation, an iteration) returns a `Result`.
 //!
-//! SIMD goes through one seam, [`simd`]; matrices are row-major unless a [`MatRef`] says otherwise.
+//! The module [`simd`] alone chooses the instruction set. Matrices are row-major unless a [`MatRef`] says otherwise.
 
 pub mod activation;
 pub mod aligned;
@@ -16,11 +16,11 @@ pub mod conjugate_gradients;
 #[cfg(not(target_family = "wasm"))]
 mod crew;
 pub mod eigen;
+mod exp;
 pub mod features;
 mod gemv;
 #[cfg(any(all(target_arch = "wasm32", target_feature = "atomics"), test))]
 pub mod helpers;
-mod householder;
 pub mod matrix;
 #[cfg(test)]
 mod naive;
@@ -30,7 +30,6 @@ mod pages;
 pub mod product;
 pub mod rank_one;
 pub mod scalar;
-mod secular;
 pub mod simd;
 pub mod skinny;
 pub mod softmax;

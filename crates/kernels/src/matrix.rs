@@ -20,7 +20,7 @@ pub struct MatMut<'a, T> {
     col_stride: usize,
 }
 
-/// Entries of the slice that a strided view reaches.
+/// Length of the shortest slice that holds a strided view.
 fn extent(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
     if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + (cols - 1) * col_stride + 1 }
 }
@@ -56,7 +56,7 @@ impl<'a, T: Copy> MatRef<'a, T> {
     pub fn col_stride(&self) -> usize {
         self.col_stride
     }
-    /// The entries from the first of the view on.
+    /// The slice that starts at the view's first entry.
     pub fn data(&self) -> &'a [T] {
         self.data
     }
@@ -64,7 +64,7 @@ impl<'a, T: Copy> MatRef<'a, T> {
     pub fn at(&self, i: usize, j: usize) -> T {
         self.data[i * self.row_stride + j * self.col_stride]
     }
-    /// Row i, of a view whose rows are contiguous.
+    /// Row i. The rows of the view must be contiguous.
     pub fn row(&self, i: usize) -> &'a [T] {
         assert!(self.col_stride == 1 && i < self.rows);
         &self.data[i * self.row_stride..i * self.row_stride + self.cols]
@@ -132,7 +132,7 @@ impl<'a, T: Copy> MatMut<'a, T> {
     pub fn col_stride(&self) -> usize {
         self.col_stride
     }
-    /// The entries from the first of the view on.
+    /// The slice that starts at the view's first entry.
     pub fn data(&mut self) -> &mut [T] {
         self.data
     }
@@ -156,7 +156,7 @@ impl<'a, T: Copy> MatMut<'a, T> {
         let start = (i * self.row_stride + j * self.col_stride).min(self.data.len());
         Self::strided(&mut self.data[start..], rows, cols, self.row_stride, self.col_stride)
     }
-    /// The first i rows and the rest, of a view that holds its rows one after the other.
+    /// The first i rows and the rest. The rows of the view must follow one another in memory.
     pub fn split_rows(self, i: usize) -> (Self, Self) {
         assert!(i <= self.rows && extent(1, self.cols, 0, self.col_stride) <= self.row_stride.max(1));
         let (top, bottom) = self.data.split_at_mut((i * self.row_stride).min(self.data.len()));

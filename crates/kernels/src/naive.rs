@@ -1,4 +1,4 @@
-//! What the kernels compute, one line each, and the slices that they are compared on.
+//! One-line definitions of what the kernels compute, and the slices on which tests compare both.
 
 use crate::{MatRef, Scalar};
 

@@ -16,14 +16,14 @@ const DEPTH: usize = 256;
 /// Rows of a block of A, and columns of one of B.
 const ROWS: usize = 128;
 const COLUMNS: usize = 512;
-/// A tile of C, in registers: so many vectors of rows times so many columns, of SSE's 16 registers.
+/// A tile of C in SSE's 16 registers: its height in vectors of rows, and its number of columns.
 const TILE_VECTORS: usize = 2;
 const TILE_COLUMNS: usize = 4;
 /// Entries of the largest tile, that of AVX-512.
 const TILE: usize = 32 * TILE_COLUMNS;
-/// Rows or columns from which it is worth to let vectors run along them.
+/// Smallest number of rows or columns for which vectors that run along them pay.
 const NARROW: usize = 16;
-/// Rows of A that stay in the second cache while each block of columns comes by.
+/// Rows of A that stay in the second cache while the blocks of columns pass.
 const NARROW_ROWS: usize = 64;
 
 /// C ← β·C + α·A·B. β = 0 overwrites C, whatever it held.
@@ -79,7 +79,7 @@ fn times_vector<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: 
     }
 }
 
-/// C ← C + α·A·B with few columns and contiguous rows of A, which are not worth a copy: each is used once.
+/// C ← C + α·A·B with few columns and contiguous rows of A, which are not copied, because each is used once.
 fn narrow<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
     let (n, k, stride) = (c.cols(), a.cols(), a.row_stride());
     let cols = k - k % WIDEST;

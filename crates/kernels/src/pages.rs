@@ -1,11 +1,11 @@
 //! How memory is mapped.
 
-/// Bytes of a large page on the processors that have them.
+/// Size in bytes of a large page on processors that have large pages.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE: usize = 2 << 20;
 
-/// Asks for large pages under `x`, where the system has a word for that: rows that are picked at random otherwise wait
-/// for the translation of their addresses.
+/// Requests large pages for `x` where the system offers them. Otherwise rows that are picked at random wait for the
+/// translation of their addresses.
 pub(crate) fn enlarge<T>(x: &[T]) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

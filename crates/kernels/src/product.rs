@@ -5,11 +5,11 @@ use crate::gemv::{rows_combined, rows_times};
 use crate::syrk::syrk_in_tiles;
 use crate::{MatMut, MatRef, Scalar};
 
-/// Order up to which the symmetric product computes both triangles.
+/// Largest order for which the symmetric product computes both triangles.
 const SYMMETRIC_BLOCK: usize = 64;
 /// Terms that a symmetric product sums at once, so that both factors stay in cache while their blocks meet.
 const SYMMETRIC_DEPTH: usize = 256;
-/// Rows and columns of the tiles in which transposed copies go.
+/// Side of the tiles by which transposed copies proceed.
 const TILE: usize = 16;
 
 /// C ← β·C + α·A·B, with A `m × k`, B `k × n` and C `m × n`. β = 0 overwrites C, whatever it held.
@@ -57,8 +57,8 @@ fn native<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, 
     }
 }
 
-/// Lower triangle of C ← β·C + α·A·Aᵀ, with A `n × k` and C `n × n`. Blocks of the strict upper triangle next
-/// to the diagonal are scratch.
+/// Lower triangle of C ← β·C + α·A·Aᵀ, with A `n × k` and C `n × n`. Overwrites blocks of
+/// the strict upper triangle next to the diagonal with scratch.
 pub fn syrk<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
     assert!(c.rows() == a.rows() && c.cols() == a.rows(), "shapes of a product must agree");
     #[cfg(not(any(blas, target_arch = "wasm32")))]
@@ -72,8 +72,8 @@ pub fn syrk<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
     symmetric_product(c, beta, alpha, a, a.t());
 }
 
-/// Lower triangle of C ← β·C + α·A·B where A·B is symmetric. Blocks of the strict upper triangle next to the
-/// diagonal are scratch.
+/// Lower triangle of C ← β·C + α·A·B where A·B is symmetric. Overwrites blocks of the strict upper
+/// triangle next to the diagonal with scratch.
 pub(crate) fn symmetric_product<T: Scalar>(
     mut c: MatMut<'_, T>,
     beta: T,
@@ -153,7 +153,7 @@ pub fn matvec<T: Scalar>(y: &mut [T], beta: T, alpha: T, a: MatRef<'_, T>, x: &[
     }
 }
 
-/// The system BLAS that large products go to: `"none"`, `"openblas"` or `"accelerate"`.
+/// The system BLAS that computes large products: `"none"`, `"openblas"` or `"accelerate"`.
 pub fn blas() -> &'static str {
     if cfg!(blas = "openblas") {
         "openblas"

@@ -6,7 +6,7 @@ use std::iter::Sum;
 use num_traits::{Float, NumAssign};
 use pulp::Simd;
 
-use crate::softmax::{exp_f32, exp_f64};
+use crate::exp::{exp_f32, exp_f64};
 
 /// A real number that the kernels compute with: `f32` or `f64`.
 pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static {
@@ -21,7 +21,7 @@ pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + S
     /// `self` as `f64`, exactly.
     fn wide(self) -> f64;
 
-    /// eˣ to 2 units in the last place, in a form that loops over it are vectorised (see [`crate::softmax`]).
+    /// eˣ to 2 units in the last place, in a form that the compiler vectorises in loops.
     fn exp_approx(self) -> Self;
 
     /// Splits a slice into whole vectors and the rest.
@@ -44,12 +44,17 @@ pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + S
     /// Sum over the lanes.
     fn sum_lanes<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self;
 
-    /// out = x · scale, in a form that is vectorised.
+    /// out = x · scale, in a form that the compiler vectorises.
     #[inline(always)]
-    fn widen(x: &[u8], scale: Self, out: &mut [Self]) {
+    fn widen<X: Copy + Into<f64>>(x: &[X], scale: Self, out: &mut [Self]) {
         for (out, &x) in out.iter_mut().zip(x) {
-            *out = Self::of(x.into()) * scale; // a detour by f64 only in the source: u8 → f32 is one conversion
+            *out = Self::of(x.into()) * scale; // the compiler leaves f64 out: u8 → f32 is one conversion
         }
+    }
+    /// [`Scalar::widen`] of bytes, which WebAssembly does faster with its own vectors.
+    #[inline(always)]
+    fn widen_bytes(x: &[u8], scale: Self, out: &mut [Self]) {
+        Self::widen(x, scale, out);
     }
 }
 
@@ -123,8 +128,9 @@ scalar!(
     {
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         #[inline(always)]
-        fn widen(x: &[u8], scale: Self, out: &mut [Self]) {
-            crate::bytes::widen(x, scale, out);
+        fn widen_bytes(x: &[u8], scale: Self, out: &mut [Self]) {
+            let (x, out) = crate::bytes::widen_blocks(x, scale, out);
+            Self::widen(x, scale, out);
         }
     }
 );

@@ -6,7 +6,7 @@ use pulp::{Arch, WithSimd};
 /// Runs `op` on the best instruction set of this machine, or on the one that a WebAssembly module is compiled for.
 ///
 /// An `op` is a struct whose `with_simd` is `#[inline(always)]`, and so is what it calls: only then is it compiled
-/// for each instruction set, its plain loops vectorised. Closures are not always inlined, `array::map`'s neither.
+/// for each instruction set, its plain loops vectorised. Closures are not always inlined, nor are those of `array::map`.
 #[cfg(not(target_arch = "wasm32"))]
 #[inline]
 pub fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
@@ -34,7 +34,7 @@ pub fn level() -> &'static str {
     }
 }
 
-/// WebAssembly detects nothing: a module is for one instruction set, and who loads it chooses the module.
+/// WebAssembly detects no features: each module is for one instruction set, and the loader chooses the module.
 #[cfg(target_arch = "wasm32")]
 mod module {
     use pulp::{Simd, WithSimd};
@@ -59,7 +59,7 @@ mod module {
     }
 }
 
-/// Asks for the memory of `x` ahead of its use.
+/// Requests the memory of `x` ahead of its use.
 #[inline(always)]
 pub(crate) fn prefetch<T>(x: &[T]) {
     for line in (0..size_of_val(x)).step_by(64) {
@@ -67,7 +67,7 @@ pub(crate) fn prefetch<T>(x: &[T]) {
     }
 }
 
-/// Asks for the cache line of `at`, which may lie beyond its slice, where the instruction set has a word for that.
+/// Requests the cache line of `at`, which may lie beyond its slice. Does nothing off x86-64.
 #[inline(always)]
 pub(crate) fn prefetch_line<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]

@@ -1,15 +1,15 @@
-//! Products of a tile of samples with few columns, lanes over features.
+//! Products of a tile of samples with matrices of few columns. Vector lanes run over features.
 //!
 //! A tile holds `rows` samples, `stride` entries apart, zero from the last feature up to the stride. Weights and
-//! sums are class-major with the same stride: class c's entries start at `c · stride`. So no kernel has a tail,
-//! and each score and each sum is one chain of additions whose order the blocking doesn't change.
+//! sums are class-major with the same stride: class c's entries start at `c · stride`. So no kernel has a
+//! tail, and the blocking does not change the order of the additions in a score or a sum.
 
 use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
 use crate::simd::dispatch;
 
-/// The widest vector, in entries.
+/// Entries of the widest vector.
 pub(crate) const WIDEST: usize = 16;
 
 /// Distance between the rows of a tile that holds `features` columns (the bias among them).
@@ -19,10 +19,10 @@ pub fn stride(features: usize) -> usize {
     if stride.is_multiple_of(512) { stride + WIDEST } else { stride }
 }
 
-/// Most of [`classes_at_once`]: an engine maps WebAssembly's vectors to SSE's 16 registers.
+/// The largest value of [`classes_at_once`]. An engine maps WebAssembly's vectors to SSE's 16 registers.
 const MOST_AT_ONCE: usize = if cfg!(target_family = "wasm") { 5 } else { 10 };
 
-/// Classes that fit in registers beside two vectors of the tile: of 32 or of 16 registers.
+/// Classes whose sums fit in the registers, of which there are 32 or 16, beside two vectors of the tile.
 fn classes_at_once<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { MOST_AT_ONCE } else { 5 }
 }
@@ -67,7 +67,7 @@ pub fn project<T: Scalar>(
     dispatch(Project { tile, weights, stride, classes, scores });
 }
 
-/// Samples, `stride` apart, of which the first `cols` entries take part: a multiple of the widest vector.
+/// Samples that start `stride` entries apart. Their first `cols` entries take part, a multiple of the widest vector.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<'a, T> {
     pub(crate) data: &'a [T],
@@ -191,7 +191,7 @@ impl<T: Scalar> WithSimd for Accumulate<'_, T> {
     }
 }
 
-/// Rows `stride` apart, of which those entries take part that follow `start`.
+/// Rows that start `stride` entries apart. Their entries from `start` on take part.
 #[derive(Clone, Copy)]
 struct Columns<'a, T> {
     data: &'a [T],
@@ -211,7 +211,7 @@ fn accumulate_block<T: Scalar, S: Simd, const V: usize, const C: usize>(
 ) {
     let q = p + V * (size_of::<T::Lanes<S>>() / size_of::<T>());
     let Columns { data, stride: classes, start } = residuals;
-    // Said ahead of the loop, or WebAssembly's asks it for each row.
+    // Asserted ahead of the loop; otherwise WebAssembly checks it in each row.
     assert!(q <= tile.stride && start + C <= classes);
     let rows = tile.data[..tile.rows * tile.stride].chunks_exact(tile.stride);
     let mut total = [[T::splat(simd, T::zero()); V]; C];
@@ -233,7 +233,7 @@ fn accumulate_block<T: Scalar, S: Simd, const V: usize, const C: usize>(
     }
 }
 
-/// Lays row-major `features × classes` weights out class by class, zeros up to `stride`.
+/// Copies row-major `features × classes` weights class by class, each padded with zeros to `stride`.
 pub fn to_class_major<T: Scalar>(
     weights: &[T],
     features: usize,
@@ -251,7 +251,7 @@ pub fn to_class_major<T: Scalar>(
     }
 }
 
-/// The way back from [`to_class_major`].
+/// The inverse of [`to_class_major`].
 pub fn from_class_major<T: Scalar>(
     class_major: &[T],
     features: usize,

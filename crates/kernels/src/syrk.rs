@@ -1,6 +1,7 @@
 //! The lower triangle of A·Aᵀ in tiles.
 //!
-//! One packed copy of A is both factors: strips of rows, in which the entries of a column lie together. A tile of the
+//! One packed copy of A serves as both factors. It consists of strips of rows in which the entries of a column lie
+//! together. A tile of the
 //! product is three vectors of one strip times a few entries of another.
 
 use pulp::{Simd, WithSimd};
@@ -8,17 +9,17 @@ use pulp::{Simd, WithSimd};
 use crate::simd::{dispatch, prefetch, prefetch_line};
 use crate::{Aligned, MatMut, MatRef, Scalar};
 
-/// Bytes of a strip's column: 48 or 24 rows, a whole number of tiles' sides for every vector length.
+/// Bytes of a strip's column: 48 rows of f32 or 24 of f64, a whole number of tile sides for every vector length.
 const STRIP_BYTES: usize = 192;
-/// Vectors of a tile's one side.
+/// Length of one side of a tile, in vectors.
 const VECTORS: usize = 3;
 /// Bytes of the terms that are summed in registers before C is touched.
 const DEPTH_BYTES: usize = 2048;
-/// Entries of a tile's other side, at most.
+/// Largest length of the other side of a tile, in entries.
 const SIDE: usize = 8;
-/// Rows of C that go together, so that their strips stay in the second cache.
+/// Rows of C that are computed together, so that their strips stay in the second cache.
 const ROWS: usize = 192;
-/// Columns of a strip that are on their way to the first cache, and cache lines of a row to be packed.
+/// How many columns of a strip, and cache lines of a row to be packed, are requested ahead of their use.
 const COLUMNS_AHEAD: usize = 16;
 const LINES_AHEAD: usize = 4;
 
@@ -28,7 +29,7 @@ const fn strip_height<T>() -> usize {
 }
 
 /// Lower triangle of C ← β·C + α·A·Aᵀ where the rows or the columns of C are contiguous, and those of A too. Tiles that
-/// the diagonal crosses are computed whole.
+/// the diagonal crosses are written whole.
 pub(crate) fn syrk_in_tiles<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
     let (n, k) = (a.rows(), a.cols());
     let upper = c.col_stride() != 1;
@@ -45,7 +46,7 @@ pub(crate) fn syrk_in_tiles<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, 
     }
 }
 
-/// Strips of A one after another, each a column's entries after another's. Rows past the last stay as they are.
+/// Packs A strip by strip, and each strip column by column. Leaves the places of rows past the last as they are.
 struct Pack<'a, T> {
     a: MatRef<'a, T>,
     packed: &'a mut [T],
@@ -64,7 +65,7 @@ impl<T: Scalar> WithSimd for Pack<'_, T> {
 }
 
 impl<T: Scalar> Pack<'_, T> {
-    /// Turns blocks of `W` × `W`, a cache line wide.
+    /// Transposes blocks of `W` × `W`, each a cache line wide.
     #[inline(always)]
     fn pack<const W: usize>(self) {
         let Self { a, packed } = self;
@@ -98,8 +99,8 @@ impl<T: Scalar> Pack<'_, T> {
     }
 }
 
-/// The transpose, for W a power of two: a perfect shuffle rotates the bits of an entry's index, and so many of them
-/// exchange its row's with its column's.
+/// The transpose, for W a power of two: a perfect shuffle rotates the bits of an entry's index, and log₂ W
+/// shuffles exchange the bits of the row with those of the column.
 #[inline(always)]
 fn transposed<T: Scalar, const W: usize>(mut block: [[T; W]; W]) -> [[T; W]; W] {
     for _ in 0..W.ilog2() {
@@ -190,7 +191,7 @@ impl<T: Scalar> Tiles<'_, T> {
     }
 }
 
-/// The row's vectors ← β·row + α·sums; β = 0 overwrites them.
+/// row ← β·row + α·sums, in vectors. β = 0 overwrites the row.
 #[inline(always)]
 fn combine<T: Scalar, S: Simd>(simd: S, row: &mut [T], beta: T, alpha: T, sums: [T::Lanes<S>; VECTORS]) {
     let (lanes, _) = T::lanes_mut::<S>(row);

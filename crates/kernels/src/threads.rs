@@ -1,4 +1,4 @@
-//! Loops over fixed chunks, so that sums have the same bits whatever the number of threads.
+//! Loops over fixed chunks, so that sums have the same bits for any number of threads.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(target_family = "wasm"))]
 use crate::crew::Crew;
 
-/// Whether this target has one thread and no more.
+/// Whether this target has a single thread.
 const ALONE: bool = cfg!(all(target_family = "wasm", not(target_feature = "atomics")));
 
 /// Calls `body(index, range)` for each chunk of `0..n` and returns the results in the order of the chunks.
 ///
-/// Chunks are `chunk` long, the last one the rest. Up to `threads` threads take them as they come, the caller's
-/// among them.
+/// Each chunk is `chunk` long, and the last one holds the rest. Up to `threads` threads, the caller's among them, take
+/// the chunks in order. A panic of `body` reaches the caller.
 pub fn for_chunks<R: Send>(
     n: usize,
     chunk: usize,
@@ -23,7 +23,7 @@ pub fn for_chunks<R: Send>(
     Team::new(threads).for_chunks(n, chunk, body)
 }
 
-/// The caller's thread and helpers that stay between its loops, for loops of less time than it takes to start a thread.
+/// The caller's thread and helpers that stay between its loops, for loops that are shorter than the start of a thread.
 #[derive(Debug)]
 pub struct Team {
     threads: usize,
@@ -31,8 +31,8 @@ pub struct Team {
 }
 
 impl Team {
-    /// Up to `threads` threads, the caller's among them. Others start with the first loop of more than one chunk, and
-    /// end with the team.
+    /// Up to `threads` threads, the caller's among them. The others start with the first loop of more than one
+    /// chunk and end with the team.
     pub fn new(threads: usize) -> Self {
         Self { threads, crew: Crew::default() }
     }
@@ -46,7 +46,7 @@ impl Team {
     ) -> Vec<R> {
         let chunks = n.div_ceil(chunk);
         let run = |i: usize| body(i, i * chunk..(i * chunk + chunk).min(n));
-        // Where there is one thread, a constant: what follows the loop would be in the module for nothing.
+        // A constant if there is a single thread, so that the module does not hold the rest of this function.
         let threads = if ALONE { 1 } else { self.threads.min(chunks) };
         if threads <= 1 {
             return (0..chunks).map(run).collect();
@@ -71,13 +71,13 @@ impl Team {
 }
 
 impl Clone for Team {
-    /// A team of as many, with helpers of its own.
+    /// A team with as many threads, and helpers of its own.
     fn clone(&self) -> Self {
         Self::new(self.threads)
     }
 }
 
-/// The helpers of the memory, which all share.
+/// The helpers of the memory, which all teams share.
 #[cfg(target_family = "wasm")]
 #[derive(Debug, Default)]
 struct Crew;

@@ -9,9 +9,9 @@ use crate::simd::dispatch;
 use crate::vector::{Axpy, Dot};
 use crate::{MatMut, MatRef, Scalar};
 
-/// Order up to which a triangle is solved by substitution; above it, half goes through [`matmul`].
+/// Largest order of a triangle that is solved by substitution. Above it, [`matmul`] does half of the work.
 const BLOCK: usize = 32;
-/// Columns that hold whole vectors on any instruction set; fewer are padded to them.
+/// Number of columns that fills whole vectors on any instruction set. Fewer columns are padded to it.
 const TAIL: usize = 16;
 
 /// B ← L⁻¹·B, with L `n × n` lower triangular and B `n × k`. The strict upper triangle of L isn't read.
@@ -114,7 +114,7 @@ fn substitute<T: Scalar, const LOWER: bool>(t: MatRef<'_, T>, mut b: MatMut<'_, 
     }
 }
 
-/// Substitution in columns that make whole vectors.
+/// Substitution in columns that fill whole vectors.
 struct Substitute<'a, T, const LOWER: bool> {
     n: usize,
     /// −tᵢₚ, and 1 / tᵢᵢ.

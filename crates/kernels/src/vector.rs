@@ -1,11 +1,11 @@
-//! Vectors: sums whose tree depends on the length alone, and elementwise updates.
+//! Sums over vectors, whose order of additions depends on the length alone, and elementwise updates.
 
 use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
 use crate::simd::dispatch;
 
-/// Vectors that a sum keeps in flight, to hide the latency of an addition.
+/// Independent partial sums, in vectors, that hide the latency of an addition.
 const CHAINS: usize = 4;
 
 /// Σ xᵢ yᵢ.
@@ -122,7 +122,7 @@ pub fn sum<T: Scalar>(x: &[T]) -> T {
 
 /// Whether no entry is infinite or NaN.
 pub fn all_finite<T: Scalar>(x: &[T]) -> bool {
-    dispatch(Sum { x, weight: T::zero() }) == T::zero() // 0 · x is NaN for just those
+    dispatch(Sum { x, weight: T::zero() }) == T::zero() // 0 · x is NaN for NaN and infinities alone
 }
 
 /// weight · Σ xᵢ, term by term.

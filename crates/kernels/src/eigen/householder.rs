@@ -1,7 +1,7 @@
 //! Reduction of a symmetric matrix to tridiagonal form by Householder reflections, H = I − τ·v·vᵀ.
 //!
-//! In panels (Dongarra, Sorensen and Hammarling, 1989): half of the work is a rank-2k update by products, the
-//! other half multiplies each v by the part of the matrix that is left.
+//! It works in panels (Dongarra, Sorensen and Hammarling, 1989): half of the work is a rank-2k update by matrix
+//! products, and the other half multiplies each v by the part of the matrix that remains.
 
 use std::mem::size_of;
 
@@ -57,7 +57,7 @@ pub(crate) fn tridiagonalize<T: Scalar>(n: usize, mut a: Vec<T>) -> Tridiagonal<
             let v = &mut row[1..];
             (off_diagonal[j], factors[j]) = reflector(v);
 
-            // w = τ·(A·v) − ½·τ·(w·v)·v, where A is what the panel's updates will leave of it.
+            // w = τ·(A·v) − ½·τ·(w·v)·v, where A already includes the panel's updates.
             let (m, from) = (n - j - 1, j + 1);
             let w = &mut w[..m];
             let (top, rest) = a.split_at(from * n);
@@ -84,7 +84,7 @@ pub(crate) fn tridiagonalize<T: Scalar>(n: usize, mut a: Vec<T>) -> Tridiagonal<
     Tridiagonal { diagonal, off_diagonal, reflectors: a, factors }
 }
 
-/// Turns x into the v with v₀ = 1 and (I − τ·v·vᵀ)·x = (β, 0, …); gives β and τ.
+/// Overwrites x with the v that has v₀ = 1 and (I − τ·v·vᵀ)·x = (β, 0, …). Returns β and τ.
 fn reflector<T: Scalar>(x: &mut [T]) -> (T, T) {
     let (first, rest) = x.split_at_mut(1);
     let alpha = first[0];
@@ -101,7 +101,7 @@ fn reflector<T: Scalar>(x: &mut [T]) -> (T, T) {
 }
 
 impl<T: Scalar> Tridiagonal<T> {
-    /// Eigenvectors of T, in rows, become those of A.
+    /// Turns the eigenvectors of T, one per row, into those of A.
     ///
     /// Per block of reflections, H_i ⋯ H_j = I − V·F·Vᵀ with F upper triangular (Schreiber and Van Loan, 1989).
     pub(crate) fn back_transform(&self, mut vectors: MatMut<'_, T>) {

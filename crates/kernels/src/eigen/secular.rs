@@ -6,9 +6,9 @@
 
 use crate::simd::dispatch;
 
-/// Terms that a sum keeps in flight.
+/// Independent partial sums that hide the latency of an addition.
 const CHAINS: usize = 8;
-/// Evaluations for one root; a handful suffice unless bisection has to step in.
+/// Largest number of evaluations for one root. A handful suffices unless bisection has to step in.
 const MAX_STEPS: usize = 200;
 
 /// Eigenvalues of diag(d) + ρ·z·zᵀ, ascending, and its eigenvectors in the rows of an `n × n` matrix.
@@ -21,7 +21,7 @@ pub(crate) fn rank_one_eigen(d: &[f64], z: &[f64], rho: f64) -> (Vec<f64>, Vec<f
     }
     let squares: Vec<f64> = z.iter().map(|z| z * z).collect();
     let mut values = vec![0.0; n];
-    // Row i: dₖ − λᵢ, in the end the eigenvector of λᵢ.
+    // Row i first holds dₖ − λᵢ, and in the end the eigenvector of λᵢ.
     let mut rows = vec![0.0; n * n];
     dispatch(
         #[inline(always)]

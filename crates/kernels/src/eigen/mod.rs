@@ -1,34 +1,21 @@
 //! Eigenvalues and eigenvectors of a symmetric matrix.
 //!
 //! Householder reduction to tridiagonal form, then divide and conquer (Cuppen, Numer. Math. 36, 1981; deflation and
-//! merge as in LAPACK's `dlaed2` and `dlaed3`). What is of order n² runs in `f64`, products in the given scalar.
+//! merge as in LAPACK's `dlaed2` and `dlaed3`). Steps of order n² run in `f64`, products in the given scalar.
 
-use std::error::Error;
-use std::f64::consts::FRAC_1_SQRT_2;
-use std::fmt;
+mod divide;
+mod householder;
+mod ql;
+mod secular;
 
-use crate::householder::tridiagonalize;
-use crate::product::{matmul, mirror_lower, transpose};
-use crate::secular::rank_one_eigen;
+pub use ql::NoConvergence;
+
+use divide::divide;
+use householder::tridiagonalize;
+
+use crate::product::{mirror_lower, transpose};
 use crate::vector::all_finite;
-use crate::{MatMut, MatRef, Scalar};
-
-/// Order up to which a tridiagonal matrix isn't divided.
-const LEAF: usize = 32;
-/// QL steps per eigenvalue; two or three are usual.
-const MAX_STEPS: usize = 50;
-
-/// An iteration that didn't find the eigenvalues: the matrix holds NaN or infinities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoConvergence;
-
-impl fmt::Display for NoConvergence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "eigenvalues didn't converge: does the matrix hold NaN or infinities?")
-    }
-}
-
-impl Error for NoConvergence {}
+use crate::{MatMut, Scalar};
 
 /// A = V·diag(λ)·Vᵀ.
 #[derive(Clone, Debug)]
@@ -40,6 +27,8 @@ pub struct Eigen<T> {
 }
 
 /// Eigenvalues and eigenvectors of the symmetric `n × n` matrix whose lower triangle is that of the row-major `a`.
+///
+/// Fails if `a` holds NaN or infinities.
 pub fn symmetric_eigen<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Eigen<T>, NoConvergence> {
     assert_eq!(a.len(), n * n, "an n × n matrix must have n² entries");
     mirror_lower(MatMut::new(&mut a, n, n));
@@ -47,7 +36,7 @@ pub fn symmetric_eigen<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Eigen<T>, N
         return Err(NoConvergence);
     }
     let largest = a.iter().fold(T::zero(), |max, x| max.max(x.abs()));
-    // To 1, by a power of two so that nothing is rounded: squares neither overflow nor vanish.
+    // Scale the largest entry to about 1, so that squares neither overflow nor vanish. A power of two rounds nothing.
     let exponent = if largest > T::zero() { largest.wide().log2().floor() } else { 0.0 };
     let (half, rest) = (T::of((exponent / 2.0).floor().exp2()), T::of((exponent / 2.0).ceil().exp2()));
     a.iter_mut().for_each(|x| *x = *x / half / rest);
@@ -63,205 +52,13 @@ pub fn symmetric_eigen<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Eigen<T>, N
     Ok(Eigen { values: values.into_iter().map(|x| T::of(x) * half * rest).collect(), vectors: turned })
 }
 
-/// Eigenvalues of the tridiagonal matrix (`d`, `e`) into `d`, ascending, its eigenvectors into the rows of `q`,
-/// which holds zeros.
-///
-/// T = diag(T₁, T₂) + |ρ|·u·uᵀ, where ρ is the entry that couples the halves and u has ±1 on both sides of it.
-fn divide<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) -> Result<(), NoConvergence> {
-    let n = d.len();
-    if n <= LEAF {
-        return ql(d, e, q);
-    }
-    let half = n / 2;
-    let rho = e[half - 1];
-    d[half - 1] -= rho.abs();
-    d[half] -= rho.abs();
-    divide(&mut d[..half], &mut e[..half - 1], q.rb_mut().block(0, 0, half, half))?;
-    divide(&mut d[half..], &mut e[half..], q.rb_mut().block(half, half, n - half, n - half))?;
-    merge(d, half, rho, q);
-    Ok(())
-}
-
-/// Eigenvalues and eigenvectors of diag(d) + |ρ|·z·zᵀ in the basis of the rows of `q`, where z holds what the
-/// rows of `q` have next to the cut.
-fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) {
-    let n = d.len();
-    let beside = |k: usize| if k < half { q.rb().at(k, half - 1) } else { q.rb().at(k, half) };
-    let sign = |k: usize| if k < half { FRAC_1_SQRT_2 } else { FRAC_1_SQRT_2.copysign(rho) };
-    let mut z: Vec<f64> = (0..n).map(|k| sign(k) * beside(k).wide()).collect();
-    let rho = 2.0 * rho.abs(); // now ‖z‖ = 1
-
-    let Deflation { kept, deflated, mixed } = deflate(d, &mut z, rho, half, q.rb_mut());
-    let pick = |x: &[f64]| kept.iter().map(|&k| x[k]).collect::<Vec<f64>>();
-    let (values, small) = rank_one_eigen(&pick(d), &pick(&z), rho);
-
-    // Rows with entries in the left half only, in both, in the right half only: the products skip the zeros.
-    let mut order: Vec<usize> = (0..kept.len()).collect();
-    let side = |i: usize| {
-        if mixed[kept[i]] {
-            1
-        } else if kept[i] < half {
-            0
-        } else {
-            2
-        }
-    };
-    order.sort_by_key(|&i| side(i));
-    let lefts = order.iter().filter(|&&i| side(i) < 2).count();
-    let only_left = order.iter().filter(|&&i| side(i) == 0).count();
-    let count = kept.len();
-    let gather = |order: &[usize], from: usize, to: usize| {
-        let mut rows = Vec::with_capacity(order.len() * (to - from));
-        order.iter().for_each(|&i| rows.extend_from_slice(&q.rb().row(kept[i])[from..to]));
-        rows
-    };
-    let (left, right) = (gather(&order[..lefts], 0, half), gather(&order[only_left..], half, n));
-    let small: Vec<T> =
-        small.chunks_exact(count.max(1)).flat_map(|row| order.iter().map(|&i| T::of(row[i]))).collect();
-    let small = MatRef::new(&small, count, count);
-
-    let mut rows = vec![T::zero(); n * n];
-    let mut new = MatMut::new(&mut rows, n, n).block(0, 0, count, n);
-    let (left, right) = (MatRef::new(&left, lefts, half), MatRef::new(&right, count - only_left, n - half));
-    let small_right = small.block(0, only_left, count, count - only_left);
-    matmul(new.rb_mut().block(0, 0, count, half), T::zero(), T::one(), small.block(0, 0, count, lefts), left);
-    matmul(new.block(0, half, count, n - half), T::zero(), T::one(), small_right, right);
-    for (&k, row) in deflated.iter().zip(rows[count * n..].chunks_exact_mut(n)) {
-        row.copy_from_slice(q.rb().row(k));
-    }
-
-    let values: Vec<f64> = values.into_iter().chain(deflated.iter().map(|&k| d[k])).collect();
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    for (to, from) in order.into_iter().enumerate() {
-        d[to] = values[from];
-        let start = to * q.row_stride();
-        q.data()[start..start + n].copy_from_slice(&rows[from * n..(from + 1) * n]);
-    }
-}
-
-/// What a merge has to work on.
-struct Deflation {
-    /// Indices that take part, with d strictly ascending.
-    kept: Vec<usize>,
-    /// Indices whose row is an eigenvector already.
-    deflated: Vec<usize>,
-    /// Whether a row has entries on both sides of the cut.
-    mixed: Vec<bool>,
-}
-
-/// Sets aside entries of z that are negligible, and rotates them away where two d are as good as equal.
-fn deflate<T: Scalar>(
-    d: &mut [f64],
-    z: &mut [f64],
-    rho: f64,
-    half: usize,
-    mut q: MatMut<'_, T>,
-) -> Deflation {
-    let n = d.len();
-    let tolerance = 4.0 * T::epsilon().wide() * d.iter().fold(rho, |max, x| max.max(x.abs()));
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| d[i].total_cmp(&d[j]));
-    let (mut kept, mut deflated, mut mixed) = (Vec::<usize>::new(), Vec::new(), vec![false; n]);
-    for k in order {
-        if rho * z[k].abs() <= tolerance {
-            deflated.push(k);
-            continue;
-        }
-        if let Some(&p) = kept.last() {
-            let size = z[p].hypot(z[k]);
-            let (c, s) = (z[k] / size, z[p] / size);
-            if ((d[k] - d[p]) * c * s).abs() <= tolerance {
-                (z[k], z[p]) = (size, 0.0);
-                (d[p], d[k]) = (d[p] * c * c + d[k] * s * s, d[p] * s * s + d[k] * c * c);
-                rotate(q.rb_mut(), p, k, T::of(c), T::of(s));
-                mixed[k] |= mixed[p] || (p < half) != (k < half);
-                kept.pop();
-                deflated.push(p);
-            }
-        }
-        kept.push(k);
-    }
-    Deflation { kept, deflated, mixed }
-}
-
-/// Rows p and k of q become c·p − s·k and s·p + c·k.
-fn rotate<T: Scalar>(mut q: MatMut<'_, T>, p: usize, k: usize, c: T, s: T) {
-    for j in 0..q.cols() {
-        let (x, y) = (*q.at(p, j), *q.at(k, j));
-        *q.at(p, j) = c * x - s * y;
-        *q.at(k, j) = s * x + c * y;
-    }
-}
-
-/// Eigenvalues of a small tridiagonal matrix into `d`, ascending, eigenvectors into the rows of `q`.
-///
-/// QL steps with implicit shifts (Dubrulle, Martin and Wilkinson, Numer. Math. 12, 1968).
-fn ql<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) -> Result<(), NoConvergence> {
-    let n = d.len();
-    let mut z = vec![0.0; n * n];
-    (0..n).for_each(|i| z[i * n + i] = 1.0);
-    for l in 0..n {
-        for step in 0.. {
-            let negligible =
-                |m: usize| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs()) + f64::MIN_POSITIVE;
-            let m = (l..n - 1).find(|&m| negligible(m)).unwrap_or(n - 1);
-            if m == l {
-                break;
-            }
-            if step == MAX_STEPS {
-                return Err(NoConvergence);
-            }
-            let g = (d[l + 1] - d[l]) / (2.0 * e[l]);
-            let mut g = d[m] - d[l] + e[l] / (g + g.hypot(1.0).copysign(g));
-            let (mut s, mut c, mut p) = (1.0, 1.0, 0.0);
-            let mut split = false;
-            for i in (l..m).rev() {
-                let (f, b) = (s * e[i], c * e[i]);
-                let r = f.hypot(g);
-                if i + 1 < m {
-                    e[i + 1] = r;
-                }
-                if r == 0.0 {
-                    d[i + 1] -= p;
-                    split = true;
-                    break;
-                }
-                (s, c) = (f / r, g / r);
-                g = d[i + 1] - p;
-                let r = (d[i] - g) * s + 2.0 * c * b;
-                p = s * r;
-                d[i + 1] = g + p;
-                g = c * r - b;
-                let (upper, lower) = z.split_at_mut((i + 1) * n);
-                for (x, y) in upper[i * n..].iter_mut().zip(&mut lower[..n]) {
-                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
-                }
-            }
-            if !split {
-                d[l] -= p;
-                e[l] = g;
-            }
-            if m < n - 1 {
-                e[m] = 0.0;
-            }
-        }
-    }
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| d[i].total_cmp(&d[j]));
-    let values = d.to_vec();
-    for (to, from) in order.into_iter().enumerate() {
-        d[to] = values[from];
-        (0..n).for_each(|j| *q.at(to, j) = T::of(z[from * n + j]));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::ql::ql;
     use super::*;
+    use crate::MatRef;
     use crate::naive::{ORDERS, distance, numbers, product};
     use crate::simd::on_each_level;
 

@@ -1,0 +1,72 @@
+//! One pass over the stored half.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use super::apply::{Apply, Pairs};
+use super::multiply::Multiply;
+use super::panels::{PANEL, PANELS_OF_CHUNKED, mirror_diagonal, offset};
+use crate::simd::dispatch;
+use crate::threads::Team;
+use crate::{Aligned, Scalar, vector};
+
+/// Chunks that each have a sum of their own, so that the bits of a product do not depend on the threads.
+const CHUNKS: usize = 8;
+
+/// The stored half, and whether a pass applies pending pairs to it.
+pub(super) enum Half<'a, T> {
+    Read(&'a [T]),
+    Write(&'a mut [T], Pairs<'a, T>),
+}
+
+/// Applies pending pairs if there are any, then returns B x for each of the `k` padded rows of `x`.
+pub(super) fn pass<T: Scalar>(
+    panels: usize,
+    half: Half<'_, T>,
+    x: &[T],
+    k: usize,
+    team: &Team,
+) -> Aligned<T> {
+    let chunks = if panels >= PANELS_OF_CHUNKED { CHUNKS } else { 1 };
+    // Chunk c ends where its share of the area does.
+    let end = |c: usize| (panels as f64 * (c as f64 / chunks as f64).sqrt()).round() as usize;
+    let ranges: Vec<Range<usize>> = (0..chunks).map(|c| end(c)..end(c + 1)).collect();
+
+    let sums = match half {
+        Half::Read(half) => team.for_chunks(chunks, 1, |c, _| {
+            let mut y = Aligned::zeros(k * PANEL * panels);
+            for panel in ranges[c].clone() {
+                let rows = &half[offset(panel)..offset(panel + 1)];
+                dispatch(Multiply { rows, panel, x, y: &mut y, k });
+            }
+            y
+        }),
+        Half::Write(half, pairs) => {
+            let mut rest = half;
+            let mut parts = Vec::new();
+            for range in &ranges {
+                let (part, after) = rest.split_at_mut(offset(range.end) - offset(range.start));
+                parts.push(Mutex::new(part));
+                rest = after;
+            }
+            team.for_chunks(chunks, 1, |c, _| {
+                let mut part = parts[c].lock().expect("each part is taken once");
+                let mut y = Aligned::zeros(k * PANEL * panels);
+                for panel in ranges[c].clone() {
+                    let first = offset(ranges[c].start);
+                    let rows = &mut part[offset(panel) - first..offset(panel + 1) - first];
+                    dispatch(Apply { rows, panel, n: PANEL * panels, pairs });
+                    mirror_diagonal(rows, PANEL * panel);
+                    dispatch(Multiply { rows, panel, x, y: &mut y, k });
+                }
+                y
+            })
+        }
+    };
+    let mut sums = sums.into_iter();
+    let mut total = sums.next().expect("there is a chunk");
+    for sum in sums {
+        vector::axpy(T::one(), &sum, &mut total);
+    }
+    total
+}
