@@ -19,7 +19,7 @@ export interface Moment {
 export interface Label {
   readonly form: string
   readonly statistic: string
-  /** Corrections by conjugate gradients, or steps of a method without a Fisher. */
+  /** The number of corrections by conjugate gradients, or of steps of a method without a Fisher. */
   readonly refine: number
   /** Damping, sizes and the like, in words. */
   readonly detail: string

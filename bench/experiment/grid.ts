@@ -39,7 +39,7 @@ const ours = {
 
 type Loop = typeof plain | typeof ours
 
-/** Both inner loops, with the outer step sizes that suit either; `more` is for the first. */
+/** Both inner loops, each with outer step sizes that suit it. `more` adds options to the first loop. */
 function loops<More>(method: (loop: Loop & Partial<More>) => Method, more?: More): Candidate[] {
   return [
     { method: () => method({ ...plain, ...more }), outer: sgd(3e4) },
@@ -49,7 +49,7 @@ function loops<More>(method: (loop: Loop & Partial<More>) => Method, more?: More
   ]
 }
 
-/** Papers that sample both levels. */
+/** For methods whose papers sample both levels. */
 const sampled = { outerBatchSize: 1024 }
 
 /** Inner and outer step sizes of methods that move both at once. */
@@ -71,6 +71,8 @@ const single = [
   [0.3, adam(0.03)],
 ] as const
 
+const online = { form: 'kronecker', kroneckerDamping: 'split', damping: 3e-3, smoothing: 0.9 } as const
+
 /** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */
 export const grid: Readonly<Record<string, readonly Candidate[]>> = {
   preconditionedConjugateGradients: [
@@ -81,6 +83,13 @@ export const grid: Readonly<Record<string, readonly Candidate[]>> = {
     { method: () => nhgd(), outer: adam(1) },
     { method: () => nhgd(), outer: adam(falling) },
   ],
+  /** The Fisher is fed by each inner step with the step's own samples; else as the default. */
+  'nhgd-online': (['expected', 'sampled'] as const).flatMap((statistic) =>
+    [adam(1), adam(falling)].map((outer) => ({
+      method: () => nhgd({ fisher: { ...online, statistic } }),
+      outer,
+    })),
+  ),
   'nhgd-paper': [1e4, 1e5].map((rate) => ({ method: () => nhgd(paper), outer: sgd(rate) })),
   amigo: loops((loop) => amigo({ ...loop, rate: 0.3 }), sampled),
   conjugateGradients: [

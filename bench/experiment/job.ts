@@ -16,7 +16,7 @@ export interface Job {
   readonly fashion: string
 }
 
-/** A look at a run; times without the looks. */
+/** One evaluation during a run. Times leave the evaluations out. */
 export interface Look {
   readonly step: number
   readonly wall: number
@@ -27,7 +27,7 @@ export interface Look {
   readonly samples: number
 }
 
-/** What a run reached; NaN becomes null. */
+/** The result of a run. NaN becomes null. */
 export interface Run {
   readonly dataset: string
   readonly noise: number
@@ -37,7 +37,7 @@ export interface Run {
   readonly method: string
   readonly candidate: number
   readonly seed: number
-  /** By {@link Job.clock}, null where it wasn't reached. */
+  /** Seconds of {@link Job.clock}, null if the threshold was not reached. */
   readonly secondsTo: {
     readonly f: Record<string, number | null>
     readonly accuracy: Record<string, number | null>

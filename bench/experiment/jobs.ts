@@ -6,15 +6,15 @@ import { promisify } from 'node:util'
 import type { Job, Run } from './job.ts'
 
 export interface RunnerOptions {
-  /** Where runs go, one a line. */
+  /** The file that receives the runs, one per line. */
   readonly lines: string
-  /** Keeps what the lines file has; otherwise it begins anew. */
+  /** Keeps the runs that the lines file holds; otherwise the file begins anew. */
   readonly resume: boolean
   /** Processes at a time. */
   readonly jobs: number
 }
 
-/** Runs a job, or a list of them in order of need; a run that fails is left out. */
+/** Runs a list of jobs and returns the runs in that order. A run that fails is left out. */
 export type Runner = (jobs: readonly Job[]) => Promise<Run[]>
 
 /** Runs jobs, each once and in a process of its own: a job that the lines file has is not run again. */

@@ -20,6 +20,7 @@ interface Options extends RunnerOptions {
   readonly kind: Cell['kind']
   readonly trusted: number
   readonly cells: boolean
+  readonly rivals: boolean
   readonly fashion: string
   readonly quick: boolean
   readonly json?: string
@@ -54,7 +55,8 @@ const program = new Command('experiment')
       .option('--quick', 'one seed, half a second, no grid, a fifth of the data', false)
       .option('--jobs <n>', 'processes at a time; more than one asks for --clock cpu', Number, 1)
       .option('--resume', 'go on where the lines file ends', false)
-      .option('--lines <file>', 'one run a line', 'build/experiment.jsonl')
+      .option('--no-rivals', 'leaves out the simple rivals')
+      .option('--lines <file>', 'one run per line', 'build/experiment.jsonl')
       .option('--json <file>', 'entries as JSON')
       .option('--csv <file>', 'entries as CSV')
       .option('--report <file>', 'tables and curves as HTML')
@@ -103,7 +105,7 @@ async function cleaning(options: Options): Promise<void> {
     return { method, candidate: own.sort((a, b) => scoreOf(a) - scoreOf(b))[0]?.candidate ?? 0 }
   })
   const seeds = Array.from({ length: quick ? 1 : options.seeds }, (_, seed) => seed)
-  const rivals = quick ? simple.slice(0, 1) : simple
+  const rivals = options.rivals ? simple.slice(0, quick ? 1 : undefined) : []
   const contenders = [...rivals.map((method) => ({ method, candidate: 0 })), ...best]
   const runs = await run(
     seeds.flatMap((seed) => contenders.map((contender) => ({ ...base, ...contender, seed }))),

@@ -44,7 +44,7 @@ export function cellOf({ dataset, noise, kind, trusted, weighting }: Run): strin
   return `${dataset}, ${Math.round(100 * noise)} % ${kind} noise, ${trusted} trusted, ${weighting}`
 }
 
-/** Means and deviations over seeds, a row for each cell and method, the soonest to f ≤ 0.30 first. */
+/** Means and deviations over seeds, one row per cell and method. The method that is first to reach f ≤ 0.30 comes first. */
 function summary(runs: readonly Run[]): { title: string; rows: string[][] }[] {
   return [...group(runs, cellOf)].map(([title, inCell]) => {
     const rows = [...group(inCell, (run) => run.method)].map(([method, all]) => {
@@ -53,8 +53,8 @@ function summary(runs: readonly Run[]): { title: string; rows: string[][] }[] {
       return [
         method,
         String(all.length),
-        ...thresholds.f.map((f) => of((run) => run.secondsTo.f[f], 1)),
-        ...thresholds.accuracy.map((a) => of((run) => run.secondsTo.accuracy[a], 1)),
+        ...thresholds.f.map((f) => of((run) => run.secondsTo.f[f], 2)),
+        ...thresholds.accuracy.map((a) => of((run) => run.secondsTo.accuracy[a], 2)),
         of((run) => run.accuracy, 4),
         of((run) => run.f1, 3),
         of((run) => run.auc, 3),
@@ -86,7 +86,7 @@ export function table(runs: readonly Run[]): string {
     .join('\n')
 }
 
-/** `mean ± deviation` where every run has a value; how many have, where some lack one; a dash where all do. */
+/** `mean ± deviation` if every run has a value, the mean and the number of values if some lack one, a dash if all do. */
 function spread(values: readonly (number | null | undefined)[], digits: number): string {
   const known = values.filter((x): x is number => typeof x === 'number' && Number.isFinite(x))
   if (known.length === 0) return '–'
@@ -114,13 +114,13 @@ export function group<T>(items: readonly T[], key: (item: T) => string): Map<str
 interface PageOptions {
   readonly clock: Job['clock']
   readonly command: string
-  /** The grid, and what was chosen from it. */
+  /** The grid, and the candidates that were chosen from it. */
   readonly steps: readonly string[]
   /** Where the default NHGD is not the best. */
   readonly losses: readonly string[]
 }
 
-/** Tables, and of the first cell the first seed's curves against time and against samples. */
+/** The tables, and the curves of the first seed in the first cell, against time and against samples. */
 export function page(runs: readonly Run[], { clock, command, steps, losses }: PageOptions): string {
   const [first] = runs
   const drawn = runs.filter((run) => run.seed === 0 && run.curve.length > 0 && cellOf(run) === cellOf(first))

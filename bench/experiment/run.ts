@@ -11,10 +11,10 @@ import { loadCase } from './data.ts'
 import { grid } from './grid.ts'
 import { type Job, type Look, type Run, thresholds } from './job.ts'
 
-/** Seconds of the job's clock between looks. */
+/** Seconds of the job's clock between evaluations. */
 const interval = 0.1
 const training = { steps: 1500, rate: 0.1, batchSize: 1024, regularization: 1e-4 }
-/** v of margin weights has few entries, of which the step sizes of the grid know nothing. */
+/** Margin weights have few outer variables, for which the step sizes of the grid are not meant. */
 const marginOptimizer = { kind: 'adam', rate: 0.05 } as const
 
 async function bilevel(job: Job, known: CleaningCase) {

@@ -1,7 +1,7 @@
 import type { Run } from './job.ts'
 import { cellOf, group, mean } from './report.ts'
 
-/** What runs are compared by, and whether less is better. */
+/** The measures that compare runs, and whether less is better. */
 const measures: readonly (readonly [string, (run: Run) => number | null | undefined, boolean])[] = [
   ['seconds to f ≤ 0.30', (run) => run.secondsTo.f['0.30'], true],
   ['seconds to accuracy 0.915', (run) => run.secondsTo.accuracy['0.915'], true],
@@ -11,7 +11,7 @@ const measures: readonly (readonly [string, (run: Run) => number | null | undefi
   ['AUC', (run) => run.auc, false],
 ]
 
-/** Where the default NHGD is not the best, a sentence each; a measure that not all runs of a method have isn't its. */
+/** One sentence per measure in which the default NHGD is not the best. A method takes part if all its runs reached the measure. */
 export function lost(runs: readonly Run[]): string[] {
   return [...group(runs, cellOf)].flatMap(([cell, inCell]) => {
     const methods = group(inCell, (run) => run.method)

@@ -1,12 +1,12 @@
 import { stopwatch, type Times } from './clock.ts'
 import type { Context, Pair, Row } from './row.ts'
 
-/** How long to look. */
+/** How long to measure. */
 export interface Effort {
-  /** Seconds for a row. */
+  /** Seconds per row. */
   readonly seconds: number
   readonly rounds: { readonly least: number; readonly most: number }
-  /** Seconds of one measurement at least. */
+  /** Least seconds of one measurement. */
   readonly cycle: number
 }
 
@@ -25,9 +25,9 @@ export interface Entry {
   /** The same ratio of times on the wall. */
   readonly wall: number | null
   readonly rounds: number
-  /** Median times of a unit, by that clock. */
+  /** Median seconds per unit, by that clock. */
   readonly seconds: { readonly ours: number; readonly rival: number | null }
-  /** Flops a second and bytes a second of ours. */
+  /** Our flops per second and bytes per second. */
   readonly flops: number | null
   readonly bandwidth: number | null
   readonly note: string

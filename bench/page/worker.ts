@@ -8,7 +8,7 @@ import type { Side } from '../harness/row.ts'
 import { threads } from '../rows/threads.ts'
 import { wasm } from '../rows/wasm.ts'
 
-/** What `npm run bench` writes of a row, as far as a browser can tell. */
+/** The part of an entry of `npm run bench` that a browser can measure. */
 export type Measured = Pick<Entry, 'name' | 'unit' | 'rounds' | 'seconds' | 'flops'>
 
 export type Said =

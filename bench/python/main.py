@@ -43,7 +43,7 @@ def evaluation(problem: Problem) -> Callable[[Array], tuple[float, float]]:
 
 
 def run(problem: Problem, method: Method, wrong: np.ndarray, budget: float) -> dict:
-    """The race of a method, its step compiled before."""
+    """Run one method against the clock, after its step is compiled."""
     evaluate = evaluation(problem)
     step = jax.jit(method.step, donate_argnums=1).lower(problem, method.state).compile()
     return race(

@@ -38,7 +38,7 @@ class Problem(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a method moves in place, without gradients."""
+    """The tensors that a method updates in place, without gradients."""
 
     weight: Tensor
     bias: Tensor
