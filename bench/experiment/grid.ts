@@ -71,8 +71,6 @@ const single = [
   [0.3, adam(0.03)],
 ] as const
 
-const online = { form: 'kronecker', kroneckerDamping: 'split', damping: 3e-3, smoothing: 0.9 } as const
-
 /** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */
 export const grid: Readonly<Record<string, readonly Candidate[]>> = {
   preconditionedConjugateGradients: [
@@ -83,13 +81,6 @@ export const grid: Readonly<Record<string, readonly Candidate[]>> = {
     { method: () => nhgd(), outer: adam(1) },
     { method: () => nhgd(), outer: adam(falling) },
   ],
-  /** The Fisher is fed by each inner step with the step's own samples; else as the default. */
-  'nhgd-online': (['expected', 'sampled'] as const).flatMap((statistic) =>
-    [adam(1), adam(falling)].map((outer) => ({
-      method: () => nhgd({ fisher: { ...online, statistic } }),
-      outer,
-    })),
-  ),
   'nhgd-paper': [1e4, 1e5].map((rate) => ({ method: () => nhgd(paper), outer: sgd(rate) })),
   amigo: loops((loop) => amigo({ ...loop, rate: 0.3 }), sampled),
   conjugateGradients: [
