@@ -73,9 +73,10 @@ const methods: Record<string, () => Method> = {
 
 const outerSteps = 5
 const safeguards: SolveOptions = {
-  outerOptimizer: { kind: 'adam', rate: (k) => 0.3 / (1 + k), shared: true },
+  outerOptimizer: { kind: 'adam', rate: (k) => 2 / (1 + k), shared: true },
   backtracking: 0,
-  jumpCap: 1.1,
+  jumpCap: 0.9, // so that it has its say in each step
+  outer: [0.3, -0.2, 0.1, 0.8], // a slope, so that the margins have theirs
   box: { low: -2, high: 2 },
   seed: 5,
   outerSteps,

@@ -78,6 +78,19 @@ test('with backtracking steps that are too long end at the minimum, without it t
   close(guarded.outer, [1, -2, 0.5], 1e-6)
 })
 
+test('backtracking takes the first step, whatever the slack', async ({ backend }) => {
+  const problem = shifted(backend, [1, -2, 0.5])
+  for (const backtracking of [0, 0.1, Number.POSITIVE_INFINITY]) {
+    const options = {
+      method,
+      outerOptimizer: { kind: 'sgd', rate: 0.5 },
+      outerSteps: 1,
+      backtracking,
+    } as const
+    close((await solve(problem, options).result).outer, [0.5, -1, 0.25], 1e-12)
+  }
+})
+
 test('senseless settings are refused', async ({ backend }) => {
   const problem = fixtureQuadratic(backend, numbers)
   for (const name of ['simplex', 'jumpCap', 'backtracking'] as const) {

@@ -31,7 +31,8 @@ export class Backtracking {
 
   /** Judges v by the loss found there, `slack` relative to it: true where v went back, and the estimate is of no use. */
   wentBack(outer: Vector, loss: number, slack: number): boolean {
-    if (loss <= this.least + slack * Math.abs(this.least) || this.share < 1e-3) {
+    // Before the first loss the bound is infinite, or not a number where the slack is 0: nothing exceeds it.
+    if (!(loss > this.least + slack * Math.abs(this.least)) || this.share < 1e-3) {
       this.least = loss
       this.share = Math.min(1, 2 * this.share)
       return false

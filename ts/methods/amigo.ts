@@ -4,7 +4,7 @@ import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface AmigoOptions extends ImplicitOptions {
-  /** N, SGD steps on the linear system an outer iteration. */
+  /** N, SGD steps on the linear system per outer iteration. */
   readonly steps?: number
   /** β_k, their size. */
   readonly rate?: number

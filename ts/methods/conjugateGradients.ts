@@ -7,7 +7,7 @@ import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
 
 export interface ConjugateGradientsOptions extends ImplicitOptions {
-  /** Steps an outer iteration at the most. */
+  /** Steps per outer iteration at the most. */
   readonly steps?: number
   /** Relative residual ε_k at which outer iteration k stops. */
   readonly tolerance?: number | ((k: number) => number)

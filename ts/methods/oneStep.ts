@@ -10,7 +10,7 @@ export interface OneStepOptions extends ImplicitOptions {
 
 /**
  * One-step differentiation (T1–T2, Luketina et al. 2016, arXiv 1511.06727, section 3): v acts on f through the last
- * inner step alone, so that ∇_v f − η Lᵀ∇_θ f with L from that step's batch. One inner step an outer iteration.
+ * inner step alone, so that ∇_v f − η Lᵀ∇_θ f with L from that step's batch. There is one inner step per outer iteration.
  */
 export function oneStep(options: OneStepOptions = {}): Method {
   const settings = settingsOf(methods.oneStep, options)
