@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert'
+import type { ObserveOptions } from '../../ts/hypergradient/observer.ts'
 import { optimizer } from '../../ts/hypergradient/optimizer.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import { paper } from '../../ts/methods/nhgdOptions.ts'
@@ -13,8 +14,16 @@ const test = backendSuite('paper')
 const batchSize = 16
 const outerOptimizer = { kind: 'sgd', rate: 0.5 } as const
 
-/** Algorithm 1 as printed, with F inverted densely where the method updates A. */
-function printed(problem: Problem, outerSteps: number, seed: number): Float64Array {
+/**
+ * Algorithm 1 as printed, with F inverted densely where the method updates A. F sees the first `samples` of the batches
+ * of every `every`-th step.
+ */
+function printed(
+  problem: Problem,
+  outerSteps: number,
+  seed: number,
+  { every = 1, samples = batchSize }: ObserveOptions = {},
+): Float64Array {
   const { backend, oracles } = problem
   const { inner, outer } = problem.start()
   const d = inner.length
@@ -25,14 +34,19 @@ function printed(problem: Problem, outerSteps: number, seed: number): Float64Arr
     const trajectory: { theta: Float64Array; batch: ReturnType<typeof sampler.take> }[] = []
     for (let t = 0; t < paper.innerSteps; t++) {
       const batch = sampler.take(batchSize)
-      sampler.seed()
       const gradient = problem.zeros(d)
       oracles.innerGradient(problem.point(inner, outer), batch, gradient)
       const theta = inner.readF64()
-      // The regulariser's part is known and no part of F.
-      const g = gradient.readF64().map((x, i) => x - 2 * 0.02 * theta[i])
-      const beta = paper.fisher.smoothing
-      fisher = fisher.map((x, i) => beta * x + (1 - beta) * g[Math.floor(i / d)] * g[i % d])
+      if (t % every === 0) {
+        sampler.seed()
+        const seen = problem.zeros(d)
+        const some = backend.Batch.of(batch.positions.slice(0, samples))
+        oracles.innerGradient(problem.point(inner, outer), some, seen)
+        // The regulariser's part is known and no part of F.
+        const g = seen.readF64().map((x, i) => x - 2 * 0.02 * theta[i])
+        const beta = paper.fisher.smoothing
+        fisher = fisher.map((x, i) => beta * x + (1 - beta) * g[Math.floor(i / d)] * g[i % d])
+      }
       trajectory.push({ theta, batch })
       stepper.step(inner, gradient)
     }
@@ -64,6 +78,16 @@ test('the preset is the printed algorithm', async ({ backend }) => {
   // Nobody asked for the product that a residual costs.
   assert.equal([residual, operator], [undefined, 'none'])
 })
+
+for (const observe of [{ every: 3 }, { samples: 5 }, { every: 2, samples: 7 }]) {
+  test(`the Fisher sees what ${JSON.stringify(observe)} says`, async ({ backend }) => {
+    const problem = randomReweighting(backend)
+    const method = nhgd({ ...paper, batchSize, observe })
+    const { outer } = await solve(problem, { method, outerOptimizer, outerSteps: 3, seed: 7 }).result
+    close(outer, printed(problem, 3, 7, observe), 1e-9)
+    assert.ok(distance(outer, printed(problem, 3, 7)) > 1e-6)
+  })
+}
 
 test('in a window with a decaying start it is the same', async ({ backend }) => {
   const run = (form: 'dense' | 'window', size: number) => {

@@ -21,15 +21,16 @@ export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
     const observer = new Observer(problem, fisher, sampler, settings.observe, sample)
     const cross = new Cross(problem, settings.cross, sampler)
     if (reset === 'outer') fisher.reset()
+    // θ ← θ − η ∇_θ g
     for await (const step of innerLoop(problem, point, state, settings, observer.takeGradient)) {
-      await observer.observe() // A, beside the loop
+      await observer.observe() // A, beside the loop, which waits for a free place alone
       cross.observe(step) // L
-    } // θ ← θ − η ∇_θ g
+    }
     const end = innerEnd(point, state, settings)
     clock.enter('outer')
     problem.oracles.refresh(end)
     const outerLoss = problem.oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
-    const solution = await direction(problem, end, state, settings) // u = A ∇_θ f, then corrections
+    const solution = await direction(problem, end, state, settings) // A ∇_θ f, then r corrections
     clock.enter('cross')
     const hypergradient = cross.subtract(direct, u, end) // ∇_v f − Lᵀu
     clock.enter('')

@@ -61,7 +61,10 @@ export class Solve implements AsyncIterable<Progress> {
   #result: Promise<SolveResult> | undefined
   /** How the run ended. */
   #end: { readonly result: SolveResult } | { readonly error: unknown } | undefined
+  /** Whether a loop over the steps was left. */
   #left = false
+  /** Whether the last step ended well: what it leaves otherwise is no state to go on from. */
+  #whole = true
   #advancing: Promise<void> | undefined
   /** Steps and saves, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -77,7 +80,7 @@ export class Solve implements AsyncIterable<Progress> {
   async save(): Promise<Uint8Array> {
     const state = await this.#started()
     return this.#inTurn(async () => {
-      if (this.#end && ('error' in this.#end || this.#end.result.status === 'diverged')) {
+      if (!this.#whole) {
         throw new NhgdError(
           'ERR_CHECKPOINT',
           '"run" expected a run whose last step was whole, got one that failed',
@@ -128,7 +131,12 @@ export class Solve implements AsyncIterable<Progress> {
     const { outerSteps = 100, tolerance = 0, onStep } = this.#options
     const before = this.#over(state.outerStep)
     if (before) return this.#finish(before, state)
-    const taken = await this.#inTurn(() => takeStep(this.#problem, this.#options, state))
+    const taken = await this.#inTurn(async () => {
+      this.#whole = false
+      const taken = await takeStep(this.#problem, this.#options, state)
+      this.#whole = taken !== undefined
+      return taken
+    })
     if (!taken) return this.#finish('diverged', state)
     const { outerStep: step, point } = state
     const { outerLoss, residual } = taken.estimate
