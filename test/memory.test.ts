@@ -45,7 +45,7 @@ test('a problem beyond 4 GiB is refused on WebAssembly before anything is upload
   }
 })
 
-test('a Fisher beyond 4 GiB is refused on WebAssembly', async () => {
+test('a Fisher beyond 4 GiB is refused on WebAssembly, and one beyond the machine’s memory everywhere', async () => {
   const { backend, asked } = pretended('wasm')
   const oracles = (innerLength: number) =>
     ({ innerLength, dtype: 'f32', bytes: 0, layers: [] as number[] }) as unknown as Oracles
@@ -56,6 +56,10 @@ test('a Fisher beyond 4 GiB is refused on WebAssembly', async () => {
   await refuses('ERR_MEMORY', 'fisher', () => make('sketch', 1e6))
   assert.equal(asked, [])
   assert.throws(() => make('dense', 7850), 'allocates')
+  const native = pretended('native')
+  const tooMuch = () => new Fisher(native.backend, oracles(1e7), undefined as never, { form: 'dense' })
+  await refuses('ERR_MEMORY', 'fisher', tooMuch)
+  assert.equal(native.asked, [])
   const shape = { innerLength: 100, dtype: 'f64', layers: [] } as const
   assert.is(fisherBytes({ form: 'window', size: 10 }, shape), 8 * (1000 + 200))
 })

@@ -1,7 +1,7 @@
 import { simd } from './simd.ts'
 import type { Threaded } from './threads.ts'
 
-/** The WebAssembly module for this engine, in its place beside this package. */
+/** Where the WebAssembly module for this engine lies in this package. */
 export function besidePackage(relaxed?: boolean): URL {
   const modules = {
     relaxed: new URL('../../build/wasm-relaxed/nhgd_relaxed.wasm', import.meta.url),
@@ -11,10 +11,10 @@ export function besidePackage(relaxed?: boolean): URL {
   return modules[simd(relaxed)]
 }
 
-/** A file of the package that bundlers leave where it is: it is of use to few, and large. */
+/** A file of the package that bundlers leave where it is, since it is large and few need it. */
 const file = (path: string) => new URL(path, import.meta.url)
 
-/** The module with threads, in its place where it was built. */
+/** The module with threads, where the build has put it. */
 export async function threadedBesidePackage(helper?: URL | string, relaxed?: boolean): Promise<Threaded> {
   const name = simd(relaxed) === 'relaxed' ? 'nhgd_threads_relaxed' : 'nhgd_threads'
   return {

@@ -7,7 +7,8 @@ import { loadWasm } from './wasm.ts'
 export type { LoadOptions }
 
 /**
- * The native backend if it loads, else WebAssembly; `info()` says which, and why the other was passed over.
+ * Loads the native backend, or WebAssembly where that does not load. `info()` says which one, and why the other was
+ * passed over.
  *
  * @throws NhgdError `ERR_BACKEND` where the forced one does not load, or none does: why each does not stands on a line.
  */

@@ -3,20 +3,21 @@ import type { WasmSource } from './wasmSource.ts'
 
 /** How a backend is loaded. */
 export interface LoadOptions {
-  /** Forces a backend: one that does not load is an error then. The environment variable NHGD_BACKEND does the same. */
+  /** The one backend to load, which is an error where it does not. The environment variable NHGD_BACKEND does the same. */
   readonly backend?: 'native' | 'wasm' | 'auto'
-  /** Where the WebAssembly module comes from, if not from its usual place. */
+  /** Where the WebAssembly module comes from; its usual place where absent. */
   readonly wasm?: WasmSource
   /**
-   * Whether WebAssembly gets helpers: workers on its memory for passes over many samples and for the Fisher. Absent, in
-   * dedicated workers of cross-origin isolated pages alone; the URL of the helpers' script (nhgd/nhgd_helper.js) where a
-   * policy forbids workers made from code. Where they don't start, `info().skipped` says why. The bits stay the same.
+   * Whether WebAssembly gets helpers, which are workers on its memory for passes over many samples and for the Fisher.
+   * Where it is absent, only dedicated workers of cross-origin isolated pages get them. Pass the URL of the helpers'
+   * script (nhgd/nhgd_helper.js) where a policy forbids workers made from code. Where the helpers do not start,
+   * `info().skipped` says why. The bits stay the same.
    */
   readonly threads?: boolean | URL | string
   /**
-   * Whether WebAssembly's relaxed SIMD is used, which is faster where the machine fuses products and sums. Absent, where
-   * the engine takes it; `false` rounds every product, so that kernels give the same bits on every machine. Where the
-   * module is not of the kind asked for, as one that was loaded before, `info().skipped` says so.
+   * Whether WebAssembly uses relaxed SIMD, which is faster where the machine fuses products and sums. Where it is
+   * absent, the engine decides. `false` rounds every product, so that kernels give the same bits on every machine. Where
+   * a module of the other kind was loaded before, `info().skipped` says so.
    */
   readonly relaxed?: boolean
 }

@@ -1,16 +1,16 @@
 import { NhgdError } from './errors.ts'
 
-/** Numbers as they lie in memory; `u8` stays a quarter of the size of `f32` all the way into the kernels. */
+/** Numbers as they lie in memory. The kernels read bytes as bytes, which take a quarter of the room of `f32`. */
 export type Numbers = Uint8Array | Float32Array | Float64Array
 
 /**
- * A row-major matrix, one sample a row. The value of an entry is `data[row * columns + column] * scale`.
+ * A row-major matrix with one sample per row. The value of an entry is `data[row * columns + column] * scale`.
  */
 export interface Matrix {
   readonly data: Numbers
   readonly rows: number
   readonly columns: number
-  /** Factor on every entry, 1 where absent; 1/255 turns bytes of a picture into [0, 1]. */
+  /** Factor on every entry, 1 where absent. 1/255 maps the bytes of a picture to [0, 1]. */
   readonly scale?: number
 }
 

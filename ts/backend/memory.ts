@@ -1,17 +1,19 @@
 import type { Backend } from './backend.ts'
 import type { Oracles } from './binding.ts'
 import { NhgdError } from './errors.ts'
+import { builtin } from './node.ts'
 
-/** Bytes that 32-bit addresses reach. */
-const wasmLimit = 2 ** 32
-
-/** Throws `ERR_MEMORY` where `name` needs more bytes than the backend can address; without it WebAssembly would trap. */
+/**
+ * Throws `ERR_MEMORY` where `name` needs more bytes than WebAssembly can address, or than the machine has: WebAssembly
+ * would trap, and a native process would end.
+ */
 export function checkMemory(backend: Backend, name: string, bytes: number): void {
-  if (backend.info().backend !== 'wasm' || bytes < wasmLimit) return
-  throw new NhgdError(
-    'ERR_MEMORY',
-    `"${name}" expected less than the ${wasmLimit} bytes that WebAssembly can address, got ${bytes}: use the native backend, fewer samples or a smaller form of Fisher`,
-  )
+  const wasm = backend.info().backend === 'wasm'
+  const limit = wasm ? 2 ** 32 : builtin('node:os').totalmem()
+  if (bytes < limit) return
+  const expected = `less than the ${limit} bytes that ${wasm ? 'WebAssembly can address' : 'this machine has'}`
+  const advice = `use ${wasm ? 'the native backend, ' : ''}fewer samples or a smaller form of Fisher`
+  throw new NhgdError('ERR_MEMORY', `"${name}" expected ${expected}, got ${bytes}: ${advice}`)
 }
 
 /** Bytes of an inverse Fisher at its largest. */

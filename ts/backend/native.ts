@@ -6,7 +6,7 @@ import { type Remedies, withRemedy } from './remedy.ts'
 
 let loaded: Binding | undefined
 
-/** The Node-API addon (`ERR_BACKEND` with the likely remedy where it does not load). */
+/** Loads the Node-API addon (`ERR_BACKEND`, with the likely remedy, where it does not load). */
 export async function loadNative(skipped?: BackendInfo['skipped']): Promise<Backend> {
   try {
     loaded ??= builtin('node:module').createRequire(import.meta.url)(

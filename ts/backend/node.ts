@@ -7,8 +7,10 @@ interface Builtins {
   'node:worker_threads': typeof import('node:worker_threads')
 }
 
-/** One of Node's own modules, which Deno and Bun have too. Asked for at run time, so that a bundle for the browser
- * has nothing to resolve. */
+/**
+ * One of Node's own modules, which Deno and Bun have too. It is asked for at run time, so that a bundle for the browser
+ * has nothing to resolve.
+ */
 export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] {
   const { process } = globalThis as {
     process?: { getBuiltinModule?: (name: Name) => Builtins[Name] | undefined }

@@ -1,7 +1,7 @@
-/** What a WebAssembly module is compiled for. Relaxed SIMD may fuse a product and a sum, as the machine has it. */
+/** What a WebAssembly module is compiled for. Relaxed SIMD fuses a product and a sum where the machine does. */
 export type Simd = 'relaxed' | 'simd128' | 'scalar'
 
-/** The most that this engine takes; not relaxed SIMD if it is unwanted. */
+/** The most that this engine takes, relaxed SIMD only where `relaxed` allows it. */
 export function simd(relaxed = true): Simd {
   if (relaxed && takes(...vector, ...vector, ...vector, ...fusedProduct, drop)) return 'relaxed'
   return takes(...vector, drop) ? 'simd128' : 'scalar'

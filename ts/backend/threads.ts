@@ -3,7 +3,7 @@ import type { LoadOptions } from './loadOptions.ts'
 import { builtin } from './node.ts'
 import { compiled, type WasmSource } from './wasmSource.ts'
 
-/** What the module with threads is made of. */
+/** The parts of the module with threads. */
 export interface Threaded {
   readonly glue: ThreadedGlue
   readonly module: WasmSource
@@ -11,22 +11,22 @@ export interface Threaded {
   readonly helper: URL | string
 }
 
-/** Gives all that where it is to be had, with another script if there is one; `relaxed` as in `LoadOptions`. */
+/** Gives the parts of the module with threads; `helper` replaces the script, `relaxed` is as in `LoadOptions`. */
 export type ThreadedSource = (helper?: URL | string, relaxed?: boolean) => Promise<Threaded>
 
-/** What wasm-bindgen makes of the module with threads. */
+/** The glue that wasm-bindgen makes for the module with threads. */
 export interface ThreadedGlue extends Binding {
   default(input: { module_or_path: WebAssembly.Module }): Promise<{ memory: WebAssembly.Memory }>
-  /** So many helpers are there from now on. */
+  /** Tells the module how many helpers there are from now on. */
   expectHelpers(count: number): void
 }
 
-/** A pass over a batch has hardly more parts. */
+/** A pass over a batch has hardly more parts than this. */
 const mostThreads = 8
 
 /**
- * The source to load if threads are to be tried: where they were asked for, or in a worker of a page that may share
- * memory. A module that was handed over has none.
+ * The source to load from where threads are to be tried: they were asked for, or this is a worker of a page that may
+ * share memory. A module that the caller hands over has no threads.
  */
 export function wantsThreads(
   { wasm, threads, relaxed }: Omit<LoadOptions, 'backend'>,
@@ -41,7 +41,7 @@ function inIsolatedWorker(): boolean {
   return crossOriginIsolated === true && DedicatedWorkerGlobalScope !== undefined
 }
 
-/** An instance whose helpers are ready. Throws where they can't be had. */
+/** An instance whose helpers are ready. Throws where they do not start. */
 export async function loadThreaded(source: ThreadedSource): Promise<Binding> {
   if ('document' in globalThis) throw new Error('a page’s own thread may not wait: load in a worker')
   const { glue, module: from, helper } = await source()
@@ -65,7 +65,7 @@ function cores(): number {
 }
 
 interface Helper {
-  /** Resolves when the helper is about to help, which it does for good. */
+  /** Resolves when the helper is about to help; from then on it never returns. */
   readonly ready: Promise<void>
   end(): void
 }
@@ -96,7 +96,7 @@ function nodeHelper(url: URL | string, message: unknown): Helper {
     worker.once('error', reject)
     worker.postMessage(message)
   })
-  // Once it helps, it keeps no process alive that has nothing else to do.
+  // A helper keeps no process alive that has nothing else to do.
   return { ready: ready.then(() => worker.unref()), end: () => worker.terminate() }
 }
 

@@ -23,8 +23,8 @@ let loaded: Promise<Loaded> | undefined
 export type OwnModule = (relaxed?: boolean) => WasmSource | Promise<WasmSource>
 
 /**
- * The WebAssembly module that was handed over, or a build's own (`ERR_BACKEND` where it does not load); the one with
- * threads instead, if they are wanted, there is a source of it and its helpers start.
+ * Loads the WebAssembly module that the caller hands over, or the build's own. Where threads are wanted, it loads the
+ * module with threads instead, if the build has one and its helpers start. `ERR_BACKEND` where no module loads.
  */
 export async function loadWasm(
   options: Omit<LoadOptions, 'backend'>,
@@ -51,7 +51,7 @@ export async function loadWasm(
 
 const tooLate = { backend: 'wasm with threads', reason: 'the module without threads is loaded already' }
 
-/** That the module there is is not what was asked for. */
+/** Says that the loaded module is not of the kind that was asked for. */
 function otherSimd(relaxed: boolean | undefined, loaded: Simd): BackendInfo['skipped'] {
   if (relaxed === undefined || relaxed === (loaded === 'relaxed')) return []
   if (!relaxed) return [{ backend: 'wasm without relaxed SIMD', reason: 'the module that is loaded has it' }]

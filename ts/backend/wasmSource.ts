@@ -3,13 +3,13 @@ import { builtin } from './node.ts'
 /** Where the WebAssembly module comes from: its bytes, a compiled module, or a URL to fetch or (`file:`) to read. */
 export type WasmSource = BufferSource | WebAssembly.Module | URL | string
 
-/** What a source gives, read where it is a file. */
+/** The source itself, or the bytes of the file that it names. */
 export async function contents(source: WasmSource): Promise<WasmSource> {
   if (!/^file:/.test(String(source))) return source
   return (await builtin('node:fs').promises.readFile(new URL(String(source)))) as WasmSource
 }
 
-/** A source as a module that other threads can be given. */
+/** A compiled module, which other threads can be given. */
 export async function compiled(source: WasmSource): Promise<WebAssembly.Module> {
   const given = await contents(source)
   if (given instanceof WebAssembly.Module) return given

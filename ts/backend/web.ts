@@ -4,7 +4,7 @@ import type { LoadOptions } from './loadOptions.ts'
 import type { ThreadedSource } from './threads.ts'
 import { loadWasm, type OwnModule } from './wasm.ts'
 
-/** `loadBackend` where WebAssembly is all there is, on the module `own` unless another is given. */
+/** `loadBackend` where there is WebAssembly alone; it loads the module `own` unless the caller gives another. */
 export async function loadOnWeb(
   { backend = 'auto', ...options }: LoadOptions,
   own: OwnModule,

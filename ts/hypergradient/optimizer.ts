@@ -11,6 +11,7 @@ import {
   settingsJson,
   shape,
 } from '../backend/check.ts'
+import type { OptimizerRule } from '../backend/settings.ts'
 import { optimizers } from '../defaults.ts'
 
 /** A step size or another setting, or one for each step 0, 1, 2, … */
@@ -21,19 +22,12 @@ export function rateAt(rate: Rate, step: number): number {
   return typeof rate === 'number' ? rate : rate(step)
 }
 
-/** An optimiser and its step size. */
-export type OptimizerSettings =
-  | { readonly kind: 'sgd'; readonly rate: Rate }
-  | { readonly kind: 'momentum'; readonly rate: Rate; readonly momentum?: number }
-  | {
-      readonly kind: 'adam'
-      readonly rate: Rate
-      readonly beta1?: number
-      readonly beta2?: number
-      readonly epsilon?: number
-      /** Keeps one second moment, the mean square, for the whole vector: Adam that keeps the gradient's direction. */
-      readonly shared?: boolean
-    }
+/** An optimiser and its step size; its other settings have the usual values where they are absent. */
+export type OptimizerSettings = WithRate<OptimizerRule>
+
+type WithRate<Rule> = Rule extends { kind: infer Kind }
+  ? { readonly kind: Kind; readonly rate: Rate } & Readonly<Partial<Omit<Rule, 'kind'>>>
+  : never
 
 const rate = perStep(number(0))
 const kinds = {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{Code, Element, Error, Result, Vector};
 
-/// Settings of an [`Optimizer`].
+/// Settings of an optimiser.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(rename = "OptimizerRule"))]
@@ -15,9 +15,21 @@ pub(crate) enum Rule {
     /// x ← x − η g.
     Sgd {},
     /// m ← μm + g, x ← x − η m.
-    Momentum { momentum: f64 },
-    /// Adam (Kingma & Ba 2015); `shared` keeps one second moment, the mean square, for the whole vector.
-    Adam { beta1: f64, beta2: f64, epsilon: f64, shared: bool },
+    Momentum {
+        /// μ, from 0 and below 1.
+        momentum: f64,
+    },
+    /// Adam (Kingma & Ba 2015).
+    Adam {
+        /// Share of the old first moment, from 0 and below 1.
+        beta1: f64,
+        /// Share of the old second moment, from 0 and below 1.
+        beta2: f64,
+        /// Added to the root of the second moment, at least 0.
+        epsilon: f64,
+        /// Keeps one second moment, the mean square, for the whole vector: Adam that keeps the gradient's direction.
+        shared: bool,
+    },
 }
 
 /// An optimiser and its state.
