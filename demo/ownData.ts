@@ -10,7 +10,7 @@ export async function readOwnData(source: Source & { kind: 'own' }): Promise<Sam
   const { features, imageShape } = parseFeatures(file, source.labels ? {} : { label })
   const { labels, names } = parseLabels(source.labels ? await opened(source.labels) : file, { label })
   if (labels.length !== features.rows) {
-    throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one a row, got ${labels.length}`)
+    throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one per row, got ${labels.length}`)
   }
   const trusted =
     typeof source.trusted === 'string'

@@ -1,8 +1,8 @@
 /**
  * Every constant that was tuned, with its source or with the command that chose it.
  *
- * A rate of 0.1 that is named without a source is a small step to start from: `npm run experiment -- cleaning --methods
- * all` searches the rates of each method on a grid (bench/experiment/grid.ts) and docs/methods.md tells which won.
+ * A rate of 0.1 without a source is a small step to start from. `npm run experiment -- cleaning --methods all` searches
+ * the rates of each method on a grid (bench/experiment/grid.ts), and docs/methods.md has the results.
  */
 
 /** Momentum as in Sutskever et al. (2013); Adam as in Kingma & Ba (2015), with an ε that changes no step in f32. */
@@ -12,7 +12,7 @@ export const optimizers = {
   adam: { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, shared: false },
 } as const
 
-/** The inner loop of 10 steps is the one that the literature takes on data cleaning (Liao et al. 2026, section 6). */
+/** The inner loop has 10 steps as in the literature on data cleaning (Liao et al. 2026, section 6). */
 const implicit = {
   cross: 'all',
   innerSteps: 10,
@@ -29,7 +29,7 @@ const singleLoop = {
   outerBatchSize: 1024,
 } as const
 
-/** Corrections, inner loop and cross derivative of the methods with an inverse Fisher; see preconditionedConjugateGradients. */
+/** Settings of the methods with an inverse Fisher, which were chosen for preconditionedConjugateGradients. */
 const corrected = {
   refine: 2,
   refineSamples: 4096,
@@ -81,7 +81,7 @@ export const methods = {
     linearRate: 0.1,
   },
   neumann: { ...implicit, terms: 10, rate: 0.1 },
-  /** Kronecker factors from a part of the inner steps' samples; the rest is as in preconditionedConjugateGradients. */
+  /** Kronecker factors of a part of the inner steps' samples; all else is as in preconditionedConjugateGradients. */
   nhgd: {
     ...corrected,
     fisher: {
@@ -97,7 +97,7 @@ export const methods = {
   nystrom: { ...implicit, rank: 16, damping: 1e-2, curvatureSamples: 1024 },
   oneStep: { ...implicit, innerSteps: 1, cross: 'trajectory', scale: 0.1 },
   /**
-   * The soonest at a small outer loss of those that reach the exact hypergradient's direction:
+   * Of the settings that reach the direction of the exact hypergradient, these reach a small outer loss first, by
    * `npm run experiment -- cleaning --methods all --seeds 5 --budget 30s --clock cpu` (docs/methods.md).
    */
   preconditionedConjugateGradients: {
@@ -136,7 +136,7 @@ export const outerOptimizer = { kind: 'adam', rate: 0.1 } as const
  */
 export const cleanLabels = {
   options: { holdout: 0.2, outerSteps: 30, regularization: 1e-4, normalize: true, seed: 0 },
-  /** Each step counts here, not its time: what v ends at is kept. */
+  /** Accurate steps matter more than fast ones here, since few are taken and v is kept. */
   method: {
     fisher: { form: 'kronecker', statistic: 'expected', damping: 1e-3, size: 8192, refreshEvery: 10 },
     refine: 6,
@@ -159,7 +159,8 @@ export const cleanLabels = {
     /** Bounds of the share of right labels that expectation maximisation starts from. */
     shares: { least: 0.02, most: 0.98 },
     slope: 1.5,
-    /** Of the prior on v around the start; it counts against so many trusted samples at the most. */
+    /** Standard deviations of the prior on v around the start. It counts as much as `priorSamples` trusted samples, or
+     * as all of them where there are fewer. */
     deviations: { bias: 0.5, slope: 0.25 },
     priorSamples: 500,
   },

@@ -75,7 +75,7 @@ ${plain.map((row) => full(row, reference)).join('\n')}
 
 From A∇_θ f, corrected by so many conjugate-gradient steps over all samples that A preconditions. CPU is that of no
 correction: an outer iteration's statistics, the factorisation, the solve, and the product that tells the residual. Steps
-of the inner loop feed A (640 samples an outer iteration) unless samples are called fresh.
+of the inner loop feed A (640 samples per outer iteration) unless samples are called fresh.
 
 | form | statistic | | ${steps.map((n) => `cosine, refine ${n}`).join(' | ')} | ‖ĥ‖/‖h‖, refine 0 | CPU |
 |---|---|---|${'---|'.repeat(steps.length)}---|---|

@@ -64,7 +64,7 @@ function readLines(path: string): Map<string, Run> {
     .split('\n')
     .filter((line) => line.endsWith('}'))
   const entries = whole.map((line) => JSON.parse(line) as { job: Job; run: Run })
-  // Without half a line at the end, so that the next one begins where it should.
+  // Cuts off half a line at the end, so that the next line begins where it should.
   writeFileSync(path, whole.map((line) => `${line}\n`).join(''))
   return new Map(entries.map(({ job, run }) => [JSON.stringify(job), run]))
 }

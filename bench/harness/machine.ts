@@ -26,7 +26,7 @@ export interface Machine {
 
 /** What one thread can do at most, measured in the same run. */
 export interface Limits {
-  /** The fastest f32 product of order 512, ours or OpenBLAS's, in flops a second. */
+  /** The fastest f32 product of order 512, ours or OpenBLAS's, in flops per second. */
   readonly peakFlops: number
   /** y ← y + αx over 2 × 128 MB: bytes read and written a second. */
   readonly triadBandwidth: number

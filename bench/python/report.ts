@@ -118,7 +118,7 @@ function about({ seeds, budget, threads, commit, machine, settings, packages, qu
   const { processor, platform, node, simd } = machine
   const used = threads === 0 ? 'on all cores' : `on ${threads} thread${threads > 1 ? 's' : ''}`
   return [
-    `MNIST, 50 % uniform noise; seeds ${seeds.join(', ')}, medians; ${budget} CPU seconds a run${quick ? '; quick: a smoke test' : ''}`,
+    `MNIST, 50 % uniform noise; seeds ${seeds.join(', ')}, medians; ${budget} CPU seconds per run${quick ? '; quick: a smoke test' : ''}`,
     'seconds without evaluation, the rivals’ without compilation; – where a seed did not get there',
     `rivals ${used}: ${packages.filter((name) => /^(jax|scikit-learn|cleanlab|torch|betty-ml|torchopt)=/.test(name)).join(', ')}`,
     `ours: commit ${commit}, ${settings}`,

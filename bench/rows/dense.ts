@@ -11,7 +11,7 @@ const gamma = 0.05
 /** Updates before the answers are compared: past the first flush, where that is soon done. */
 const checked = (d: number) => (d > 4096 ? 10 : 18)
 
-/** Ours reads half of the matrix an update, and reads and writes it once every 16. */
+/** Ours reads half of the matrix per update, and reads and writes it once every 16 updates. */
 const bytes = (d: number) => 2 * d * d * (1 + 2 / gradients)
 const flops = (d: number) => 3 * d * d
 
@@ -40,7 +40,7 @@ function single(d: number, bar: number, threads = 1): Row {
   }
 }
 
-/** Eight known gradients a call against as many single updates. */
+/** Eight known gradients per call against as many single updates. */
 function blocks(d: number, bar: number): Row {
   const k = 8
   return {

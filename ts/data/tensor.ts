@@ -21,7 +21,7 @@ export interface Tensor<Data = NumericArray | string[]> {
   readonly boolean?: boolean
 }
 
-/** Features, one sample a row, and what their file told about them. */
+/** Features, one sample per row, and what their file says about them. */
 export interface Features {
   readonly features: Matrix
   /** Height and width where each sample is a grey picture. */
@@ -36,8 +36,8 @@ export function sizeOf(shape: readonly number[]): number {
 }
 
 /**
- * Features of shape samples × anything, flattened to one row a sample. Bytes stay bytes; where the shape says that
- * they are pictures (samples × height × width …) they are read as [0, 1] by a scale of 1/255.
+ * Features of shape samples × anything, flattened to one row per sample. Bytes stay bytes. Where the shape says that
+ * they are pictures (samples × height × width …), a scale of 1/255 maps them to [0, 1].
  *
  * @throws NhgdError `ERR_SHAPE` for fewer than two dimensions or nothing in them, `ERR_DTYPE` for text,
  * `ERR_NOT_FINITE` for NaN or infinity, with its row and column (from 0).

@@ -1,7 +1,7 @@
 import type { Batch, Point, Sampler, Step, Vector } from '../backend/binding.ts'
 import type { Problem } from '../problems/problem.ts'
 
-/** Which samples estimate L: the inner trajectory's, so many at its end, or all at its end. */
+/** Which samples estimate L: those of the inner trajectory, a number of samples at its end, or all samples at its end. */
 export type CrossSettings = 'trajectory' | 'all' | { readonly samples: number }
 
 /** The cross derivative L of one outer iteration (arXiv 2602.10905, section 3). */
@@ -17,7 +17,7 @@ export class Cross {
     this.#sampler = sampler
   }
 
-  /** Steps of the inner loop that have to be kept at a time. */
+  /** How many steps of the inner loop have to be kept at a time. */
   static slots(settings: CrossSettings, innerSteps: number): number {
     return settings === 'trajectory' ? innerSteps : 1
   }

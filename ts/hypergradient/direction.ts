@@ -6,7 +6,7 @@ import { type InnerOptions, type InnerState, innerState } from './innerLoop.ts'
 import { type Rate, rateAt } from './optimizer.ts'
 import { type RefineSettings, refine } from './refine.ts'
 
-/** What methods with an inverse Fisher A have in common. */
+/** Options shared by the methods with an inverse Fisher A. */
 export interface FisherOptions extends InnerOptions {
   /** Corrections of A∇_θf by curvature products; 0 takes A∇_θf as it is, and no residual is known then. */
   readonly refine?: RefineSettings

@@ -3,14 +3,14 @@ import type { Problem } from '../problems/problem.ts'
 import type { OptimizerSettings } from './optimizer.ts'
 import { type State, startingState } from './state.ts'
 
-/** What an inner loop is told. */
+/** Options of the inner loop. */
 export interface InnerOptions {
   /** T, inner steps per outer iteration. */
   readonly innerSteps?: number
   /** B, samples per inner step. */
   readonly batchSize?: number
   readonly innerOptimizer?: OptimizerSettings
-  /** Share of the inner steps, the last ones, whose θ is averaged for the hypergradient; 0 takes θ^T. */
+  /** Share of the inner steps, counted from the last, whose θ is averaged for the hypergradient; 0 takes θ^T. */
   readonly averaging?: number
 }
 
@@ -32,12 +32,12 @@ export interface InnerState extends State {
   readonly scratch: ReturnType<typeof innerState>['scratch']
 }
 
-/** What an inner loop goes on with. */
+/** What an inner loop changes. */
 type Loop = Pick<InnerState, 'optimizer' | 'scratch'> & { readonly sampler: Pick<Sampler, 'take'> }
 
 /**
- * T inner steps θ ← θ − η ∇_θ g, in place. Each is yielded when its gradient is there, before it is taken: the loop's
- * body looks at the θ and the samples of the step. The event loop runs whenever 30 ms have passed.
+ * T inner steps θ ← θ − η ∇_θ g, in place. Each step is yielded with its gradient before θ moves, so that the loop's
+ * body sees the θ and the samples of the step. The event loop runs whenever 30 ms have passed.
  */
 export async function* innerLoop(
   { oracles }: Problem,
@@ -61,7 +61,7 @@ export async function* innerLoop(
   }
 }
 
-/** Where the inner loop led to: the mean of its last iterates, or the last one. */
+/** The point where the inner loop ended: the mean of its last iterates, or the last one. */
 export function innerEnd(
   point: Point,
   { scratch }: Pick<InnerState, 'scratch'>,

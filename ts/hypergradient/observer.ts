@@ -5,13 +5,13 @@ import type { TakeGradient } from './innerLoop.ts'
 
 /** Which samples of the inner steps a Fisher sees. */
 export interface ObserveOptions {
-  /** Sees the first of every so many steps, 1 for all of them. */
+  /** The Fisher sees one step, the first, out of this many; 1 shows it all steps. */
   readonly every?: number
-  /** Samples of a step's batch that are seen, all where absent. They cost a pass of their own where they are fewer. */
+  /** Samples that it sees of a step's batch, all where absent. A part of the batch costs a pass of its own. */
   readonly samples?: number
 }
 
-/** Shows a Fisher the samples that the inner steps of one outer iteration look at anyway. */
+/** Shows a Fisher the samples of the inner steps of one outer iteration. */
 export class Observer {
   readonly #problem: Problem
   readonly #fisher: Fisher
@@ -44,12 +44,12 @@ export class Observer {
     oracles.observe(point, this.#some(batch, samples), this.#room, this.#fisher.handle, this.#sampler.seed())
   }
 
-  /** F ← βF + (1 − β)(samples of the step): beside the inner loop, which waits for a free place alone. */
+  /** F ← βF + (1 − β)(samples of the step), beside the inner loop, which waits only for room in the queue. */
   async observe(): Promise<void> {
     if (this.#seen) await this.#fisher.observe(this.#seen)
   }
 
-  /** Batches come in random order, but for one of all samples. */
+  /** Batches are in random order, so their first samples will do; a batch of all samples is in order. */
   #some(batch: Batch, samples: number): Batch {
     if (batch.length === this.#problem.oracles.samples) return this.#sampler.take(samples)
     return this.#problem.backend.Batch.of(batch.positions.slice(0, samples))

@@ -14,7 +14,7 @@ import {
 import type { OptimizerRule } from '../backend/settings.ts'
 import { optimizers } from '../defaults.ts'
 
-/** A step size or another setting, or one for each step 0, 1, 2, … */
+/** A number such as a step size, or a function that gives the number of each step 0, 1, 2, … */
 export type Rate = number | ((step: number) => number)
 
 /** The rate of step 0, 1, 2, … */
@@ -22,7 +22,7 @@ export function rateAt(rate: Rate, step: number): number {
   return typeof rate === 'number' ? rate : rate(step)
 }
 
-/** An optimiser and its step size; its other settings have the usual values where they are absent. */
+/** An optimiser and its step size; other settings have the defaults of ts/defaults.ts. */
 export type OptimizerSettings = WithRate<OptimizerRule>
 
 type WithRate<Rule> = Rule extends { kind: infer Kind }
@@ -45,9 +45,9 @@ export const optimizerSettings: Check<OptimizerSettings> = (name, value) => {
   ) as OptimizerSettings
 }
 
-/** An optimiser of the backend with its step size, or with its schedule of step sizes. */
+/** An optimiser of the backend with a step size or a schedule of step sizes. */
 export class Stepper {
-  /** Leaves the variable where it is, while the moments go on. */
+  /** Whether steps leave the variable as it is; the moments are updated all the same. */
   frozen = false
   readonly #rule: Optimizer
   readonly #rate: Rate

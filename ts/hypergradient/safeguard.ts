@@ -1,8 +1,8 @@
 import type { Vector } from '../backend/binding.ts'
 
 /**
- * Scales a hypergradient down to `factor` times the median norm of the last 21, this one included, which `norms` keeps;
- * returns its norm.
+ * Scales a hypergradient down to at most `factor` times the median norm of the last 21 hypergradients, this one
+ * included. `norms` keeps their norms. Returns the norm before scaling.
  */
 export function capJump(norms: number[], factor: number, hypergradient: Vector): number {
   const norm = Math.sqrt(hypergradient.dot(hypergradient))
@@ -13,9 +13,9 @@ export function capJump(norms: number[], factor: number, hypergradient: Vector):
   return norm
 }
 
-/** Backtracking on the outer loss: where it rose by more than the slack, v goes back half of the way it came. */
+/** Backtracking on the outer loss: where the loss rose by more than the slack, v goes back half of its last step. */
 export class Backtracking {
-  /** The loss that a step may exceed by the slack. */
+  /** The loss of the last accepted v; a step may exceed it by the slack. */
   least = Number.POSITIVE_INFINITY
   /** Share of a step that is taken. */
   share = 1
@@ -29,7 +29,7 @@ export class Backtracking {
     this.#move = move
   }
 
-  /** Judges v by the loss found there, `slack` relative to it: true where v went back, and the estimate is of no use. */
+  /** Judges v by its loss; `slack` is relative. Returns true where v went back, and the estimate must not be used. */
   wentBack(outer: Vector, loss: number, slack: number): boolean {
     // Before the first loss the bound is infinite, or not a number where the slack is 0: nothing exceeds it.
     if (!(loss > this.least + slack * Math.abs(this.least)) || this.share < 1e-3) {
@@ -43,7 +43,7 @@ export class Backtracking {
     return true
   }
 
-  /** Takes `step` from v, shortened by what was learnt. */
+  /** Takes `step` from v, shortened to the current share. */
   take(outer: Vector, step: () => void): void {
     this.before.copyFrom(outer)
     step()

@@ -23,7 +23,7 @@ const refine: Check = (name, value) =>
     ? shape({ steps: size(0), rate: number(0) }, ['steps', 'rate'])(name, value)
     : size(0)(name, value)
 
-/** Settings of an inverse Fisher, of which the engine checks all but those that `schedule` names. */
+/** Checks settings of an inverse Fisher: the names in `schedule` here, all others in the engine. */
 export const fisherCheck =
   (schedule: Readonly<Record<string, Check>>): Check =>
   (name, value) => {
@@ -68,7 +68,7 @@ const checks: Readonly<Record<string, Check>> = {
   tolerance: perStep(number(0)),
 }
 
-/** Rates of methods whose step sizes stay the same. */
+/** Checks of the rates of methods whose step sizes are constant. */
 export const constantRates = { rate: number(0), linearRate: number(0) }
 
 /** Defaults with the options that replace them. */

@@ -10,18 +10,18 @@ import {
 import type { Problem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
 
-/** What methods that differ in their linear solve alone have in common. */
+/** Options shared by the methods that differ only in how they solve the linear system. */
 export interface ImplicitOptions extends InnerOptions {
   /** Samples that the cross derivative is taken from. */
   readonly cross?: CrossSettings
-  /** Samples of f that its gradient is taken from; all where absent. */
+  /** Samples of f that its gradient is taken from; all of them where absent. */
   readonly outerBatchSize?: number
 }
 
-/** Options with what is absent filled in, but for what means something by its absence. */
+/** Options with their defaults. `outerBatchSize` may stay absent, which stands for all samples. */
 type Settings = Required<Omit<ImplicitOptions, 'outerBatchSize'>> & Pick<ImplicitOptions, 'outerBatchSize'>
 
-/** The linear system C u = target where the inner loop led to, target = ∇_θ f. */
+/** The linear system C u = target at the point where the inner loop ended; target = ∇_θ f. */
 export interface LinearSystem<Own> {
   readonly problem: Problem
   readonly point: Point
@@ -37,9 +37,9 @@ export interface Solution {
 }
 
 export interface LinearSolver<Own = object> {
-  /** Inner steps that it looks back on, 1 where absent. */
+  /** Inner steps that it needs at a time, 1 where absent. */
   readonly slots?: number
-  /** What it goes on with from one outer iteration to the next. */
+  /** The state that it keeps from one outer iteration to the next. */
   init?(problem: Problem): Own
   /** Looks at an inner step before it is taken. */
   observe?(step: Step, point: Point, problem: Problem, own: Own): void
@@ -49,7 +49,7 @@ export interface LinearSolver<Own = object> {
 
 export interface ImplicitState<Own> extends InnerState {
   readonly own: Own
-  /** Draws samples of f where its gradient is not over all. */
+  /** Draws samples of f; absent where its gradient is over all samples. */
   readonly outerSampler?: Sampler
   /** Direction of the last outer iteration. */
   readonly u: Vector

@@ -16,19 +16,19 @@ export interface Estimate {
   readonly operator: 'hessian' | 'gauss-newton' | 'none'
   /** Damping in force. */
   readonly damping: number
-  /** What had to be done otherwise than asked, with how often. */
+  /** What had to be done otherwise than asked, and how often. */
   readonly fallbacks: Readonly<Record<string, number>>
 }
 
 /** What an estimate says of a linear solve that did not take place. */
 export const noSolve = { operator: 'none', damping: 0, fallbacks: {} } as const
 
-/** A way to have the hypergradient. */
+/** A method that estimates hypergradients. */
 export interface Method<S extends State = State> {
   readonly name: string
   readonly settings: Readonly<Record<string, unknown>>
-  /** What a run from `point` starts with; `seed` decides every draw. */
+  /** The state of a run that starts at `point`; `seed` decides every draw. */
   init(problem: Problem, point: Point, seed: number): S
-  /** One outer iteration up to its hypergradient: moves θ and the state, leaves v. */
+  /** Takes one outer iteration up to its hypergradient. It changes θ and the state, and leaves v as it is. */
   step(problem: Problem, point: Point, state: S): Promise<Estimate>
 }

@@ -23,7 +23,7 @@ export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
     if (reset === 'outer') fisher.reset()
     // θ ← θ − η ∇_θ g
     for await (const step of innerLoop(problem, point, state, settings, observer.takeGradient)) {
-      await observer.observe() // A, beside the loop, which waits for a free place alone
+      await observer.observe() // A, beside the loop; the loop waits only for room in the queue
       cross.observe(step) // L
     }
     const end = innerEnd(point, state, settings)

@@ -16,7 +16,7 @@ export interface QnboOptions extends ImplicitOptions {
 /**
  * qNBO with limited-memory BFGS (Fang et al. 2025, arXiv 2502.01076, Algorithms 1 to 4): H⁻¹ is made of the pairs (s,
  * y) of the inner steps, y the difference of the gradients on the step's batch; Q steps along ∇_θ f add pairs of that
- * direction. Here these take the step of least residual energy, and y = Hs by a product.
+ * direction. Here these steps minimise the energy of the residual, and y = Hs comes from a product.
  */
 export function qnbo(options: QnboOptions = {}): Method {
   const settings = settingsOf(methods.qnbo, options)

@@ -8,8 +8,8 @@ export type SabaOptions = SingleLoopOptions
 
 /**
  * SABA (Dagréou et al. 2022, arXiv 2201.13409, section 2.3): SOBA with the variance reduction of SAGA, new − old +
- * mean of the old. The samples of g, and those of f, are parted into batches once and for all, of sizes that differ by
- * one at the most; a table remembers the sums of each. It starts at u = 0, where Cu and Lᵀu are zero.
+ * mean of the old. The samples of g and those of f are split into batches once, whose sizes differ by at most one; a
+ * table remembers the sums of each batch. It starts at u = 0, where Cu and Lᵀu are zero.
  */
 export function saba(options: SabaOptions = {}): Method {
   const settings = settingsOf(methods.saba, options)
@@ -44,19 +44,19 @@ export function saba(options: SabaOptions = {}): Method {
   })
 }
 
-/** Batches that have each of the samples once. */
+/** Batches that together hold each sample once. */
 function part(samples: number, size: number, sampler: Sampler): Batch[] {
   const m = Math.ceil(samples / size)
   return Array.from({ length: m }, (_, i) => sampler.take(Math.floor((samples + i) / m)))
 }
 
-/** What SAGA remembers of the batches, each by its share of the samples, and the mean of that. */
+/** What SAGA remembers: the sums of each batch, scaled by the batch's share of the samples, and their mean. */
 class Table<Sums extends Readonly<Record<string, Vector>>> {
   readonly entries: Sums[]
   readonly mean: Sums
-  /** The seed decides the batches: a run that is resumed parts the samples alike. */
+  /** The seed decides the batches, so a resumed run splits the samples in the same way. */
   readonly #batches: readonly Batch[]
-  /** m n_i / n: batches are drawn alike, but the larger count for more. */
+  /** m n_i / n: all batches are drawn equally often, and larger ones count for more. */
   readonly #shares: number[]
   readonly #change: Sums
   #drawn = 0
@@ -84,7 +84,7 @@ class Table<Sums extends Readonly<Record<string, Vector>>> {
     return this.#batches[this.#drawn]
   }
 
-  /** Turns the drawn batch's sums into the estimate of all, in place, and remembers them. */
+  /** Turns the drawn batch's sums into an estimate over all samples, in place, and remembers them. */
   reduce(fresh: Sums): void {
     const entry = this.entries[this.#drawn]
     for (const key in entry) {

@@ -4,7 +4,7 @@ import { type State, startingState } from '../hypergradient/state.ts'
 import type { Problem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
 
-/** What methods that move θ, u and v at once have in common. */
+/** Options shared by the methods that move θ, u and v in every step. */
 export interface SingleLoopOptions {
   /** B, samples per step. */
   readonly batchSize?: number
@@ -40,9 +40,9 @@ export interface SingleLoopState<Own> extends State {
   readonly scratch: State['scratch'] & Omit<Sums, 'gradient'> & { readonly step: Step }
 }
 
-/** What tells such methods apart. */
+/** The parts in which such methods differ. */
 export interface Variant<Own> {
-  /** What it goes on with from one step to the next. */
+  /** The state that it keeps from one step to the next. */
   init(problem: Problem, point: Point, sampler: Sampler, outerSampler: Sampler): Own
   /** The samples of the next step, of g and of f. */
   next(state: SingleLoopState<Own>): { readonly batch: Batch; readonly outerBatch: Batch }
@@ -53,8 +53,8 @@ export interface Variant<Own> {
 }
 
 /**
- * The framework of Dagréou et al. (2022, arXiv 2201.13409, Algorithm 1): at one point (θ, u, v) and from one batch of
- * g's samples and one of f's D_θ = ∇_θ g, D_u = Cu − ∇_θ f, D_v = ∇_v f − Lᵀu, then a step along each.
+ * The framework of Dagréou et al. (2022, arXiv 2201.13409, Algorithm 1). One batch of g's samples and one of f's give
+ * D_θ = ∇_θ g, D_u = Cu − ∇_θ f and D_v = ∇_v f − Lᵀu at one point (θ, u, v); then θ, u and v each take a step.
  */
 export function singleLoop<Own>(
   name: string,

@@ -1,4 +1,4 @@
-/** What a method reached; what isn't known is left out. */
+/** What a method reached; unknown figures are absent. */
 export interface MethodResult {
   readonly name: string
   /** On test samples, 0 to 1. */
@@ -9,7 +9,7 @@ export interface MethodResult {
   readonly recall?: number
   readonly f1?: number
   readonly seconds?: number
-  /** Knows what no method could know, such as the true labels: shown, but never called the best. */
+  /** Whether it uses what no method could know, such as the true labels; it is shown but never called the best. */
   readonly oracle?: boolean
 }
 

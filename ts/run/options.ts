@@ -7,13 +7,13 @@ export interface SolveOptions {
   /** {@link preconditionedConjugateGradients} by default. */
   readonly method?: Method
   readonly outerOptimizer?: OptimizerSettings
-  /** Outer iterations at the most, those before a run was resumed included; 100 by default. */
+  /** Greatest number of outer iterations, 100 by default; a resumed run counts those before it as well. */
   readonly outerSteps?: number
-  /** Seconds at the most. */
+  /** Greatest number of seconds, without a limit by default. */
   readonly seconds?: number
-  /** Ends once the hypergradient's norm is below it. */
+  /** The run ends once the hypergradient's norm is below this number, 0 by default. */
   readonly tolerance?: number
-  /** Where to start; the problem's own start otherwise. */
+  /** Where to start; by default where the problem starts. */
   readonly inner?: ArrayLike<number>
   readonly outer?: ArrayLike<number>
   /** A whole number from 0 to 2⁵³ − 1 that decides every draw, 0 by default. */
@@ -21,11 +21,12 @@ export interface SolveOptions {
   readonly signal?: AbortSignal
   /** Keeps v in a box, by projection after each step. */
   readonly box?: { readonly low: number; readonly high: number }
-  /** Keeps v at entries ≥ 0 that have this sum, by projection after each step. */
+  /** Keeps the entries of v at or above 0 and their sum at this number, by projection after each step. */
   readonly simplex?: number
-  /** Hypergradients longer than so many times the median of the last ones are shortened to that. */
+  /** Longest hypergradient that is used, in units of the median norm of the last 21; longer ones are scaled down. */
   readonly jumpCap?: number
-  /** Goes back half of an outer step after which f rose by more than this share, and shortens those to come. */
+  /** Where f rises by more than this share of itself, half of the last outer step is taken back, and later ones are
+   * shortened. */
   readonly backtracking?: number
   /** Called after each outer step with the point it led to; `false` ends the run. */
   readonly onStep?: (progress: Progress) => unknown
@@ -53,9 +54,9 @@ export const optionChecks = {
   throwOnFailure: flag,
 }
 
-/** One outer iteration as it ended. */
+/** What one outer iteration led to. */
 export interface Progress {
-  /** 1 for the first. */
+  /** Number of the outer iteration, from 1. */
   readonly step: number
   /** f before the outer step. */
   readonly outerLoss: number
@@ -65,6 +66,6 @@ export interface Progress {
   /** Seconds since the start. */
   readonly seconds: number
   readonly estimate: Estimate
-  /** Where the step led to. It goes on changing: read it before the next step, or not at all. */
+  /** The point after the step. The run goes on changing it, so read it before the next step. */
   readonly point: Point
 }

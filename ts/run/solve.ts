@@ -29,13 +29,13 @@ export interface SolveResult {
   readonly steps: number
   /** f where the last hypergradient was taken. */
   readonly outerLoss: number
-  /** Of the last linear solve, see {@link Estimate}. */
+  /** Residual of the last linear solve, see {@link Estimate}. */
   readonly residual?: number
-  /** What the residual was taken with. */
+  /** The operator C of the residual. */
   readonly operator: Estimate['operator']
   readonly damping: number
   readonly fallbacks: Estimate['fallbacks']
-  /** By phase; of this part of the run where it was resumed. */
+  /** Seconds by phase. A resumed run counts from where it was resumed. */
   readonly seconds: Readonly<Record<string, number>> & { readonly total: number }
 }
 
@@ -63,10 +63,10 @@ export class Solve implements AsyncIterable<Progress> {
   #end: { readonly result: SolveResult } | { readonly error: unknown } | undefined
   /** Whether a loop over the steps was left. */
   #left = false
-  /** Whether the last step ended well: what it leaves otherwise is no state to go on from. */
+  /** Whether the last step ended well. After a failed one the state is not fit to go on from. */
   #whole = true
   #advancing: Promise<void> | undefined
-  /** Steps and saves, one after the other. */
+  /** Steps and saves happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
   /** `saved` is the archive to go on from. */

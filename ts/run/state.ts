@@ -35,7 +35,7 @@ export interface RunState {
   readonly last: Last
 }
 
-/** Options with what is absent filled in that decides where a run goes. */
+/** Options with defaults for those that decide where a run goes. */
 export function settled(options: SolveOptions) {
   const { method = preconditionedConjugateGradients() as Method, seed = 0 } = options
   const { outerOptimizer = defaults.outerOptimizer } = options

@@ -7,7 +7,7 @@ use nhgd_models::Targets;
 
 use crate::{Code, Error, Result};
 
-/// A feature matrix, one sample a row, in the type it was given in.
+/// A feature matrix, one sample per row, in the type in which it was given.
 #[derive(Clone, Debug)]
 pub struct Features(pub(crate) Arc<nhgd_kernels::Features>);
 
