@@ -21,11 +21,11 @@ use nhgd_kernels::{
 use crate::pool::{Buffer, Pool};
 use crate::{Batch, BatchTargets, Labels, Loss, Model, Term, uniform};
 
-/// Samples that are held on their way between the layers at once.
+/// Samples whose values at all layers are held at once.
 const BLOCK: usize = 1024;
-/// Samples of a chunk, the unit that threads share.
+/// Samples per chunk, the unit that threads share.
 const CHUNK: usize = 512;
-/// Parts of a layer's rows, the unit that threads share where samples are summed.
+/// Parts into which a layer's rows are split, the unit that threads share where samples are summed.
 const PARTS: usize = 2;
 
 /// A network of dense layers.
@@ -463,8 +463,8 @@ impl<T: Scalar> Model<T> for Mlp<T> {
         Factors { weights: Vec::new(), directions, layers }
     }
 
-    /// Under the squared loss these are the network's outputs as they are: estimates of the probabilities that may be
-    /// negative or sum to other than 1.
+    /// Under the squared loss these are the network's outputs: estimates of the probabilities, which may be negative and
+    /// need not sum to 1.
     fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) {
         let theta = self.matrices(theta);
         let batch = Batch { features, rows, targets: BatchTargets::Classes(&[]) };

@@ -1,4 +1,5 @@
-//! Working memory that a model keeps between calls: fresh pages for every gradient would cost as much as a product.
+//! Working memory that a model keeps between calls. Fresh pages for every gradient would cost as much time as a matrix
+//! product.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,8 @@ impl<T: Scalar> Pool<T> {
     /// A buffer of `len` entries of any value.
     pub(crate) fn take(&self, len: usize) -> Buffer<'_, T> {
         let mut resting = self.resting();
-        // The smallest that fits; else the largest makes room, so that there are never more than once were at work.
+        // The smallest that fits. If none does, the largest is replaced, so that the pool never holds more buffers than
+        // were once at work together.
         let size = |i: &usize| (resting[*i].capacity() < len, resting[*i].capacity().abs_diff(len));
         let mut data = match (0..resting.len()).min_by_key(size) {
             Some(i) => resting.swap_remove(i),
