@@ -103,6 +103,19 @@ test('targets that do not fit a model are refused', async ({ backend }) => {
   await refuses('ERR_NOT_FINITE', 'targets', bad(new Float64Array(n).fill(Number.NaN), 1))
 })
 
+test('a model for which memory is too small is refused before anything is computed', async ({ backend }) => {
+  const random = new Random(7)
+  const samples = new backend.Samples(features(backend, random), undefined, random.labels(n, 2))
+  const model = {
+    kind: 'mlp',
+    hidden: [2 ** 31],
+    classes: 2 ** 31,
+    activation: 'relu',
+    loss: 'crossEntropy',
+  }
+  await refuses('ERR_MEMORY', 'model', () => problem(backend, model, samples))
+})
+
 test('samples of a Fisher for which memory is too small are refused before anything is computed', async ({
   backend,
 }) => {

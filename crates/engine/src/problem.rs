@@ -150,8 +150,21 @@ impl ModelSettings {
         }
     }
 
-    /// Checks what belongs to one kind of model alone.
-    fn check(&self, weighting: WeightingKind) -> Result<()> {
+    /// Entries of θ; nothing where they are more than addresses.
+    fn parameters(&self, features: usize) -> Option<usize> {
+        let (hidden, bias): (&[usize], bool) = match self {
+            Self::Softmax { bias, .. } | Self::Linear { bias, .. } | Self::Logistic { bias } => (&[], *bias),
+            Self::Mlp { hidden, .. } => (hidden, true),
+        };
+        let outputs = if let Self::Logistic { .. } = self { 1 } else { self.classes() };
+        let widths = [&[features], hidden, &[outputs]].concat();
+        widths.windows(2).try_fold(0usize, |sum, layer| {
+            sum.checked_add(layer[0].checked_add(usize::from(bias))?.checked_mul(layer[1])?)
+        })
+    }
+
+    /// Checks what belongs to the model alone.
+    fn check(&self, features: usize, weighting: WeightingKind) -> Result<()> {
         let (name, least) = if let Self::Linear { .. } = self { ("outputs", 1) } else { ("classes", 2) };
         if self.classes() < least {
             return Err(Error::expected(Code::Range, name, format!("at least {least}"), self.classes()));
@@ -166,14 +179,14 @@ impl ModelSettings {
             let expected = "\"crossEntropy\" for the weighting \"margin\", which needs probabilities";
             return Err(Error::expected(Code::Range, "loss", expected, "\"squared\""));
         }
-        Ok(())
+        reserved::<f64>("model", self.parameters(features).unwrap_or(usize::MAX)).map(drop)
     }
 }
 
 impl ReweightingSettings {
     fn check(&self, train: &Samples, trusted: &Samples, weights: Option<&[f64]>) -> Result<()> {
         let classes = self.model.classes();
-        self.model.check(self.weighting)?;
+        self.model.check(train.0.features().cols(), self.weighting)?;
         if !(self.regularization >= 0.0 && self.regularization.is_finite()) {
             return Err(Error::expected(Code::Range, "regularization", "a number ≥ 0", self.regularization));
         }
