@@ -23,7 +23,11 @@ const sgd = (rate: number) => (weights: number) => ({ kind: 'sgd', rate: rate * 
 
 /** What the page offers, with step sizes that suit features of a usual scale. */
 export const methods = {
-  nhgd: { method: () => preconditionedConjugateGradients(), outer: adam(0.25) },
+  preconditionedConjugateGradients: {
+    method: () => preconditionedConjugateGradients(),
+    outer: adam(0.25),
+  },
+  nhgd: { method: () => nhgd(), outer: adam(0.25) },
   paper: { method: () => nhgd(paper), outer: sgd(2) },
   conjugateGradients: {
     method: () => conjugateGradients({ ...loop, curvatureSamples: 4096 }),

@@ -100,8 +100,8 @@ test('reports every rival by its ratio to ours, and the bars against the soonest
     settings: '',
     packages: ['jax==1.0', 'torch==2.0', 'mpmath==3.0'],
     bilevel: [
-      entry('nhgd', 0, 1, best),
-      entry('nhgd', 1, 3, best),
+      entry('preconditionedConjugateGradients', 0, 1, best),
+      entry('preconditionedConjugateGradients', 1, 3, best),
       entry('amigo', 0, 10, best),
       entry('amigo', 1, 10, best),
       entry('bettyNeumann', 0, 8, best),

@@ -76,7 +76,7 @@ async function main(): Promise<void> {
       bilevel.push(entry)
       note(method, seed, `f ${entry.outerLoss.toFixed(3)}, accuracy ${entry.accuracy.toFixed(4)}`)
     }
-    await race('nhgd', ours('../experiment/run.ts', job))
+    await race(job.method, ours('../experiment/run.ts', job))
     for (const method of rivals) await race(method, ask('main.py', method, String(seed), String(budget)))
     if (torch) for (const method of torchRivals) await race(method, askTorch(method))
 

@@ -67,7 +67,7 @@ function tables({ bilevel, cleaning }: Report): Table[] {
     },
     {
       title: 'At the end of the budget',
-      header: ['method', 'f', 'accuracy', 'AUC', 'F1', 'steps', 'CPU ms a step'],
+      header: ['method', 'f', 'accuracy', 'AUC', 'F1', 'steps', 'CPU ms per step'],
       rows: grouped(bilevel).map(([method, runs]) => [
         method,
         ...ends.map((end) => number(median(runs.map((run) => run[end])), end === 'accuracy' ? 4 : 3)),
