@@ -32,7 +32,21 @@ export { type SabaOptions, saba } from './methods/saba.ts'
 export { type SamaOptions, sama } from './methods/sama.ts'
 export { type SobaOptions, soba } from './methods/soba.ts'
 export { type UnrolledOptions, unrolled } from './methods/unrolled.ts'
+export { type BilevelOptions, bilevel } from './problems/bilevel.ts'
 export {
+  type Block,
+  fixedWeights,
+  type MarginWeightsOptions,
+  marginWeights,
+  type PenaltyOptions,
+  type Prior,
+  penalty,
+  sampleWeights,
+  type WeightsOptions,
+} from './problems/blocks.ts'
+export {
+  linearRegression,
+  logisticRegression,
   type Model,
   multilayerPerceptron,
   type PerceptronOptions,
@@ -40,7 +54,8 @@ export {
 } from './problems/model.ts'
 export { Problem } from './problems/problem.ts'
 export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
-export { type LabelledSet, type ReweightingOptions, reweighting } from './problems/reweighting.ts'
+export { type ReweightingOptions, reweighting } from './problems/reweighting.ts'
+export type { LabelledSet, SampleSet, TargetSet } from './problems/samples.ts'
 export { type HypergradientOptions, hypergradient } from './run/hypergradient.ts'
 export type { Progress, SolveOptions } from './run/options.ts'
 export { resume, type Solve, type SolveResult, type Status, save, solve } from './run/solve.ts'

@@ -3,7 +3,7 @@ import { type Matrix, matrix } from '../../ts/backend/matrix.ts'
 import { cleaningSplit, type DigitSet } from '../../ts/data/index.ts'
 import { takeRows } from '../../ts/data/tensor.ts'
 import { gemm, symmetricEigen, syrk } from '../../ts/kernels.ts'
-import type { LabelledSet } from '../../ts/problems/reweighting.ts'
+import type { LabelledSet } from '../../ts/problems/samples.ts'
 
 const samples = 2000
 const components = 50

@@ -28,6 +28,7 @@ async function bilevel(job: Job, known: CleaningCase) {
     weighting,
   })
   const { oracles } = problem
+  const predictor = new backend.Predictor(JSON.stringify(softmaxRegression({ classes })))
   const counts = countCalls(oracles, known.trusted.length)
   const { method, outer } = grid[job.method][job.candidate]
   const curve: Look[] = []
@@ -49,7 +50,7 @@ async function bilevel(job: Job, known: CleaningCase) {
       watch.pause()
       const f = oracles.outerLoss(point.at(estimate.inner))
       const all = backend.Batch.all(known.test.labels.length)
-      const p = read(oracles.probabilities(estimate.inner, known.test.features, all))
+      const p = read(predictor.probabilities(estimate.inner, known.test.features, all))
       const samples = Object.values(counts).reduce((sum, count) => sum + count.samples, 0)
       curve.push({ step, wall, cpu, f, accuracy: accuracy(p, classes, known.test.labels), samples })
       watch.resume()

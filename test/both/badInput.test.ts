@@ -149,6 +149,9 @@ test('matrices and models', async () => {
 const quadratics: Cases<QuadraticOptions> = {
   'H of another size': ['ERR_SHAPE', 'h', { h: [1, 2, 3] }],
   'H that is not positive definite': ['ERR_RANGE', 'h', { h: [1, 0, 0, -1] }],
+  'H that is not symmetric': ['ERR_RANGE', 'h', { h: [2, 1, 0, 2] }],
+  'Q that is not symmetric': ['ERR_RANGE', 'q', { q: [1, 0.5, -0.5, 1] }],
+  'no μ': ['ERR_RANGE', 'mu', { mu: undefined }],
   'Q of another size': ['ERR_SHAPE', 'q', { q: [1] }],
   'C of another size': ['ERR_SHAPE', 'c', { c: [1, 2, 3] }],
   'no outer variable': ['ERR_SHAPE', 'c', { c: [] }],

@@ -15,8 +15,14 @@ function features(backend: Backend, random: Random) {
 }
 
 function problem(backend: Backend, model: object, samples: Samples) {
-  const settings = { dtype: 'f64', model, regularization: 0.1, anchors: 0, weighting: 'fixed' }
-  return backend.Problem.reweighting(JSON.stringify(settings), samples, samples, new Float64Array(n).fill(1))
+  const settings = {
+    dtype: 'f64',
+    model,
+    regularization: 0.1,
+    blocks: [{ kind: 'fixedWeights' }],
+    outer: 'validation',
+  }
+  return backend.Problem.bilevel(JSON.stringify(settings), samples, samples, new Float64Array(n).fill(1))
 }
 
 function vector(backend: Backend, values: Float64Array) {

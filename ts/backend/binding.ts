@@ -47,7 +47,8 @@ export interface Binding {
   readonly Optimizer: new (settings: string) => Optimizer
   readonly Point: new (inner: Vector, outer: Vector, signals: Vector) => Point
   readonly Problem: {
-    reweighting(settings: string, train: Samples, trusted: Samples, weights?: Float64Array): Oracles
+    /** `weights` are those of the blocks of fixed weights, one after the other. */
+    bilevel(settings: string, train: Samples, validation: Samples, weights?: Float64Array): Oracles
     quadratic(
       dtype: DType,
       h: Float64Array,
@@ -58,6 +59,7 @@ export interface Binding {
       mu: number,
     ): Oracles
   }
+  readonly Predictor: new (model: string) => Predictor
   readonly Fisher: new (problem: Oracles, point: Point, settings: string) => FisherHandle
   readonly InverseUpdate: new (d: Whole, scale: number, dtype: DType, threads: Whole) => InverseUpdate
   gemm(m: Whole, n: Whole, k: Whole, alpha: Finite, a: Vector, b: Vector, beta: Finite, c: Vector): void
@@ -227,7 +229,15 @@ export interface Oracles {
   refresh(point: Point): void
   /** Weights of all inner samples. */
   weights(point: Point): Vector
-  /** Class probabilities of rows of further features, rows × C. */
+  /** Entries of v that each block of hyperparameters owns; none where v is not made of blocks. */
+  readonly blocks: Uint32Array
+  /** What a block stands for: a weight per inner sample, or the strengths exp v of a penalty. */
+  natural(block: Whole, point: Point): Vector
+}
+
+/** A model that predicts; no problem is needed. */
+export interface Predictor {
+  /** Predictions of rows of features, rows × C: class probabilities, or the outputs of a regression. */
   probabilities(inner: Vector, features: Features, rows: Batch): Vector
 }
 
@@ -244,5 +254,6 @@ export interface FisherHandle {
   save(): Promise<Uint8Array>
   restore(bytes: Uint8Array): Promise<void>
   reset(): void
+  /** Takes D anew at another point; nothing is done where D does not depend on v. */
   setRegularizer(problem: Oracles, point: Point): void
 }

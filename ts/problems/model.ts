@@ -1,12 +1,19 @@
-import { type Check, checkOptions, flag, oneOf, refuse, size } from '../backend/check.ts'
+import type { Backend } from '../backend/backend.ts'
+import type { Predictor } from '../backend/binding.ts'
+import { type Check, checkOptions, flag, oneOf, refuse, settingsJson, size } from '../backend/check.ts'
 
 const classes = size(2)
 
 /** What θ is, as the engine is told. */
 export interface Model {
   readonly kind: string
-  readonly classes: number
+  readonly classes?: number
   readonly [setting: string]: unknown
+}
+
+/** A model that predicts. */
+export function predictor(backend: Backend, model: Model): Predictor {
+  return new backend.Predictor(settingsJson(model))
 }
 
 /**
@@ -16,6 +23,26 @@ export interface Model {
  */
 export function softmaxRegression(options: { classes: number; bias?: boolean }): Model {
   return { kind: 'softmax', bias: true, ...checkOptions(options, { classes, bias: flag }, ['classes']) }
+}
+
+/**
+ * Linear regression: outputs W̄ᵀa, loss ½‖z − y‖² with continuous targets y. θ is W̄, (features + bias) × outputs,
+ * row-major, the bias last.
+ *
+ * @throws NhgdError `ERR_RANGE` for less than one output.
+ */
+export function linearRegression(options: { outputs?: number; bias?: boolean } = {}): Model {
+  return {
+    kind: 'linear',
+    outputs: 1,
+    bias: true,
+    ...checkOptions(options, { outputs: size(1), bias: flag }),
+  }
+}
+
+/** Logistic regression: one score z = w̄ᵀa for the class 1 against 0. θ is w̄, features + bias, the bias last. */
+export function logisticRegression(options: { bias?: boolean } = {}): Model {
+  return { kind: 'logistic', bias: true, ...checkOptions(options, { bias: flag }) }
 }
 
 export interface PerceptronOptions {

@@ -1,4 +1,4 @@
-import { type Backend, vector } from '../backend/backend.ts'
+import { type Backend, read, vector } from '../backend/backend.ts'
 import type { DType, Oracles, Point, Vector } from '../backend/binding.ts'
 import { checkMemory } from '../backend/memory.ts'
 
@@ -12,15 +12,24 @@ export class Problem {
   readonly #bytes: number
   readonly #build: () => Oracles
   readonly #start: Start
+  readonly #blocks: readonly string[]
   #oracles: Oracles | undefined
 
-  /** `build` uploads the data; it runs once, when an oracle is first asked for. */
-  constructor(backend: Backend, dtype: DType, bytes: number, build: () => Oracles, start: Start) {
+  /** `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are the names of v's parts. */
+  constructor(
+    backend: Backend,
+    dtype: DType,
+    bytes: number,
+    build: () => Oracles,
+    start: Start,
+    blocks: readonly string[] = [],
+  ) {
     this.backend = backend
     this.dtype = dtype
     this.#bytes = bytes
     this.#build = build
     this.#start = start
+    this.#blocks = blocks
   }
 
   /** The oracles over uploaded data (`ERR_MEMORY`, before anything is uploaded, where WebAssembly can't hold it). */
@@ -41,6 +50,11 @@ export class Problem {
     const point = this.point(this.vector(at.inner ?? inner, 'inner'), this.vector(at.outer ?? outer, 'outer'))
     if (at.inner) this.oracles.refresh(point)
     return point
+  }
+
+  /** What v's blocks stand for at a point, by name: weights in [0, 1], strengths exp v; none where v has no blocks. */
+  hyperparameters(point: Point): Record<string, Float32Array | Float64Array> {
+    return Object.fromEntries(this.#blocks.map((name, i) => [name, read(this.oracles.natural(i, point))]))
   }
 
   /** A point of these vectors, from which nothing is derived yet. */

@@ -26,6 +26,8 @@ export interface SolveResult {
   readonly advice: string
   readonly inner: Float32Array | Float64Array
   readonly outer: Float32Array | Float64Array
+  /** What v stands for, by the names of its blocks: weights in [0, 1], strengths exp v; empty where it has none. */
+  readonly hyperparameters: Readonly<Record<string, Float32Array | Float64Array>>
   readonly steps: number
   /** f where the last hypergradient was taken. */
   readonly outerLoss: number
@@ -181,11 +183,12 @@ export class Solve implements AsyncIterable<Progress> {
   #finish(status: Status, { outerStep: steps, last, method }: RunState): void {
     const { outerLoss, damping, fallbacks } = last
     const known = Number.isNaN(last.residual) ? undefined : last.residual
+    const at = { inner: read(last.inner), outer: read(last.outer) }
     const result: SolveResult = {
       status,
       advice: advice[status],
-      inner: read(last.inner),
-      outer: read(last.outer),
+      ...at,
+      hyperparameters: this.#problem.hyperparameters(this.#problem.start(0, at)),
       steps,
       outerLoss,
       residual: known,

@@ -1,11 +1,9 @@
-import { type Backend, read, upload } from '../backend/backend.ts'
+import { type Backend, read, upload, vector } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { type Matrix, matrix } from '../backend/matrix.ts'
+import type { Matrix } from '../backend/matrix.ts'
 import { readNpz, writeNpz } from '../data/npz.ts'
-import { softmaxRegression } from '../problems/model.ts'
-import type { Problem } from '../problems/problem.ts'
-import { reweighting } from '../problems/reweighting.ts'
+import { predictor, softmaxRegression } from '../problems/model.ts'
 import { mostLikely } from './metrics.ts'
 
 /** A trained softmax regression. */
@@ -25,11 +23,13 @@ export class Classifier {
 
   /** Class probabilities, rows × classes. `ERR_SHAPE` where the columns aren't the training set's. */
   probabilities(features: Matrix | Features, rows?: Uint32Array): Float32Array | Float64Array {
-    const problem = predictor(this.#backend, this)
-    const { backend, oracles } = problem
+    const backend = this.#backend
     const uploaded = 'data' in features ? upload(backend, features) : features
     const which = rows ? backend.Batch.of(rows) : backend.Batch.all(uploaded.rows)
-    return read(oracles.probabilities(problem.vector(this.theta), uploaded, which))
+    const theta = vector(backend, this.theta, this.theta instanceof Float32Array ? 'f32' : 'f64')
+    return read(
+      predictor(backend, softmaxRegression({ classes: this.classes })).probabilities(theta, uploaded, which),
+    )
   }
 
   /** The most likely class of each row. */
@@ -66,21 +66,4 @@ export class Classifier {
     const [inputs, classes] = theta.shape
     return new Classifier(backend, classes, inputs - 1, theta.data)
   }
-}
-
-const predictors = new WeakMap<Backend, Map<string, Problem>>()
-
-/** Prediction is an oracle of a problem, which one sample makes; models of one shape share it. */
-function predictor(backend: Backend, { classes, columns, theta }: Classifier): Problem {
-  const dtype = theta instanceof Float32Array ? 'f32' : 'f64'
-  const known = predictors.get(backend) ?? new Map<string, Problem>()
-  predictors.set(backend, known)
-  const shape = `${dtype} ${classes} ${columns}`
-  const sample = { features: matrix(new Uint8Array(columns), 1, columns), labels: [0] }
-  const model = softmaxRegression({ classes })
-  const problem =
-    known.get(shape) ??
-    reweighting({ backend, dtype, model, train: sample, trusted: sample, weighting: { fixed: [1] } })
-  known.set(shape, problem)
-  return problem
 }

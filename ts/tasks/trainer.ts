@@ -1,9 +1,10 @@
 import { type Backend, read } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
 import { innerEnd, innerLoop, innerState } from '../hypergradient/innerLoop.ts'
-import { softmaxRegression } from '../problems/model.ts'
+import { predictor, softmaxRegression } from '../problems/model.ts'
 import type { Problem } from '../problems/problem.ts'
-import { type LabelledSet, reweighting } from '../problems/reweighting.ts'
+import { reweighting } from '../problems/reweighting.ts'
+import type { LabelledSet } from '../problems/samples.ts'
 import { Classifier } from './classifier.ts'
 
 /** How a softmax regression is trained: SGD with momentum 0.9. */
@@ -76,8 +77,8 @@ export class Trainer {
 
   /** Class probabilities of rows of the features, rows × classes. */
   probabilities(theta: ArrayLike<number>, rows: Uint32Array): Theta {
-    const { backend, oracles } = this.#problem
-    return read(oracles.probabilities(this.#problem.vector(theta), this.features, backend.Batch.of(rows)))
+    const model = predictor(this.backend, softmaxRegression({ classes: this.classes }))
+    return read(model.probabilities(this.#problem.vector(theta), this.features, this.backend.Batch.of(rows)))
   }
 
   /** θ as a model of its own. */

@@ -3,6 +3,7 @@
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
 use nhgd_problems::{Point, Problem};
 
+use crate::reduce::curvature_product;
 use crate::{Code, Error, Result};
 
 /// Largest d of the dense reference.
@@ -23,7 +24,7 @@ pub(crate) fn exact_direction<T: Scalar>(
     let mut unit = vec![T::zero(); d];
     for (i, column) in dense.chunks_exact_mut(d).enumerate() {
         unit[i] = T::one();
-        problem.curvature_product(point, RowSet::all(problem.samples()), &unit, column);
+        curvature_product(problem, point, RowSet::all(problem.samples()), &unit, column, false);
         unit[i] = T::zero();
     }
     let factor = Cholesky::factor(d, dense).map_err(|e| Error {

@@ -75,8 +75,12 @@ impl<T: Observable> Core<T> {
         point: nhgd_problems::Point<'_, T>,
         settings: &FisherSettings,
     ) -> Result<Self> {
-        let fisher: Box<dyn Representation<T>> =
-            build(&settings.config(), &problem.layers(), problem.inner_len(), problem.regularizer(point))?;
+        let fisher: Box<dyn Representation<T>> = build(
+            &settings.config(),
+            &problem.layers(),
+            problem.inner_len(),
+            problem.penalty().diagonal(point.outer, problem.inner_len()),
+        )?;
         let (wants, size) = (fisher.wants(), fisher.size());
         let worker = Worker { fisher, failure: None, dead: false };
         let config = settings.config();
@@ -269,10 +273,14 @@ impl Fisher {
         }));
     }
 
-    /// Takes the regulariser anew, at another point.
+    /// Takes D anew at another point; nothing is done where D does not depend on v.
     pub fn set_regularizer(&self, problem: &Problem, point: &Point) -> Result<()> {
         typed!(problem, T, p => {
-            let regularizer = p.regularizer(problem.at::<T>(point)?.of()?);
+            if !p.penalty().is_learned() {
+                return Ok(());
+            }
+            let mut point = problem.at::<T>(point)?;
+            let regularizer = p.penalty().diagonal(point.of::<T>()?.outer, p.inner_len());
             self.core::<T>()?.post(move |f| f.set_regularizer(&regularizer));
         });
         Ok(())

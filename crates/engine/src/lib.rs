@@ -6,6 +6,7 @@
 //! Settings arrive and reports leave as JSON; numbers that are many stay in [`Vector`]s.
 
 mod batch;
+mod bilevel;
 mod boundary;
 mod checkpoint;
 mod error;
@@ -15,10 +16,12 @@ mod fisher;
 mod fisher_settings;
 mod info;
 pub mod kernels;
+mod model;
 mod optimizer;
 mod point;
 mod problem;
 mod queue;
+mod reduce;
 mod step;
 #[cfg(test)]
 mod types;
@@ -31,6 +34,7 @@ pub use features::{Features, Samples};
 pub use fisher::Fisher;
 pub use info::info;
 pub use kernels::InverseUpdate;
+pub use model::Predictor;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use nhgd_kernels::helpers;
 pub use optimizer::Optimizer;

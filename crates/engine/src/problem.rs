@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use nhgd_curvature::Wants;
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
-use nhgd_models::{Activation, Linear, Loss, Mlp, Model};
-use nhgd_problems::weighting::{Anchored, Fixed, Margin, PerSample, Weighting};
-use nhgd_problems::{Prior, Problem as Oracles, Quadratic, Reweighting};
-use serde::Deserialize;
+use nhgd_problems::{Problem as Oracles, Quadratic};
 
+use crate::bilevel::BilevelSettings;
 use crate::error::{length, reserved};
 use crate::exact::exact_direction;
-use crate::info::threads;
 use crate::point::Here;
+use crate::reduce;
 use crate::step::Observable;
 use crate::vector::unknown_dtype;
-use crate::{Batch, Code, Error, Features, Fisher, Point, Result, Samples, Step, Vector};
+use crate::{Batch, Code, Error, Fisher, Point, Result, Samples, Step, Vector};
 
 /// A bilevel problem: data, model, objectives.
 #[derive(Clone)]
@@ -47,235 +45,24 @@ macro_rules! typed {
 }
 pub(crate) use typed;
 
-/// Settings of a reweighting problem.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ReweightingSettings {
-    dtype: String,
-    model: ModelSettings,
-    regularization: f64,
-    weighting: WeightingKind,
-    #[serde(default)]
-    anchors: usize,
-    prior: Option<PriorSettings>,
-    transition: Option<Vec<f64>>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PriorSettings {
-    mean: Vec<f64>,
-    precision: Vec<f64>,
-}
-
-impl PriorSettings {
-    fn check(&self, outer: usize) -> Result<()> {
-        length("prior mean", outer, self.mean.len())?;
-        length("prior precision", outer, self.precision.len())?;
-        for (name, x, low) in
-            [("prior mean", &self.mean, f64::MIN), ("prior precision", &self.precision, 0.0)]
-        {
-            if let Some(i) = x.iter().position(|&x| !(x >= low && x.is_finite())) {
-                let expected = if low == 0.0 { "finite numbers ≥ 0" } else { "finite numbers" };
-                return Err(Error::expected(Code::Range, name, expected, format!("{} at index {i}", x[i])));
-            }
-        }
-        Ok(())
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
-enum ModelSettings {
-    Softmax { classes: usize, bias: bool },
-    Linear { outputs: usize, bias: bool },
-    Logistic { bias: bool },
-    Mlp { hidden: Vec<usize>, classes: usize, activation: ActivationKind, loss: LossKind },
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum ActivationKind {
-    Relu,
-    Tanh,
-    Gelu,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum LossKind {
-    CrossEntropy,
-    Squared,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum WeightingKind {
-    PerSample,
-    Margin,
-    Fixed,
-}
-
-impl ModelSettings {
-    fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
-        match self {
-            Self::Softmax { classes: outputs, bias } | Self::Linear { outputs, bias } => {
-                Box::new(Linear::new(features, *outputs, *bias, self.loss(), threads()))
-            }
-            Self::Logistic { bias } => Box::new(Linear::new(features, 1, *bias, self.loss(), threads())),
-            Self::Mlp { hidden, classes, activation, .. } => {
-                let activation = match activation {
-                    ActivationKind::Relu => Activation::Relu,
-                    ActivationKind::Tanh => Activation::Tanh,
-                    ActivationKind::Gelu => Activation::Gelu,
-                };
-                Box::new(Mlp::new(features, hidden, *classes, activation, self.loss(), threads()))
-            }
-        }
-    }
-
-    fn classes(&self) -> usize {
-        match *self {
-            Self::Softmax { classes, .. } | Self::Mlp { classes, .. } => classes,
-            Self::Linear { outputs, .. } => outputs,
-            Self::Logistic { .. } => 2,
-        }
-    }
-
-    fn loss(&self) -> Loss {
-        match self {
-            Self::Linear { .. } | Self::Mlp { loss: LossKind::Squared, .. } => Loss::Squared,
-            Self::Logistic { .. } => Loss::Logistic,
-            _ => Loss::CrossEntropy,
-        }
-    }
-
-    /// Entries of θ; nothing where they are more than addresses.
-    fn parameters(&self, features: usize) -> Option<usize> {
-        let (hidden, bias): (&[usize], bool) = match self {
-            Self::Softmax { bias, .. } | Self::Linear { bias, .. } | Self::Logistic { bias } => (&[], *bias),
-            Self::Mlp { hidden, .. } => (hidden, true),
-        };
-        let outputs = if let Self::Logistic { .. } = self { 1 } else { self.classes() };
-        let widths = [&[features], hidden, &[outputs]].concat();
-        widths.windows(2).try_fold(0usize, |sum, layer| {
-            sum.checked_add(layer[0].checked_add(usize::from(bias))?.checked_mul(layer[1])?)
-        })
-    }
-
-    /// Checks what belongs to the model alone.
-    fn check(&self, features: usize, weighting: WeightingKind) -> Result<()> {
-        let (name, least) = if let Self::Linear { .. } = self { ("outputs", 1) } else { ("classes", 2) };
-        if self.classes() < least {
-            return Err(Error::expected(Code::Range, name, format!("at least {least}"), self.classes()));
-        }
-        if let Self::Mlp { hidden, .. } = self
-            && hidden.contains(&0)
-        {
-            let got = format!("{hidden:?}");
-            return Err(Error::expected(Code::Range, "hidden", "layers of at least one unit", got));
-        }
-        if self.loss() == Loss::Squared && matches!(weighting, WeightingKind::Margin) {
-            let expected = "\"crossEntropy\" for the weighting \"margin\", which needs probabilities";
-            return Err(Error::expected(Code::Range, "loss", expected, "\"squared\""));
-        }
-        reserved::<f64>("model", self.parameters(features).unwrap_or(usize::MAX)).map(drop)
-    }
-}
-
-impl ReweightingSettings {
-    fn check(&self, train: &Samples, trusted: &Samples, weights: Option<&[f64]>) -> Result<()> {
-        let classes = self.model.classes();
-        self.model.check(train.0.features().cols(), self.weighting)?;
-        if !(self.regularization >= 0.0 && self.regularization.is_finite()) {
-            return Err(Error::expected(Code::Range, "regularization", "a number ≥ 0", self.regularization));
-        }
-        let columns = train.0.features().cols();
-        if trusted.0.features().cols() != columns {
-            let got = trusted.0.features().cols();
-            return Err(Error::expected(Code::Shape, "trusted features", format!("{columns} columns"), got));
-        }
-        for (name, samples) in [("labels", train), ("trusted labels", trusted)] {
-            if let Some((expected, got)) = samples.0.targets().misfit(self.model.loss(), classes) {
-                return Err(Error::expected(Code::Range, name, expected, got));
-            }
-        }
-        if self.anchors >= train.length() {
-            let expected = format!("fewer than the {} training samples", train.length());
-            return Err(Error::expected(Code::Range, "anchors", expected, self.anchors));
-        }
-        if let Some(transition) = &self.transition {
-            length("transition", classes * classes, transition.len())?;
-            if let Some(i) = transition.iter().position(|&t| !(t > 0.0 && t.is_finite())) {
-                let got = format!("{} at index {i}", transition[i]);
-                return Err(Error::expected(Code::Range, "transition", "finite numbers > 0", got));
-            }
-        }
-        let Some(weights) = weights else { return Ok(()) };
-        length("weights", train.length(), weights.len())?;
-        match weights.iter().position(|&w| !(w >= 0.0 && w.is_finite())) {
-            Some(i) => {
-                let got = format!("{} at index {i}", weights[i]);
-                Err(Error::expected(Code::Range, "weights", "finite numbers ≥ 0", got))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn build<T: Scalar>(
-        self,
-        train: Samples,
-        trusted: Samples,
-        weights: Option<Vec<f64>>,
-    ) -> Result<Reweighting<T>> {
-        let free = train.length() - self.anchors;
-        let weighting: Box<dyn Weighting<T>> = match self.weighting {
-            WeightingKind::PerSample => Box::new(PerSample::new(free)),
-            WeightingKind::Margin => {
-                let labels = train.0.labels()[..free].to_vec();
-                let transition = self.transition.map(|t| t.into_iter().map(T::of).collect());
-                Box::new(Margin::new(labels, self.model.classes(), transition))
-            }
-            WeightingKind::Fixed => Box::new(Fixed::new(match weights {
-                Some(weights) => weights.into_iter().map(T::of).collect(),
-                None => vec![T::one(); train.length()],
-            })),
-        };
-        let weighting: Box<dyn Weighting<T>> =
-            if self.anchors > 0 { Box::new(Anchored::new(weighting, free)) } else { weighting };
-        let scalars = |x: Vec<f64>| x.into_iter().map(T::of).collect::<Vec<T>>();
-        let prior = match self.prior {
-            None => None,
-            Some(prior) => {
-                prior.check(weighting.outer_len())?;
-                Some(Prior { mean: scalars(prior.mean), precision: scalars(prior.precision) })
-            }
-        };
-        let model = self.model.build(train.0.features().cols());
-        Ok(Reweighting::new(model, train.0, trusted.0, weighting, T::of(self.regularization), prior))
-    }
-}
-
 /// Fails with a memory error unless there is room for what a Fisher wants and for one copy of it.
 fn room_for<T>(entries: usize) -> Result<()> {
     reserved::<T>("samples of the Fisher", entries.saturating_mul(2)).map(drop)
 }
 
 impl Problem {
-    /// Reweighting: `settings` is JSON with `dtype`, `model`, `regularization` and `weighting`; `weights` belongs to
-    /// the weighting `fixed`.
-    pub fn reweighting(
+    /// A problem over data: `settings` is JSON, `weights` are those of the blocks of fixed weights, one after the other.
+    pub fn bilevel(
         settings: &str,
         train: &Samples,
-        trusted: &Samples,
+        validation: &Samples,
         weights: Option<Vec<f64>>,
     ) -> Result<Self> {
-        let settings: ReweightingSettings = serde_json::from_str(settings).map_err(Error::settings)?;
-        settings.check(train, trusted, weights.as_deref())?;
-        let (train, trusted) = (train.clone(), trusted.clone());
+        let settings: BilevelSettings = serde_json::from_str(settings).map_err(Error::settings)?;
+        let (train, validation, weights) = (train.clone(), validation.clone(), weights.unwrap_or_default());
         match settings.dtype.clone().as_str() {
-            "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, trusted, weights)?)))),
-            "f64" => Ok(Self(Typed::F64(Arc::new(settings.build(train, trusted, weights)?)))),
+            "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, validation, &weights)?)))),
+            "f64" => Ok(Self(Typed::F64(Arc::new(settings.build(train, validation, &weights)?)))),
             other => Err(unknown_dtype(other)),
         }
     }
@@ -312,6 +99,9 @@ impl Problem {
                     format!("{} at index {i}", x[i]),
                 ));
             }
+        }
+        for (name, x) in [("h", h), ("q", q)] {
+            symmetric(name, d, x)?;
         }
         let factor = Cholesky::factor(d, h.to_vec()).map_err(|e| {
             Error::expected(Code::Range, "h", "a positive definite matrix", format!("pivot {} ≤ 0", e.index))
@@ -400,7 +190,7 @@ impl Problem {
             if let Some((wants, _)) = wants {
                 room_for::<T>(p.observation_len(rows.len(), wants))?;
             }
-            let (loss, observation) = p.inner_step(point, rows, wants, gradient);
+            let (loss, observation) = reduce::inner_step(&**p, point, rows, wants, gradient);
             step.keep(batch, observation.map(T::observed));
             Ok(loss)
         })
@@ -434,7 +224,7 @@ impl Problem {
             let gradient = gradient.of::<T>("gradient")?;
             length("gradient", p.inner_len(), gradient.len())?;
             let rows = batch.checked(p.samples())?;
-            Ok(p.inner_gradient(point.of::<T>()?, rows, gradient))
+            Ok(reduce::inner_step(&**p, point.of::<T>()?, rows, None, gradient).0)
         })
     }
 
@@ -442,7 +232,7 @@ impl Problem {
     pub fn inner_loss(&self, point: &Point) -> Result<f64> {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
-            Ok(p.inner_loss(point.of::<T>()?))
+            Ok(reduce::inner_loss(&**p, point.of::<T>()?))
         })
     }
 
@@ -450,7 +240,7 @@ impl Problem {
     pub fn outer_loss(&self, point: &Point) -> Result<f64> {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
-            Ok(p.outer_loss(point.of::<T>()?))
+            Ok(reduce::outer_loss(&**p, point.of::<T>()?))
         })
     }
 
@@ -470,7 +260,7 @@ impl Problem {
             length("target", p.inner_len(), target.len())?;
             let m = p.outer_samples();
             let rows = batch.map_or(Ok(RowSet::all(m)), |batch| batch.checked(m))?;
-            Ok(p.outer_gradient(point.of::<T>()?, rows, direct, target))
+            Ok(reduce::outer_gradient(&**p, point.of::<T>()?, rows, direct, target))
         })
     }
 
@@ -491,7 +281,7 @@ impl Problem {
             length("product", p.outer_len(), product.len())?;
             let rows = batch.checked(p.samples())?;
             let point = point.of::<T>()?;
-            p.cross_product(point, rows, u, Scalar::of(scale), product);
+            reduce::cross_product(&**p, point, rows, u, Scalar::of(scale), product);
             Ok(())
         })
     }
@@ -527,11 +317,7 @@ impl Problem {
             length("u", p.inner_len(), u.len())?;
             length("product", p.inner_len(), product.len())?;
             let rows = batch.checked(p.samples())?;
-            if hessian {
-                p.hessian_product(point.of::<T>()?, rows, u, product);
-            } else {
-                p.curvature_product(point.of::<T>()?, rows, u, product);
-            }
+            reduce::curvature_product(&**p, point.of::<T>()?, rows, u, product, hessian);
             Ok(())
         })
     }
@@ -573,19 +359,18 @@ impl Problem {
         })
     }
 
-    /// Class probabilities of the rows of further features, rows × C.
-    pub fn probabilities(&self, inner: &Vector, features: &Features, rows: &Batch) -> Result<Vector> {
+    /// Entries of v that each block of hyperparameters owns; none where v is not made of blocks.
+    pub fn blocks(&self) -> Vec<u32> {
+        typed!(self, T, p => p.blocks()).into_iter().map(|len| len as u32).collect()
+    }
+
+    /// What a block stands for: a weight per inner sample, or the strengths exp v of a penalty.
+    pub fn natural(&self, block: usize, point: &Point) -> Result<Vector> {
         typed!(self, T, p => {
-            let mut inner = inner.lock("inner")?;
-            let inner = inner.of::<T>("inner")?;
-            length("inner", p.inner_len(), inner.len())?;
-            let missing = || Error::expected(Code::Range, "problem", "one with a classifier", "one without");
-            let expected = p.layers().first().map(|l| l.inputs).ok_or_else(missing)?;
-            if ![expected, expected.saturating_sub(1)].contains(&features.columns()) {
-                return Err(Error::expected(Code::Shape, "features", "the columns of the training set", features.columns()));
-            }
-            let rows = rows.checked(features.rows())?;
-            Ok(Vector::from_vec(p.probabilities(inner, &features.0, rows).ok_or_else(missing)?))
+            let mut point = self.at::<T>(point)?;
+            let expected = format!("less than the {} blocks", p.blocks().len());
+            let missing = || Error::expected(Code::Range, "block", expected, block);
+            Ok(Vector::from_vec(p.natural(block, point.of::<T>()?).ok_or_else(missing)?))
         })
     }
 
@@ -598,4 +383,18 @@ impl Problem {
         length("signals", self.signals_length(), signals.len())?;
         Ok(here)
     }
+}
+
+/// Refuses a matrix that differs from its transpose by more than rounding.
+fn symmetric(name: &str, d: usize, x: &[f64]) -> Result<()> {
+    for i in 0..d {
+        for j in 0..i {
+            let (low, high) = (x[i * d + j], x[j * d + i]);
+            if (low - high).abs() > 1e-12 * low.abs().max(high.abs()) {
+                let got = format!("{low} at ({i}, {j}) and {high} at ({j}, {i})");
+                return Err(Error::expected(Code::Range, name, "a symmetric matrix", got));
+            }
+        }
+    }
+    Ok(())
 }

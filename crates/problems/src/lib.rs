@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! Inner and outer objectives over a model and data: one trait of oracles, one file each.
+//! Inner and outer objectives over a model and data: one trait of oracles, one file per kind.
 //!
 //! | symbol | name | meaning |
 //! |---|---|---|
@@ -9,21 +9,27 @@
 //! | f(v, θ) | outer objective | what the outer loop minimises at θ*(v) |
 //! | L | cross derivative | ∇²_θv g, d × p, never stored |
 
+pub mod blocks;
 mod point;
+mod prior;
 mod quadratic;
-mod reweighting;
-pub mod weighting;
+mod risk;
 
 pub use point::Point;
+pub use prior::Prior;
 pub use quadratic::Quadratic;
-pub use reweighting::{Prior, Reweighting};
+pub use risk::{Block, Risk};
 
-use nhgd_curvature::{Diagonal, LayerShape, Observation, Wants};
-use nhgd_kernels::{Features, RowSet, Scalar};
+use nhgd_curvature::{LayerShape, Observation, Wants};
+use nhgd_kernels::{RowSet, Scalar};
 
-/// The oracles of a bilevel problem. Sizes and ranges were checked at the edge of the library.
+use blocks::Penalty;
+
+/// The oracles of a bilevel problem: g is a mean over inner samples plus a penalty R(v, θ), f a mean over outer samples
+/// plus a prior ρ(v). Sizes and ranges were checked at the edge of the library.
 ///
-/// An oracle over a batch estimates its full sum without bias: sums over `rows` are scaled by 1/|rows|.
+/// Oracles over `rows` return sums over them, neither divided by their count nor with R or ρ: the engine reduces, divides
+/// and adds (its `reduce.rs`). Observations alone are means over `rows`, see [`Wants`].
 pub trait Problem<T: Scalar>: Send + Sync {
     /// d.
     fn inner_len(&self) -> usize;
@@ -43,16 +49,17 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// θ to start from, the same for the same seed.
     fn initial(&self, seed: u64) -> Vec<T>;
 
-    /// D: the Hessian of the quadratic part of g.
-    fn regularizer(&self, point: Point<'_, T>) -> Diagonal<T>;
+    /// R.
+    fn penalty(&self) -> &Penalty<T>;
 
-    /// gradient ← ∇_θ g on a batch; returns g there.
-    fn inner_gradient(&self, point: Point<'_, T>, rows: RowSet<'_>, gradient: &mut [T]) -> f64 {
-        self.inner_step(point, rows, None, gradient).0
+    /// ρ, where there is one.
+    fn prior(&self) -> Option<&Prior<T>> {
+        None
     }
 
-    /// The same, and in the same pass what a Fisher wants of the batch (with the seed of its random numbers).
-    fn inner_step(
+    /// gradient ← Σ ∇_θ of the rows' losses, and in the same pass what a Fisher wants of them (with the seed of its random
+    /// numbers); returns the sum of the losses.
+    fn inner_sums(
         &self,
         point: Point<'_, T>,
         rows: RowSet<'_>,
@@ -65,37 +72,31 @@ pub trait Problem<T: Scalar>: Send + Sync {
         self.inner_len()
     }
 
-    /// What a Fisher wants of a batch, without the gradient.
+    /// What a Fisher wants of the rows, without the gradient.
     fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T>;
 
-    /// g over all samples.
-    fn inner_loss(&self, point: Point<'_, T>) -> f64;
+    /// The sum of the inner losses.
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64;
 
-    /// f.
-    fn outer_loss(&self, point: Point<'_, T>) -> f64;
+    /// The sum of the outer losses.
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64;
 
-    /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples; returns f there.
-    fn outer_gradient(
-        &self,
-        point: Point<'_, T>,
-        rows: RowSet<'_>,
-        direct: &mut [T],
-        target: &mut [T],
-    ) -> f64;
+    /// target ← Σ ∇_θ of the outer losses; returns their sum.
+    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> f64;
 
-    /// product ← product + scale · Lᵀu, L estimated on a batch.
-    fn cross_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]);
+    /// product ← product + Σ (∇²_θv of the rows' losses)ᵀ u.
+    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]);
 
-    /// product ← Cu on a batch, D included: C is the Hessian of g for linear models and for quadratics, the
-    /// Gauss–Newton matrix for networks.
-    fn curvature_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]);
+    /// product ← Σ C_i u: C_i is the Hessian of a row's loss for linear models and for quadratics, the Gauss–Newton matrix
+    /// for networks.
+    fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]);
 
-    /// product ← Hu on a batch with the true Hessian H of g, D included; H may be indefinite for networks.
-    fn hessian_product(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        self.curvature_product(point, rows, u, product);
+    /// product ← Σ H_i u with the true Hessians H_i, which may be indefinite for networks.
+    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        self.curvature_sums(point, rows, u, product);
     }
 
-    /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_product`] multiplies by.
+    /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_sums`] multiplies by.
     fn curvature(&self) -> &'static str;
 
     /// Entries of [`Point::signals`].
@@ -111,8 +112,13 @@ pub trait Problem<T: Scalar>: Send + Sync {
         None
     }
 
-    /// Class probabilities of further samples, rows × C, where the problem is about a classifier.
-    fn probabilities(&self, _inner: &[T], _features: &Features, _rows: RowSet<'_>) -> Option<Vec<T>> {
+    /// Entries of v that each block of hyperparameters owns; none where v is not made of blocks.
+    fn blocks(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// What a block of hyperparameters stands for, where the problem has so many: a weight per inner sample, or exp v.
+    fn natural(&self, _block: usize, _point: Point<'_, T>) -> Option<Vec<T>> {
         None
     }
 

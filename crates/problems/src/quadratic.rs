@@ -1,14 +1,15 @@
 //! A bilevel problem whose answer is known in closed form.
 
-use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Wants};
+use nhgd_curvature::{LayerShape, Observation, Rows, Wants};
 use nhgd_kernels::{MatRef, RowSet, Scalar, matvec, vector};
 
-use crate::{Point, Problem};
+use crate::blocks::Penalty;
+use crate::{Point, Prior, Problem};
 
 /// g = ½ θᵀHθ − θᵀ(Cv + c₀), f = ½ (θ − t)ᵀQ(θ − t) + ½ μ‖v‖².
 ///
-/// θ*(v) = H⁻¹(Cv + c₀), ∇Φ = μv + CᵀH⁻¹Q(θ* − t). It has one sample, inner and outer, and no regulariser: all of H is data, and what a
-/// Fisher is given is a square root of H, so that F = H.
+/// θ*(v) = H⁻¹(Cv + c₀), ∇Φ = μv + CᵀH⁻¹Q(θ* − t). It has one sample, inner and outer, and
+/// no penalty: all of H is data, and a Fisher is given a square root of H, so that F = H.
 #[derive(Clone, Debug)]
 pub struct Quadratic<T> {
     h: Vec<T>,
@@ -16,8 +17,9 @@ pub struct Quadratic<T> {
     c0: Vec<T>,
     q: Vec<T>,
     t: Vec<T>,
-    mu: T,
     root: Vec<T>,
+    penalty: Penalty<T>,
+    prior: Prior<T>,
 }
 
 impl<T: Scalar> Quadratic<T> {
@@ -25,7 +27,9 @@ impl<T: Scalar> Quadratic<T> {
     pub fn new(h: Vec<T>, c: Vec<T>, c0: Vec<T>, q: Vec<T>, t: Vec<T>, mu: T, root: Vec<T>) -> Self {
         let d = t.len();
         assert!(h.len() == d * d && q.len() == d * d && c0.len() == d && c.len().is_multiple_of(d.max(1)));
-        Self { h, c, c0, q, t, mu, root }
+        let p = c.len() / d.max(1);
+        let prior = Prior { mean: vec![T::zero(); p], precision: vec![mu; p] };
+        Self { h, c, c0, q, t, root, penalty: Penalty::none(), prior }
     }
 
     fn d(&self) -> usize {
@@ -77,11 +81,15 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         vec![T::zero(); self.d()]
     }
 
-    fn regularizer(&self, _point: Point<'_, T>) -> Diagonal<T> {
-        Diagonal::Scalar(T::zero())
+    fn penalty(&self) -> &Penalty<T> {
+        &self.penalty
     }
 
-    fn inner_step(
+    fn prior(&self) -> Option<&Prior<T>> {
+        Some(&self.prior)
+    }
+
+    fn inner_sums(
         &self,
         point: Point<'_, T>,
         rows: RowSet<'_>,
@@ -99,59 +107,43 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         (loss, observation)
     }
 
-    fn observation(&self, point: Point<'_, T>, _rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
+    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
         let d = self.d();
+        let mut row = vec![T::zero(); d];
         match wants {
             Wants::Mean => {
-                let mut row = vec![T::zero(); d];
-                self.inner_gradient(point, RowSet::all(1), &mut row);
-                Observation::Rows(Rows { data: row, count: 1 })
+                self.inner_sums(point, rows, None, &mut row);
             }
             Wants::Signed(_) => {
                 let signs: Vec<T> = nhgd_models::signs(seed, d).map(T::of).collect();
-                let mut row = vec![T::zero(); d];
                 matvec(&mut row, T::zero(), T::one(), self.square(&self.root).t(), &signs);
-                Observation::Rows(Rows { data: row, count: 1 })
             }
             Wants::Rows(_) | Wants::Factors(_) => {
-                Observation::Rows(Rows { data: self.root.clone(), count: d })
+                return Observation::Rows(Rows { data: self.root.clone(), count: d });
             }
         }
+        Observation::Rows(Rows { data: row, count: 1 })
     }
 
-    fn inner_loss(&self, point: Point<'_, T>) -> f64 {
-        self.inner_gradient(point, RowSet::all(1), &mut vec![T::zero(); self.d()])
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
+        self.inner_sums(point, rows, None, &mut vec![T::zero(); self.d()]).0
     }
 
-    fn outer_loss(&self, point: Point<'_, T>) -> f64 {
-        self.outer_gradient(
-            point,
-            RowSet::all(1),
-            &mut vec![T::zero(); self.outer_len()],
-            &mut vec![T::zero(); self.d()],
-        )
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
+        self.outer_sums(point, rows, &mut vec![T::zero(); self.d()])
     }
 
-    fn outer_gradient(
-        &self,
-        point: Point<'_, T>,
-        _rows: RowSet<'_>,
-        direct: &mut [T],
-        target: &mut [T],
-    ) -> f64 {
+    fn outer_sums(&self, point: Point<'_, T>, _rows: RowSet<'_>, target: &mut [T]) -> f64 {
         let offset = self.offset(point.inner);
         matvec(target, T::zero(), T::one(), self.square(&self.q), &offset);
-        direct.copy_from_slice(point.outer);
-        vector::scale(self.mu, direct);
         0.5 * vector::dot(&offset, target).wide()
-            + 0.5 * self.mu.wide() * vector::dot(point.outer, point.outer).wide()
     }
 
-    fn cross_product(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], scale: T, product: &mut [T]) {
-        matvec(product, T::one(), -scale, self.cross().t(), u);
+    fn cross_sums(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        matvec(product, T::one(), -T::one(), self.cross().t(), u);
     }
 
-    fn curvature_product(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn curvature_sums(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
         matvec(product, T::zero(), T::one(), self.square(&self.h), u);
     }
 

@@ -6,8 +6,8 @@ use nhgd_curvature::{Diagonal, Statistic, Wants};
 use nhgd_fisher::{FisherConfig, Form, build};
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{Activation, Loss, Mlp, Samples, Targets};
-use nhgd_problems::weighting::PerSample;
-use nhgd_problems::{Point, Problem, Reweighting};
+use nhgd_problems::blocks::SampleWeights;
+use nhgd_problems::{Block, Point, Problem, Risk};
 
 const LAMBDA: f64 = 0.01;
 const N: usize = 32;
@@ -39,10 +39,11 @@ impl Fixture {
         Samples::new(Arc::new(Features::new(features, labels.len(), 6, 1.0)), None, Targets::Classes(labels))
     }
 
-    fn problem(&self) -> Reweighting<f64> {
+    fn problem(&self) -> Risk<f64> {
         let model = Mlp::new(6, &[5], 3, Activation::Tanh, Loss::CrossEntropy, 1);
         let (train, trusted) = (self.samples("X", "y"), self.samples("Xval", "yval"));
-        Reweighting::new(Box::new(model), train, trusted, Box::new(PerSample::new(N)), LAMBDA, None)
+        let weights = Block::Weights(Box::new(SampleWeights::new(N)));
+        Risk::new(Box::new(model), train, trusted, vec![weights], LAMBDA, None)
     }
 }
 
@@ -64,6 +65,33 @@ fn cosine(x: &[f64], y: &[f64]) -> f64 {
     dot(x, y) / (dot(x, x) * dot(y, y)).sqrt()
 }
 
+fn scaled(x: &[f64], by: f64) -> Vec<f64> {
+    x.iter().map(|x| by * x).collect()
+}
+
+/// ∇_θ f.
+fn target(problem: &Risk<f64>, point: Point<'_, f64>) -> Vec<f64> {
+    let (m, mut sums) = (problem.outer_samples(), vec![f64::NAN; problem.inner_len()]);
+    problem.outer_sums(point, RowSet::all(m), &mut sums);
+    scaled(&sums, 1.0 / m as f64)
+}
+
+/// The Gauss–Newton matrix with the penalty's part, times u.
+fn curvature(problem: &Risk<f64>, point: Point<'_, f64>, u: &[f64]) -> Vec<f64> {
+    let mut sums = vec![f64::NAN; u.len()];
+    problem.curvature_sums(point, RowSet::all(N), u, &mut sums);
+    let mut product = scaled(&sums, 1.0 / N as f64);
+    problem.penalty().add_product(point.outer, u, &mut product);
+    product
+}
+
+/// −Lᵀu, which is the hypergradient here: f does not depend on v itself.
+fn minus_cross(problem: &Risk<f64>, point: Point<'_, f64>, u: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; N];
+    problem.cross_sums(point, RowSet::all(N), u, &mut sums);
+    scaled(&sums, -1.0 / N as f64)
+}
+
 /// The hypergradient at θ* by an inverse Fisher that observed all samples once, and the residual that it leaves in the
 /// Gauss–Newton system.
 fn hypergradient(fixture: &Fixture, form: Form) -> (Vec<f64>, f64) {
@@ -78,22 +106,19 @@ fn hypergradient(fixture: &Fixture, form: Form) -> (Vec<f64>, f64) {
         tolerance: 1e-12,
         ..FisherConfig::default()
     };
-    let regularizer = problem.regularizer(point);
+    let regularizer = problem.penalty().diagonal(&outer, problem.inner_len());
     assert_eq!(regularizer, Diagonal::Scalar(2.0 * LAMBDA));
     let mut fisher =
         build(&config, &problem.layers(), problem.inner_len(), regularizer).expect("good settings");
     assert_eq!(fisher.wants(), Wants::Factors(Statistic::Expected));
     fisher.observe(&problem.observation(point, all, fisher.wants(), 1)).expect("good samples");
 
-    let (mut direct, mut target) = (vec![f64::NAN; N], vec![f64::NAN; problem.inner_len()]);
-    problem.outer_gradient(point, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
+    let target = target(&problem, point);
     let mut u = vec![f64::NAN; problem.inner_len()];
     fisher.solve(&target, &mut u).expect("a solution");
-    let mut product = vec![f64::NAN; u.len()];
-    problem.curvature_product(point, all, &u, &mut product);
+    let product = curvature(&problem, point, &u);
     let residual: Vec<f64> = product.iter().zip(&target).map(|(cu, b)| cu - b).collect();
-    problem.cross_product(point, all, &u, -1.0, &mut direct);
-    (direct, largest(&residual) / largest(&target))
+    (minus_cross(&problem, point, &u), largest(&residual) / largest(&target))
 }
 
 #[test]
@@ -102,25 +127,24 @@ fn oracles_are_those_of_the_fixture() {
     let problem = fixture.problem();
     assert_eq!(problem.curvature(), "gauss-newton");
     let (outer, all) = (fixture.array("v"), RowSet::all(N));
-    let mut gradient = vec![f64::NAN; 53];
-    problem.inner_gradient(Point::new(&fixture.array("theta0"), &outer), all, &mut gradient);
+    let theta = fixture.array("theta0");
+    let mut sums = vec![f64::NAN; 53];
+    problem.inner_sums(Point::new(&theta, &outer), all, None, &mut sums);
+    let mut gradient = scaled(&sums, 1.0 / N as f64);
+    problem.penalty().add_product(&outer, &theta, &mut gradient);
     assert_close(&gradient, &fixture.array("grad_g_theta0"), 1e-10);
 
     let (inner, u) = (fixture.array("theta_star"), fixture.array("u_star"));
     let point = Point::new(&inner, &outer);
-    let (mut product, ggn) = (vec![f64::NAN; 53], fixture.array("ggn_star"));
-    problem.curvature_product(point, all, &u, &mut product);
+    let (product, ggn) = (curvature(&problem, point, &u), fixture.array("ggn_star"));
     let expected = (0..53).map(|i| {
         let data: f64 = (0..53).map(|j| ggn[i * 53 + j] * u[j]).sum();
         data + 2.0 * LAMBDA * u[i]
     });
     assert_close(&product, &expected.collect::<Vec<_>>(), 1e-10);
 
-    let (mut direct, mut target) = (vec![f64::NAN; N], vec![f64::NAN; 53]);
-    problem.outer_gradient(point, RowSet::all(problem.outer_samples()), &mut direct, &mut target);
-    assert_close(&target, &fixture.array("grad_f_star"), 1e-10);
-    problem.cross_product(point, all, &u, -1.0, &mut direct);
-    assert_close(&direct, &fixture.array("hypergrad_star"), 1e-10);
+    assert_close(&target(&problem, point), &fixture.array("grad_f_star"), 1e-10);
+    assert_close(&minus_cross(&problem, point, &u), &fixture.array("hypergrad_star"), 1e-10);
 }
 
 #[test]

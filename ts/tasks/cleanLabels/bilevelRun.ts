@@ -1,7 +1,7 @@
 import { read } from '../../backend/backend.ts'
 import * as defaults from '../../defaults.ts'
 import { preconditionedConjugateGradients } from '../../methods/preconditionedConjugateGradients.ts'
-import { softmaxRegression } from '../../problems/model.ts'
+import { predictor, softmaxRegression } from '../../problems/model.ts'
 import { reweighting } from '../../problems/reweighting.ts'
 import { type SolveResult, solve } from '../../run/solve.ts'
 import { Classifier } from '../classifier.ts'
@@ -32,9 +32,10 @@ export async function bilevelRun(
 ): Promise<BilevelRun> {
   const { backend, weighting, regularization, outerSteps, outerRate, seed, signal } = settings
   const rows = concat(free, anchors)
+  const model = softmaxRegression({ classes })
   const problem = reweighting({
     backend,
-    model: softmaxRegression({ classes }),
+    model,
     train: { features, rows, labels: labelsOf(rows) },
     trusted: { features, rows: outer, labels: labelsOf(outer) },
     regularization,
@@ -52,6 +53,7 @@ export async function bilevelRun(
   } as const
   const rate = weighting === 'margin' ? (k: number) => outerRate * (1 - k / outerSteps) : outerRate
   const held = { batch: backend.Batch.of(heldOut), labels: labelsOf(heldOut) }
+  const scorer = predictor(backend, model)
   const keeper = new Keeper(Float64Array.from(start.outer))
   const curves: CleanLabelsResult['curves'][number][] = []
   const solved = await solve(problem, {
@@ -66,11 +68,7 @@ export async function bilevelRun(
       const heldOutLoss =
         heldOut.length === 0
           ? Number.NaN
-          : meanLoss(
-              read(problem.oracles.probabilities(estimate.inner, features, held.batch)),
-              classes,
-              held.labels,
-            )
+          : meanLoss(read(scorer.probabilities(estimate.inner, features, held.batch)), classes, held.labels)
       keeper.judge(step, heldOutLoss, read(point.outer))
       const progress = { step, outerLoss, heldOutLoss, residual, seconds }
       curves.push(progress)

@@ -2,18 +2,18 @@
 
 use nhgd_kernels::{RowSet, Scalar};
 
-use super::Weighting;
+use super::Weights;
 
-/// The first `free` samples are weighed as another weighting says; the rest, known to be right, have weight one.
+/// The first `free` samples are weighed as another block says; the rest, known to be right, have weight one.
 pub struct Anchored<T> {
-    weighting: Box<dyn Weighting<T>>,
+    weights: Box<dyn Weights<T>>,
     free: usize,
 }
 
 impl<T: Scalar> Anchored<T> {
-    /// `weighting` knows of the first `free` samples alone.
-    pub fn new(weighting: Box<dyn Weighting<T>>, free: usize) -> Self {
-        Self { weighting, free }
+    /// `weights` knows of the first `free` samples alone.
+    pub fn new(weights: Box<dyn Weights<T>>, free: usize) -> Self {
+        Self { weights, free }
     }
 
     /// The samples among `rows` that are weighed, and where they stand in `rows`.
@@ -22,15 +22,15 @@ impl<T: Scalar> Anchored<T> {
     }
 }
 
-impl<T: Scalar> Weighting<T> for Anchored<T> {
+impl<T: Scalar> Weights<T> for Anchored<T> {
     fn outer_len(&self) -> usize {
-        self.weighting.outer_len()
+        self.weights.outer_len()
     }
 
     fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
         let (samples, at) = self.weighed(rows);
         let mut weights = vec![T::zero(); samples.len()];
-        self.weighting.weights(outer, signals, RowSet::Indices(&samples), &mut weights);
+        self.weights.weights(outer, signals, RowSet::Indices(&samples), &mut weights);
         out.fill(T::one());
         at.into_iter().zip(weights).for_each(|(at, w)| out[at] = w);
     }
@@ -38,14 +38,14 @@ impl<T: Scalar> Weighting<T> for Anchored<T> {
     fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
         let (samples, at) = self.weighed(rows);
         let q: Vec<T> = at.into_iter().map(|at| q[at]).collect();
-        self.weighting.pull_back(outer, signals, RowSet::Indices(&samples), &q, scale, product);
+        self.weights.pull_back(outer, signals, RowSet::Indices(&samples), &q, scale, product);
     }
 
     fn signals_len(&self) -> usize {
-        self.weighting.signals_len()
+        self.weights.signals_len()
     }
 
     fn refresh(&self, outer: &[T], probabilities: &[T], signals: &mut [T]) {
-        self.weighting.refresh(outer, probabilities, signals);
+        self.weights.refresh(outer, probabilities, signals);
     }
 }

@@ -2,7 +2,7 @@
 
 use nhgd_kernels::{RowSet, Scalar};
 
-use super::{Weighting, sigmoid};
+use super::{Weights, sigmoid};
 
 /// w_i = σ(v_y + m_i) with the given label y, a bias v_y for each class, and the margin m_i: the log-odds that the model
 /// gives to the label being right, its scores s taken times the slope v_C, if wrong labels arise by the noise
@@ -13,13 +13,13 @@ use super::{Weighting, sigmoid};
 /// No gradient runs through s. Between two refreshes m is taken as linear in v_C. v has C + 1 entries. The signals are
 /// the slope of the last refresh, n margins there, and their n derivatives by the slope.
 #[derive(Debug)]
-pub struct Margin<T> {
+pub struct MarginWeights<T> {
     labels: Vec<u32>,
     classes: usize,
     log_transition: Vec<T>,
 }
 
-impl<T: Scalar> Margin<T> {
+impl<T: Scalar> MarginWeights<T> {
     /// `transition` is C × C, row-major, its entries positive; uniform noise where absent, up to a factor that the
     /// biases hold.
     pub fn new(labels: Vec<u32>, classes: usize, transition: Option<Vec<T>>) -> Self {
@@ -52,7 +52,7 @@ impl<T: Scalar> Margin<T> {
     }
 }
 
-impl<T: Scalar> Weighting<T> for Margin<T> {
+impl<T: Scalar> Weights<T> for MarginWeights<T> {
     fn outer_len(&self) -> usize {
         self.classes + 1
     }
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn derivative_and_uniform_case_match_their_formulas() {
         let transition = vec![0.7, 0.2, 0.1, 0.05, 0.9, 0.05, 0.3, 0.3, 0.4];
-        let weighting = Margin::new(vec![1, 2], 3, Some(transition));
+        let weighting = MarginWeights::new(vec![1, 2], 3, Some(transition));
         let p = [0.2f64, 0.5, 0.3, 0.6, 0.3, 0.1];
         let log_p = p.map(f64::ln);
         for (i, y) in [1usize, 2].into_iter().enumerate() {
@@ -106,7 +106,7 @@ mod tests {
             assert!(((up - down) / 2e-6 - at(1.3).1).abs() < 1e-8);
         }
         // Without noise of its own and slope 1 it is the log-odds of the label.
-        let plain: Margin<f64> = Margin::new(vec![1, 2], 3, None);
+        let plain: MarginWeights<f64> = MarginWeights::new(vec![1, 2], 3, None);
         assert!((plain.margin(&log_p[..3], 1, 1.0).0 - (0.5f64 / 0.5).ln()).abs() < 1e-12);
         assert!((plain.margin(&log_p[3..], 2, 1.0).0 - (0.1f64 / 0.9).ln()).abs() < 1e-12);
     }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn pull_back_is_the_derivative_of_the_weights() {
         let weighting =
-            Margin::new(vec![0, 2, 1, 1], 3, Some(vec![0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0.3, 0.1, 0.6]));
+            MarginWeights::new(vec![0, 2, 1, 1], 3, Some(vec![0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0.3, 0.1, 0.6]));
         let p = [0.2, 0.5, 0.3, 0.6, 0.3, 0.1, 0.1, 0.1, 0.8, 0.4, 0.3, 0.3];
         let v = [0.3f64, -0.2, 0.5, 1.4];
         let mut signals = [0.0; 9];

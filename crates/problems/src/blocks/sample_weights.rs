@@ -1,23 +1,23 @@
-//! One logit a sample.
+//! One logit per sample.
 
 use nhgd_kernels::{RowSet, Scalar};
 
-use super::{Weighting, sigmoid};
+use super::{Weights, sigmoid};
 
 /// w_i = σ(v_i): the weighting of the data-cleaning literature (Franceschi et al. 2017).
 #[derive(Clone, Debug)]
-pub struct PerSample {
+pub struct SampleWeights {
     samples: usize,
 }
 
-impl PerSample {
+impl SampleWeights {
     /// `samples` logits.
     pub fn new(samples: usize) -> Self {
         Self { samples }
     }
 }
 
-impl<T: Scalar> Weighting<T> for PerSample {
+impl<T: Scalar> Weights<T> for SampleWeights {
     fn outer_len(&self) -> usize {
         self.samples
     }

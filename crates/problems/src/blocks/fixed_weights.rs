@@ -2,22 +2,22 @@
 
 use nhgd_kernels::{RowSet, Scalar};
 
-use super::Weighting;
+use super::Weights;
 
 /// w_i given once: plain (weighted) training.
 #[derive(Clone, Debug)]
-pub struct Fixed<T> {
+pub struct FixedWeights<T> {
     weights: Vec<T>,
 }
 
-impl<T> Fixed<T> {
-    /// One weight a sample.
+impl<T> FixedWeights<T> {
+    /// One weight per sample.
     pub fn new(weights: Vec<T>) -> Self {
         Self { weights }
     }
 }
 
-impl<T: Scalar> Weighting<T> for Fixed<T> {
+impl<T: Scalar> Weights<T> for FixedWeights<T> {
     fn outer_len(&self) -> usize {
         0
     }

@@ -1,0 +1,196 @@
+//! Settings of problems over data: a model, samples, and blocks of hyperparameters.
+
+use nhgd_kernels::Scalar;
+use nhgd_models::{Loss, Targets};
+use nhgd_problems::blocks::{Anchored, FixedWeights, Groups, MarginWeights, Per, SampleWeights, Weights};
+use nhgd_problems::{Block, Prior, Risk};
+use serde::Deserialize;
+
+use crate::error::length;
+use crate::model::ModelSettings;
+use crate::{Code, Error, Result, Samples};
+
+/// Settings of a problem over data.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BilevelSettings {
+    pub dtype: String,
+    model: ModelSettings,
+    regularization: f64,
+    blocks: Vec<BlockSettings>,
+    /// What errors call the outer samples.
+    outer: String,
+}
+
+/// A block of hyperparameters, with the fields that its kind reads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+enum BlockSettings {
+    SampleWeights { anchors: usize, prior: Option<PriorSettings> },
+    MarginWeights { anchors: usize, transition: Option<Vec<f64>>, prior: Option<PriorSettings> },
+    FixedWeights,
+    Penalty { per: PerKind, groups: Option<Vec<u32>>, bias: bool, prior: Option<PriorSettings> },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum PerKind {
+    All,
+    Group,
+    Feature,
+    Layer,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriorSettings {
+    mean: Vec<f64>,
+    precision: Vec<f64>,
+}
+
+impl PriorSettings {
+    fn check(&self, outer: usize) -> Result<()> {
+        length("prior mean", outer, self.mean.len())?;
+        length("prior precision", outer, self.precision.len())?;
+        at_least("prior mean", &self.mean, f64::MIN, "finite numbers")?;
+        at_least("prior precision", &self.precision, 0.0, "finite numbers ≥ 0")
+    }
+}
+
+/// Refuses the first entry that is not a finite number from `low` on.
+fn at_least(name: &str, x: &[f64], low: f64, expected: &str) -> Result<()> {
+    match x.iter().position(|&x| !(x >= low && x.is_finite())) {
+        Some(i) => Err(Error::expected(Code::Range, name, expected, format!("{} at index {i}", x[i]))),
+        None => Ok(()),
+    }
+}
+
+fn scalars<T: Scalar>(x: &[f64]) -> Vec<T> {
+    x.iter().map(|&x| T::of(x)).collect()
+}
+
+/// `Weights` that leave the last `anchors` samples at one.
+fn anchored<T: Scalar>(weights: impl Weights<T> + 'static, free: usize, anchors: usize) -> Block<T> {
+    let weights: Box<dyn Weights<T>> = Box::new(weights);
+    Block::Weights(if anchors > 0 { Box::new(Anchored::new(weights, free)) } else { weights })
+}
+
+impl BilevelSettings {
+    /// Checks what the settings say of each other and of the samples; blocks are checked when they are built.
+    fn check(&self, train: &Samples, validation: &Samples) -> Result<()> {
+        self.model.check()?;
+        self.model.room(train.0.features().cols())?;
+        if !(self.regularization >= 0.0 && self.regularization.is_finite()) {
+            return Err(Error::expected(Code::Range, "regularization", "a number ≥ 0", self.regularization));
+        }
+        let (columns, got) = (train.0.features().cols(), validation.0.features().cols());
+        if got != columns {
+            let name = format!("{} features", self.outer);
+            return Err(Error::expected(Code::Shape, &name, format!("{columns} columns"), got));
+        }
+        for (name, samples) in [("labels", train), (&*format!("{} labels", self.outer), validation)] {
+            if let Some((expected, got)) = samples.0.targets().misfit(self.model.loss(), self.model.classes())
+            {
+                return Err(Error::expected(Code::Range, name, expected, got));
+            }
+        }
+        Ok(())
+    }
+
+    /// The problem; `weights` are those of the fixed blocks, one after the other.
+    pub fn build<T: Scalar>(self, train: Samples, validation: Samples, weights: &[f64]) -> Result<Risk<T>> {
+        self.check(&train, &validation)?;
+        let n = train.length();
+        let model = self.model.build::<T>(train.0.features().cols());
+        let fixed = self.blocks.iter().filter(|block| matches!(block, BlockSettings::FixedWeights)).count();
+        length("weights", n * fixed, weights.len())?;
+        at_least("weights", weights, 0.0, "finite numbers ≥ 0")?;
+        let mut weights = weights.chunks_exact(n);
+        let (mut blocks, mut mean, mut precision) = (Vec::new(), Vec::new(), Vec::new());
+        for block in &self.blocks {
+            let (built, prior) = match block {
+                BlockSettings::SampleWeights { anchors, prior } => {
+                    let free = self.free(n, *anchors)?;
+                    (anchored(SampleWeights::new(free), free, *anchors), prior)
+                }
+                BlockSettings::MarginWeights { anchors, transition, prior } => {
+                    let free = self.free(n, *anchors)?;
+                    let weights = self.margins(&train, free, transition.as_deref())?;
+                    (anchored(weights, free, *anchors), prior)
+                }
+                BlockSettings::FixedWeights => {
+                    let weights = weights.next().unwrap_or_default();
+                    (anchored(FixedWeights::new(scalars::<T>(weights)), n, 0), &None)
+                }
+                BlockSettings::Penalty { per, groups, bias, prior } => {
+                    let per = match (per, groups) {
+                        (PerKind::Group, Some(groups)) => Per::Group(groups.clone()),
+                        (PerKind::Group, None) => {
+                            return Err(Error::expected(
+                                Code::Range,
+                                "groups",
+                                "a group per feature",
+                                "none",
+                            ));
+                        }
+                        (_, Some(_)) => {
+                            return Err(Error::expected(
+                                Code::Range,
+                                "groups",
+                                "per: \"group\"",
+                                "another \"per\"",
+                            ));
+                        }
+                        (PerKind::All, _) => Per::All,
+                        (PerKind::Feature, _) => Per::Feature,
+                        (PerKind::Layer, _) => Per::Layer,
+                    };
+                    let groups = Groups::new(&per, *bias, &model.layers(), model.features())
+                        .map_err(|(name, expected, got)| Error::expected(Code::Range, name, expected, got))?;
+                    (Block::Penalty(groups), prior)
+                }
+            };
+            let len = match &built {
+                Block::Weights(weights) => weights.outer_len(),
+                Block::Penalty(groups) => groups.len(),
+            };
+            if let Some(prior) = prior {
+                prior.check(len)?;
+                mean.extend_from_slice(&prior.mean);
+                precision.extend_from_slice(&prior.precision);
+            } else {
+                mean.resize(mean.len() + len, 0.0);
+                precision.resize(mean.len(), 0.0);
+            }
+            blocks.push(built);
+        }
+        let prior = precision.iter().any(|&x| x > 0.0);
+        let prior = prior.then(|| Prior { mean: scalars(&mean), precision: scalars(&precision) });
+        Ok(Risk::new(model, train.0, validation.0, blocks, T::of(self.regularization), prior))
+    }
+
+    fn free(&self, n: usize, anchors: usize) -> Result<usize> {
+        n.checked_sub(anchors).filter(|&free| free > 0).ok_or_else(|| {
+            let expected = format!("fewer than the {n} training samples");
+            Error::expected(Code::Range, "anchors", expected, anchors)
+        })
+    }
+
+    fn margins<T: Scalar>(
+        &self,
+        train: &Samples,
+        free: usize,
+        transition: Option<&[f64]>,
+    ) -> Result<MarginWeights<T>> {
+        let classes = self.model.classes();
+        let (Loss::CrossEntropy, Targets::Classes(labels)) = (self.model.loss(), train.0.targets()) else {
+            let expected = "\"crossEntropy\" for margin weights, which need probabilities";
+            return Err(Error::expected(Code::Range, "loss", expected, "another loss"));
+        };
+        if let Some(transition) = transition {
+            length("transition", classes * classes, transition.len())?;
+            at_least("transition", transition, f64::MIN_POSITIVE, "finite numbers > 0")?;
+        }
+        Ok(MarginWeights::new(labels[..free].to_vec(), classes, transition.map(scalars)))
+    }
+}

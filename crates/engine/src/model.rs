@@ -1,0 +1,137 @@
+//! Models by their settings, and prediction, which needs no problem.
+
+use nhgd_kernels::Scalar;
+use nhgd_models::{Activation, Linear, Loss, Mlp, Model};
+use serde::Deserialize;
+
+use crate::error::reserved;
+use crate::info::threads;
+use crate::step::Observable;
+use crate::{Batch, Code, Error, Features, Result, Vector};
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) enum ModelSettings {
+    Softmax { classes: usize, bias: bool },
+    Linear { outputs: usize, bias: bool },
+    Logistic { bias: bool },
+    Mlp { hidden: Vec<usize>, classes: usize, activation: ActivationKind, loss: LossKind },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ActivationKind {
+    Relu,
+    Tanh,
+    Gelu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum LossKind {
+    CrossEntropy,
+    Squared,
+}
+
+impl ModelSettings {
+    pub fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
+        match self {
+            Self::Softmax { classes: outputs, bias } | Self::Linear { outputs, bias } => {
+                Box::new(Linear::new(features, *outputs, *bias, self.loss(), threads()))
+            }
+            Self::Logistic { bias } => Box::new(Linear::new(features, 1, *bias, self.loss(), threads())),
+            Self::Mlp { hidden, classes, activation, .. } => {
+                let activation = match activation {
+                    ActivationKind::Relu => Activation::Relu,
+                    ActivationKind::Tanh => Activation::Tanh,
+                    ActivationKind::Gelu => Activation::Gelu,
+                };
+                Box::new(Mlp::new(features, hidden, *classes, activation, self.loss(), threads()))
+            }
+        }
+    }
+
+    pub fn classes(&self) -> usize {
+        match *self {
+            Self::Softmax { classes, .. } | Self::Mlp { classes, .. } => classes,
+            Self::Linear { outputs, .. } => outputs,
+            Self::Logistic { .. } => 2,
+        }
+    }
+
+    pub fn loss(&self) -> Loss {
+        match self {
+            Self::Linear { .. } | Self::Mlp { loss: LossKind::Squared, .. } => Loss::Squared,
+            Self::Logistic { .. } => Loss::Logistic,
+            _ => Loss::CrossEntropy,
+        }
+    }
+
+    /// Entries of θ; nothing where they are more than addresses.
+    fn parameters(&self, features: usize) -> Option<usize> {
+        let (hidden, bias): (&[usize], bool) = match self {
+            Self::Softmax { bias, .. } | Self::Linear { bias, .. } | Self::Logistic { bias } => (&[], *bias),
+            Self::Mlp { hidden, .. } => (hidden, true),
+        };
+        let outputs = if let Self::Logistic { .. } = self { 1 } else { self.classes() };
+        let widths = [&[features], hidden, &[outputs]].concat();
+        widths.windows(2).try_fold(0usize, |sum, layer| {
+            sum.checked_add(layer[0].checked_add(usize::from(bias))?.checked_mul(layer[1])?)
+        })
+    }
+
+    /// Fails with a memory error unless there is room for θ.
+    pub fn room(&self, features: usize) -> Result<()> {
+        reserved::<f64>("model", self.parameters(features).unwrap_or(usize::MAX)).map(drop)
+    }
+
+    /// Checks what belongs to the model alone.
+    pub fn check(&self) -> Result<()> {
+        let (name, least) = if let Self::Linear { .. } = self { ("outputs", 1) } else { ("classes", 2) };
+        if self.classes() < least {
+            return Err(Error::expected(Code::Range, name, format!("at least {least}"), self.classes()));
+        }
+        if let Self::Mlp { hidden, .. } = self
+            && hidden.contains(&0)
+        {
+            let got = format!("{hidden:?}");
+            return Err(Error::expected(Code::Range, "hidden", "layers of at least one unit", got));
+        }
+        Ok(())
+    }
+}
+
+/// A model that predicts.
+#[derive(Clone, Debug)]
+pub struct Predictor(ModelSettings);
+
+impl Predictor {
+    /// `model` is JSON, as in a problem's settings.
+    pub fn new(model: &str) -> Result<Self> {
+        let settings: ModelSettings = serde_json::from_str(model).map_err(Error::settings)?;
+        settings.check()?;
+        Ok(Self(settings))
+    }
+
+    /// Predictions of rows of features, rows × C: class probabilities, or the outputs of a regression.
+    pub fn probabilities(&self, inner: &Vector, features: &Features, rows: &Batch) -> Result<Vector> {
+        match &*inner.dtype()? {
+            "f32" => self.predict::<f32>(inner, features, rows),
+            _ => self.predict::<f64>(inner, features, rows),
+        }
+    }
+
+    fn predict<T: Observable>(&self, inner: &Vector, features: &Features, rows: &Batch) -> Result<Vector> {
+        let mut inner = inner.lock("inner")?;
+        let inner = inner.of::<T>("inner")?;
+        if self.0.parameters(features.columns()) != Some(inner.len()) {
+            let expected = format!("the columns that belong to {} parameters", inner.len());
+            return Err(Error::expected(Code::Shape, "features", expected, features.columns()));
+        }
+        let model = self.0.build::<T>(features.columns());
+        let rows = rows.checked(features.rows())?;
+        let mut out = vec![T::zero(); rows.len() * model.classes()];
+        model.probabilities(inner, &features.0, rows, &mut out);
+        Ok(Vector::from_vec(out))
+    }
+}

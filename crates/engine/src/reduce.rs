@@ -1,0 +1,95 @@
+//! The one place where sums over samples become g, f and their derivatives: it adds up what every rank has, divides by the
+//! count of all and adds the penalty and the prior.
+
+use nhgd_curvature::{Observation, Wants};
+use nhgd_kernels::{RowSet, Scalar, vector};
+use nhgd_problems::{Point, Problem};
+
+/// Adds up the sums of all ranks, in place; returns the sum of `value` and one over the count of all samples. There is one
+/// rank, whose sums are those of all: a communicator would stand here.
+fn all_reduce<T: Scalar>(_sums: &mut [T], value: f64, count: usize) -> (f64, f64) {
+    (value, 1.0 / count as f64)
+}
+
+/// gradient ← ∇_θ g on a batch; returns g there, and what a Fisher wants of the batch.
+pub(crate) fn inner_step<T: Scalar>(
+    problem: &dyn Problem<T>,
+    point: Point<'_, T>,
+    rows: RowSet<'_>,
+    wants: Option<(Wants, u64)>,
+    gradient: &mut [T],
+) -> (f64, Option<Observation<T>>) {
+    let (sum, observation) = problem.inner_sums(point, rows, wants, gradient);
+    let (sum, share) = all_reduce(gradient, sum, rows.len());
+    vector::scale(T::of(share), gradient);
+    problem.penalty().add_product(point.outer, point.inner, gradient);
+    (sum * share + problem.penalty().value(point.outer, point.inner), observation)
+}
+
+/// g over all samples.
+pub(crate) fn inner_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> f64 {
+    let n = problem.samples();
+    let (sum, share) = all_reduce::<T>(&mut [], problem.inner_losses(point, RowSet::all(n)), n);
+    sum * share + problem.penalty().value(point.outer, point.inner)
+}
+
+/// f over all outer samples.
+pub(crate) fn outer_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> f64 {
+    let m = problem.outer_samples();
+    let (sum, share) = all_reduce::<T>(&mut [], problem.outer_losses(point, RowSet::all(m)), m);
+    sum * share + prior(problem, point, &mut vec![T::zero(); point.outer.len()])
+}
+
+/// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples; returns f there.
+pub(crate) fn outer_gradient<T: Scalar>(
+    problem: &dyn Problem<T>,
+    point: Point<'_, T>,
+    rows: RowSet<'_>,
+    direct: &mut [T],
+    target: &mut [T],
+) -> f64 {
+    let sum = problem.outer_sums(point, rows, target);
+    let (sum, share) = all_reduce(target, sum, rows.len());
+    vector::scale(T::of(share), target);
+    direct.fill(T::zero());
+    sum * share + prior(problem, point, direct)
+}
+
+/// product ← product + scale · Lᵀu, L estimated on a batch.
+pub(crate) fn cross_product<T: Scalar>(
+    problem: &dyn Problem<T>,
+    point: Point<'_, T>,
+    rows: RowSet<'_>,
+    u: &[T],
+    scale: T,
+    product: &mut [T],
+) {
+    let mut sums = vec![T::zero(); product.len()];
+    problem.cross_sums(point, rows, u, &mut sums);
+    let (_, share) = all_reduce(&mut sums, 0.0, rows.len());
+    vector::axpy(scale * T::of(share), &sums, product);
+    problem.penalty().add_cross(point.outer, point.inner, u, scale, product);
+}
+
+/// product ← Cu on a batch, D included; with the true Hessian in place of C where `hessian` says so.
+pub(crate) fn curvature_product<T: Scalar>(
+    problem: &dyn Problem<T>,
+    point: Point<'_, T>,
+    rows: RowSet<'_>,
+    u: &[T],
+    product: &mut [T],
+    hessian: bool,
+) {
+    if hessian {
+        problem.hessian_sums(point, rows, u, product);
+    } else {
+        problem.curvature_sums(point, rows, u, product);
+    }
+    let (_, share) = all_reduce(product, 0.0, rows.len());
+    vector::scale(T::of(share), product);
+    problem.penalty().add_product(point.outer, u, product);
+}
+
+fn prior<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>, gradient: &mut [T]) -> f64 {
+    problem.prior().map_or(0.0, |prior| prior.add(point.outer, gradient))
+}

@@ -1,0 +1,42 @@
+//! Hyperparameters as blocks: each owns a slice of v, maps it to what it stands for, and pulls sensitivities back.
+//!
+//! The weights of several weight blocks multiply; penalties add.
+
+mod anchored;
+mod fixed_weights;
+mod margin_weights;
+mod penalty;
+mod sample_weights;
+
+pub use anchored::Anchored;
+pub use fixed_weights::FixedWeights;
+pub use margin_weights::MarginWeights;
+pub use penalty::{FREE, Groups, Penalty, Per};
+pub use sample_weights::SampleWeights;
+
+use nhgd_kernels::{RowSet, Scalar};
+
+/// A map from a slice of v, and from signals that are held fixed, to one weight per inner sample.
+pub trait Weights<T: Scalar>: Send + Sync {
+    /// Entries of its slice of v.
+    fn outer_len(&self) -> usize;
+
+    /// Entries of its slice of the signals.
+    fn signals_len(&self) -> usize {
+        0
+    }
+
+    /// Writes w_i(v) of the samples in `rows`.
+    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]);
+
+    /// product ← product + scale · (∂w/∂v)ᵀ q, with one sensitivity q_i = ∇ℓ_iᵀu per sample in `rows`.
+    fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]);
+
+    /// Writes the signals that follow from the model's class probabilities of all samples, n × C, at v.
+    fn refresh(&self, _outer: &[T], _probabilities: &[T], _signals: &mut [T]) {}
+}
+
+/// σ(z) = 1 / (1 + e^(−z)).
+pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
+    T::one() / (T::one() + (-z).exp())
+}

@@ -1,0 +1,335 @@
+//! Problems over data: a model that fits weighed samples inside, and trusted ones outside.
+
+use std::ops::Range;
+
+use nhgd_curvature::{Factors, LayerShape, Observation, Rows, Statistic, Wants};
+use nhgd_kernels::{RowSet, Scalar};
+use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
+
+use crate::blocks::{Groups, Penalty, Weights};
+use crate::{Point, Prior, Problem};
+
+/// g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ), f = (1/m) Σ ℓ'_j(θ) + ρ(v), where v is the concatenation of blocks (Franceschi et
+/// al. 2017; Kong et al. 2026).
+///
+/// The weights of several blocks multiply, w_i = Π_b w_i^b, and are pulled back by the product rule. The curvature of
+/// Σ w_i ℓ_i is Σ w_i ∇²ℓ_i, so per-sample gradients enter a Fisher as √w_i ∇ℓ_i; that of R stays outside of it.
+pub struct Risk<T: Scalar> {
+    model: Box<dyn Model<T>>,
+    train: Samples,
+    validation: Samples,
+    slices: Vec<Slice<T>>,
+    penalty: Penalty<T>,
+    prior: Option<Prior<T>>,
+    outer_len: usize,
+    signals_len: usize,
+}
+
+/// A block of hyperparameters.
+pub enum Block<T> {
+    /// One factor of the samples' weights.
+    Weights(Box<dyn Weights<T>>),
+    /// One term of R, with a strength per group.
+    Penalty(Groups),
+}
+
+/// A block's places in v and in the signals; its weights, or none for a penalty.
+struct Slice<T> {
+    outer: Range<usize>,
+    signals: Range<usize>,
+    weights: Option<Box<dyn Weights<T>>>,
+}
+
+impl<T: Scalar> Slice<T> {
+    fn write(&self, point: Point<'_, T>, rows: RowSet<'_>, out: &mut [T]) {
+        if let Some(weights) = &self.weights {
+            let (outer, signals) = (&point.outer[self.outer.clone()], &point.signals[self.signals.clone()]);
+            weights.weights(outer, signals, rows, out);
+        }
+    }
+}
+
+impl<T: Scalar> Risk<T> {
+    /// `regularization` is the factor reg of ‖θ‖²; v is made of the blocks in the given order.
+    pub fn new(
+        model: Box<dyn Model<T>>,
+        train: Samples,
+        validation: Samples,
+        blocks: Vec<Block<T>>,
+        regularization: T,
+        prior: Option<Prior<T>>,
+    ) -> Self {
+        let (mut slices, mut penalties) = (Vec::new(), Vec::new());
+        let (mut outer_len, mut signals_len) = (0, 0);
+        for block in blocks {
+            let (p, s, weights) = match block {
+                Block::Weights(weights) => (weights.outer_len(), weights.signals_len(), Some(weights)),
+                Block::Penalty(groups) => {
+                    let p = groups.len();
+                    penalties.push((outer_len, groups));
+                    (p, 0, None)
+                }
+            };
+            slices.push(Slice {
+                outer: outer_len..outer_len + p,
+                signals: signals_len..signals_len + s,
+                weights,
+            });
+            outer_len += p;
+            signals_len += s;
+        }
+        let penalty = Penalty::new(regularization, penalties);
+        Self { model, train, validation, slices, penalty, prior, outer_len, signals_len }
+    }
+
+    fn weighing(&self) -> impl Iterator<Item = &Slice<T>> {
+        self.slices.iter().filter(|slice| slice.weights.is_some())
+    }
+
+    /// Π_b w_i^b over all blocks but `left_out`.
+    fn batch_weights(&self, point: Point<'_, T>, rows: RowSet<'_>, left_out: Option<usize>) -> Vec<T> {
+        let mut all = vec![T::one(); rows.len()];
+        let mut own = vec![T::zero(); rows.len()];
+        for (_, slice) in self.weighing().enumerate().filter(|(b, _)| Some(*b) != left_out) {
+            slice.write(point, rows, &mut own);
+            all.iter_mut().zip(&own).for_each(|(all, &own)| *all *= own);
+        }
+        all
+    }
+
+    fn factors(
+        &self,
+        inner: &[T],
+        batch: Batch<'_>,
+        weights: Vec<T>,
+        statistic: Statistic,
+        seed: u64,
+    ) -> Factors<T> {
+        let mut factors = self.model.factors(inner, batch, statistic, seed);
+        factors.weights = weights;
+        factors
+    }
+}
+
+/// The labels that a statistic takes gradients at, in a signed sum.
+fn labels(statistic: Statistic, seed: u64) -> Labels {
+    match statistic {
+        Statistic::Empirical => Labels::Given,
+        Statistic::Sampled => Labels::Sampled { seed },
+        Statistic::Expected => Labels::Expected { seed },
+    }
+}
+
+impl<T: Scalar> Problem<T> for Risk<T> {
+    fn inner_len(&self) -> usize {
+        self.model.parameters()
+    }
+
+    fn outer_len(&self) -> usize {
+        self.outer_len
+    }
+
+    fn signals_len(&self) -> usize {
+        self.signals_len
+    }
+
+    fn samples(&self) -> usize {
+        self.train.len()
+    }
+
+    fn outer_samples(&self) -> usize {
+        self.validation.len()
+    }
+
+    fn layers(&self) -> Vec<LayerShape> {
+        self.model.layers()
+    }
+
+    fn initial(&self, seed: u64) -> Vec<T> {
+        self.model.initial(seed)
+    }
+
+    fn penalty(&self) -> &Penalty<T> {
+        &self.penalty
+    }
+
+    fn prior(&self) -> Option<&Prior<T>> {
+        self.prior.as_ref()
+    }
+
+    fn inner_sums(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        wants: Option<(Wants, u64)>,
+        gradient: &mut [T],
+    ) -> (f64, Option<Observation<T>>) {
+        let weights = self.batch_weights(point, rows, None);
+        let mut losses = vec![T::zero(); rows.len()];
+        gradient.fill(T::zero());
+        let observation = self.train.with(rows, |batch| {
+            let mut terms = vec![Term { weights: &weights, labels: Labels::Given, gradient: &mut *gradient }];
+            if let Some((Wants::Signed(statistic), seed)) = wants {
+                let signed = signed_weights(&weights, seed);
+                let mut row = vec![T::zero(); point.inner.len()];
+                terms.push(Term { weights: &signed, labels: labels(statistic, seed), gradient: &mut row });
+                self.model.gradients(point.inner, batch, &mut terms, &mut losses);
+                return Some(Observation::Rows(Rows { data: row, count: 1 }));
+            }
+            self.model.gradients(point.inner, batch, &mut terms, &mut losses);
+            wants.map(|(wants, seed)| match wants {
+                Wants::Mean => {
+                    let size = T::of(rows.len() as f64);
+                    Observation::Rows(Rows { data: gradient.iter().map(|&g| g / size).collect(), count: 1 })
+                }
+                _ => self.observation(point, rows, wants, seed),
+            })
+        });
+        (weighted(&losses, &weights), observation)
+    }
+
+    fn observation_len(&self, samples: usize, wants: Wants) -> usize {
+        match wants {
+            Wants::Mean | Wants::Signed(_) => self.inner_len(),
+            Wants::Rows(statistic) => {
+                let (directions, _) = self.model.factor_sizes(statistic);
+                samples.saturating_mul(directions).saturating_mul(self.inner_len())
+            }
+            Wants::Factors(statistic) => samples.saturating_mul(self.model.factor_sizes(statistic).1),
+        }
+    }
+
+    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
+        let weights = self.batch_weights(point, rows, None);
+        self.train.with(rows, |batch| {
+            let (signed, labels) = match wants {
+                Wants::Rows(statistic) => {
+                    let factors = self.factors(point.inner, batch, weights, statistic, seed);
+                    return Observation::Rows(factors.rows(&self.model.layers()));
+                }
+                Wants::Factors(statistic) => {
+                    return Observation::Factors(self.factors(point.inner, batch, weights, statistic, seed));
+                }
+                Wants::Mean => {
+                    let size = T::of(rows.len() as f64);
+                    (weights.iter().map(|&w| w / size).collect(), Labels::Given)
+                }
+                Wants::Signed(statistic) => (signed_weights(&weights, seed), labels(statistic, seed)),
+            };
+            let (mut row, mut losses) = (vec![T::zero(); point.inner.len()], vec![T::zero(); rows.len()]);
+            let term = Term { weights: &signed, labels, gradient: &mut row };
+            self.model.gradients(point.inner, batch, &mut [term], &mut losses);
+            Observation::Rows(Rows { data: row, count: 1 })
+        })
+    }
+
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
+        let weights = self.batch_weights(point, rows, None);
+        let mut losses = vec![T::zero(); weights.len()];
+        self.train.with(rows, |batch| self.model.losses(point.inner, batch, &mut losses));
+        weighted(&losses, &weights)
+    }
+
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
+        let mut losses = vec![T::zero(); rows.len()];
+        self.validation.with(rows, |batch| self.model.losses(point.inner, batch, &mut losses));
+        losses.iter().map(|l| l.wide()).sum()
+    }
+
+    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> f64 {
+        let weights = vec![T::one(); rows.len()];
+        let mut losses = vec![T::zero(); rows.len()];
+        target.fill(T::zero());
+        let term = Term { weights: &weights, labels: Labels::Given, gradient: target };
+        self.validation.with(rows, |batch| {
+            self.model.gradients(point.inner, batch, &mut [term], &mut losses);
+        });
+        losses.iter().map(|l| l.wide()).sum()
+    }
+
+    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        // Penalties alone: no weight moves.
+        if self.weighing().all(|slice| slice.outer.is_empty()) {
+            return;
+        }
+        let mut q = vec![T::zero(); rows.len()];
+        self.train.with(rows, |batch| self.model.sensitivities(point.inner, batch, u, &mut q));
+        for (b, slice) in self.weighing().enumerate() {
+            let (Some(weights), outer) = (&slice.weights, slice.outer.clone()) else { continue };
+            // The product rule: the other blocks' weights are factors.
+            let mut own = self.batch_weights(point, rows, Some(b));
+            own.iter_mut().zip(&q).for_each(|(w, &q)| *w *= q);
+            let signals = &point.signals[slice.signals.clone()];
+            let (v, product) = (&point.outer[outer.clone()], &mut product[outer]);
+            weights.pull_back(v, signals, rows, &own, T::one(), product);
+        }
+    }
+
+    fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        let weights = self.batch_weights(point, rows, None);
+        product.fill(T::zero());
+        self.train.with(rows, |batch| self.model.curvature_product(point.inner, batch, &weights, u, product));
+    }
+
+    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+        let weights = self.batch_weights(point, rows, None);
+        product.fill(T::zero());
+        self.train.with(rows, |batch| self.model.hessian_product(point.inner, batch, &weights, u, product));
+    }
+
+    fn curvature(&self) -> &'static str {
+        self.model.curvature()
+    }
+
+    fn refresh(&self, inner: &[T], outer: &[T], signals: &mut [T]) {
+        if signals.is_empty() {
+            return;
+        }
+        let all = RowSet::all(self.train.len());
+        let mut p = vec![T::zero(); self.train.len() * self.model.classes()];
+        self.train.with(all, |batch| self.model.probabilities(inner, batch.features, batch.rows, &mut p));
+        for slice in self.weighing() {
+            if let Some(weights) = &slice.weights {
+                weights.refresh(&outer[slice.outer.clone()], &p, &mut signals[slice.signals.clone()]);
+            }
+        }
+    }
+
+    fn weights(&self, point: Point<'_, T>) -> Option<Vec<T>> {
+        Some(self.batch_weights(point, RowSet::all(self.train.len()), None))
+    }
+
+    fn blocks(&self) -> Vec<usize> {
+        self.slices.iter().map(|slice| slice.outer.len()).collect()
+    }
+
+    fn natural(&self, block: usize, point: Point<'_, T>) -> Option<Vec<T>> {
+        let slice = self.slices.get(block)?;
+        if slice.weights.is_none() {
+            return Some(point.outer[slice.outer.clone()].iter().map(|v| v.exp()).collect());
+        }
+        let mut weights = vec![T::one(); self.train.len()];
+        slice.write(point, RowSet::all(self.train.len()), &mut weights);
+        Some(weights)
+    }
+
+    fn bytes(&self) -> usize {
+        self.train.features().bytes() + self.validation.features().bytes()
+    }
+}
+
+/// Σ w_i ℓ_i.
+fn weighted<T: Scalar>(losses: &[T], weights: &[T]) -> f64 {
+    losses.iter().zip(weights).map(|(l, w)| l.wide() * w.wide()).sum()
+}
+
+/// ε_i √w_i / √B.
+fn signed_weights<T: Scalar>(weights: &[T], seed: u64) -> Vec<T> {
+    let size = T::of(weights.len() as f64);
+    // Signs come from a seed of their own: with the seed of the labels both would be the same draws.
+    weights
+        .iter()
+        .zip(signs(!seed, weights.len()))
+        .map(|(&w, sign)| T::of(sign) * (w / size).sqrt())
+        .collect()
+}

@@ -1,0 +1,112 @@
+import type { Backend } from '../backend/backend.ts'
+import type { DType } from '../backend/binding.ts'
+import {
+  type Check,
+  checkOptions,
+  dtypeCheck,
+  is,
+  refuse,
+  settingsJson,
+  something,
+} from '../backend/check.ts'
+import type { Block } from './blocks.ts'
+import type { Model } from './model.ts'
+import { Problem } from './problem.ts'
+import { countOf, type SampleSet, sampleSet, samples, setBytes } from './samples.ts'
+
+export interface BilevelOptions {
+  readonly backend: Backend
+  readonly model: Model
+  /** Samples of the inner objective. */
+  readonly train: SampleSet
+  /** Samples of the outer objective. */
+  readonly validation: SampleSet
+  /** Blocks of hyperparameters by name; v is made of them in this order. Weights multiply, penalties add. */
+  readonly hyperparameters: Readonly<Record<string, Block>>
+  /** Factor of ‖θ‖²; 0 by default where a penalty is learned, else 1e-4. */
+  readonly regularization?: number
+  readonly dtype?: DType
+}
+
+/** The engine refuses what is negative or not finite. */
+export const anyNumber: Check<number> = is('a number', (value) => typeof value === 'number')
+
+const blocks: Check<Record<string, Block>> = (name, value) => {
+  for (const [key, block] of Object.entries(something(name, value) as object)) {
+    if (typeof block?.start === 'function' && block.settings) continue
+    refuse(`${name}.${key}`, 'a block such as sampleWeights()', block)
+  }
+  return value as Record<string, Block>
+}
+
+const checks = {
+  backend: something,
+  model: something,
+  train: sampleSet,
+  validation: sampleSet,
+  hyperparameters: blocks,
+  regularization: anyNumber,
+  dtype: dtypeCheck,
+}
+
+/**
+ * A model with hyperparameters: g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ) + regularization ‖θ‖² over the training samples, f =
+ * the mean loss over the validation samples, plus the blocks' priors.
+ *
+ * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, rows, blocks), `ERR_NOT_FINITE` (features, targets); what concerns
+ * the data is found when the problem is first used.
+ */
+export function bilevel(options: BilevelOptions): Problem {
+  const required = ['backend', 'model', 'train', 'validation', 'hyperparameters'] as const
+  return riskOf(checkOptions(options, checks, required), 'validation')
+}
+
+/** The same, where errors call the outer samples `outer`. */
+export function riskOf(options: BilevelOptions, outer: string): Problem {
+  const { backend, model, train, validation, hyperparameters, dtype = 'f32' } = options
+  const blocks = Object.values(hyperparameters)
+  const learned = blocks.some(({ settings }) => settings.kind === 'penalty')
+  const { regularization = learned ? 0 : 1e-4 } = options
+  const settings = settingsJson({
+    dtype,
+    model,
+    regularization,
+    blocks: blocks.map(({ settings }) => settings),
+    outer,
+  })
+  const given = blocks.flatMap(({ fixed }) => fixed ?? [])
+  const fixed = given.length < 2 ? given[0] : concat(given)
+  const build = () =>
+    backend.Problem.bilevel(
+      settings,
+      samples(backend, train, 'train'),
+      samples(backend, validation, outer),
+      fixed,
+    )
+  // Per sample a weight, its share, a loss and a sensitivity, with margins the class probabilities as well.
+  const margins = blocks.some(({ settings }) => settings.kind === 'marginWeights')
+  const perSample = 4 + (margins ? (model.classes ?? 0) : 0)
+  const vectors = (dtype === 'f32' ? 4 : 8) * perSample * countOf(train)
+  const bytes = setBytes(train) + setBytes(validation) + vectors + (fixed?.byteLength ?? 0)
+  return new Problem(
+    backend,
+    dtype,
+    bytes,
+    build,
+    (oracles, seed) => ({
+      inner: oracles.initial(seed).readF64(),
+      outer: concat(blocks.map((block, i) => block.start(oracles.blocks[i]))),
+    }),
+    Object.keys(hyperparameters),
+  )
+}
+
+function concat(parts: readonly ArrayLike<number>[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

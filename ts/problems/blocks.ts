@@ -1,0 +1,115 @@
+import { checkOptions, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
+import { whole } from './samples.ts'
+
+/** What is thought of a block's v beforehand: adds ½ Σ precision_j (v_j − mean_j)² to f. */
+export interface Prior {
+  readonly mean: ArrayLike<number>
+  readonly precision: ArrayLike<number>
+}
+
+/** A block of hyperparameters: a slice of v and what it stands for. */
+export interface Block {
+  /** As the engine is told. */
+  readonly settings: { readonly kind: string; readonly [setting: string]: unknown }
+  /** One weight per sample that no hyperparameter moves. */
+  readonly fixed?: Float64Array
+  /** The slice of v to start from, given its length. */
+  start(length: number): ArrayLike<number>
+}
+
+const prior = shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'precision'])
+const plainPrior = (given?: Prior) =>
+  given && { mean: Array.from(given.mean), precision: Array.from(given.precision) }
+
+/** What all blocks of weights can be told. */
+export interface WeightsOptions {
+  /** So many of the last training samples have weight one, whatever v. */
+  readonly anchors?: number
+  /** It is where v starts as well. */
+  readonly prior?: Prior
+}
+
+/** A weight σ(v_i) per training sample (Franceschi et al. 2017). In natural units: n weights. */
+export function sampleWeights(options: WeightsOptions = {}): Block {
+  const { anchors = 0, prior: given } = checkOptions(options, { anchors: size(0), prior })
+  return {
+    settings: { kind: 'sampleWeights', anchors, prior: plainPrior(given) },
+    start: (length) => given?.mean ?? new Float64Array(length),
+  }
+}
+
+export interface MarginWeightsOptions extends WeightsOptions {
+  /** How wrong labels arise, C × C, row-major: entry (k, y) is the probability of the label y where k is true, more
+   * than 0. Uniform where absent. */
+  readonly transition?: ArrayLike<number>
+}
+
+/**
+ * A weight σ(v_y + m_i) per training sample with few hyperparameters: a bias for each class y, and the slope that the
+ * model's scores are taken by in the log-odds m_i of the label. v is the C biases and the slope. In natural units: n
+ * weights.
+ */
+export function marginWeights(options: MarginWeightsOptions = {}): Block {
+  const checks = { anchors: size(0), prior, transition: numbers }
+  const { anchors = 0, prior: given, transition } = checkOptions(options, checks)
+  return {
+    settings: {
+      kind: 'marginWeights',
+      anchors,
+      transition: transition && Array.from(transition),
+      prior: plainPrior(given),
+    },
+    start: (length) => given?.mean ?? new Float64Array(length),
+  }
+}
+
+/** Weights ≥ 0 that are given, one per training sample: no hyperparameters. */
+export function fixedWeights(values: ArrayLike<number>): Block {
+  const fixed = Float64Array.from(numbers('values', values))
+  return { settings: { kind: 'fixedWeights' }, fixed, start: () => [] }
+}
+
+export interface PenaltyOptions {
+  /** What has a strength of its own; `feature` is for models of one layer. */
+  readonly per: 'all' | 'group' | 'feature' | 'layer'
+  /** For `group`: a group from 0 per feature (of a model of one layer), or per parameter. */
+  readonly groups?: ArrayLike<number>
+  /** Whether biases are penalised too, false by default; per feature they are the last group. */
+  readonly bias?: boolean
+  /** Strengths to start from, above 0, one for all groups or one per group; 1 where absent. */
+  readonly start?: number | ArrayLike<number>
+  /** On v, the logarithms of the strengths. */
+  readonly prior?: Prior
+}
+
+/**
+ * A quadratic penalty with learned strengths, R = ½ Σ_k exp(v_k) Σ_{j∈k} θ_j². In natural units: the strengths exp v.
+ * A parameter that it leaves free, such as a bias, has no curvature but the data's: inverse Fishers need damping then.
+ */
+export function penalty(options: PenaltyOptions): Block {
+  const positive = (name: string, value: unknown) => {
+    const all = typeof value === 'number' ? [value] : numbers(name, value)
+    const wrong = Array.from(all).find((x) => !(x > 0 && Number.isFinite(x)))
+    if (wrong !== undefined) refuse(name, 'finite numbers above 0', wrong)
+    return value
+  }
+  const per = oneOf('all', 'group', 'feature', 'layer')
+  const checks = { per, groups: numbers, bias: flag, start: positive, prior }
+  const { groups, bias = false, start, prior: given, ...rest } = checkOptions(options, checks, ['per'])
+  return {
+    settings: {
+      kind: 'penalty',
+      ...rest,
+      bias,
+      groups: groups && Array.from(whole(groups, 'groups')),
+      prior: plainPrior(given),
+    },
+    start(length) {
+      if (start === undefined) return given?.mean ?? new Float64Array(length)
+      if (typeof start === 'number') return new Float64Array(length).fill(Math.log(start))
+      if (start.length !== length)
+        refuse('start', `${length} strengths, one per group`, start.length, 'ERR_SHAPE')
+      return Float64Array.from(start, Math.log)
+    },
+  }
+}
