@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use nhgd_kernels::RowSet;
 
+use crate::error::reserved;
 use crate::{Code, Error, Result};
 
 /// A set of inner, or of outer, samples, by position.
@@ -119,11 +120,13 @@ struct State {
 impl Sampler {
     /// Draws from positions `0..samples`; for the seed see [`seed_bits`].
     pub fn new(seed: u64, samples: usize) -> Result<Self> {
-        if samples == 0 || u32::try_from(samples).is_err() {
-            return Err(Error::expected(Code::Range, "samples", "1 to 2³² − 1", samples));
+        // On a 32-bit machine a larger number arrives as the largest of usize.
+        if samples == 0 || samples >= u32::MAX as usize {
+            return Err(Error::expected(Code::Range, "samples", "1 to 2³² − 2", samples));
         }
-        let random = Generator::new(seed);
-        Ok(Self(Mutex::new(State { random, population: (0..samples as u32).collect(), used: samples })))
+        let mut population = reserved("samples", samples)?;
+        population.extend(0..samples as u32);
+        Ok(Self(Mutex::new(State { random: Generator::new(seed), population, used: samples })))
     }
 
     /// The next `size` samples; a batch never holds one twice. It holds all samples where there are fewer than `size`.
