@@ -1,9 +1,15 @@
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { Vector } from '../../ts/backend/binding.ts'
+import { matrix } from '../../ts/backend/matrix.ts'
 import { type Preconditioner, refine, type System } from '../../ts/hypergradient/refine.ts'
+import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
+import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
+import { softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
+import { quadratic } from '../../ts/problems/quadratic.ts'
+import { reweighting } from '../../ts/problems/reweighting.ts'
 import { hypergradient } from '../../ts/run/hypergradient.ts'
 import { solve } from '../../ts/run/solve.ts'
 import { close, same } from '../support/close.ts'
@@ -50,10 +56,11 @@ test('more steps never leave a larger residual; as many as unknowns solve the sy
     const system = systemOf(backend)
     const direction = system.problem.zeros(d)
     const { residual, products } = await refine(system, times(0.05), direction, steps)
-    assert.ok(residual <= before, `${residual} after ${steps} steps, ${before} before`)
-    assert.ok(Math.abs(residual - residualOf(direction.readF64())) < 1e-12)
-    assert.ok(products <= steps + 1)
-    before = residual
+    const truth = residualOf(direction.readF64())
+    assert.ok(truth <= before, `${truth} after ${steps} steps, ${before} before`)
+    assert.ok(Math.abs(residual - truth) < 1e-12)
+    assert.ok(products <= steps + 2) // the start and the check of the end are no steps
+    before = truth
     if (steps === 16) close(direction.readF64(), u, 1e-9)
   }
   assert.ok(before < 1e-10, `${before}`)
@@ -121,8 +128,8 @@ test('corrections that diverge are stopped, reported, and not taken', async ({ b
   })
   assert.is(fallback, 'no progress')
   assert.ok(products < 10, `${products} products`)
-  const { residual: initial } = await refine(system, times(0.01), start, 0)
-  assert.is(residual, initial)
+  await refine(system, times(0.01), start, 0)
+  close([residual], [residualOf(start.readF64())], 1e-14)
   same(refined.readF64(), start.readF64())
   assert.ok(refined.dot(refined) > 0)
 })
@@ -142,8 +149,8 @@ test('negative curvature ends the steps and is reported', async ({ backend }) =>
     out.scale(-1)
   })
   const direction = systemOf(backend).problem.zeros(d)
-  const { fallback, residual } = await refine(system, times(0.5), direction, 5)
-  assert.is(fallback, 'negative curvature')
+  const { fallback, residual, stopped } = await refine(system, times(0.5), direction, 5)
+  assert.equal([fallback, stopped], ['negative curvature', 'negative curvature'])
   // C = −I: the residual of x = b/2 is 3b/2.
   close([residual], [1.5], 1e-14)
   close(
@@ -159,6 +166,108 @@ test('no right-hand side, no direction', async ({ backend }) => {
   const { residual, products } = await refine(system, times(1), direction, 5)
   assert.equal([residual, products], [0, 0])
   same(direction.readF64(), new Float64Array(d))
+})
+
+/** Hypergradients of g = s · (½ θᵀHθ − θᵀ(Cv + c₀)) and f = o · ½‖θ − t‖² at θ*, which are o · −0.5102. */
+function scaled(backend: Backend, dtype: 'f32' | 'f64', inner: number, outer: number): Problem {
+  const times = (...entries: number[]) => entries.map((x) => x * inner)
+  const [h, c, c0] = [times(2, 0.5, 0.5, 1), times(1, 0.5), times(0, 1)]
+  return quadratic({ backend, dtype, h, c, c0, q: [outer, 0, 0, outer], t: [1, 1], mu: 0 })
+}
+const scaledAt = { inner: [-2 / 7, 8 / 7], outer: [0] }
+const scaledTruth = -25 / 49
+
+test('neither large nor small curvature, nor large or small f, costs digits', async ({ backend }) => {
+  const window = nhgd({ fisher: { form: 'window', size: 64, damping: 1e-3 }, refine: 4, refineDamping: 0 })
+  const cases = {
+    f32: [
+      [1, 1],
+      [1e5, 1],
+      [1e8, 1],
+      [1e-8, 1],
+      [1, 1e-24],
+      [1, 1e20],
+    ],
+    f64: [
+      [1, 1],
+      [1e20, 1],
+      [1e-20, 1],
+      [1, 1e-200],
+      [1, 1e200],
+    ],
+  } as const
+  for (const dtype of ['f32', 'f64'] as const) {
+    for (const [inner, outer] of cases[dtype]) {
+      for (const method of [conjugateGradients({ tolerance: 0 }), window, exact()]) {
+        const problem = scaled(backend, dtype, inner, outer)
+        const { hypergradient: got, residual } = await hypergradient(problem, { ...scaledAt, method })
+        const what = `${dtype} ${method.name}, g times ${inner}, f times ${outer}, residual ${residual}`
+        close([got[0] / outer], [scaledTruth], dtype === 'f32' ? 1e-5 : 1e-12, what)
+        assert.ok(residual < (dtype === 'f32' ? 1e-5 : 1e-12), what)
+      }
+    }
+  }
+})
+
+test('the residual in f32 is that of the direction where rounding decides', async ({ backend }) => {
+  // Hilbert’s matrix of order 8: condition 1e10.
+  const n = 8
+  const h = Array.from({ length: n * n }, (_, i) => Math.fround(1 / (1 + (i % n) + Math.floor(i / n))))
+  const zeros = new Array(n).fill(0)
+  const options = { backend, h: h.map((x, i) => (i % (n + 1) ? x : x + 1e-5)), c: zeros, c0: zeros, mu: 0 }
+  const problem = quadratic({ ...options, dtype: 'f32', q: identity(n), t: zeros })
+  const target = Float64Array.from({ length: n }, (_, i) => (i % 2 ? -1 : 1))
+  for (const start of [0, 1e6]) {
+    for (const steps of [3, 8, 30]) {
+      const [inner, outer] = [problem.zeros(n), problem.zeros(1)]
+      const system = {
+        problem,
+        inner,
+        outer,
+        batch: backend.Batch.all(1),
+        target: problem.vector(target),
+        damping: 0,
+      }
+      const direction = problem.vector(target.map((x) => start * x))
+      const { residual } = await refine(system, times(1), direction, steps)
+      const rest = multiply(options.h.map(Math.fround), direction.readF64()).map((x, i) => target[i] - x)
+      const truth = Math.hypot(...rest) / Math.hypot(...target)
+      assert.ok(
+        residual < 2 * truth && truth < 2 * residual,
+        `${residual} told, ${truth} true, ${steps} steps`,
+      )
+      assert.ok(truth <= 1, `${truth} after ${steps} steps: 0 is better`)
+    }
+  }
+})
+
+test('0 is never better than where the steps end', async ({ backend }) => {
+  const n = 120
+  const bytes = Uint8Array.from({ length: n * 40 }, (_, i) => ((i * 2654435761) >>> 16) % 256)
+  const train = { features: matrix(bytes, n, 40), labels: Array.from({ length: n }, (_, i) => i % 3) }
+  const trusted = { ...train, labels: train.labels.map((y, i) => (i % 4 ? y : (y + 1) % 3)) }
+  const model = softmaxRegression({ classes: 3 })
+  const problem = reweighting({ backend, model, train, trusted, dtype: 'f64' })
+  const at = { inner: new Float64Array(123), outer: new Float64Array(n) }
+  for (const steps of [1, 2, 5, 10, 20]) {
+    for (const method of [
+      conjugateGradients({ steps, tolerance: 0 }),
+      nhgd({ innerSteps: 1, refine: steps, fisher: { form: 'window', damping: 1e-3 } }),
+    ]) {
+      const { residual } = await hypergradient(problem, { ...at, method })
+      assert.ok(residual <= 1, `${method.name}, ${steps} steps: ${residual}`)
+    }
+  }
+})
+
+test('why the steps stopped is told', async ({ backend }) => {
+  const stopped = async (steps: number, tolerance: number) => {
+    const system = { ...systemOf(backend), tolerance }
+    return (await refine(system, times(0.05), system.problem.zeros(d), steps)).stopped
+  }
+  assert.is(await stopped(1, 0), 'steps')
+  assert.is(await stopped(30, 1e-6), 'tolerance')
+  assert.is(await stopped(200, 0), 'no progress')
 })
 
 test('a run warm-starts: residuals fall from one outer iteration to the next', async ({ backend }) => {

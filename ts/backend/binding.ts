@@ -107,6 +107,7 @@ export interface Vector {
    */
   writeF32(source: Float32Array, name?: string): void
   writeF64(source: Float64Array, name?: string): void
+  /** The vector's type has to hold `value`, `alpha` and bounds (`ERR_NOT_FINITE`). */
   fill(value: Finite): void
   /** this ← this + alpha · x. */
   axpy(alpha: number, x: Vector): void
@@ -115,6 +116,8 @@ export interface Vector {
   /** Projection on the box [low, high]. */
   clamp(low: number, high: number): void
   dot(x: Vector): number
+  /** ‖this‖₂, without overflow or underflow of the squares. */
+  norm(): number
   isFinite(): boolean
   /** Frees the entries; the vector is of length 0 from then on. */
   dispose(): void
@@ -223,8 +226,8 @@ export interface Oracles {
   /** product ← Hu on a batch with the true Hessian of g, the regulariser included; it may be indefinite for networks,
    * where C is the Gauss–Newton matrix. */
   hessianProduct(point: Point, batch: Batch, u: Vector, product: Vector): void
-  /** direction ← C⁻¹ target by a dense Cholesky factorisation over all samples. */
-  exactDirection(point: Point, target: Vector, direction: Vector): void
+  /** direction ← C⁻¹ target by a dense Cholesky factorisation over all samples; returns ‖target − C direction‖ / ‖target‖. */
+  exactDirection(point: Point, target: Vector, direction: Vector): number
   /** point.signals ← what is derived from its θ and v without a gradient, such as margins. */
   refresh(point: Point): void
   /** Weights of all inner samples. */

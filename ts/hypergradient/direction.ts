@@ -73,7 +73,7 @@ export async function direction(
   }
   const batch = sampler.take(settings.refineSamples)
   const system = { problem, point, batch, target, damping: rateAt(settings.refineDamping, outerStep) }
-  const { residual, fallback } = await refine(system, precondition, u, settings.refine)
+  const { residual, fallback, stopped } = await refine(system, precondition, u, settings.refine)
   if (fallback) fallbacks[fallback] = (fallbacks[fallback] ?? 0) + 1
-  return { residual, operator: problem.oracles.curvature, damping, fallbacks }
+  return { residual, operator: problem.oracles.curvature, damping, fallbacks, stopped }
 }

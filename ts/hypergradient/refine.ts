@@ -7,12 +7,19 @@ export type RefineSettings = number | { readonly steps: number; readonly rate: n
 /** x ← A b, whatever A is. */
 export type Preconditioner = (b: Vector, x: Vector) => Promise<unknown>
 
+/** Why an iteration on a linear system stopped. */
+export type Stopped = 'tolerance' | 'steps' | 'negative curvature' | 'no progress'
+
 /** How a linear solve C u = b ended. */
 export interface Refinement {
-  /** ‖b − Cu‖ / ‖b‖ on the samples that C was taken from. */
+  /**
+   * ‖b − Cu‖ / ‖b‖ on the samples that C was taken from, computed from b − Cu where rounding may have taken the
+   * recurrence of the steps more than a tenth away from it.
+   */
   readonly residual: number
   /** Curvature products taken. */
   readonly products: number
+  readonly stopped: Stopped
   /** Negative curvature was met, or no step made the residual smaller: the best u so far was kept. */
   readonly fallback?: 'negative curvature' | 'no progress'
 }
@@ -29,96 +36,138 @@ export interface System {
 }
 
 /**
- * Improves `direction`, in place, towards C⁻¹ target; A preconditions. It starts from the better of `direction` as it
- * comes (last iteration's) and A target, and never returns something worse than that start.
+ * u ← C⁻¹ target, in place, by preconditioned conjugate gradients with the β of Polak and Ribière, so that A may change
+ * from step to step. They start from u as it comes, the direction of the last outer iteration, where its residual is
+ * below ½ or below what one step from 0 leaves; otherwise from 0, where the step along A target counts as none. With a
+ * `rate` they are corrections u ← u + rate · A (target − Cu) of A target. The u with the least residual is kept, where A
+ * target is one of them. Without steps u is A target, and a product tells its residual.
+ *
+ * The computation is in units of a power of two near ‖target‖, so that squares neither overflow nor underflow.
  */
 export async function refine(
   system: System,
   precondition: Preconditioner,
-  direction: Vector,
+  u: Vector,
   settings: RefineSettings,
 ): Promise<Refinement> {
+  const { steps, rate } = typeof settings === 'number' ? { steps: settings, rate: undefined } : settings
   const { problem, target, tolerance = 0 } = system
-  const steps = typeof settings === 'number' ? settings : settings.steps
-  const length = norm(target)
-  if (length === 0) {
-    direction.fill(0)
-    return { residual: 0, products: 0 }
+  const size = target.norm()
+  if (size === 0) {
+    u.fill(0)
+    return { residual: 0, products: 0, stopped: 'tolerance' }
   }
-  const start = await startingPoint(system, precondition, direction, steps > 0)
-  const { residual } = start
-  const best = { norm: norm(residual), direction: copy(problem, direction) }
-  const initial = best.norm
-  let fallback: Refinement['fallback']
-  let products = start.products
-  const z = problem.zeros(target.length)
-  const p = problem.zeros(target.length)
-  const product = problem.zeros(target.length)
-  const previous = problem.zeros(target.length)
-  let rho = 0
-  for (let step = 0; step < steps && best.norm > tolerance * length; step++) {
-    await precondition(residual, z)
-    let size: number
-    if (typeof settings === 'object') {
-      p.copyFrom(z)
-      size = settings.rate
-      curvature(system, p, product)
-    } else {
-      // Polak–Ribière: the preconditioner may change from step to step.
-      const next = residual.dot(z)
-      const beta = step === 0 ? 0 : Math.max(0, (next - previous.dot(z)) / rho)
-      rho = next
-      p.scale(beta)
-      p.axpy(1, z)
-      curvature(system, p, product)
-      const curved = p.dot(product)
-      if (!(curved > 0)) {
-        fallback = 'negative curvature'
-        products++
-        break
-      }
-      size = residual.dot(p) / curved
-    }
+  const [b, r, z, p, q, before, best] = Array.from({ length: 7 }, () => problem.zeros(u.length))
+  const epsilon = problem.dtype === 'f32' ? 2 ** -23 : 2 ** -52
+  const unit = 2 ** Math.round(Math.max(-1000, Math.log2(size)))
+  b.copyFrom(target)
+  b.scale(1 / unit)
+  u.scale(1 / unit)
+  const length = b.norm()
+  const relative = (x: Vector) => x.norm() / length
+  let products = 0
+  /** r ← b − Cx, by way of q = Cx; returns its relative size. */
+  const leave = (x: Vector): number => {
+    curvature(system, x, q)
     products++
-    previous.copyFrom(residual)
-    direction.axpy(size, p)
-    residual.axpy(-size, product)
-    const now = norm(residual)
-    if (now < best.norm) {
-      best.norm = now
-      best.direction.copyFrom(direction)
-    } else if (!(now < 10 * initial)) break
+    r.copyFrom(b)
+    r.axpy(-1, q)
+    return relative(r)
   }
-  if (steps > 0 && best.norm >= initial && initial > tolerance * length) fallback ??= 'no progress'
-  direction.copyFrom(best.direction)
-  return { residual: best.norm / length, products, ...(fallback && { fallback }) }
-}
+  if (steps === 0) {
+    await precondition(b, u)
+    const residual = leave(u)
+    u.scale(unit)
+    return { residual, products, stopped: 'steps' }
+  }
+  let least = Number.POSITIVE_INFINITY
+  const keep = (x: Vector, residual: number) => {
+    best.copyFrom(x)
+    least = residual
+  }
 
-/** Leaves the better start in `direction` and returns its residual vector. */
-async function startingPoint(
-  system: System,
-  precondition: Preconditioner,
-  direction: Vector,
-  warm: boolean,
-): Promise<{ residual: Vector; products: number }> {
-  const { problem, target } = system
-  const warmResidual = warm && direction.dot(direction) > 0 ? residualOf(system, direction) : undefined
-  if (warmResidual && norm(warmResidual) < norm(target) / 2) return { residual: warmResidual, products: 1 }
-  const cold = problem.zeros(target.length)
-  await precondition(target, cold)
-  const residual = residualOf(system, cold)
-  if (warmResidual && norm(warmResidual) <= norm(residual)) return { residual: warmResidual, products: 2 }
-  direction.copyFrom(cold)
-  return { residual, products: warmResidual ? 2 : 1 }
-}
-
-/** target − (C + damping I) u. */
-function residualOf(system: System, u: Vector): Vector {
-  const residual = system.problem.zeros(u.length)
-  curvature(system, u, residual)
-  residual.scale(-1)
-  residual.axpy(1, system.target)
-  return residual
+  const warm = u.norm() > 0 ? leave(u) : Number.POSITIVE_INFINITY
+  const cold = !(warm < 0.5)
+  const [last, left] = warm < Number.POSITIVE_INFINITY && cold ? [copy(problem, u), copy(problem, r)] : []
+  if (cold) {
+    u.fill(0)
+    r.copyFrom(b)
+  } else keep(u, warm)
+  let [now, initial] = cold ? [1, Number.POSITIVE_INFINITY] : [warm, warm]
+  let checked = now // the last residual that was computed as b − Cu
+  let fresh = true // r was computed as b − Cu, and the next direction starts anew
+  let [gain, drift, rho] = [0, 0, 0] // ‖C‖, how far r may be from b − Cu, and rᵀz
+  let stopped: Stopped | undefined
+  for (let step = cold ? -1 : 0; ; step++) {
+    if (!fresh && (now <= tolerance || now <= epsilon * checked)) {
+      now = leave(u)
+      keep(u, now)
+      if (now > tolerance && now > checked / 2) stopped = 'no progress'
+      step++
+      ;[checked, fresh, drift] = [now, true, 0]
+    }
+    if (now <= tolerance) stopped = 'tolerance'
+    else if (step >= steps) stopped ??= 'steps'
+    if (stopped) break
+    await precondition(r, z)
+    const next = r.dot(z)
+    // Polak–Ribière: the preconditioner may change from step to step.
+    p.scale(fresh || rate !== undefined ? 0 : Math.max(0, (next - before.dot(z)) / rho))
+    p.axpy(1, z)
+    rho = next
+    curvature(system, p, q)
+    products++
+    gain = Math.max(gain, q.norm() / p.norm())
+    before.copyFrom(r)
+    if (step < 0) {
+      r.axpy(-1, q)
+      initial = relative(r) // of A target
+      keep(p, initial)
+      r.copyFrom(before)
+    }
+    const curved = p.dot(q)
+    if (rate === undefined && !(curved > 0)) {
+      stopped = 'negative curvature'
+      break
+    }
+    const alpha = rate === undefined ? r.dot(p) / curved : step < 0 ? 1 : rate
+    if (!Number.isFinite(alpha)) {
+      stopped = 'no progress'
+      break
+    }
+    u.axpy(alpha, p)
+    r.axpy(-alpha, q)
+    now = relative(r)
+    drift += epsilon * (now + gain * relative(u))
+    fresh = false
+    if (now < least) keep(u, now)
+    else if (rate !== undefined && !(now < 10 * initial)) {
+      stopped = 'no progress'
+      break
+    }
+    if (step < 0 && last && left && warm < least) {
+      u.copyFrom(last)
+      r.copyFrom(left)
+      keep(u, warm)
+      ;[now, initial, checked, fresh, drift] = [warm, warm, warm, true, 0]
+    }
+  }
+  if (drift > 0.1 * least || least > 1) {
+    least = leave(best)
+    // Where u is worse than 0, which leaves 1, a shorter one is better as long as bᵀCu > 0.
+    const share = b.dot(q) / q.dot(q)
+    if (least > 1 && share > 0 && stopped !== 'negative curvature') {
+      best.scale(share)
+      r.copyFrom(b)
+      r.axpy(-share, q)
+      least = relative(r)
+    }
+  }
+  u.copyFrom(best)
+  u.scale(unit)
+  if (stopped === 'steps' && least >= initial) stopped = 'no progress'
+  const failed = stopped === 'negative curvature' || (stopped === 'no progress' && least >= initial)
+  return { residual: least, products, stopped, ...(failed && { fallback: stopped as 'no progress' }) }
 }
 
 function curvature({ problem, point, batch, damping }: System, u: Vector, product: Vector): void {
@@ -130,8 +179,4 @@ function copy(problem: Problem, x: Vector): Vector {
   const out = problem.zeros(x.length)
   out.copyFrom(x)
   return out
-}
-
-function norm(x: Vector): number {
-  return Math.sqrt(x.dot(x))
 }

@@ -14,8 +14,7 @@ export type ExactOptions = ImplicitOptions
 export function exact(options: ExactOptions = {}): Method {
   return implicit('exact', settingsOf(methods.exact, options), {
     solve({ problem: { oracles }, point, target }, u) {
-      oracles.exactDirection(point, target, u) // u ← H⁻¹ ∇_θ f
-      return { residual: 0 }
+      return { residual: oracles.exactDirection(point, target, u) } // u ← H⁻¹ ∇_θ f
     },
   })
 }

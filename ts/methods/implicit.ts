@@ -7,6 +7,7 @@ import {
   innerLoop,
   innerState,
 } from '../hypergradient/innerLoop.ts'
+import type { Stopped } from '../hypergradient/refine.ts'
 import type { Problem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
 
@@ -34,6 +35,7 @@ export interface Solution {
   readonly residual?: number
   readonly damping?: number
   readonly fallback?: string
+  readonly stopped?: Stopped
 }
 
 export interface LinearSolver<Own = object> {
@@ -96,14 +98,14 @@ export function implicit<Own extends object>(
     const outerLoss = oracles.outerGradient(end, direct, target, batch) // ∇_v f, ∇_θ f
     clock.enter('hessian')
     const solution = await solver.solve({ problem, point: end, target, state }, u)
-    const { residual, damping = 0, fallback } = solution
+    const { residual, damping = 0, fallback, stopped } = solution
     if (fallback) fallbacks[fallback] = (fallbacks[fallback] ?? 0) + 1
     clock.enter('cross')
     const hypergradient = cross.subtract(direct, u, end) // ∇_v f − Lᵀu
     clock.enter('')
     state.outerStep++
     const operator = residual === undefined ? 'none' : oracles.curvature
-    return { outerLoss, hypergradient, inner: end.inner, residual, operator, damping, fallbacks }
+    return { outerLoss, hypergradient, inner: end.inner, residual, operator, damping, fallbacks, stopped }
   }
   return { name, settings, init, step }
 }

@@ -1,4 +1,5 @@
 import type { Point, Vector } from '../backend/binding.ts'
+import type { Stopped } from '../hypergradient/refine.ts'
 import type { State } from '../hypergradient/state.ts'
 import type { Problem } from '../problems/problem.ts'
 
@@ -16,6 +17,8 @@ export interface Estimate {
   readonly operator: 'hessian' | 'gauss-newton' | 'none'
   /** Damping in force. */
   readonly damping: number
+  /** Why the steps on the linear system stopped, where there were any. */
+  readonly stopped?: Stopped
   /** What had to be done otherwise than asked, and how often. */
   readonly fallbacks: Readonly<Record<string, number>>
 }

@@ -79,6 +79,29 @@ fn finite<T: Scalar, U: Scalar>(name: &str, source: &[T], _target: &[U]) -> Resu
     }
 }
 
+/// `value` as a `T`, which has to hold it.
+fn scalar<T: Scalar>(name: &str, value: f64) -> Result<T> {
+    let held = T::of(value);
+    let expected = || format!("a number that {} can hold", T::NAME);
+    if held.is_finite() { Ok(held) } else { Err(Error::expected(Code::NotFinite, name, expected(), value)) }
+}
+
+/// x ← αx; an α beyond the range of `T` multiplies in double precision.
+fn scale<T: Scalar>(alpha: f64, x: &mut [T]) {
+    let factor = T::of(alpha);
+    if factor.is_normal() || alpha == 0.0 {
+        vector::scale(factor, x);
+    } else {
+        x.iter_mut().for_each(|x| *x = T::of(alpha * x.wide()));
+    }
+}
+
+/// A bound beyond the range of `T` makes no entry infinite.
+fn clamp<T: Scalar>(low: f64, high: f64, x: &mut [T]) {
+    let (low, high) = (T::of(low).min(T::max_value()), T::of(high).max(-T::max_value()));
+    x.iter_mut().for_each(|x| *x = x.max(low).min(high));
+}
+
 fn dtype(entries: &Entries) -> &'static str {
     match entries {
         Entries::F32(_) => f32::NAME,
@@ -172,24 +195,28 @@ impl Vector {
         Ok(())
     }
 
-    /// Sets every entry.
+    /// Sets every entry; `ERR_NOT_FINITE` unless the vector's type holds `value`.
     pub fn fill(&self, value: f64) -> Result<()> {
-        each!(&mut *self.lock("vector")?.0, x => x.fill(Scalar::of(value)));
+        each!(&mut *self.lock("vector")?.0, x => x.fill(scalar("value", value)?));
         Ok(())
     }
 
-    /// this ← this + alpha · x.
+    /// this ← this + alpha · x; `ERR_NOT_FINITE` unless the vector's type holds `alpha`.
     pub fn axpy(&self, alpha: f64, x: &Vector) -> Result<()> {
-        self.with(x, |y, x| match (y, x) {
-            (Entries::F32(y), Entries::F32(x)) => vector::axpy(alpha as f32, x, y),
-            (Entries::F64(y), Entries::F64(x)) => vector::axpy(alpha, x, y),
-            _ => unreachable!("`with` checks the types"),
-        })
+        self.with(x, |y, x| {
+            match (y, x) {
+                (Entries::F32(y), Entries::F32(x)) => vector::axpy(scalar("alpha", alpha)?, x, y),
+                (Entries::F64(y), Entries::F64(x)) => vector::axpy(scalar("alpha", alpha)?, x, y),
+                _ => unreachable!("`with` checks the types"),
+            }
+            Ok(())
+        })?
     }
 
-    /// this ← alpha · this.
+    /// this ← alpha · this, where a single-precision vector takes any factor that double precision holds.
     pub fn scale(&self, alpha: f64) -> Result<()> {
-        each!(&mut *self.lock("vector")?.0, x => vector::scale(Scalar::of(alpha), x));
+        scalar::<f64>("alpha", alpha)?;
+        each!(&mut *self.lock("vector")?.0, x => scale(alpha, x));
         Ok(())
     }
 
@@ -198,14 +225,16 @@ impl Vector {
         self.with(x, |y, x| y.clone_from(x))
     }
 
-    /// Entries below `low` become `low`, entries above `high` become `high`.
+    /// Entries below `low` become `low`, entries above `high` become `high`. Where `low` is −∞, or `high` is ∞, there is
+    /// no such bound.
     pub fn clamp(&self, low: f64, high: f64) -> Result<()> {
         if low > high || low.is_nan() || high.is_nan() {
             return Err(Error::expected(Code::Range, "low", format!("at most high = {high}"), low));
         }
-        each!(&mut *self.lock("vector")?.0, x => {
-            x.iter_mut().for_each(|x| *x = x.max(Scalar::of(low)).min(Scalar::of(high)));
-        });
+        let bound = |name, x: f64, none| if x == none { Ok(()) } else { scalar::<f64>(name, x).map(|_| ()) };
+        bound("low", low, f64::NEG_INFINITY)?;
+        bound("high", high, f64::INFINITY)?;
+        each!(&mut *self.lock("vector")?.0, x => clamp(low, high, x));
         Ok(())
     }
 
@@ -219,6 +248,11 @@ impl Vector {
             (Entries::F64(y), Entries::F64(x)) => vector::dot(x, y),
             _ => unreachable!("`with` checks the types"),
         })
+    }
+
+    /// ‖this‖₂, without overflow or underflow of the squares.
+    pub fn norm(&self) -> Result<f64> {
+        Ok(each!(&*self.lock("vector")?.0, x => vector::norm(x).wide()))
     }
 
     /// Whether every entry is finite.

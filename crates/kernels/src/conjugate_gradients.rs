@@ -21,7 +21,8 @@ pub enum CgStop {
 pub struct CgOutcome {
     /// Steps taken.
     pub steps: usize,
-    /// ‖b − C·x‖ / ‖b‖ of the x that is returned.
+    /// ‖b − C·x‖ / ‖b‖ of the x that is returned, computed from b − C·x where rounding may have taken the recurrence of
+    /// the steps more than a tenth away from it.
     pub residual: f64,
     /// Why it ended.
     pub stop: CgStop,
@@ -34,7 +35,8 @@ pub type Operator<'a, T, E> = dyn FnMut(&[T], &mut [T]) -> Result<(), E> + 'a;
 ///
 /// `x` holds the first guess and receives the iterate with the least residual, also if a callback fails (which
 /// is the only error). `steps` counts search directions; the residual of the first guess, unless that is zero,
-/// and the check of a residual that seems to be small cost a further `apply` each.
+/// and the check of a residual that seems to be small cost a further `apply` each. The computation is in units of
+/// a power of two near ‖b‖, so that squares neither overflow nor underflow.
 ///
 /// β is that of Polak and Ribière, so that the preconditioner may vary from step to step (Golub and Ye, SIAM J.
 /// Sci. Comput. 21(4), 1999).
@@ -53,16 +55,23 @@ pub fn conjugate_gradients<T: Scalar, E>(
         x.fill(T::zero());
         return Ok(CgOutcome { steps: 0, residual: 0.0, stop: CgStop::Converged });
     }
-    let relative = |r: &[T]| norm(r).wide() / size;
+    // The unit and its inverse are normal numbers.
+    let limit = T::max_value().wide().log2() - 4.0;
+    let unit = 2f64.powi(size.log2().clamp(-limit, limit) as i32);
+    let times = |factor: f64, from: &[T], to: &mut [T]| {
+        to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::of(factor) * from);
+    };
+    let relative = |r: &[T]| norm(r).wide() / (size / unit);
 
-    let mut r = b.to_vec();
-    let [mut z, mut p, mut q] = std::array::from_fn(|_| vec![T::zero(); n]);
-    if x.iter().any(|&x| x != T::zero()) {
-        apply(x, &mut q)?;
+    let [mut r, mut y, mut z, mut p, mut q] = std::array::from_fn(|_| vec![T::zero(); n]);
+    times(1.0 / unit, b, &mut r);
+    times(1.0 / unit, x, &mut y);
+    if y.iter().any(|&y| y != T::zero()) {
+        apply(&y, &mut q)?;
         axpy(-T::one(), &q, &mut r);
     }
-    let mut y = x.to_vec();
     let mut rz = T::zero();
+    let (mut gain, mut drift) = (0.0f64, 0.0); // ‖C‖, and how far r may be from b − C·y
     let (mut steps, mut best, mut now) = (0, relative(&r), relative(&r));
     let mut checked = now; // the last residual that was computed as b − C·y
     let mut fresh = true; // r was computed as b − C·y, and the next direction starts anew
@@ -70,11 +79,12 @@ pub fn conjugate_gradients<T: Scalar, E>(
         let small = now <= tolerance || now <= T::epsilon().wide() * checked;
         if small && !fresh {
             apply(&y, &mut q)?;
-            r.copy_from_slice(b);
+            times(1.0 / unit, b, &mut r);
             axpy(-T::one(), &q, &mut r);
             now = relative(&r);
             fresh = true;
-            x.copy_from_slice(&y);
+            drift = 0.0;
+            times(unit, &y, x);
             best = now;
             if now > tolerance && now > 0.5 * checked {
                 break CgStop::Stalled;
@@ -104,20 +114,29 @@ pub fn conjugate_gradients<T: Scalar, E>(
         if curvature <= T::zero() || rz <= T::zero() {
             break CgStop::NegativeCurvature;
         }
+        gain = gain.max(norm(&q).wide() / norm(&p).wide());
         let alpha = slope / curvature;
         axpy(alpha, &p, &mut y);
         scale(-alpha, &mut q);
         axpy(T::one(), &q, &mut r);
         steps += 1;
         now = relative(&r);
+        drift += T::epsilon().wide() * (now + gain * relative(&y));
         if !now.is_finite() {
             break CgStop::Stalled;
         }
         if now < best {
             best = now;
-            x.copy_from_slice(&y);
+            times(unit, &y, x);
         }
     };
+    if drift > 0.1 * best {
+        times(1.0 / unit, x, &mut y);
+        apply(&y, &mut q)?;
+        times(1.0 / unit, b, &mut r);
+        axpy(-T::one(), &q, &mut r);
+        best = relative(&r);
+    }
     Ok(CgOutcome { steps, residual: best, stop })
 }
 
@@ -293,6 +312,53 @@ mod tests {
             assert!(outcome.residual < 1e-5);
             assert!((residual(&a, &b, &x) - outcome.residual).abs() <= 8.0 * n as f64 * f32::EPSILON as f64);
         }
+    }
+
+    #[test]
+    fn the_residual_is_that_of_the_solution_where_rounding_parts_them() {
+        // Scaled rows and columns give a condition of 1e8, which f32 cannot hold.
+        let n = 40;
+        let mut a = positive::<f32>(n, 0.5);
+        for i in 0..n {
+            for j in 0..n {
+                a[i * n + j] *= 10f32.powf(-4.0 * (i + j) as f32 / (2 * n - 2) as f32);
+            }
+        }
+        let b = numbers::<f32>(n, 4);
+        for (max_steps, guess) in [(40, 0.0), (400, 0.0), (40, 1e8)] {
+            let mut x = vec![guess; n];
+            let outcome =
+                conjugate_gradients(&mut times(&a), &mut copy, &b, &mut x, 1e-7, max_steps).unwrap();
+            let truth = residual(&a, &b, &x);
+            assert!(
+                outcome.residual < 1.5 * truth && truth < 1.5 * outcome.residual,
+                "{outcome:?}, truth {truth}"
+            );
+        }
+    }
+
+    fn sizes_of_b_do_not_matter<T: Scalar>(units: &[f64]) {
+        let n = 30;
+        let (a, b) = (positive::<T>(n, 0.5), numbers::<T>(n, 4));
+        let solve = |unit: f64| {
+            let b: Vec<T> = b.iter().map(|&b| b * T::of(unit)).collect();
+            let mut x = vec![T::zero(); n];
+            let outcome = conjugate_gradients(&mut times(&a), &mut copy, &b, &mut x, 1e-5, 4 * n).unwrap();
+            assert_eq!(outcome.stop, CgStop::Converged, "unit {unit}");
+            assert!(outcome.residual > 0.0 && outcome.residual <= 1e-5);
+            x.iter().map(|x| x.wide() / unit).collect::<Vec<_>>()
+        };
+        let expected = solve(1.0);
+        for &unit in units {
+            let close = |(x, e): (&f64, &f64)| (x - e).abs() <= 1e-4;
+            assert!(solve(unit).iter().zip(&expected).all(close), "unit {unit}");
+        }
+    }
+
+    #[test]
+    fn huge_and_tiny_right_hand_sides_neither_overflow_nor_underflow() {
+        sizes_of_b_do_not_matter::<f32>(&[1e-30, 1e-24, 1e20, 1e30]);
+        sizes_of_b_do_not_matter::<f64>(&[1e-280, 1e-200, 1e200, 1e280]);
     }
 
     #[test]
