@@ -1,18 +1,18 @@
 /**
- * Every constant that was tuned, with its source or with the command that chose it.
+ * The defaults of the methods and their optimisers, with the source or with the command that chose them.
  *
- * A rate of 0.1 without a source is a small step to start from. `npm run experiment -- cleaning --methods all` searches
- * the rates of each method on a grid (bench/experiment/grid.ts), and docs/methods.md has the results.
+ * What stands without either was not tuned: it is a small step or a usual size to start from. `npm run experiment --
+ * cleaning --methods all` searches the rates of each method on a grid (bench/experiment/grid.ts), and docs/methods.md
+ * tells which won.
  */
 
-/** Momentum as in Sutskever et al. (2013); Adam as in Kingma & Ba (2015), with an ε that changes no step in f32. */
+/** The usual momentum; Adam's constants are those of Kingma & Ba (2015, Algorithm 1), but for a smaller ε. */
 export const optimizers = {
   sgd: {},
   momentum: { momentum: 0.9 },
   adam: { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, shared: false },
 } as const
 
-/** The inner loop has 10 steps as in the literature on data cleaning (Liao et al. 2026, section 6). */
 const implicit = {
   cross: 'all',
   innerSteps: 10,
@@ -43,7 +43,6 @@ const corrected = {
 } as const
 
 export const methods = {
-  /** Ten steps as in the experiments of Arbel & Mairal (2022). */
   amigo: { ...implicit, steps: 10, rate: 0.1 },
   /** The tolerances fall geometrically, as Pedregosa (2016, section 5) proposes. */
   conjugateGradients: {
@@ -93,7 +92,6 @@ export const methods = {
     },
     observe: { every: 3, samples: 256 },
   },
-  /** Rank and damping of the experiments of Hataya & Yamada (2023, section 5). */
   nystrom: { ...implicit, rank: 16, damping: 1e-2, curvatureSamples: 1024 },
   oneStep: { ...implicit, innerSteps: 1, cross: 'trajectory', scale: 0.1 },
   /**
@@ -111,7 +109,6 @@ export const methods = {
       refreshEvery: 20,
     },
   },
-  /** Twenty pairs, as in the experiments of Fang et al. (2025). */
   qnbo: { ...implicit, memory: 20, steps: 4, curvatureSamples: 1024 },
   saba: singleLoop,
   sama: (({ innerOptimizer: _, ...shared }) => ({

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert'
+import type { Vector } from '../../ts/backend/binding.ts'
 import { amigo } from '../../ts/methods/amigo.ts'
 import { checkHypergradient } from '../../ts/methods/checkHypergradient.ts'
 import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
@@ -11,6 +12,7 @@ import { close } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
 import { fixture } from '../support/fixtures.ts'
 import { fixtureQuadratic, randomReweighting } from '../support/problems.ts'
+import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
 
 const test = backendSuite('check')
@@ -29,6 +31,18 @@ test('differences of the value function are its derivative', async ({ backend })
   }
   assert.match(result.verdict, /agrees/)
 })
+
+/** A method whose hypergradients are changed. */
+function changed(method: Method, change: (hypergradient: Vector) => void): Method {
+  return {
+    ...method,
+    async step(problem, point, state) {
+      const estimate = await method.step(problem, point, state)
+      change(estimate.hypergradient)
+      return estimate
+    },
+  }
+}
 
 const good: Record<string, Method> = {
   exact: exact(),
@@ -61,17 +75,38 @@ test('a method that is not exact is told so', async ({ backend }) => {
 })
 
 test('a wrong sign is told so', async ({ backend }) => {
-  const right = exact()
-  const wrong: Method = {
-    ...right,
-    async step(problem, point, state) {
-      const estimate = await right.step(problem, point, state)
-      estimate.hypergradient.scale(-1)
-      return estimate
-    },
-  }
+  const wrong = changed(exact(), (hypergradient) => hypergradient.scale(-1))
   const { verdict } = await checkHypergradient(randomReweighting(backend), { method: wrong })
   assert.match(verdict, /uphill/)
+})
+
+test('exact passes where weights are nearly 0 or 1, and the derivatives tiny', async ({ backend }) => {
+  const problem = randomReweighting(backend)
+  for (const v of [8, 12, 14, 15, 16, -14, -15, -16]) {
+    const at = { outer: new Float64Array(40).fill(v) }
+    const { verdict } = await checkHypergradient(problem, { method: exact(), at, directions: 3 })
+    assert.match(verdict, /agrees/, `v = ${v}`)
+  }
+  const at = { outer: new Float64Array(40).fill(40) }
+  const { verdict } = await checkHypergradient(problem, { method: exact(), at, directions: 3 })
+  assert.match(verdict, /No verdict: the differences .+ drown/)
+})
+
+test('a hypergradient of zeros is told so', async ({ backend }) => {
+  const zeros = changed(exact(), (hypergradient) => hypergradient.fill(0))
+  const { verdict, cosine, ratio } = await checkHypergradient(randomReweighting(backend), { method: zeros })
+  assert.match(verdict, /is zero where the value function is not flat/)
+  assert.equal([cosine, ratio], [0, 0])
+})
+
+test('on a network the verdict tells the Gauss–Newton matrix from too few steps', async ({ backend }) => {
+  const problem = randomReweighting(backend, { hidden: [3], samples: 30, regularization: 0.05 })
+  const random = new Random(5)
+  const at = { inner: random.normals(problem.oracles.innerLength), outer: new Float64Array(30) }
+  const solved = await checkHypergradient(problem, { method: exact(), at })
+  assert.match(solved.verdict, /the Gauss–Newton matrix leaves out/)
+  const few = await checkHypergradient(problem, { method: oneStep({ scale: 1e-3 }), at })
+  assert.not.match(few.verdict, /Gauss–Newton/)
 })
 
 test('methods that start warm get as many estimates as are asked for', async ({ backend }) => {

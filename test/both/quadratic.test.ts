@@ -2,10 +2,11 @@ import * as assert from 'uvu/assert'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import type { NhgdOptions } from '../../ts/methods/nhgdOptions.ts'
+import { quadratic } from '../../ts/problems/quadratic.ts'
 import { hypergradient } from '../../ts/run/hypergradient.ts'
 import { solve } from '../../ts/run/solve.ts'
 import { close } from '../support/close.ts'
-import { denseSolve, multiply, multiplyTransposed } from '../support/dense.ts'
+import { denseSolve, identity, multiply, multiplyTransposed } from '../support/dense.ts'
 import { fixture } from '../support/fixtures.ts'
 import { fixtureQuadratic } from '../support/problems.ts'
 import { backendSuite } from '../support/suite.ts'
@@ -48,6 +49,42 @@ for (const [name, options] of Object.entries(exactForms)) {
     }
   })
 }
+
+test('exact keeps its digits in f32 at a condition of 4e5', async ({ backend }) => {
+  const n = 20
+  const w = Float64Array.from({ length: n }, (_, i) => Math.sin(3 * i + 1))
+  const norm = Math.hypot(...w)
+  // I − 2wwᵀ/‖w‖² on either side of eigenvalues from 1 to 1/4e5.
+  const reflect = (i: number, j: number) => (i === j ? 1 : 0) - (2 * w[i] * w[j]) / norm ** 2
+  const h = new Float64Array(n * n)
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      for (let k = 0; k < n; k++) h[i * n + j] += reflect(i, k) * reflect(j, k) * 4e5 ** (-k / (n - 1))
+    }
+  }
+  const rounded = h.map(Math.fround)
+  const t = Float64Array.from({ length: n }, (_, i) => Math.fround(Math.cos(5 * i)))
+  const zeros = new Float64Array(n)
+  const options = { backend, dtype: 'f32', c: identity(n), c0: zeros, q: identity(n), mu: 0 } as const
+  const problem = quadratic({ ...options, h: rounded, t })
+  const at = { inner: zeros, outer: zeros, method: exact() }
+  const { hypergradient: got, residual } = await hypergradient(problem, at)
+  // θ = 0: ∇_θ f = −t, and Lᵀu = −u.
+  close(
+    got,
+    denseSolve(
+      rounded,
+      t.map((x) => -x),
+    ),
+    1e-6,
+  )
+  const left = multiply(rounded, Float64Array.from(got)).map((x, i) => -t[i] - x)
+  const truth = Math.hypot(...left) / Math.hypot(...t)
+  assert.ok(
+    residual < 0.1 && residual > truth / 30 && residual < 30 * truth,
+    `${residual} told, ${truth} true`,
+  )
+})
 
 test('a given point is left where it is', async ({ backend }) => {
   const problem = fixtureQuadratic(backend, numbers)

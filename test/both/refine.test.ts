@@ -219,11 +219,9 @@ test('the residual in f32 is that of the direction where rounding decides', asyn
   const target = Float64Array.from({ length: n }, (_, i) => (i % 2 ? -1 : 1))
   for (const start of [0, 1e6]) {
     for (const steps of [3, 8, 30]) {
-      const [inner, outer] = [problem.zeros(n), problem.zeros(1)]
       const system = {
         problem,
-        inner,
-        outer,
+        point: problem.start(),
         batch: backend.Batch.all(1),
         target: problem.vector(target),
         damping: 0,

@@ -98,6 +98,47 @@ test('wrong arguments are refused and change nothing', async ({ backend }) => {
   same(x.readF64(), [1, 2, 3])
 })
 
+test('scalars that the type cannot hold are refused and change nothing', async ({ backend }) => {
+  for (const dtype of dtypes) {
+    const x = vector(backend, [1, -2, 3], dtype)
+    const y = vector(backend, [1, 1, 1], dtype)
+    const beyond = dtype === 'f32' ? [1e300, -1e39] : []
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, ...beyond]) {
+      await refuses('ERR_NOT_FINITE', 'value', () => x.fill(bad))
+      await refuses('ERR_NOT_FINITE', 'alpha', () => x.axpy(bad, y))
+      if (!beyond.includes(bad)) await refuses('ERR_NOT_FINITE', 'alpha', () => x.scale(bad))
+      if (Number.isFinite(bad))
+        await refuses('ERR_NOT_FINITE', 'source', () => x.writeF64(Float64Array.of(1, bad, 1)))
+    }
+    await refuses('ERR_NOT_FINITE', 'low', () => x.clamp(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY))
+    await refuses('ERR_NOT_FINITE', 'high', () => x.clamp(Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY))
+    same(x.readF64(), [1, -2, 3])
+    x.clamp(Number.NEGATIVE_INFINITY, 2)
+    same(x.readF64(), [1, -2, 2])
+    x.clamp(-1, Number.POSITIVE_INFINITY)
+    same(x.readF64(), [1, -1, 2])
+  }
+})
+
+test('norms of huge and tiny vectors are those of their entries, scaled', ({ backend }) => {
+  for (const [dtype, units] of [
+    ['f32', [1e-36, 1e-24, 1, 1e20, 1e37]],
+    ['f64', [1e-300, 1e-200, 1, 1e200, 1e300]],
+  ] as const) {
+    for (const unit of units) {
+      const x = vector(backend, [3 * unit, 0, -4 * unit], dtype)
+      close([x.norm() / unit], [5], dtype === 'f32' ? 1e-6 : 1e-15)
+      x.scale(1 / unit)
+      close([x.norm()], [5], dtype === 'f32' ? 1e-6 : 1e-15)
+    }
+    assert.is(vector(backend, [], dtype).norm(), 0)
+  }
+  // Factors of single-precision vectors may lie outside of its range.
+  const x = vector(backend, [1e-30, -2e-30], 'f32')
+  x.scale(1e60)
+  close(x.readF64(), [1e30, -2e30], 1e-6)
+})
+
 test('a vector that is its own argument is refused where it would be written', async ({ backend }) => {
   const x = vector(backend, [1, 2, 3], 'f64')
   await refuses('ERR_RANGE', 'x', () => x.axpy(1, x))
