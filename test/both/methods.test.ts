@@ -20,6 +20,7 @@ import { soba } from '../../ts/methods/soba.ts'
 import { unrolled } from '../../ts/methods/unrolled.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
+import { quadratic as linear } from '../../ts/problems/quadratic.ts'
 import { reweighting } from '../../ts/problems/reweighting.ts'
 import { solve } from '../../ts/run/solve.ts'
 import { close, distance, same } from '../support/close.ts'
@@ -249,6 +250,34 @@ for (const [name, method] of Object.entries(all)) {
     same(first.inner, second.inner, 'inner')
   })
 }
+
+test('the size of f changes neither residuals nor relative hypergradients in f32', async ({ backend }) => {
+  const solvers = {
+    amigo: amigo(),
+    'conjugate gradients': conjugateGradients(),
+    exact: exact(),
+    mrbo: mrbo(),
+    neumann: neumann(),
+    nystrom: nystrom(),
+    qnbo: qnbo(),
+    soba: soba(),
+  }
+  for (const [name, method] of Object.entries(solvers)) {
+    const [h, c, c0] = [
+      [2, 0.5, 0.5, 1],
+      [1, 0.5],
+      [0, 1],
+    ]
+    const at = async (size: number) => {
+      const shape = { h, c, c0, q: [size, 0, 0, size], t: [1, 1], mu: 0 }
+      const problem = linear({ backend, dtype: 'f32', ...shape })
+      const { hypergradient, residual } = await settle(problem, method, [0], 3)
+      return [read(hypergradient)[0] / size, residual ?? Number.NaN]
+    }
+    const expected = await at(1)
+    for (const size of [1e-24, 1e20]) close(await at(size), expected, 1e-4, `${name}, f times ${size}`)
+  }
+})
 
 test('numbers that make no sense are refused by name', async () => {
   await refuses('ERR_RANGE', 'terms', () => neumann({ terms: 1.5 }))

@@ -72,7 +72,7 @@ const senseless: Record<string, readonly unknown[]> = {
   damping: notPositive,
   depth: [...notACount, 0],
   epsilon: notANumber,
-  fisher: [null, 'window', 3, { form: null }, { form: 'window', reset: 'x' }, { refreshEvery: -1 }],
+  fisher: [null, 'window', 3, { form: null }, { form: 'window', reset: 'x' }],
   innerOptimizer: [
     null,
     'sgd',

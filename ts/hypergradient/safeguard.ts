@@ -5,7 +5,7 @@ import type { Vector } from '../backend/binding.ts'
  * included. `norms` keeps their norms. Returns the norm before scaling.
  */
 export function capJump(norms: number[], factor: number, hypergradient: Vector): number {
-  const norm = Math.sqrt(hypergradient.dot(hypergradient))
+  const norm = hypergradient.norm()
   norms.push(norm)
   if (norms.length > 21) norms.shift()
   const median = norms.toSorted((a, b) => a - b)[norms.length >> 1]

@@ -26,7 +26,7 @@ export function amigo(options: AmigoOptions = {}): Method {
         gradient.axpy(-1, target) // Hu − ∇_θ f
         u.axpy(-rate, gradient)
       }
-      return { residual: Math.sqrt(gradient.dot(gradient) / target.dot(target)) }
+      return { residual: gradient.norm() / target.norm() }
     },
   })
 }

@@ -54,7 +54,7 @@ export function mrbo(options: MrboOptions = {}): Method {
     function neumann(at: Point, into: Vector) {
       oracles.refresh(at)
       const outerLoss = oracles.outerGradient(at, into, target, outerBatch)
-      const size = target.dot(target)
+      const size = target.norm()
       u.fill(0)
       for (const batch of batches) {
         u.axpy(linearRate, target)
@@ -62,7 +62,7 @@ export function mrbo(options: MrboOptions = {}): Method {
         target.axpy(-linearRate, product)
       }
       oracles.crossProduct(at, batches[0], u, -1, into)
-      return { outerLoss, residual: Math.sqrt(target.dot(target) / size) }
+      return { outerLoss, residual: target.norm() / size }
     }
 
     clock.enter('hessian')

@@ -32,7 +32,7 @@ export function neumann(options: NeumannOptions = {}): Method {
         oracles.curvatureProduct(point, sampler.take(batchSize), power, product)
         power.axpy(-rate, product) // (I − ηH) of it
       }
-      return { residual: Math.sqrt(power.dot(power) / target.dot(target)) }
+      return { residual: power.norm() / target.norm() }
     },
   })
 }

@@ -52,7 +52,7 @@ export function nystrom(options: NystromOptions = {}): Method {
       })
       oracles.curvatureProduct(point, batch, u, product)
       product.axpy(-1, target)
-      return { residual: Math.sqrt(product.dot(product) / target.dot(target)), damping }
+      return { residual: product.norm() / target.norm(), damping }
     },
   })
 }

@@ -43,8 +43,11 @@ export function qnbo(options: QnboOptions = {}): Method {
       const { residual, product, s, y } = own.scratch
       own.scratch.previous = undefined
       const batch = sampler.take(settings.curvatureSamples)
+      const length = target.norm()
       u.fill(0)
+      if (length === 0) return { residual: 0 }
       residual.copyFrom(target)
+      residual.scale(1 / length) // squares of small or large gradients would leave single precision
       for (let q = 0; q < settings.steps; q++) {
         s.copyFrom(residual)
         precondition(own, s)
@@ -56,7 +59,8 @@ export function qnbo(options: QnboOptions = {}): Method {
         residual.axpy(-size, y)
         keep(own, s, y)
       }
-      return { residual: Math.sqrt(residual.dot(residual) / target.dot(target)) }
+      u.scale(length)
+      return { residual: residual.norm() }
     },
   })
 }

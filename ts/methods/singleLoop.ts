@@ -103,7 +103,7 @@ export function singleLoop<Own>(
     product.axpy(-1, target) // D_u
     direct.axpy(-1, cross) // D_v
     smooth?.(direct, state)
-    const residual = Math.sqrt(product.dot(product) / target.dot(target))
+    const residual = product.norm() / target.norm()
     state.optimizer.step(inner, gradient)
     state.linear.step(u, product)
     clock.enter('')

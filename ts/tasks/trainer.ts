@@ -101,7 +101,7 @@ export class Trainer {
     )
     let eigenvalue = 0
     for (let i = 0; i < 30; i++) {
-      u.scale(1 / Math.sqrt(u.dot(u)))
+      u.scale(1 / u.norm())
       oracles.curvatureProduct(point, batch, u, product)
       eigenvalue = u.dot(product)
       u.copyFrom(product)
