@@ -1,3 +1,4 @@
+import { present } from '../backend/check.ts'
 import { methods } from '../defaults.ts'
 import type { FisherState } from '../hypergradient/direction.ts'
 import type { Method } from './method.ts'
@@ -12,7 +13,7 @@ import {
  */
 export function kfacImplicit(options: PreconditionedConjugateGradientsOptions = {}): Method<FisherState> {
   const usual = methods.kfacImplicit
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const fisher = { ...usual.fisher, ...options.fisher }
+  const { fisher: form = {}, ...given } = present('options', options)
+  const fisher = { ...usual.fisher, ...present('fisher', form) }
   return { ...preconditionedConjugateGradients({ ...usual, ...given, fisher }), name: 'kfacImplicit' }
 }
