@@ -24,7 +24,7 @@ export function markdown(entries: readonly Entry[], { seed, count, info }: Circu
     ['best', best],
     ['best, in f64', find((row) => row.dtype === 'f64')],
     ['best without A', find((row) => row.form === 'identity' && row.refine === best[0].refine)],
-    ['nhgd() as it comes', find((row) => row.default)],
+    ['the default of `solve`', find((row) => row.default)],
   ]
   const steps = [...new Set(cold.map(([{ refine }]) => refine))]
   return `# How exact the hypergradient is
@@ -32,10 +32,10 @@ export function markdown(entries: readonly Entry[], { seed, count, info }: Circu
 \`npm run exactness -- --seed ${seed} --seeds ${count}\`, ${count === 1 ? 'one seed' : `means over ${count} seeds`}; ${cpus()[0].model}, ${info.backend} ${info.simd}, commit ${commit()}.
 
 MNIST on 50 principal components, 2000 training samples with half of the labels replaced, 2000 validation samples;
-softmax regression (d = 510), 1e-4 ‖θ‖², batch 64, 10 inner steps of rate 0.5 an outer iteration, θ₀ = v₀ = 0, logits of
+softmax regression (d = 510), 1e-4 ‖θ‖², batch 64, 10 inner steps of rate 0.5 per outer iteration, θ₀ = v₀ = 0, logits of
 2000 weights driven at rate 200 by the exact hypergradient. Each estimate is held against the exact hypergradient (dense
 Hessian over all samples, f64) at the same θ, after outer iterations 10 / 50 / 200. The cross derivative is over all
-samples for everyone.
+samples in every row.
 
 The reference is plain conjugate gradients in f64, from zero, to 1e-10 over all samples: ${slashed(reference, (e) => (e.products / 2000).toFixed(0))} products of
 2000 samples, ${slashed(reference, (e) => (e.cpu ?? 0).toFixed(0))} ms of CPU time. Products count Hessian-vector products × samples, plus every sample that
@@ -52,8 +52,8 @@ ${verdicts.map(([name, row]) => verdict(name, row, reference)).join('\n')}
 
 The best keeps its direction from one outer iteration to the next, and corrects it by two conjugate-gradient steps over
 all samples: three products, one of them for the residual it starts from. A preconditions the steps: Kronecker factors of
-the expected Fisher with D as the only damping, taken from all samples every ten outer iterations. Most of the gain is the
-warm start: from zero, the same preconditioner needs more than eight steps to come as close at iteration 200. A cuts the
+the expected Fisher with D as the only damping, taken from all samples every ten outer iterations. Most of the gain comes from
+the warm start: from zero, the same preconditioner needs more than eight steps to come as close at iteration 200. A cuts the
 error that is left several times (“best without A” is the same with A = I) and costs next to nothing, but alone, with no
 correction, it is a poor estimate late in the run.
 
@@ -73,9 +73,10 @@ ${plain.map((row) => full(row, reference)).join('\n')}
 
 ## Estimates made at the checkpoint alone
 
-From A∇_θ f, corrected by so many conjugate-gradient steps over all samples that A preconditions. CPU is that of no
-correction: an outer iteration's statistics, the factorisation, the solve, and the product that tells the residual. Steps
-of the inner loop feed A (640 samples per outer iteration) unless samples are called fresh.
+Each estimate starts from A∇_θ f and is corrected by conjugate-gradient steps over all samples, which A preconditions; the
+columns tell how many. CPU is the time without corrections: the statistics of an outer iteration, the factorisation, the
+solve, and the product that tells the residual. Steps of the inner loop feed A (640 samples per outer iteration) unless
+samples are called fresh.
 
 | form | statistic | | ${steps.map((n) => `cosine, refine ${n}`).join(' | ')} | ‖ĥ‖/‖h‖, refine 0 | CPU |
 |---|---|---|${'---|'.repeat(steps.length)}---|---|

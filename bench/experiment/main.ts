@@ -125,7 +125,7 @@ async function cleaning(options: Options): Promise<void> {
   }
   console.log(table(runs))
   const losses = lost(runs)
-  console.log(`\nWhere nhgd is not the best:\n${losses.join('\n')}`)
+  console.log(`\nWhere the default method is not the best:\n${losses.join('\n')}`)
   const chosen = new Set(best.map(({ method, candidate }) => `${method} ${candidate}`))
   const steps = points.map(({ method, candidate, settings }) => {
     const trial = trials.find((run) => run.method === method && run.candidate === candidate)

@@ -7,7 +7,7 @@ export function entry({ curve: _, ...rest }: Run): Omit<Run, 'curve'> {
   return rest
 }
 
-/** One run a line. */
+/** One line per run. */
 export function csv(runs: readonly Run[]): string {
   const rows = runs.map((run) => {
     const { secondsTo, calls, ...plain } = entry(run)
@@ -116,7 +116,7 @@ interface PageOptions {
   readonly command: string
   /** The grid, and the candidates that were chosen from it. */
   readonly steps: readonly string[]
-  /** Where the default NHGD is not the best. */
+  /** Where the default method is not the best. */
   readonly losses: readonly string[]
 }
 
@@ -150,7 +150,7 @@ export function page(runs: readonly Run[], { clock, command, steps, losses }: Pa
 <p>Mean ± deviation over seeds; seconds are ${clock} time without evaluation, which is every 0.1 s or after an outer step
 that takes longer. MB is the peak of the process, the data sets included. f is the loss on all trusted samples.</p>
 <pre>${command}</pre>
-${section('Where nhgd is not the best', html`<ul>${losses.map((loss) => html`<li>${loss}</li>\n`)}</ul>`)}
+${section('Where the default method is not the best', html`<ul>${losses.map((loss) => html`<li>${loss}</li>\n`)}</ul>`)}
 ${tables}
 ${section('Curves, seed 0', html`<div class="plots">${charts.map((chart) => html`<figure><figcaption>${chart.title}</figcaption><div class="plot"></div></figure>`)}</div>`)}
 ${section('The grid, → what was chosen with seed 0', html`<pre>${steps.join('\n')}</pre>`)}

@@ -1,5 +1,9 @@
+import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
 import type { Run } from './job.ts'
 import { cellOf, group, mean } from './report.ts'
+
+/** The default method of `solve`. */
+const ours = preconditionedConjugateGradients().name
 
 /** The measures that compare runs, and whether less is better. */
 const measures: readonly (readonly [string, (run: Run) => number | null | undefined, boolean])[] = [
@@ -11,7 +15,7 @@ const measures: readonly (readonly [string, (run: Run) => number | null | undefi
   ['AUC', (run) => run.auc, false],
 ]
 
-/** One sentence per measure in which the default NHGD is not the best. A method takes part if all its runs reached the measure. */
+/** One sentence per measure in which the default method is not the best. A method takes part if all its runs reached the measure. */
 export function lost(runs: readonly Run[]): string[] {
   return [...group(runs, cellOf)].flatMap(([cell, inCell]) => {
     const methods = group(inCell, (run) => run.method)
@@ -21,9 +25,9 @@ export function lost(runs: readonly Run[]): string[] {
         return values.length === all.length ? [{ method, value: mean(values) }] : []
       })
       const [best] = means.sort((a, b) => (less ? a.value - b.value : b.value - a.value))
-      if (!best || best.method === 'nhgd') return []
-      const own = means.find(({ method }) => method === 'nhgd')?.value.toFixed(4) ?? 'not in every run'
-      return [`${cell}: ${name}, ${best.method} ${best.value.toFixed(4)}, nhgd ${own}`]
+      if (!best || best.method === ours) return []
+      const own = means.find(({ method }) => method === ours)?.value.toFixed(4) ?? 'not in every run'
+      return [`${cell}: ${name}, ${best.method} ${best.value.toFixed(4)}, ${ours} ${own}`]
     })
   })
 }

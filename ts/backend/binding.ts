@@ -186,7 +186,7 @@ export interface Point {
   at(inner: Vector): Point
 }
 
-/** The oracles of a bilevel problem, which never changes; sums over a batch are scaled so that they estimate the full sum without bias. */
+/** The oracles of a bilevel problem, which never changes. Over a batch they estimate those over all samples without bias. */
 export interface Oracles {
   readonly innerLength: Whole
   readonly outerLength: Whole

@@ -1,7 +1,7 @@
 import { checkOptions, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
 import { whole } from './samples.ts'
 
-/** What is thought of a block's v beforehand: adds ½ Σ precision_j (v_j − mean_j)² to f. */
+/** A Gaussian prior on a block's v, which adds ½ Σ precision_j (v_j − mean_j)² to f. */
 export interface Prior {
   readonly mean: ArrayLike<number>
   readonly precision: ArrayLike<number>
@@ -9,7 +9,7 @@ export interface Prior {
 
 /** A block of hyperparameters: a slice of v and what it stands for. */
 export interface Block {
-  /** As the engine is told. */
+  /** The block's settings for the engine. */
   readonly settings: { readonly kind: string; readonly [setting: string]: unknown }
   /** One weight per sample that no hyperparameter moves. */
   readonly fixed?: Float64Array
@@ -21,11 +21,11 @@ const prior = shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'prec
 const plainPrior = (given?: Prior) =>
   given && { mean: Array.from(given.mean), precision: Array.from(given.precision) }
 
-/** What all blocks of weights can be told. */
+/** Options of all blocks of learned weights. */
 export interface WeightsOptions {
-  /** So many of the last training samples have weight one, whatever v. */
+  /** Number of training samples, the last ones, that have weight one whatever v is; 0 by default. */
   readonly anchors?: number
-  /** It is where v starts as well. */
+  /** Prior on v, which then starts at its mean; without it v starts at 0. */
   readonly prior?: Prior
 }
 
@@ -39,15 +39,14 @@ export function sampleWeights(options: WeightsOptions = {}): Block {
 }
 
 export interface MarginWeightsOptions extends WeightsOptions {
-  /** How wrong labels arise, C × C, row-major: entry (k, y) is the probability of the label y where k is true, more
-   * than 0. Uniform where absent. */
+  /** How wrong labels arise, C × C, row-major: entry (k, y), above 0, is the probability of the label y where k is true.
+   * Uniform by default. */
   readonly transition?: ArrayLike<number>
 }
 
 /**
- * A weight σ(v_y + m_i) per training sample with few hyperparameters: a bias for each class y, and the slope that the
- * model's scores are taken by in the log-odds m_i of the label. v is the C biases and the slope. In natural units: n
- * weights.
+ * A weight σ(v_y + m_i) per training sample with few hyperparameters: one bias per class y, and the slope that multiplies
+ * the model's scores in the log-odds m_i of the label. v holds the C biases and the slope. In natural units: n weights.
  */
 export function marginWeights(options: MarginWeightsOptions = {}): Block {
   const checks = { anchors: size(0), prior, transition: numbers }
@@ -70,21 +69,21 @@ export function fixedWeights(values: ArrayLike<number>): Block {
 }
 
 export interface PenaltyOptions {
-  /** What has a strength of its own; `feature` is for models of one layer. */
+  /** Which parameters share a strength: all, those of a group, of a feature (in models of one layer) or of a layer. */
   readonly per: 'all' | 'group' | 'feature' | 'layer'
-  /** For `group`: a group from 0 per feature (of a model of one layer), or per parameter. */
+  /** For `group`: the number of a group, from 0, per feature (of a model of one layer) or per parameter. */
   readonly groups?: ArrayLike<number>
   /** Whether biases are penalised too, false by default; per feature they are the last group. */
   readonly bias?: boolean
-  /** Strengths to start from, above 0, one for all groups or one per group; 1 where absent. */
+  /** Strengths to start from, above 0: one for all groups or one per group; 1 by default. */
   readonly start?: number | ArrayLike<number>
-  /** On v, the logarithms of the strengths. */
+  /** Prior on v, the logarithms of the strengths; without `start`, v starts at its mean. */
   readonly prior?: Prior
 }
 
 /**
  * A quadratic penalty with learned strengths, R = ½ Σ_k exp(v_k) Σ_{j∈k} θ_j². In natural units: the strengths exp v.
- * A parameter that it leaves free, such as a bias, has no curvature but the data's: inverse Fishers need damping then.
+ * A parameter that it leaves free, such as a bias, has only the curvature of the data: inverse Fishers need damping then.
  */
 export function penalty(options: PenaltyOptions): Block {
   const positive = (name: string, value: unknown) => {

@@ -4,7 +4,7 @@ import { type Check, checkOptions, flag, oneOf, refuse, settingsJson, size } fro
 
 const classes = size(2)
 
-/** What θ is, as the engine is told. */
+/** What θ is: the settings of a model for the engine. */
 export interface Model {
   readonly kind: string
   readonly classes?: number

@@ -44,7 +44,7 @@ export class Problem {
     return this.#bytes
   }
 
-  /** Where a run starts: at `at`, or at the problem's own θ and v. What is derived from a given θ is there from the start. */
+  /** Where a run starts: at `at`, or at the problem's own θ and v. The signals of a given θ are computed at once. */
   start(seed = 0, at: { inner?: ArrayLike<number>; outer?: ArrayLike<number> } = {}): Point {
     const { inner, outer } = this.#start(this.oracles, seed)
     const point = this.point(this.vector(at.inner ?? inner, 'inner'), this.vector(at.outer ?? outer, 'outer'))
@@ -52,7 +52,7 @@ export class Problem {
     return point
   }
 
-  /** What v's blocks stand for at a point, by name: weights in [0, 1], strengths exp v; none where v has no blocks. */
+  /** What the blocks of v stand for at a point, by name: weights in [0, 1], strengths exp v; empty without blocks. */
   hyperparameters(point: Point): Record<string, Float32Array | Float64Array> {
     return Object.fromEntries(this.#blocks.map((name, i) => [name, read(this.oracles.natural(i, point))]))
   }

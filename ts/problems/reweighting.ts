@@ -16,14 +16,13 @@ export interface ReweightingOptions {
   readonly trusted: LabelledSet
   /** Factor of ‖θ‖², 1e-4 by default. */
   readonly regularization?: number
-  /** How v weighs samples: `perSample` logits, `margin` (a bias for each class, added to the log-odds that the model
-   * gives to the label with its scores times a slope; v is the C biases and the slope), or weights that are given and
-   * fixed. */
+  /** How v weighs samples: by one logit per sample (`perSample`, the default), by margins (`margin`: v holds a bias per
+   * class and a slope, see `marginWeights`), or by given weights. */
   readonly weighting?: 'perSample' | 'margin' | { readonly fixed: ArrayLike<number> }
-  /** So many of the last training samples have weight one, whatever v. */
+  /** Number of training samples, the last ones, that have weight one whatever v is; 0 by default. */
   readonly anchors?: number
-  /** For `margin`: how wrong labels arise, C × C, row-major: entry (k, y) is the probability of the label y where k is
-   * true, more than 0. Uniform where absent. */
+  /** For `margin`: how wrong labels arise, C × C, row-major: entry (k, y), above 0, is the probability of the label y where
+   * k is true. Uniform by default. */
   readonly transition?: ArrayLike<number>
   /** Adds ½ Σ precision_j (v_j − mean_j)² to f. */
   readonly prior?: Prior

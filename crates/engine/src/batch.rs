@@ -218,7 +218,7 @@ mod tests {
         positions
     }
 
-    /// The reference implementation of the authors, seeded by theirs of SplitMix64 at 42.
+    /// The expected numbers come from the authors' C code, seeded with their SplitMix64 at 42.
     #[test]
     fn the_generator_is_xoshiro() {
         let mut random = Generator::new(42);

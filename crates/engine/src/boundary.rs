@@ -54,8 +54,8 @@ impl<R> Outcome for Pending<R> {
 /// A call that goes on beside its caller, a promise in JavaScript.
 pub struct Pending<R>(Box<dyn FnOnce() -> Finish<R> + Send>);
 
-/// What is left of a call when nothing has to be waited for any more. It runs on the caller's thread, where nobody uses
-/// the caller's handles meanwhile.
+/// The part of a call that is left when there is nothing more to wait for. It runs on the caller's thread, where nobody
+/// uses the caller's handles meanwhile.
 pub type Finish<R> = Box<dyn FnOnce() -> Result<R> + Send>;
 
 impl<R: Send + 'static> Pending<R> {

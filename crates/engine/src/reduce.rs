@@ -5,8 +5,8 @@ use nhgd_curvature::{Observation, Wants};
 use nhgd_kernels::{RowSet, Scalar, vector};
 use nhgd_problems::{Point, Problem};
 
-/// Adds up the sums of all ranks, in place; returns the sum of `value` and one over the count of all samples. There is one
-/// rank, whose sums are those of all: a communicator would stand here.
+/// Adds up the sums of all ranks, in place. Returns the sum of `value` and 1 / the count of all samples. Today there is one
+/// rank; a communicator would go here.
 fn all_reduce<T: Scalar>(_sums: &mut [T], value: f64, count: usize) -> (f64, f64) {
     (value, 1.0 / count as f64)
 }

@@ -28,8 +28,8 @@ use blocks::Penalty;
 /// The oracles of a bilevel problem: g is a mean over inner samples plus a penalty R(v, θ), f a mean over outer samples
 /// plus a prior ρ(v). Sizes and ranges were checked at the edge of the library.
 ///
-/// Oracles over `rows` return sums over them, neither divided by their count nor with R or ρ: the engine reduces, divides
-/// and adds (its `reduce.rs`). Observations alone are means over `rows`, see [`Wants`].
+/// Oracles over `rows` return sums over them. The engine's `reduce.rs` adds the sums up, divides by the count and adds R
+/// and ρ. Only observations are means over `rows`, see [`Wants`].
 pub trait Problem<T: Scalar>: Send + Sync {
     /// d.
     fn inner_len(&self) -> usize;

@@ -1,4 +1,4 @@
-//! What is thought of v beforehand.
+//! A Gaussian prior on v.
 
 use nhgd_kernels::Scalar;
 
@@ -7,7 +7,7 @@ use nhgd_kernels::Scalar;
 pub struct Prior<T> {
     /// Most likely v, p entries.
     pub mean: Vec<T>,
-    /// Inverse variances, over the number of outer samples that f is a mean of; p entries.
+    /// Inverse variances divided by the number of outer samples, as f is a mean over these; p entries.
     pub precision: Vec<T>,
 }
 

@@ -1,4 +1,4 @@
-//! Some samples that no outer variable touches beside those that it weighs.
+//! Samples of weight one beside those that a block weighs.
 
 use nhgd_kernels::{RowSet, Scalar};
 
@@ -11,7 +11,7 @@ pub struct Anchored<T> {
 }
 
 impl<T: Scalar> Anchored<T> {
-    /// `weights` knows of the first `free` samples alone.
+    /// `weights` has the weights of the first `free` samples.
     pub fn new(weights: Box<dyn Weights<T>>, free: usize) -> Self {
         Self { weights, free }
     }

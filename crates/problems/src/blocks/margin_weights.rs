@@ -1,4 +1,4 @@
-//! A few outer variables for all samples: how far a label is believed, by class.
+//! Few outer variables for all samples: how far the labels of each class are believed.
 
 use nhgd_kernels::{RowSet, Scalar};
 
