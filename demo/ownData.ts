@@ -1,4 +1,4 @@
-import { parseFeatures, parseIndices, parseLabels, standardize } from 'nhgd/data'
+import { parseIndices, parseLabels, parseSet, standardize } from 'nhgd/data'
 import { type Matrix, NhgdError } from 'nhgd/wasm'
 import type { Source } from './messages.ts'
 import { type Samples, usualScale } from './samples.ts'
@@ -7,8 +7,10 @@ import { type Samples, usualScale } from './samples.ts'
 export async function readOwnData(source: Source & { kind: 'own' }): Promise<Samples> {
   const file = await opened(source.features)
   const label = source.label || undefined
-  const { features, imageShape } = parseFeatures(file, source.labels ? {} : { label })
-  const { labels, names } = parseLabels(source.labels ? await opened(source.labels) : file, { label })
+  const { labels: own, features, imageShape } = parseSet(file, source.labels ? {} : { label })
+  const given = source.labels ? parseLabels(await opened(source.labels), { label }) : own
+  if (!given) throw new NhgdError('ERR_DATA', '"labels" expected a file or a column, got none')
+  const { labels, names } = given
   if (labels.length !== features.rows) {
     throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one per row, got ${labels.length}`)
   }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -21,21 +21,25 @@ interface Ending {
   readonly error: string
 }
 
-/** `nhgd` with some arguments. */
-function nhgd(...args: string[]): Promise<Ending> {
+/** `nhgd` with some arguments; `interrupt` sends a signal once standard error has it. */
+function nhgdWith(args: readonly string[], interrupt?: RegExp): Promise<Ending> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'ts/cli/main.ts', ...args], { cwd: root })
-  let [out, error] = ['', '']
+  let [out, error, interrupted] = ['', '', false]
   child.stdout.on('data', (chunk) => {
     out += chunk
   })
   child.stderr.on('data', (chunk) => {
     error += chunk
+    if (interrupt?.test(error) && !interrupted) child.kill('SIGINT')
+    interrupted ||= interrupt?.test(error) ?? false
   })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, out, error }))
   })
 }
+
+const nhgd = (...args: string[]) => nhgdWith(args)
 
 /** Commands that are refused, and what each is told. */
 type Misuses = readonly (readonly [args: readonly string[], told: RegExp])[]
@@ -129,6 +133,17 @@ test('options that would be ignored', () =>
     [[...usual, '--trusted', trusted, '--noise', '0.5'], /"--noise" expected "--demo" beside it/],
     [[...usual, '--trusted', trusted, '--no-rivals'], /"--no-rivals" expected "--demo" beside it/],
     [[...usual, '--report', inFolder('r.html')], /"--report" expected "--trusted" beside it/],
+    [[...usual, '--weighting', 'margin'], /"--weighting" expected "--trusted" beside it/],
+    [[...usual, '--outer-steps', '3'], /"--outer-steps" expected "--trusted" beside it/],
+    [[...usual, '--no-holdout'], /"--no-holdout" expected "--trusted" beside it/],
+    [
+      [...usual, '--trusted', trusted, '--suggest-trusted', '9'],
+      /"--suggest-trusted" expected no "--trusted"/,
+    ],
+    [
+      ['clean', '--features', trusted, '--label', 'kind', '--labels', trusted],
+      /"--label" expected a CSV or an NPZ file, got/,
+    ],
   ]))
 
 test('files that could not be written, before any work is done', () => {
@@ -140,6 +155,72 @@ test('files that could not be written, before any work is done', () => {
     [[...run, '--report', nowhere], /"--report" expected a file that can be written/],
     [[...run, '--json', folder], /"--json" expected a file that can be written, got .*a folder/],
   ])
+})
+
+test('outputs that would overwrite an input or each other, before any work is done', async () => {
+  const run = [...usual, '--trusted', trusted]
+  const before = readFileSync(table)
+  const again = inFolder('again.csv')
+  symlinkSync(table, again)
+  const twice = inFolder('twice.json')
+  const detour = join(folder, '..', basename(folder), 'twice.json')
+  await misuse([
+    [[...run, '--out', table], /"--out" expected another file than "--features", got ".*" twice/],
+    [[...run, '--out', again], /"--out" expected another file than "--features"/],
+    [[...run, '--json', trusted], /"--json" expected another file than "--trusted"/],
+    [[...run, '--out', twice, '--json', detour], /"--json" expected another file than "--out"/],
+    [[...run, '--out', ''], /"--out" expected a file that can be written, got "" \(no name\)/],
+  ])
+  assert.equal(readFileSync(table), before)
+})
+
+test('a trusted file that holds no row is not taken for none', async () => {
+  const none = write('no-rows.npy', writeNpy({ data: new Int32Array(0), shape: [0] }))
+  const nobody = write('nobody.npy', writeNpy({ data: new Uint8Array(400), shape: [400], boolean: true }))
+  const told = /"--trusted" expected at least 4 rows and fewer than all 400, got 0/
+  await misuse([
+    [[...usual, '--trusted', none, '--weights', inFolder('none.npz')], told],
+    [[...usual, '--trusted', nobody], told],
+  ])
+})
+
+test('labels that are not as many as the rows, with and without trusted rows', () => {
+  const few = write(
+    '399.npy',
+    writeNpy({ data: Int32Array.from({ length: 399 }, (_, i) => i % 2), shape: [399] }),
+  )
+  const told = /"--labels" expected 400, one per row, got 399/
+  return misuse([
+    [[...usual, '--labels', few], told],
+    [[...usual, '--labels', few, '--trusted', trusted], told],
+  ])
+})
+
+test('classes without a trusted row are named', async () => {
+  const some = Int32Array.from(data.trusted).filter((row) => data.labels[row] !== 2)
+  const file = write('two-classes.npy', writeNpy({ data: some, shape: [some.length] }))
+  const json = inFolder('two-classes.json')
+  const { code, error } = await nhgd(...usual, '--trusted', file, '--outer-steps', '2', '--json', json)
+  assert.is(code, 0, error)
+  assert.match(error, /^nhgd: no trusted row has the label hen: /)
+  assert.equal(JSON.parse(readFileSync(json, 'utf8')).classesWithoutTrusted, ['hen'])
+})
+
+test('a column of another scale is named, unless columns are standardized', async () => {
+  const vast = csv(rowsOf.map((row) => row.with(1, '1000000')))
+  const run = ['clean', '--label', 'kind', '--features', write('vast-column.csv', vast), '--trusted', trusted]
+  const { error } = await nhgd(...run, '--outer-steps', '2', '--quiet')
+  assert.match(error, /^nhgd: column "x1" is of another scale .*"--standardize"$/m)
+  assert.is((await nhgd(...run, '--outer-steps', '2', '--quiet', '--standardize')).error, '')
+})
+
+test('interrupted before the end of the first outer step, it writes nothing and says so', async () => {
+  const out = inFolder('interrupted.csv')
+  const args = ['clean', '--features', table, '--label', 'kind', '--trusted', trusted, '--out', out]
+  const { code, error } = await nhgdWith(args, / backend, .*\n/)
+  assert.is(code, 130, error)
+  assert.match(error, /interrupted before the end of the first outer step: nothing was written$/m)
+  assert.not.ok(existsSync(out))
 })
 
 test('files that are not there, truncated, foreign', () => {

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { gzipSync } from 'fflate'
+import { gzipSync, zipSync } from 'fflate'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NhgdError } from '../ts/backend/errors.ts'
 import { matrix } from '../ts/backend/matrix.ts'
 import { firstRepeated } from '../ts/data/csv.ts'
+import { listed } from '../ts/data/error.ts'
 import {
   absentClasses,
   assignFolds,
@@ -17,6 +18,7 @@ import {
   parseFeatures,
   parseIndices,
   parseLabels,
+  parseSet,
   permutation,
   readCsv,
   readCsvColumn,
@@ -30,6 +32,7 @@ import {
   writeNpy,
   writeNpz,
 } from '../ts/data/index.ts'
+import { oddColumn } from '../ts/data/standardize.ts'
 
 import { Random } from './support/random.ts'
 
@@ -166,6 +169,32 @@ npy("reads NumPy's own files", () => {
   assert.equal(readNpy(saved('empty')), { data: new Float32Array(0), shape: [0, 5] })
 })
 
+/** An NPY file of this dtype and these bytes. */
+function npyOf(descr: string, shape: string, ...body: number[]): Uint8Array {
+  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape}), }`.padEnd(117)
+  return Uint8Array.of(0x93, 78, 85, 77, 80, 89, 1, 0, 118, 0, ...utf8(`${dict}\n`), ...body)
+}
+
+npy('reads half floats, big-endian numbers and bytes of text', () => {
+  assert.equal(readNpy(saved('f2')), { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] })
+  assert.equal(readNpy(saved('big')), { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] })
+  // From IEEE 754: the greatest and the least half, the least normal one, −2, infinity and one third.
+  const halves = [0x7bff, 0x0001, 0x0400, 0xc000, 0x7c00, 0x3555]
+  const values = [65504, 2 ** -24, 2 ** -14, -2, Infinity, 0.333251953125]
+  const little = halves.flatMap((bits) => [bits & 255, bits >> 8])
+  const big = halves.flatMap((bits) => [bits >> 8, bits & 255])
+  assert.equal(readNpy(npyOf('<f2', '6,', ...little)).data, Float32Array.from(values))
+  assert.equal(readNpy(npyOf('>f2', '6,', ...big)).data, Float32Array.from(values))
+  assert.equal(readNpy(npyOf('>i8', '1,', 0, 0, 0, 0, 0, 0, 1, 2)).data, Float64Array.of(258))
+  assert.equal(readNpy(npyOf('>U2', '1,', 0, 0, 0, 97, 0, 1, 0xf6, 0)).data, ['a😀'])
+  assert.equal(readNpy(npyOf('|S3', '2,', 97, 0, 0, 0xc3, 0xa9, 98)).data, ['a', 'éb'])
+})
+
+npy('refuses text of no width, which could be of any length', () => {
+  for (const kind of ['U', 'S'])
+    fails(() => readNpy(npyOf(`<${kind}0`, '1000000000,')), 'ERR_DATA', `<${kind}0`)
+})
+
 npy('reads all three versions', () => {
   for (const version of ['v2', 'v3']) {
     assert.equal(readNpy(saved(version)), { data: Float64Array.of(1, 2), shape: [2] })
@@ -188,9 +217,7 @@ npy('reads at any alignment', () => {
 })
 
 npy('names the types it refuses', () => {
-  fails(() => readNpy(saved('big')), 'ERR_DATA', '>f4', 'little-endian')
-  fails(() => readNpy(saved('object')), 'ERR_DATA', '|O')
-  fails(() => readNpy(saved('f2')), 'ERR_DATA', '<f2')
+  fails(() => readNpy(saved('object')), 'ERR_DATA', '|O', '.astype(str)')
   fails(() => readNpy(saved('struct')), 'ERR_DATA', "('a', '<i4')")
   fails(() => readNpy(saved('beyond')), 'ERR_DATA', '1152921504606846976')
 })
@@ -279,6 +306,37 @@ npz('picks an array by name, else by rank, else lists what there is', () => {
   const twins = { name: 'a.npz', bytes: writeNpz({ left: grid, right: grid }) }
   fails(() => parseFeatures(twins), 'ERR_DATA', 'features or X', 'left [1, 1], right [1, 1]')
 })
+
+/** An archive of NPY files. */
+const archive = (entries: Record<string, Uint8Array>) => ({
+  name: 'a.npz',
+  bytes: zipSync(Object.fromEntries(Object.entries(entries).map(([name, npy]) => [`${name}.npy`, npy]))),
+})
+
+npz('decodes no array that is not asked for', () => {
+  const {
+    f4: X,
+    v2: y,
+    object: meta,
+    u1,
+  } = Object.fromEntries(['f4', 'v2', 'object', 'u1'].map((n) => [n, saved(n)]))
+  const set = archive({ X, y, meta })
+  assert.equal(parseFeatures(set).features.data, Float32Array.of(0.5, 1, 1.5, 2, 2.5, 3))
+  assert.equal(parseSet(set).labels?.names, ['1', '2'])
+  assert.is(parseFeatures(archive({ only: X, meta })).features.rows, 2)
+  fails(() => parseFeatures(archive({ meta })), 'ERR_DATA', 'meta', '|O')
+  fails(() => parseLabels(archive({ X, y: meta })), 'ERR_DATA', '[y]', '.astype(str)')
+  fails(() => parseFeatures(archive({ data: y, indices: y, indptr: y, shape: y })), 'ERR_DATA', 'X.toarray()')
+  assert.is(parseFeatures(archive({ X_train: X, y_train: y, X_test: u1 })).features.rows, 2)
+})
+
+npz('takes the labels from the array that is named', () => {
+  const set = archive({ X: saved('f4'), y: saved('v2'), coarse: npyOf('|S2', '2,', 97, 98, 99, 0) })
+  assert.equal(parseSet(set, { label: 'coarse' }).labels?.names, ['ab', 'c'])
+  assert.equal(parseLabels(set, { label: 'coarse' }).names, ['ab', 'c'])
+  for (const parse of [parseSet, parseLabels])
+    fails(() => parse(set, { label: 'fine' }), 'ERR_DATA', 'fine', 'coarse [2]')
+})
 npz.run()
 
 const csv = suite('csv')
@@ -297,8 +355,50 @@ csv('reads other delimiters and no label column', () => {
   assert.is(table.labels, undefined)
 })
 
+csv('finds out what separates the columns', () => {
+  for (const [end, other] of [';,', '\t,', ',;']) {
+    const table = readCsv(
+      utf8(`"a${other}",b,kind\n1,2,x\n`.replaceAll(',', end).replace(`"a${end}"`, `"a${other}"`)),
+      {
+        label: 'kind',
+      },
+    )
+    assert.equal(table.features.data, Float64Array.of(1, 2))
+    assert.equal(table.columns, [`a${other}`, 'b'])
+    assert.equal(table.labels, ['x'])
+  }
+  assert.equal(readCsvColumn(utf8('label\na;b\n')), ['a;b'])
+  assert.equal(parseSet({ name: 'x.tsv', bytes: utf8('a\tk\n1\tx\n') }, { label: 'k' }).labels?.names, ['x'])
+})
+
+csv('refuses a first line of numbers, which is no header', () => {
+  for (const text of ['1.5,2\n3,4\n', '0\n1\n', '-1e3\n2\n', '7,8,9\n1,2,3\n']) {
+    fails(() => readCsv(utf8(text)), 'ERR_DATA', 'is the header missing?')
+    fails(() => readCsvColumn(utf8(text), '1'), 'ERR_DATA', 'is the header missing?')
+  }
+  // A data frame without names of its own counts its columns.
+  assert.is(readCsv(utf8('0,1,2\n5,6,7\n')).features.rows, 1)
+  assert.equal(readCsv(utf8('0,1,kind\n5,6,a\n'), { label: 'kind' }).labels, ['a'])
+})
+
+csv('takes a label in quotes as it is, whatever it says', () => {
+  for (const label of ['NA', 'null', 'None', 'N/A', 'nan']) {
+    const text = `x,kind\n1,"${label}"\n2,b\n`
+    assert.equal(readCsv(utf8(text), { label: 'kind' }).labels, [label, 'b'])
+    assert.equal(readCsvColumn(utf8(text), 'kind'), [label, 'b'])
+    fails(() => readCsvColumn(utf8(text.replaceAll('"', '')), 'kind'), 'ERR_DATA', `${label} in row 1`)
+  }
+  assert.equal(readCsvColumn(utf8('"NA"\nb\n')), ['b'])
+})
+
+csv('leaves out columns where they are there', () => {
+  const table = readCsv(utf8('a,b,c\n1,x,2\n'), { ignore: ['b', 'd'] })
+  assert.equal(table.columns, ['a', 'c'])
+  assert.equal(table.features, { data: Float64Array.of(1, 2), rows: 1, columns: 2, scale: 1 })
+})
+
 csv('names row and column of missing values', () => {
-  for (const missing of ['', 'NA', 'NaN', 'nan', '""', '  ']) {
+  for (const missing of ['', 'NA', 'NaN', 'nan', '""', '  ', 'N/A', '#N/A', 'null', 'NULL', 'None', '<NA>']) {
     fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`)), 'ERR_DATA', 'row 2, column "b"')
     fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`), { label: 'b' }), 'ERR_DATA', 'row 2, column "b"')
   }
@@ -456,8 +556,25 @@ labels('that are fractional, not finite or none are refused', () => {
   fails(() => parseLabels({ name: 'y.npy', bytes: saved('f4') }), 'ERR_SHAPE', '[2, 3]')
 })
 
+labels('that are null or undefined are missing', () => {
+  for (const gap of [null, undefined])
+    fails(() => encodeLabels(['a', gap] as string[]), 'ERR_DATA', `${gap} at 1`)
+})
+
+labels('are listed in short messages, however many there are', () => {
+  const many = Array.from({ length: 5000 }, (_, i) => `class ${i}`)
+  fails(() => encodeLabels(['z'], many), 'ERR_DATA', 'class 19 and 4980 more')
+  fails(
+    () => readCsvColumn(utf8(`${many.join()}\n${many.join()}\n`), 'z'),
+    'ERR_DATA',
+    'class 19 and 4980 more',
+  )
+  assert.is(listed(['x'.repeat(500)]).length, 80)
+})
+
 labels('tell which class is absent', () => {
   assert.equal(absentClasses([0, 2, 2], 4), [1, 3])
+  assert.equal(absentClasses([0], 3e8, 2), [1, 2])
   assert.equal(absentClasses([1, 0], 2), [])
 })
 
@@ -517,6 +634,26 @@ standardized('does not depend on the unit, nor lose a large offset', () => {
   )
 })
 
+standardized('finds the column that has an outlier or another scale', () => {
+  const random = new Random(2)
+  const numbers = random.normals(300 * 4)
+  assert.is(oddColumn(matrix(numbers, 300, 4)), undefined)
+  const outlier = numbers.with(4 * 7 + 2, -999_999)
+  assert.is(oddColumn(matrix(outlier, 300, 4)), 2)
+  assert.is(
+    oddColumn(
+      matrix(
+        numbers.map((x, i) => (i % 4 === 1 ? 1e6 : x)),
+        300,
+        4,
+      ),
+    ),
+    1,
+  )
+  assert.is(oddColumn(matrix(Uint8Array.of(1, 255), 2, 1)), undefined)
+  assert.is(oddColumn(matrix(Uint8Array.of(0, 0, 0, 0, 5, 9), 2, 3)), undefined)
+})
+
 standardized('reuses the figures of the training set', () => {
   const train = standardize(matrix(Float64Array.of(0, 5, 2, 5), 2, 2))
   assert.equal(standardize(matrix(Float64Array.of(4, 9), 1, 2), train).features.data, Float32Array.of(3, 0))
@@ -563,7 +700,15 @@ split('refuses sizes, rates and seeds out of range', () => {
     'ERR_RANGE',
     '"rate"',
   )
-  fails(() => cleaningSplit(digits, { ...options, seed: 0.5 }), 'ERR_RANGE', '"seed"')
+  for (const seed of [0.5, Number.NaN, 2 ** 60])
+    fails(() => cleaningSplit(digits, { ...options, seed }), 'ERR_RANGE', '"seed"')
+})
+
+split('takes every seed that runs take, and all of its bits', () => {
+  const orders = [1, 2 ** 32 + 1, 2 ** 33 + 1, Number.MAX_SAFE_INTEGER].map((seed) =>
+    permutation(50, seed).join(),
+  )
+  assert.is(new Set(orders).size, 4)
 })
 
 split('noise of pairs goes to the next class', () => {

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert'
+import { vector } from '../../ts/backend/backend.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { readNpz } from '../../ts/data/npz.ts'
 import { Classifier } from '../../ts/tasks/classifier.ts'
@@ -215,6 +216,29 @@ test('without outer steps the start is kept, and nothing over-fits', async ({ ba
   }
 })
 
+test('noise transitions judge labels, and are estimated from them', async ({ backend }) => {
+  const entries = Float64Array.of(0.7, 0.3, 0.2, 0.8)
+  const transition = new backend.Transition(entries, 2)
+  same(transition.entries(), entries)
+  same(
+    backend.Transition.uniform(0.75, 3).entries(),
+    [0.75, 0.125, 0.125, 0.125, 0.75, 0.125, 0.125, 0.125, 0.75],
+  )
+  const p = vector(backend, [0.9, 0.1, 0.5, 0.5], 'f64')
+  const labels = Uint32Array.of(0, 1)
+  // By Bayes: p_k T_ky over the sum of the others.
+  close(transition.margins(p, labels, 1), [Math.log(0.63 / 0.02), Math.log(0.4 / 0.15)], 1e-12)
+  const [first, second] = [0.63 / 0.65, 0.15 / 0.55]
+  const row = (a: number, b: number) =>
+    [a, b].map((x) => (x + (0.01 * (a + b)) / 2 + 1) / (1.01 * (a + b) + 2))
+  const expected = [...row(first, second), ...row(1 - first, 1 - second)]
+  close(transition.estimate(p, labels, 1).entries(), expected, 1e-12)
+  await refuses('ERR_SHAPE', 'entries', () => new backend.Transition(entries, 3))
+  await refuses('ERR_RANGE', 'entries', () => new backend.Transition(Float64Array.of(1, 0, 0, 1), 2))
+  await refuses('ERR_SHAPE', 'probabilities', () => transition.margins(p, Uint32Array.of(0), 1))
+  await refuses('ERR_RANGE', 'labels', () => transition.estimate(p, Uint32Array.of(0, 2), 1))
+})
+
 test('builds few native objects: the features once, a problem per role of the data', async ({ backend }) => {
   for (const weighting of ['margin', 'perSample'] as const) {
     const { backend: counted, built } = counting(backend)
@@ -236,7 +260,10 @@ test('many classes are refused with a short message', async ({ backend }) => {
   const far = Uint32Array.from(labels).with(5, 3e8)
   await refused({ labels: far }, /every class 0 to 300000000, got none of 3, 4, 5 and 299999994 more$/)
   await refused({ classes: 1000 }, /got none of 3, 4, 5 and 994 more$/)
-  await refused({ labels: labels.map(() => 0), classes: undefined }, /"classes" expected at least 2/)
+  await refused(
+    { labels: labels.map(() => 0), classes: undefined },
+    /"classes" expected a whole number from 2/,
+  )
 })
 
 test('misspelt and ill-typed options are refused, undefined is absent', async ({ backend }) => {

@@ -60,6 +60,12 @@ export interface Binding {
     ): Oracles
   }
   readonly Predictor: new (model: string) => Predictor
+  readonly Transition: {
+    /** `entries` is C × C, row-major, all positive (`ERR_SHAPE`, `ERR_RANGE`). */
+    new (entries: Float64Array, classes: Whole): Transition
+    /** Labels that are right with the probability `share`, and else any other class. */
+    uniform(share: Finite, classes: Whole): Transition
+  }
   readonly Fisher: new (problem: Oracles, point: Point, settings: string) => FisherHandle
   readonly InverseUpdate: new (d: Whole, scale: number, dtype: DType, threads: Whole) => InverseUpdate
   gemm(m: Whole, n: Whole, k: Whole, alpha: Finite, a: Vector, b: Vector, beta: Finite, c: Vector): void
@@ -80,6 +86,17 @@ export interface Binding {
   ): void
   perSampleGram(m: Whole, n: Whole, k: Whole, x: Vector, e: Vector, gram: Vector): void
   conjugateGradients(n: Whole, a: Vector, b: Vector, x: Vector, tolerance: number, steps: Whole): number
+}
+
+/** How wrong labels arise: entry (k, y) is the probability of the label y where k is true (Patrini et al. 2017). */
+export interface Transition {
+  /** C × C, row-major. */
+  entries(): Float64Array
+  /** Log-odds that each label is right, where the scores of the model that gave the `probabilities`, n × C, are taken
+   * times `slope`. */
+  margins(probabilities: Vector, labels: Uint32Array, slope: Finite): Float64Array
+  /** The transition after one more round of expectation maximisation. */
+  estimate(probabilities: Vector, labels: Uint32Array, slope: Finite): Transition
 }
 
 /** A = F⁻¹, d × d, half of it stored, while F gains outer products (Sherman–Morrison, Woodbury). */

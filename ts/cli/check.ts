@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { access, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError } from '../data/error.ts'
@@ -18,8 +18,14 @@ const beside = {
   standardize: 'features',
   imageShape: 'features',
   suggestTrusted: 'features',
+  weighting: 'trusted',
+  outerSteps: 'trusted',
+  holdout: 'trusted',
+  weights: 'trusted',
+  report: 'trusted',
 } as const
 
+const inputs = ['features', 'labels', 'trusted'] as const
 const outputs = ['out', 'weights', 'report', 'json'] as const
 
 /** Refuses, before anything is read, what would be ignored and what could not be written at the end. */
@@ -31,25 +37,38 @@ export async function checkOptions(command: Command): Promise<void> {
     throw new NhgdError('ERR_RANGE', '"--features" expected no "--demo" beside it, got both')
   }
   for (const [name, other] of Object.entries(beside)) {
-    if (given(name) && !given(other)) {
+    const enough = given(other) || (other === 'trusted' && given('demo'))
+    if (given(name) && !enough) {
       throw new NhgdError('ERR_RANGE', `"${long(name)}" expected "${long(other)}" beside it, got none`)
     }
   }
-  // Without trusted samples there are no weights, and nothing to report on.
-  for (const name of ['weights', 'report']) {
-    if (given(name) && !given('trusted') && !given('demo')) {
-      throw new NhgdError('ERR_RANGE', `"${long(name)}" expected "--trusted" beside it, got none`)
-    }
+  if (given('suggestTrusted') && given('trusted')) {
+    throw new NhgdError('ERR_RANGE', '"--suggest-trusted" expected no "--trusted" beside it, got both')
   }
-  for (const name of outputs) {
+  const taken = new Map<string, string>()
+  for (const name of [...inputs, ...outputs]) {
     const path: string | undefined = command.getOptionValue(name)
-    if (path !== undefined) await writable(`--${name}`, path)
+    if (path === undefined) continue
+    const output = !inputs.includes(name as never)
+    if (output) await writable(`--${name}`, path)
+    const file = await identity(path)
+    const other = file && taken.get(file)
+    if (output && other) throw dataError(`--${name}`, `another file than "--${other}"`, `"${path}" twice`)
+    if (file) taken.set(file, name)
   }
+}
+
+/** What tells a file from others, whatever it is called; nothing for devices and pipes. */
+async function identity(path: string): Promise<string | undefined> {
+  const there = await stat(path).catch(() => undefined)
+  if (there) return there.isFile() ? `${there.dev} ${there.ino}` : undefined
+  return join(await realpath(dirname(path)).catch(() => resolve(dirname(path))), basename(path))
 }
 
 /** @throws NhgdError `ERR_DATA` where a file could not be written to `path`. */
 export async function writable(name: string, path: string): Promise<void> {
   const refuse = (reason: string) => dataError(name, 'a file that can be written', `"${path}" (${reason})`)
+  if (path === '') throw refuse('no name')
   const there = await stat(path).catch(() => undefined)
   if (there?.isDirectory()) throw refuse('a folder')
   await access(there ? path : dirname(path), constants.W_OK).catch((error: Error) => {

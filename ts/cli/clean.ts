@@ -2,6 +2,8 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Backend, upload } from '../backend/backend.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { loadBackend } from '../backend/load.ts'
+import { listed } from '../data/error.ts'
+import { oddColumn } from '../data/standardize.ts'
 import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels/cleanLabels.ts'
 import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/rivals.ts'
 import { selfConfidence } from '../tasks/cleanLabels/selfConfidence.ts'
@@ -9,8 +11,9 @@ import { accuracy } from '../tasks/metrics.ts'
 import { checkOptions } from './check.ts'
 import { type Figures, figures, flagged, mean, table, verdict } from './figures.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
-import { writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
+import { writeAll, writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
 import { type ProgressLine, progressLine } from './progress.ts'
+import { inOptions } from './spelling.ts'
 
 interface Options extends InputOptions {
   readonly seed: number
@@ -33,9 +36,9 @@ export function cleanCommand(): Command {
   return new Command('clean')
     .description('find wrong labels with the help of some that are right')
     .option('--demo <name>', 'a data set with known answers: mnist')
-    .option('--features <file>', 'features, one sample a row: NPY, NPZ, IDX or CSV with a header')
+    .option('--features <file>', 'features, one sample per row: NPY, NPZ, IDX, or CSV (TSV) with a header')
     .option('--labels <file>', 'labels, numbers or text (default: the features file)')
-    .option('--label <column>', 'the column of a CSV file that holds the labels')
+    .option('--label <name>', 'the column of a CSV file, or the array of an NPZ file, that holds the labels')
     .option('--trusted <file>', 'rows whose labels are right, counted from 0')
     .option('--standardize', 'bring every feature to mean 0 and deviation 1')
     .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
@@ -50,7 +53,7 @@ export function cleanCommand(): Command {
     .option('--no-holdout', 'hold no trusted samples back; the last outer step is kept')
     .option('--outer-steps <n>', 'outer iterations', whole(1, 1e6))
     .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
-    .option('--seeds <n>', 'demo: run so many seeds, from --seed on, and tell their mean', whole(1, 1000))
+    .option('--seeds <n>', 'demo: run this many seeds, from --seed on, and tell their mean', whole(1, 1000))
     .option('--no-rivals', 'demo: leave the simple rivals out')
     .addOption(
       new Option('--backend <name>', 'where it runs').choices(['auto', 'native', 'wasm']).default('auto'),
@@ -61,11 +64,11 @@ export function cleanCommand(): Command {
     .option('--json <file>', 'write the figures as JSON')
     .option(
       '--suggest-trusted <n>',
-      'without --trusted: list so many samples to check by hand',
+      'without --trusted: list this many samples to check by hand',
       whole(1, 1e6),
       200,
     )
-    .option('--quiet', 'print nothing but errors', false)
+    .option('--quiet', 'print nothing but warnings and errors', false)
     .action(clean)
 }
 
@@ -79,8 +82,9 @@ async function clean(options: Options, command: Command): Promise<void> {
   const runs: Figures[] = []
   for (let seed = options.seed; seed < options.seed + (options.seeds ?? 1); seed++) {
     const input = await readInput(options, seed)
-    if (input.trusted.length === 0) return withoutTrusted(backend, input, options, line)
-    const run = await one(backend, input, options, seed, line, stop)
+    if (options.demo === undefined && options.trusted === undefined)
+      return withoutTrusted(backend, input, options, line)
+    const run = await one(backend, input, options, seed, line, stop, command)
     if (run) runs.push(run)
     if (stop.aborted) break
   }
@@ -96,6 +100,7 @@ async function one(
   seed: number,
   line: ProgressLine,
   signal: AbortSignal,
+  command: Command,
 ): Promise<Figures | undefined> {
   const accuracies: number[] = []
   const known = input.truth && input.test && knownCase(backend, input)
@@ -120,28 +125,31 @@ async function one(
     },
   })
   line.end()
-  if (!options.quiet) console.log(summary(result, input, accuracies))
+  for (const warning of warnings(input)) console.error(`nhgd: ${warning}`)
+  if (!options.quiet) console.log(summary(command.options, result, input, accuracies))
   const found =
     known &&
     figures(result, known, accuracies, await runRivals(known, result, options, seed, line, signal), seed)
   if (found && !options.quiet) console.log(`\n${table(found)}\n\n${verdict(found)}`)
   const report = options.report ?? (options.demo !== undefined ? 'nhgd-report.html' : undefined)
-  if (options.out) await writeIssues(options.out, input, result)
-  if (options.weights) await writeWeights(options.weights, result)
-  if (report) {
-    await writeReport(report, input, result, accuracies, found, commandLine())
-    line.say(`report: ${report}`)
+  const { out, weights, json } = options
+  const { seconds, backend: info, settings } = result
+  const doubted = result.score.filter(flagged).length
+  const summed = {
+    doubted,
+    classesWithoutTrusted: classesWithoutTrusted(input),
+    seconds,
+    backend: info,
+    seed,
+    settings,
   }
-  if (!known && options.json) {
-    const { seconds, backend: info, settings } = result
-    await writeJson(options.json, {
-      doubted: result.score.filter(flagged).length,
-      seconds,
-      backend: info,
-      seed,
-      settings,
-    })
-  }
+  await writeAll([
+    out && (() => writeIssues(out, input, result)),
+    weights && (() => writeWeights(weights, result)),
+    report && (() => writeReport(report, input, result, accuracies, found, commandLine())),
+    !known && json && (() => writeJson(json, summed)),
+  ])
+  if (report) line.say(`report: ${report}`)
   return found
 }
 
@@ -166,6 +174,7 @@ async function runRivals(
 }
 
 function summary(
+  spelling: readonly Option[],
   { curves, bestStep, overfitting, score, seconds, solve }: CleanLabelsResult,
   input: Input,
   accuracies: readonly number[],
@@ -174,7 +183,7 @@ function summary(
   const phases = Object.entries(seconds).map(([phase, s]) => `${phase} ${s.toFixed(1)}`)
   const [before, after] = [accuracies[0], accuracies.at(-1)]
   return [
-    `${doubted} of ${score.length} labels are doubted (${input.title}); ended by ${solve.status}: ${solve.advice}`,
+    `${doubted} of ${score.length} labels are doubted (${input.title}); ended by ${solve.status}: ${inOptions(solve.advice, spelling)}`,
     ...(after === undefined
       ? []
       : [
@@ -196,6 +205,11 @@ async function withoutTrusted(
 ): Promise<void> {
   line.say('no trusted samples: ranking by cross-validated self-confidence, which is not the bilevel method')
   const { labels, names } = input
+  if (labels.length !== input.features.rows) {
+    const expected = `${input.features.rows}, one per row`
+    throw new NhgdError('ERR_SHAPE', `"--labels" expected ${expected}, got ${labels.length}`)
+  }
+  if (names.length < 2) throw new NhgdError('ERR_RANGE', '"--labels" expected at least 2 classes, got 1')
   const rows = Uint32Array.from(labels.keys())
   const features = upload(backend, input.features)
   const known = { features, classes: names.length, rows, labels }
@@ -213,24 +227,31 @@ async function withoutTrusted(
       `check these ${check.length} rows by hand and pass the right ones as --trusted:\n${check.join(' ')}`,
     )
   }
-  if (options.out) {
-    const all = {
-      rows,
-      ranking,
-      suggested,
-      score,
-      weights: score.map((s) => 1 - s),
-    } as unknown as CleanLabelsResult
-    await writeIssues(options.out, input, all)
-  }
-  if (options.json) {
-    await writeJson(options.json, {
-      method: 'selfConfidence',
-      doubted: doubted.filter(Boolean).length,
-      check,
-      seed: options.seed,
-    })
-  }
+  const { out, json, seed } = options
+  const ranked = { rows, ranking, suggested, score, weights: score.map((s) => 1 - s) }
+  const summed = { method: 'selfConfidence', doubted: doubted.filter(Boolean).length, check, seed }
+  await writeAll([out && (() => writeIssues(out, input, ranked)), json && (() => writeJson(json, summed))])
+}
+
+/** Names of the classes that no trusted row is labelled with. */
+function classesWithoutTrusted({ names, labels, trusted }: Input): string[] {
+  const seen = new Set(Array.from(trusted, (row) => labels[row]))
+  return names.filter((_, index) => !seen.has(index))
+}
+
+/** What makes the result doubtful, in sentences. */
+function warnings(input: Input): string[] {
+  const unseen = classesWithoutTrusted(input)
+  const odd = input.imageShape ? undefined : oddColumn(input.features)
+  const named = odd === undefined ? '' : `"${input.columns?.[odd] ?? odd}"`
+  return [
+    ...(unseen.length > 0
+      ? [`no trusted row has the label ${listed(unseen)}: nothing is known of the rows that do`]
+      : []),
+    ...(named
+      ? [`column ${named} is of another scale than the others, or has an outlier: try "--standardize"`]
+      : []),
+  ]
 }
 
 function knownCase(backend: Backend, input: Input): CleaningCase {
@@ -252,7 +273,7 @@ function knownCase(backend: Backend, input: Input): CleaningCase {
   }
 }
 
-/** Ctrl-C once: end with what there is. Twice: end. */
+/** Ctrl-C once: end with what there is, or with nothing where no outer step has ended. Twice: end. */
 function interrupts(): AbortSignal {
   const controller = new AbortController()
   process.once('SIGINT', () => {

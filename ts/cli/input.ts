@@ -1,13 +1,8 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
-import {
-  cleaningSplit,
-  loadMnist,
-  readFeatures,
-  readIndices,
-  readLabels,
-  standardize,
-} from '../data/index.ts'
+import { dataError } from '../data/error.ts'
+import { cleaningSplit, loadMnist, readIndices, readLabels, readSet, standardize } from '../data/index.ts'
+import { namesLabels } from '../data/read.ts'
 
 /** A data set to clean, and what is known about it. */
 export interface Input {
@@ -19,6 +14,8 @@ export interface Input {
   /** Rows that are right; none where the user has none. */
   readonly trusted: Int32Array
   readonly imageShape?: readonly [number, number]
+  /** Names of the columns, where the file has them. */
+  readonly columns?: readonly string[]
   /** Where the answer is known. */
   readonly truth?: Int32Array
   readonly test?: { readonly features: Matrix; readonly labels: Int32Array }
@@ -82,8 +79,18 @@ async function demo({ demo, trustedSize, noise, noiseKind }: InputOptions, seed:
 
 async function files(options: InputOptions, path: string): Promise<Input> {
   const { label } = options
-  const read = await readFeatures(path, { label, as: '--features' })
-  const { labels, names } = await readLabels(options.labels ?? path, { label, as: '--labels' })
+  if (label !== undefined && ![path, options.labels ?? path].some(namesLabels)) {
+    throw new NhgdError(
+      'ERR_RANGE',
+      `"--label" expected a CSV or an NPZ file, got "${options.labels ?? path}"`,
+    )
+  }
+  const { labels: own, ...read } = options.labels
+    ? await readSet(path, { ignore: label === undefined ? [] : [label], as: '--features' })
+    : await readSet(path, { label, as: '--features' })
+  const given = options.labels ? await readLabels(options.labels, { label, as: '--labels' }) : own
+  if (!given) throw dataError('--labels', 'a file, since the features file holds none', 'none')
+  const { labels, names } = given
   const features = options.standardize ? standardize(read.features).features : read.features
   const imageShape = options.imageShape ?? read.imageShape
   if (imageShape && imageShape[0] * imageShape[1] !== features.columns) {
@@ -100,6 +107,7 @@ async function files(options: InputOptions, path: string): Promise<Input> {
     names,
     trusted: options.trusted ? await readIndices(options.trusted, { as: '--trusted' }) : new Int32Array(0),
     imageShape,
+    columns: read.columns,
     normalize: true,
   }
 }

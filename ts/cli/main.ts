@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { cleanCommand } from './clean.ts'
 import { info } from './info.ts'
+import { inOptions } from './spelling.ts'
 import { version } from './version.ts'
 
 const misuse = new Set([
@@ -30,30 +31,34 @@ const program = new Command('nhgd')
   )
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
 
-/** The message with the option's spelling where it names an argument that an option sets. */
-function inOptions(message: string): string {
-  const options = program.commands.flatMap((command) => command.options)
-  return message.replace(/^"(\w+)" expected/, (whole, name) => {
-    const option = options.find((option) => option.attributeName() === name)
-    return option ? `"${option.long}" expected` : whole
-  })
-}
-
-/** 0 done, 1 failed, 2 misuse. */
+/** 0 done, 1 failed, 2 misuse, 130 interrupted before there was anything to tell. */
 async function main(): Promise<number> {
   try {
     await program.parseAsync()
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if ((error as Error).name === 'AbortError') {
+      console.error('nhgd: interrupted before the end of the first outer step: nothing was written')
+      return 130
+    }
     if (error instanceof NhgdError) {
-      console.error(`nhgd: ${inOptions(error.message)} (${error.code})`)
+      const options = program.commands.flatMap((command) => command.options)
+      const message = error.message.replace(/^"\w+" expected/, (start) => inOptions(start, options))
+      console.error(`nhgd: ${message} (${error.code})`)
       return misuse.has(error.code) ? 2 : 1
     }
-    console.error(error)
+    // A full disk and the like: the system's own words, without where in the code they came up.
+    console.error((error as NodeJS.ErrnoException).syscall ? `nhgd: ${(error as Error).message}` : error)
     return 1
   }
 }
+
+// Whoever reads the output may stop, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
 
 main().then((code) => {
   process.exitCode = code

@@ -5,8 +5,20 @@ import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import { type Figures, flagged, methods } from './figures.ts'
 import type { Input } from './input.ts'
 
+/** What is known of labels, whichever way they were judged. */
+type Ranked = Pick<CleanLabelsResult, 'rows' | 'ranking' | 'suggested' | 'weights' | 'score'>
+
+/** Writes what there is to write, each output whether or not others fail; then throws the first failure. */
+export async function writeAll(
+  writes: readonly ((() => Promise<void>) | '' | false | undefined)[],
+): Promise<void> {
+  const ended = await Promise.allSettled(writes.map((write) => (write ? write() : undefined)))
+  const failed = ended.find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
+}
+
 /** Every sample that was not trusted, most doubtful first: index, given, suggested, weight, score, rank. */
-export async function writeIssues(path: string, input: Input, result: CleanLabelsResult): Promise<void> {
+export async function writeIssues(path: string, input: Input, result: Ranked): Promise<void> {
   const quote = (text: string) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
   const lines = Array.from(result.ranking, (i, rank) => {
     const row = result.rows[i]

@@ -3,7 +3,7 @@ export { readIdx } from './idx.ts'
 export { absentClasses, encodeLabels, type Labels } from './labels.ts'
 export { readNpy, writeNpy } from './npy.ts'
 export { pickArray, readNpz, writeNpz } from './npz.ts'
-export { type File, parseFeatures, parseIndices, parseLabels } from './read.ts'
+export { type File, parseFeatures, parseIndices, parseLabels, parseSet, type SetOptions } from './read.ts'
 export {
   assignFolds,
   cleaningSplit,

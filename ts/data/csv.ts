@@ -6,6 +6,9 @@ import { dataError, listed } from './error.ts'
 export interface CsvOptions {
   /** Name of the column that holds the labels; every other column is a feature. */
   readonly label?: string
+  /** Columns to leave out where they are there. */
+  readonly ignore?: readonly string[]
+  /** A comma, a semicolon or a tab by default: whichever the header has most of. */
   readonly delimiter?: string
 }
 
@@ -17,26 +20,32 @@ export interface Table {
   readonly labels?: readonly string[]
 }
 
-const MISSING = /^(na|nan)?$/i
+/** What pandas, R, SQL, Python and Excel write for a value that is missing. */
+const MISSING = /^(#?n\/?a|[-+]?nan|<na>|null)?$/i
+/** Stands before a text that says "missing" within quotes, and so means itself. No file has it. */
+const QUOTED = '\0'
 const INFINITE = /^[+-]?inf(inity)?$/i
 
 /**
  * Reads CSV with a header (UTF-8; quotes, CRLF, a byte-order mark and empty lines are fine). Rows in messages count
- * from 1 below the header.
+ * from 1 below the header. A label such as NA is a missing value, unless it stands in quotes.
  *
- * @throws NhgdError `ERR_DATA` for missing values (empty, NA, NaN) and for text in a feature, with row and column;
- * for rows of another length than the header, nameless or repeated columns, an absent label column.
+ * @throws NhgdError `ERR_DATA` for missing values (empty, NA, N/A, NaN, null, None) and for text in a feature, with row
+ * and column; for rows of another length than the header, nameless or repeated columns, names that are all numbers
+ * (but for 0, 1, 2 and so on in three columns or more), an absent label column.
  * `ERR_NOT_FINITE` for infinity.
  */
 export function readCsv(
   bytes: Uint8Array,
-  { label, delimiter = ',' }: CsvOptions = {},
+  { label, ignore = [], delimiter }: CsvOptions = {},
   name = 'file',
 ): Table {
   const labels: string[] = []
   const numbers = new Growing()
+  const ignored = new Set(ignore)
   const take = (record: string[], row: number, header: string[]) => {
     for (let i = 0; i < record.length; i++) {
+      if (ignored.size > 0 && ignored.has(header[i])) continue
       const value = Number(record[i])
       if (header[i] === label) labels.push(present(record[i], row, header[i], name))
       else if (Number.isFinite(value) && record[i] !== '') numbers.push(value)
@@ -47,7 +56,7 @@ export function readCsv(
     if (label !== undefined) findColumn(header, label, name)
   }
   const { header, rows } = eachRow(bytes, delimiter, name, take, onHeader)
-  const columns = header.filter((column) => column !== label)
+  const columns = header.filter((column) => column !== label && !ignored.has(column))
   const features = matrix(numbers.take(), rows, columns.length)
   return label === undefined ? { features, columns } : { features, columns, labels }
 }
@@ -60,7 +69,7 @@ export function readCsv(
 export function readCsvColumn(
   bytes: Uint8Array,
   column?: string,
-  { delimiter = ',' } = {},
+  { delimiter }: { delimiter?: string } = {},
   name = 'file',
 ): string[] {
   const values: string[] = []
@@ -74,7 +83,7 @@ export function readCsvColumn(
 /** Row by row, or millions of small strings would be alive at once. */
 function eachRow(
   bytes: Uint8Array,
-  delimiter: string,
+  given: string | undefined,
   name: string,
   take: (record: string[], row: number, header: string[]) => void,
   onHeader: (header: string[]) => void = () => {},
@@ -90,9 +99,12 @@ function eachRow(
     return null
   }
   const text = decode(bytes, name)
+  const delimiter = given ?? delimiterOf(text)
+  const cast = (value: string, { quoting }: { quoting: boolean }) =>
+    quoting && value !== '' && isMissing(value) ? QUOTED + value : value
   try {
     if (text.includes('"')) {
-      parse(text, { delimiter, trim: true, skip_empty_lines: true, on_record: onRecord as never })
+      parse(text, { delimiter, trim: true, skip_empty_lines: true, cast, on_record: onRecord as never })
     } else eachPlainRecord(text, delimiter, onRecord)
   } catch (error) {
     if (error instanceof NhgdError) throw error
@@ -100,6 +112,13 @@ function eachRow(
   }
   if (header && rows > 0) return { header, rows }
   throw dataError(name, 'CSV with a header and at least one row', `${bytes.length} bytes`)
+}
+
+/** What the names in the first line are most likely separated by. */
+function delimiterOf(text: string): string {
+  const [line] = /[^\r\n]+/.exec(text) ?? ['']
+  const count = (delimiter: string) => line.replace(/"[^"]*"/g, '').split(delimiter).length
+  return [',', ';', '\t'].reduce((best, other) => (count(other) > count(best) ? other : best))
 }
 
 /** Where nothing is quoted there is nothing to parse, and splitting takes a fraction of the time. */
@@ -131,7 +150,17 @@ function decode(bytes: Uint8Array, name: string): string {
   throw dataError(name, 'CSV in UTF-8', 'a binary file')
 }
 
-function checkHeader(header: string[], name: string): string[] {
+function checkHeader(record: string[], name: string): string[] {
+  const header = record.map(plain)
+  // A data frame without names of its own has 0, 1, 2, …; in few columns these may be data.
+  const counted = header.length > 2 && header.every((column, i) => column === String(i))
+  if (!counted && header.every((column) => column !== '' && !Number.isNaN(Number(column)))) {
+    throw dataError(
+      name,
+      'a header',
+      `names that are all numbers: ${listed(header)} (is the header missing?)`,
+    )
+  }
   const nameless = header.indexOf('')
   if (nameless >= 0) {
     throw dataError(
@@ -161,8 +190,17 @@ function findColumn(header: string[], column: string | undefined, name: string):
   )
 }
 
+function isMissing(text: string): boolean {
+  return MISSING.test(text) || text === 'None'
+}
+
+/** A text without the mark of its quotes. */
+function plain(text: string): string {
+  return text.startsWith(QUOTED) ? text.slice(QUOTED.length) : text
+}
+
 function present(text: string, row: number, column: string, name: string): string {
-  if (!MISSING.test(text)) return text
+  if (!isMissing(text)) return plain(text)
   throw dataError(name, 'a value', `${text || 'none'} in row ${row}, column "${column}"`)
 }
 

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { dataError } from './error.ts'
 import type { Labels } from './labels.ts'
-import { parseFeatures, parseIndices, parseLabels } from './read.ts'
+import { parseFeatures, parseIndices, parseLabels, parseSet, type SetOptions } from './read.ts'
 import type { Features } from './tensor.ts'
 
 /** What one call of the system reads at most; whole files may be larger. */
@@ -13,6 +13,14 @@ export async function readFeatures(
   options: { label?: string; as?: string } = {},
 ): Promise<Features> {
   return parseFeatures({ name: path, bytes: await readBytes(path, options.as ?? 'features') }, options)
+}
+
+/** {@link parseSet} of the file at `path` (Node only), which is read once. */
+export async function readSet(
+  path: string,
+  options: SetOptions = {},
+): Promise<Features & { readonly labels?: Labels }> {
+  return parseSet({ name: path, bytes: await readBytes(path, options.as ?? 'features') }, options)
 }
 
 /** {@link parseLabels} of the file at `path` (Node only). */

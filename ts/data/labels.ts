@@ -14,13 +14,18 @@ export interface Labels {
  *
  * @param names - the classes where they are already known, as for a second set of the same data.
  * @throws NhgdError `ERR_RANGE` for fractional numbers, `ERR_NOT_FINITE` for NaN and infinity, `ERR_SHAPE` for none,
- * `ERR_DATA` for a label that isn't among `names`; with the index of the sample.
+ * `ERR_DATA` for one that is null or undefined, or isn't among `names`; with the index of the sample.
  */
 export function encodeLabels(
   values: ArrayLike<number | string>,
   names?: readonly string[],
   name = 'labels',
 ): Labels {
+  const gap = Array.prototype.findIndex.call(
+    values,
+    (value: unknown) => value === null || value === undefined,
+  )
+  if (gap >= 0) throw dataError(name, 'a label for every sample', `${values[gap]} at ${gap}`)
   const known = names ?? classNames(values, name)
   const numeric = known.every(isNumber)
   const classes = new Map(known.map((text, index) => [nameOf(text, numeric), index]))

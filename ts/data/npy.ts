@@ -1,6 +1,6 @@
 import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { dataError } from './error.ts'
+import { dataError, listed } from './error.ts'
 import { type NumericArray, sizeOf, type Tensor } from './tensor.ts'
 
 interface ArrayType {
@@ -9,6 +9,8 @@ interface ArrayType {
 }
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] // \x93NUMPY
+/** Bytes of the types that are widened. */
+const WIDENED: Record<string, number> = { f2: 2, i8: 8, u8: 8 }
 const ARRAYS: Record<string, ArrayType> = {
   b1: Uint8Array,
   u1: Uint8Array,
@@ -22,11 +24,11 @@ const ARRAYS: Record<string, ArrayType> = {
 }
 
 /**
- * Reads NumPy's NPY, versions 1 to 3: booleans, integers, f4, f8 and text (`<U…`), little endian; Fortran order is
- * turned into C order. 64-bit integers become `Float64Array`; other numbers are a view of `bytes` where they are aligned.
+ * Reads NumPy's NPY, versions 1 to 3: booleans, integers, f2, f4, f8 and text (`U…` and `S…`, which is read as UTF-8), in
+ * either byte order; Fortran order is turned into C order. 64-bit integers become `Float64Array` and f2 becomes
+ * `Float32Array`; other little-endian numbers are a view of `bytes` where they are aligned.
  *
- * @throws NhgdError `ERR_DATA` for foreign or truncated files, big-endian, object and other types, and 64-bit integers
- * beyond ±2⁵³.
+ * @throws NhgdError `ERR_DATA` for foreign or truncated files, object and other types, and 64-bit integers beyond ±2⁵³.
  */
 export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
   if (MAGIC.some((byte, i) => bytes[i] !== byte))
@@ -34,21 +36,29 @@ export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
   const { descr, fortran, shape, start } = readHeader(bytes, name)
   const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descr) ?? []
   const type = `${kind}${digits}`
-  const wide = type === 'i8' || type === 'u8'
-  const size = kind === 'U' ? 4 * Number(digits) : wide ? 8 : ARRAYS[type]?.BYTES_PER_ELEMENT
-  if (size === undefined || (order === '>' && size > 1)) {
-    const expected = 'little-endian numbers, booleans or text (b1, i1–i8, u1–u8, f4, f8, U)'
-    throw dataError(name, expected, `NumPy dtype ${descr}`)
+  const isText = kind === 'U' || kind === 'S'
+  const unit = kind === 'U' ? 4 : kind === 'S' ? 1 : (WIDENED[type] ?? ARRAYS[type]?.BYTES_PER_ELEMENT)
+  const size = isText ? unit * Number(digits) : unit
+  if (!size) {
+    const expected = 'numbers, booleans or text (b1, i1–i8, u1–u8, f2–f8, U, S)'
+    const hint = kind === 'O' ? ' (save labels with .astype(str))' : ''
+    throw dataError(name, expected, `NumPy dtype ${descr}${hint}`)
   }
   const length = sizeOf(shape)
   if (bytes.length - start !== length * size) {
-    const expected = `${length * size} bytes of data for shape [${shape.join(', ')}] and dtype ${descr}`
+    const expected = `${length * size} bytes of data for shape [${listed(shape)}] and dtype ${descr}`
     throw dataError(name, expected, `${bytes.length - start}`)
   }
-  // NumPy aligns the data in its file: only inside an archive do they have to be moved.
-  const body = (bytes.byteOffset + start) % 8 === 0 ? bytes.subarray(start) : bytes.slice(start)
-  const data =
-    kind === 'U' ? decodeText(body, length) : wide ? narrow(body, type, name) : decodeNumbers(body, type)
+  // NumPy aligns the data in its file: only inside an archive, and to turn them round, do they have to be moved.
+  const swapped = order === '>' && unit > 1
+  const aligned = (bytes.byteOffset + start) % 8 === 0 && !swapped
+  const body = aligned ? bytes.subarray(start) : bytes.slice(start)
+  if (swapped) for (let at = 0; at < body.length; at += unit) body.subarray(at, at + unit).reverse()
+  const data = isText
+    ? decodeText(body, length, kind)
+    : type in WIDENED
+      ? widen(body, type, name)
+      : decodeNumbers(body, type)
   return { data: fortran ? toRowMajor(data, shape) : data, shape, ...(type === 'b1' && { boolean: true }) }
 }
 
@@ -103,8 +113,11 @@ function decodeNumbers({ buffer, byteOffset, byteLength }: Uint8Array, type: str
   return new array(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT)
 }
 
-function narrow({ buffer, byteOffset, byteLength }: Uint8Array, type: string, name: string): Float64Array {
+/** Numbers of types that JavaScript has no array for. */
+function widen({ buffer, byteOffset, byteLength }: Uint8Array, type: string, name: string): NumericArray {
   const view = new DataView(buffer, byteOffset, byteLength)
+  if (type === 'f2')
+    return Float32Array.from({ length: byteLength / 2 }, (_, i) => half(view.getUint16(2 * i, true)))
   return Float64Array.from({ length: byteLength / 8 }, (_, i) => {
     const value = type === 'i8' ? view.getBigInt64(8 * i, true) : view.getBigUint64(8 * i, true)
     if (Number.isSafeInteger(Number(value))) return Number(value)
@@ -112,13 +125,30 @@ function narrow({ buffer, byteOffset, byteLength }: Uint8Array, type: string, na
   })
 }
 
-/** UTF-32, each text padded with zeros to the same width. */
-function decodeText({ buffer, byteOffset, byteLength }: Uint8Array, length: number): string[] {
-  const points = new Uint32Array(buffer, byteOffset, byteLength / 4)
-  const width = length === 0 ? 0 : points.length / length
+/** A number of IEEE 754's binary16. */
+function half(bits: number): number {
+  const exponent = (bits >> 10) & 31
+  const fraction = (bits & 1023) / 1024
+  const size =
+    exponent === 31
+      ? fraction
+        ? Number.NaN
+        : Number.POSITIVE_INFINITY
+      : exponent
+        ? (1 + fraction) * 2 ** (exponent - 15)
+        : fraction * 2 ** -14
+  return bits & 0x8000 ? -size : size
+}
+
+/** Texts padded with zeros to the same width, in UTF-32 or in bytes. */
+function decodeText(body: Uint8Array, length: number, kind: string): string[] {
+  const utf8 = new TextDecoder()
+  const width = length === 0 ? 0 : body.length / length
   return Array.from({ length }, (_, i) => {
-    const text = points.subarray(i * width, (i + 1) * width)
-    return Array.from(text, (point) => String.fromCodePoint(Math.min(point, 0x10ffff)))
+    const text = body.subarray(i * width, (i + 1) * width)
+    if (kind === 'S') return utf8.decode(text).replace(/\0+$/, '')
+    const points = new Uint32Array(text.buffer, text.byteOffset, width / 4)
+    return Array.from(points, (point) => String.fromCodePoint(Math.min(point, 0x10ffff)))
       .join('')
       .replace(/\0+$/, '')
   })

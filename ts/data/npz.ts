@@ -13,25 +13,27 @@ const EPOCH = new Date(1980, 0, 1)
  * @throws NhgdError `ERR_DATA` as for NPY, with the array's name.
  */
 export function readNpz(bytes: Uint8Array, name = 'file'): Record<string, Tensor> {
-  let entries: Record<string, Uint8Array>
+  const entries = Object.entries(unzip(bytes, name))
+  return Object.fromEntries(entries.map(([array, content]) => [array, readNpy(content, `${name}[${array}]`)]))
+}
+
+/** The NPY files of an archive by the names of their arrays; none of them is decoded. */
+export function unzip(bytes: Uint8Array, name: string): Record<string, Uint8Array> {
   try {
-    entries = unzipSync(bytes, {
+    const entries = unzipSync(bytes, {
       filter: ({ name, originalSize }) => {
         if (originalSize > GREATEST_RATIO * bytes.length) throw new Error('impossible length')
         return name.endsWith('.npy')
       },
     })
+    return Object.fromEntries(
+      Object.entries(entries).map(([entry, content]) => [entry.slice(0, -'.npy'.length), content]),
+    )
   } catch (cause) {
     throw dataError(name, 'an NPZ file', `a foreign or truncated one (${(cause as Error).message})`, {
       cause,
     })
   }
-  return Object.fromEntries(
-    Object.entries(entries).map(([entry, content]) => {
-      const array = entry.slice(0, -'.npy'.length)
-      return [array, readNpy(content, `${name}[${array}]`)]
-    }),
-  )
 }
 
 /** Writes arrays by name; `compress` deflates them. */

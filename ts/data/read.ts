@@ -1,11 +1,11 @@
 import { NhgdError } from '../backend/errors.ts'
 import { readCsv, readCsvColumn } from './csv.ts'
-import { dataError } from './error.ts'
+import { dataError, listed } from './error.ts'
 import { gunzip } from './gzip.ts'
 import { readIdx } from './idx.ts'
 import { encodeLabels, type Labels } from './labels.ts'
 import { readNpy } from './npy.ts'
-import { pickArray, readNpz } from './npz.ts'
+import { pickArray, unzip } from './npz.ts'
 import { checkFinite, type Features, sizeOf, type Tensor, toFeatures } from './tensor.ts'
 
 /** A file's name, whose extension tells the format, and its content. */
@@ -14,39 +14,79 @@ export interface File {
   readonly bytes: Uint8Array
 }
 
-const FORMATS = ['npy', 'npz', 'csv', 'idx'] as const
-type Format = (typeof FORMATS)[number]
+const FORMATS = ['npy', 'npz', 'csv', 'tsv', 'idx'] as const
+type Format = 'npy' | 'npz' | 'csv' | 'idx'
 
 /** Names under which arrays are looked for in an NPZ file, the first that is there. */
-const FEATURE_NAMES = ['features', 'X', 'x', 'x_train', 'images', 'data']
-const LABEL_NAMES = ['labels', 'y', 'y_train', 'targets', 'target', 'label']
+const FEATURE_NAMES = ['features', 'X', 'x', 'x_train', 'X_train', 'images', 'data']
+const LABEL_NAMES = ['labels', 'y', 'y_train', 'Y', 'targets', 'target', 'label']
 const INDEX_NAMES = ['trusted', 'indices', 'index', 'idx']
 
+/** What a file of features is asked for. */
+export interface SetOptions {
+  /** The column of a CSV file, or the array of an NPZ file, that holds the labels. */
+  readonly label?: string
+  /** Columns of a CSV file that are left out where they are there. */
+  readonly ignore?: readonly string[]
+  /** What messages call the argument. */
+  readonly as?: string
+}
+
 /**
- * Features from NPY, NPZ, IDX or CSV, gzipped or not. In CSV the column `label` is left out (and read by
- * {@link parseLabels}).
+ * Features from NPY, NPZ, IDX or CSV, gzipped or not, and in the same pass the labels where the file holds them: in the
+ * column `label` of CSV, in the array `label` (or one of the usual names) of NPZ.
  *
- * @throws NhgdError as the readers do; messages call the argument `as`.
+ * @throws NhgdError as the readers do.
  */
-export function parseFeatures(
+export function parseSet(
   file: File,
-  { label, as = 'features' }: { label?: string; as?: string } = {},
-): Features {
+  { label, ignore, as = 'features' }: SetOptions = {},
+): Features & { readonly labels?: Labels } {
   const { format, bytes } = open(file, as)
-  if (format !== 'csv')
-    return toFeatures(
-      readTensor(format, bytes, FEATURE_NAMES, ({ shape }) => shape.length > 1, as),
-      as,
-    )
-  const { features, columns } = readCsv(bytes, label === undefined ? {} : { label }, as)
-  if (columns.length === 0)
-    throw dataError(as, 'at least one column of features', `only the labels, "${label}"`)
-  return { features: checkFinite(features, as, columns), columns }
+  if (format === 'csv') {
+    const { features, columns, labels } = readCsv(bytes, { label, ignore }, as)
+    if (columns.length === 0)
+      throw dataError(as, 'at least one column of features', `only the labels, "${label}"`)
+    const read = { features: checkFinite(features, as, columns), columns }
+    return labels ? { ...read, labels: encodeLabels(labels, undefined, as) } : read
+  }
+  if (format !== 'npz') return toFeatures(readTensor(format, bytes, as), as)
+  const entries = unzip(bytes, as)
+  const features = toFeatures(
+    pickEntry(entries, FEATURE_NAMES, ({ shape }) => shape.length > 1, as),
+    as,
+  )
+  const names = label === undefined ? LABEL_NAMES.filter((name) => Object.hasOwn(entries, name)) : [label]
+  if (names.length === 0) return features
+  const labels = list(
+    pickEntry(entries, names, () => false, as),
+    as,
+  )
+  return { ...features, labels: encodeLabels(labels.data, undefined, as) }
+}
+
+/** The features of {@link parseSet} alone: labels of another kind than it reads do not matter. */
+export function parseFeatures(file: File, { label, as = 'features' }: SetOptions = {}): Features {
+  const { format, bytes } = open(file, as)
+  if (format !== 'npz') {
+    const { labels: _, ...features } = parseSet(file, { label: format === 'csv' ? label : undefined, as })
+    return features
+  }
+  return toFeatures(
+    pickEntry(unzip(bytes, as), FEATURE_NAMES, ({ shape }) => shape.length > 1, as),
+    as,
+  )
+}
+
+/** Whether a file of this name may hold labels under a name of their own. */
+export function namesLabels(name: string): boolean {
+  const format = formatOf(name)
+  return format === 'csv' || format === 'npz'
 }
 
 /**
  * Labels as class indices from NPY, NPZ, IDX or CSV: text or whole numbers. In CSV they are in the column `label`, or
- * in the only one.
+ * in the only one; in NPZ in the array `label`, or in one of the usual names.
  *
  * @param names - the classes where they are already known.
  */
@@ -56,7 +96,9 @@ export function parseLabels(
 ): Labels {
   const { format, bytes } = open(file, as)
   const values =
-    format === 'csv' ? readCsvColumn(bytes, label, {}, as) : readList(format, bytes, LABEL_NAMES, as).data
+    format === 'csv'
+      ? readCsvColumn(bytes, label, {}, as)
+      : readList(format, bytes, label === undefined ? LABEL_NAMES : [label], as).data
   return encodeLabels(values, names, as)
 }
 
@@ -80,23 +122,47 @@ export function parseIndices(file: File, { as = 'indices' } = {}): Int32Array {
   })
 }
 
-function open({ name, bytes }: File, as: string): { format: Format; bytes: Uint8Array } {
+function formatOf(name: string): Format | undefined {
   const plain = name.toLowerCase().replace(/\.gz$/, '')
-  const format = /-ubyte$/.test(plain) ? 'idx' : FORMATS.find((candidate) => plain.endsWith(`.${candidate}`))
+  if (/-ubyte$/.test(plain)) return 'idx'
+  const found = FORMATS.find((candidate) => plain.endsWith(`.${candidate}`))
+  return found === 'tsv' ? 'csv' : found
+}
+
+function open({ name, bytes }: File, as: string): { format: Format; bytes: Uint8Array } {
+  const format = formatOf(name)
   if (!format)
     throw dataError(as, `a file named ${FORMATS.map((f) => `.${f}`).join(', ')} or -ubyte`, `"${name}"`)
   return { format, bytes: gunzip(bytes, as) }
 }
 
-function readTensor(
-  format: Exclude<Format, 'csv'>,
-  bytes: Uint8Array,
+function readTensor(format: 'idx' | 'npy', bytes: Uint8Array, as: string): Tensor {
+  return format === 'idx' ? readIdx(bytes, as) : readNpy(bytes, as)
+}
+
+/** {@link pickArray} in an archive. An array that is not asked for may be of a type that cannot be read. */
+function pickEntry(
+  entries: Record<string, Uint8Array>,
   names: readonly string[],
   fits: (tensor: Tensor) => boolean,
   as: string,
 ): Tensor {
-  if (format === 'idx') return readIdx(bytes, as)
-  return format === 'npy' ? readNpy(bytes, as) : pickArray(readNpz(bytes, as), names, fits, as)
+  const named = names.find((name) => Object.hasOwn(entries, name))
+  if (Object.hasOwn(entries, 'indptr')) {
+    throw dataError(as, 'a dense array (save X.toarray())', 'a sparse matrix of SciPy')
+  }
+  if (named !== undefined) return readNpy(entries[named], `${as}[${named}]`)
+  const arrays: Record<string, Tensor> = {}
+  let reason: unknown
+  for (const [name, content] of Object.entries(entries)) {
+    try {
+      arrays[name] = readNpy(content, `${as}[${name}]`)
+    } catch (error) {
+      reason = error
+    }
+  }
+  if (reason && Object.keys(arrays).length === 0) throw reason
+  return pickArray(arrays, names, fits, as)
 }
 
 /** An array of one dimension, or of one column. */
@@ -106,8 +172,15 @@ function readList(
   names: readonly string[],
   as: string,
 ): Tensor {
-  const tensor = readTensor(format, bytes, names, ({ shape }) => shape.length === 1, as)
+  if (format !== 'npz') return list(readTensor(format, bytes, as), as)
+  return list(
+    pickEntry(unzip(bytes, as), names, ({ shape }) => shape.length === 1, as),
+    as,
+  )
+}
+
+function list(tensor: Tensor, as: string): Tensor {
   const [, ...rest] = tensor.shape
   if (tensor.shape.length > 0 && sizeOf(rest) === 1) return tensor
-  throw new NhgdError('ERR_SHAPE', `"${as}" expected one dimension, got shape [${tensor.shape.join(', ')}]`)
+  throw new NhgdError('ERR_SHAPE', `"${as}" expected one dimension, got shape [${listed(tensor.shape)}]`)
 }

@@ -87,9 +87,10 @@ export function assignFolds(labels: ArrayLike<number>, folds: number, seed: numb
   return assigned
 }
 
+/** Takes the seed's upper bits as well; below 2³² there are none. */
 function generator(seed: number): RandomGenerator {
-  inRange('seed', seed, -0x80000000, 0xffffffff)
-  return xoroshiro128plus(seed | 0)
+  inRange('seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+  return xoroshiro128plus(seed ^ Math.trunc(seed / 2 ** 32))
 }
 
 function shuffled(length: number, rng: RandomGenerator): Int32Array {

@@ -47,3 +47,12 @@ export function standardize(
   }
   return { features: matrix(scaled, rows, columns), means, deviations }
 }
+
+/** The column of the largest root mean square, if that is more than a thousand times the median column’s, which is not 0. */
+export function oddColumn({ data, rows, columns }: Matrix): number | undefined {
+  const squares = new Float64Array(columns)
+  for (let i = 0, k = 0; i < rows; i++) for (let j = 0; j < columns; j++, k++) squares[j] += data[k] ** 2
+  const median = squares.toSorted()[columns >> 1]
+  const worst = squares.reduce((worst, square, j) => (square > squares[worst] ? j : worst), 0)
+  return median > 0 && squares[worst] > 1e6 * median ? worst : undefined
+}

@@ -1,5 +1,5 @@
 import { type Backend, read } from '../backend/backend.ts'
-import type { Features } from '../backend/binding.ts'
+import type { Features, Vector } from '../backend/binding.ts'
 import { innerEnd, innerLoop, innerState } from '../hypergradient/innerLoop.ts'
 import { predictor, softmaxRegression } from '../problems/model.ts'
 import type { Problem } from '../problems/problem.ts'
@@ -75,10 +75,15 @@ export class Trainer {
     return read(innerEnd(point, state, settings).inner)
   }
 
-  /** Class probabilities of rows of the features, rows × classes. */
-  probabilities(theta: ArrayLike<number>, rows: Uint32Array): Theta {
+  /** Class probabilities of rows of the features, rows × classes. They stay in the backend. */
+  predict(theta: ArrayLike<number>, rows: Uint32Array): Vector {
     const model = predictor(this.backend, softmaxRegression({ classes: this.classes }))
-    return read(model.probabilities(this.#problem.vector(theta), this.features, this.backend.Batch.of(rows)))
+    return model.probabilities(this.#problem.vector(theta), this.features, this.backend.Batch.of(rows))
+  }
+
+  /** A copy of {@link Trainer.predict}. */
+  probabilities(theta: ArrayLike<number>, rows: Uint32Array): Theta {
+    return read(this.predict(theta, rows))
   }
 
   /** θ as a model of its own. */

@@ -23,6 +23,7 @@ mod problem;
 mod queue;
 mod reduce;
 mod step;
+mod transition;
 #[cfg(test)]
 mod types;
 mod vector;
@@ -41,4 +42,5 @@ pub use optimizer::Optimizer;
 pub use point::Point;
 pub use problem::Problem;
 pub use step::Step;
+pub use transition::Transition;
 pub use vector::{Element, Vector};

@@ -14,11 +14,13 @@ mod point;
 mod prior;
 mod quadratic;
 mod risk;
+mod transition;
 
 pub use point::Point;
 pub use prior::Prior;
 pub use quadratic::Quadratic;
 pub use risk::{Block, Risk};
+pub use transition::Transition;
 
 use nhgd_curvature::{LayerShape, Observation, Wants};
 use nhgd_kernels::{RowSet, Scalar};

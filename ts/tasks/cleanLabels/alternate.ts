@@ -1,3 +1,4 @@
+import type { Vector } from '../../backend/binding.ts'
 import { certain, type Theta, type Trainer, type Training } from '../trainer.ts'
 import type { Prepared } from './prepare.ts'
 import { concat } from './split.ts'
@@ -13,13 +14,13 @@ export async function alternate(
   from: Theta,
   { rounds, steps }: { readonly rounds: number; readonly steps: number },
   training: Omit<Training, 'steps'>,
-  logitsOf: (probabilities: Theta) => Float64Array,
+  logitsOf: (probabilities: Vector) => Float64Array,
 ): Promise<Theta> {
   const positions = concat(free, anchors)
   const logits = new Float64Array(positions.length).fill(certain)
   let start = from
   for (let round = 0; round < rounds && !training.signal?.aborted; round++) {
-    logits.set(logitsOf(trainer.probabilities(start, free)))
+    logits.set(logitsOf(trainer.predict(start, free)))
     const seed = training.seed + round
     start = await trainer.train({ ...training, seed, steps, averaging: 0.5 }, { positions, logits, start })
   }

@@ -42,7 +42,7 @@ export async function bilevelRun(
     weighting,
     anchors: anchors.length,
     prior: start.prior,
-    transition: start.transition,
+    transition: start.transition?.entries(),
   })
   const own = defaults.cleanLabels[weighting]
   const method = {

@@ -1,8 +1,8 @@
+import type { Transition, Vector } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import type { Theta, Trainer, Training } from '../trainer.ts'
 import { alternate } from './alternate.ts'
 import type { Prepared } from './prepare.ts'
-import { transitionMargins, uniform } from './transition.ts'
 
 /**
  * Lets weights and model settle with margin weights' v fixed and all trusted samples among the inner ones. Returns the
@@ -11,14 +11,13 @@ import { transitionMargins, uniform } from './transition.ts'
 export async function polish(
   trainer: Trainer,
   data: Prepared,
-  { inner, outer: v, transition }: { inner: Theta; outer: ArrayLike<number>; transition?: Float64Array },
+  { inner, outer: v, transition }: { inner: Theta; outer: ArrayLike<number>; transition?: Transition },
   training: Omit<Training, 'steps'>,
 ): Promise<Float64Array> {
   const { classes, free, freeLabels, trusted } = data
-  const noise = transition ?? uniform(0.5, classes)
-  const logits = (p: Theta) =>
-    transitionMargins(p, classes, freeLabels, noise, v[classes]).map((m, i) => v[freeLabels[i]] + m)
+  const noise = transition ?? trainer.backend.Transition.uniform(0.5, classes)
+  const logits = (p: Vector) => noise.margins(p, freeLabels, v[classes]).map((m, i) => v[freeLabels[i]] + m)
   const { polishing } = defaults.cleanLabels.margin
   const model = await alternate(trainer, data, trusted, inner, polishing, training, logits)
-  return logits(trainer.probabilities(model, free))
+  return logits(trainer.predict(model, free))
 }

@@ -1,5 +1,6 @@
 import { upload } from '../../backend/backend.ts'
 import type { Features } from '../../backend/binding.ts'
+import { size } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { listed } from '../../data/error.ts'
@@ -52,6 +53,8 @@ function checkedLabels({ features, labels: given, classes }: Settings) {
   if (given.length !== features.rows) {
     throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one per row, got ${given.length}`)
   }
+  const enough = size(2)
+  if (classes !== undefined) enough('classes', classes)
   const limit = classes ?? 2 ** 32 - 1
   const labels = Uint32Array.from(given, (y, i) => {
     if (Number.isInteger(y) && y >= 0 && y < limit) return y
@@ -59,7 +62,7 @@ function checkedLabels({ features, labels: given, classes }: Settings) {
     throw new NhgdError('ERR_RANGE', `"labels" expected whole numbers from 0 to below ${limit}, got ${got}`)
   })
   const count = classes ?? labels.reduce((max, y) => Math.max(max, y), 0) + 1
-  if (count < 2) throw new NhgdError('ERR_RANGE', `"classes" expected at least 2, got ${count}`)
+  enough('classes', count)
   const absent = absentClasses(labels, count, 3)
   if (absent.length > 0) {
     const got = listed(absent, count - new Set(labels).size)

@@ -1,3 +1,4 @@
+import type { Transition } from '../../backend/binding.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import * as defaults from '../../defaults.ts'
 import { accuracy, logit } from '../metrics.ts'
@@ -6,7 +7,6 @@ import { alternate } from './alternate.ts'
 import type { Settings } from './options.ts'
 import type { Prepared } from './prepare.ts'
 import { concat, type Parts } from './split.ts'
-import { estimateTransition, transitionMargins, uniform } from './transition.ts'
 
 const { firstSteps, settling, slope, deviations, shares, priorSamples } = defaults.cleanLabels.margin
 
@@ -15,7 +15,7 @@ export interface Start {
   readonly inner?: Theta
   readonly outer: ArrayLike<number>
   readonly prior?: { readonly mean: readonly number[]; readonly precision: readonly number[] }
-  readonly transition?: Float64Array
+  readonly transition?: Transition
 }
 
 /**
@@ -43,10 +43,10 @@ export async function marginStart(
     models.push(model)
   }
   const share = Math.min(shares.most, Math.max(shares.least, (right[0] + right[1]) / 2))
-  let transition = uniform(share, classes)
+  let transition = trainer.backend.Transition.uniform(share, classes)
   const inner = await alternate(trainer, data, parts.anchors, models[0], settling, training, (p) => {
-    transition = estimateTransition(p, classes, freeLabels, transition, slope)
-    return transitionMargins(p, classes, freeLabels, transition, slope)
+    transition = transition.estimate(p, freeLabels, slope)
+    return transition.margins(p, freeLabels, slope)
   })
   const perClass = (value: number, last: number) => [...Array<number>(classes).fill(value), last]
   const outer = perClass(0, slope)

@@ -3,6 +3,7 @@
 use nhgd_kernels::{RowSet, Scalar};
 
 use super::{Weights, sigmoid};
+use crate::Transition;
 
 /// w_i = σ(v_y + m_i) with the given label y, a bias v_y for each class, and the margin m_i: the log-odds that the model
 /// gives to the label being right, its scores s taken times the slope v_C, if wrong labels arise by the noise
@@ -16,18 +17,18 @@ use super::{Weights, sigmoid};
 pub struct MarginWeights<T> {
     labels: Vec<u32>,
     classes: usize,
-    log_transition: Vec<T>,
+    transition: Transition<T>,
 }
 
 impl<T: Scalar> MarginWeights<T> {
     /// `transition` is C × C, row-major, its entries positive; uniform noise where absent, up to a factor that the
     /// biases hold.
     pub fn new(labels: Vec<u32>, classes: usize, transition: Option<Vec<T>>) -> Self {
-        let log_transition = match transition {
-            Some(transition) => transition.into_iter().map(T::ln).collect(),
-            None => vec![T::zero(); classes * classes],
+        let transition = match transition {
+            Some(entries) => Transition::new(&entries, classes),
+            None => Transition::uniform(classes),
         };
-        Self { labels, classes, log_transition }
+        Self { labels, classes, transition }
     }
 
     /// The weight of sample i, and the derivative of its margin by the slope.
@@ -35,20 +36,6 @@ impl<T: Scalar> MarginWeights<T> {
         let (margin, slope) = (signals[1 + i], signals[1 + self.labels.len() + i]);
         let moved = outer[self.classes] - signals[0];
         (sigmoid(outer[self.labels[i] as usize] + margin + moved * slope), slope)
-    }
-
-    /// m and dm/dslope of a sample with label y from its log-probabilities.
-    fn margin(&self, log_p: &[T], y: usize, slope: T) -> (T, T) {
-        let level = |k: usize| slope * log_p[k] + self.log_transition[k * self.classes + y];
-        let others = (0..self.classes).filter(|&k| k != y);
-        let top = others.clone().map(level).fold(T::neg_infinity(), T::max);
-        let (mut total, mut mean) = (T::zero(), T::zero());
-        for k in others {
-            let share = (level(k) - top).exp();
-            total += share;
-            mean += share * log_p[k];
-        }
-        (level(y) - top - total.ln(), log_p[y] - mean / total)
     }
 }
 
@@ -79,13 +66,12 @@ impl<T: Scalar> Weights<T> for MarginWeights<T> {
 
     fn refresh(&self, outer: &[T], probabilities: &[T], signals: &mut [T]) {
         let slope = outer[self.classes];
-        let least = T::min_positive_value();
         let (at, rest) = signals.split_at_mut(1);
         let (margins, slopes) = rest.split_at_mut(self.labels.len());
         at[0] = slope;
         for (i, p) in probabilities.chunks_exact(self.classes).take(self.labels.len()).enumerate() {
-            let log_p: Vec<T> = p.iter().map(|p| p.max(least).ln()).collect();
-            (margins[i], slopes[i]) = self.margin(&log_p, self.labels[i] as usize, slope);
+            let log_p = Transition::log_probabilities(p);
+            (margins[i], slopes[i]) = self.transition.margin(&log_p, self.labels[i] as usize, slope);
         }
     }
 }
@@ -101,14 +87,14 @@ mod tests {
         let p = [0.2f64, 0.5, 0.3, 0.6, 0.3, 0.1];
         let log_p = p.map(f64::ln);
         for (i, y) in [1usize, 2].into_iter().enumerate() {
-            let at = |slope| weighting.margin(&log_p[3 * i..3 * i + 3], y, slope);
+            let at = |slope| weighting.transition.margin(&log_p[3 * i..3 * i + 3], y, slope);
             let (up, down) = (at(1.3 + 1e-6).0, at(1.3 - 1e-6).0);
             assert!(((up - down) / 2e-6 - at(1.3).1).abs() < 1e-8);
         }
         // Without noise of its own and slope 1 it is the log-odds of the label.
         let plain: MarginWeights<f64> = MarginWeights::new(vec![1, 2], 3, None);
-        assert!((plain.margin(&log_p[..3], 1, 1.0).0 - (0.5f64 / 0.5).ln()).abs() < 1e-12);
-        assert!((plain.margin(&log_p[3..], 2, 1.0).0 - (0.1f64 / 0.9).ln()).abs() < 1e-12);
+        assert!((plain.transition.margin(&log_p[..3], 1, 1.0).0 - (0.5f64 / 0.5).ln()).abs() < 1e-12);
+        assert!((plain.transition.margin(&log_p[3..], 2, 1.0).0 - (0.1f64 / 0.9).ln()).abs() < 1e-12);
     }
 
     #[test]
