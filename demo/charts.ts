@@ -117,7 +117,7 @@ function reference(label: string): uPlot.Series {
   }
 }
 
-/** Some room around the values, and no magnifying of what hardly differs. */
+/** Leaves some room around the values, and does not magnify small differences. */
 function padded(least: number, most: number): [number, number] {
   const room = Math.max(0.05 * (most - least), (0.02 - (most - least)) / 2)
   return [least - room, most + room]

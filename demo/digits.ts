@@ -22,7 +22,7 @@ export async function readDigits(url: string, noise: Noise, trusted: number, see
     noise,
     seed,
   })
-  // What is neither trained on nor trusted keeps no row.
+  // Images that are neither trained on nor trusted are left out.
   const rows = Int32Array.from([...split.train, ...split.trusted]).sort()
   const data = new Uint8Array(rows.length * columns)
   const all = x_train.data as Uint8Array

@@ -25,7 +25,7 @@ pause.addEventListener('click', () => {
 })
 download.addEventListener('click', () => worker?.postMessage({ kind: 'issues' } satisfies Command))
 
-/** A run has a worker of its own; the one before goes, with all its memory. */
+/** Each run has its own worker; the worker of the run before ends, and its memory is freed. */
 function begin(next: Order): void {
   worker?.terminate()
   worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })

@@ -1,7 +1,7 @@
 // Brings a clone to where it runs: npm packages, the native addon, with --wasm the WebAssembly modules, with
 // --scalar the one for engines without SIMD too, with --threads those for shared memory, and with --browser a Chromium
 // for the tests.
-// Needs nothing but Node; does what is missing and nothing twice.
+// It needs nothing but Node, does what is missing, and does nothing twice.
 //   node scripts/setup.mjs [--wasm] [--scalar] [--threads] [--no-native] [--browser]
 import { existsSync, statSync } from 'node:fs'
 import { installChromium } from './setup/chromium.mjs'

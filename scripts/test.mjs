@@ -111,7 +111,7 @@ function runJob({ name, command, args, backend, count }) {
   return new Promise((resolve) => {
     const end = (how) => {
       let { passed, failed } = count(output)
-      // Whatever ended badly, or ran no test at all, is one failure even where no test is to blame.
+      // A file that ended badly, or ran no test at all, is one failure even where no test failed.
       if (failed === 0 && (how !== 0 || passed === 0)) failed = 1
       total.passed += passed
       total.failed += failed

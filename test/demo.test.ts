@@ -192,7 +192,7 @@ test('own NPY: pictures, files dropped on the form', () =>
     assert.ok(rows.every((row) => isWrong(Number(row))))
   }))
 
-test('every method that is offered runs, and the worker is no chatterbox', () =>
+test('every method that is offered runs, and the worker sends few messages', () =>
   visit(async (page) => {
     await giveFruit(page, fruit)
     await page.fill('#steps', '5')

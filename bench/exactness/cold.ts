@@ -14,8 +14,8 @@ export interface ColdOptions {
 }
 
 /**
- * A∇_θ f at each checkpoint, and so many corrections of it by products over all samples. Each is charged with the
- * statistics of that outer iteration and A's factorisation. Without `fisher`, A is the identity.
+ * A∇_θ f at each checkpoint, with `steps` corrections by products over all samples. The cost of each estimate includes
+ * the statistics of that outer iteration and A's factorisation. Without `fisher`, A is the identity.
  */
 export function cold(options: ColdOptions): Contender {
   const { detail, fisher: settings, feed = { from: 'steps' }, corrections } = options
@@ -43,7 +43,7 @@ export function cold(options: ColdOptions): Contender {
 
 type Precondition = (b: Vector, x: Vector) => Promise<unknown>
 
-/** What the first solve takes above a later one: the factorisation. */
+/** The time of the first solve less that of a later one, which is the time of the factorisation. */
 async function preparation({ problem, target }: Moment, precondition: Precondition): Promise<number> {
   const x = problem.zeros(target.length)
   const solve = () => precondition(target, x)

@@ -3,7 +3,7 @@ import type { Problem } from '../../ts/problems/problem.ts'
 
 /** Where outer iteration k stands after its inner steps. */
 export interface Moment {
-  /** 1 for the first. */
+  /** Number of the outer iteration, from 1. */
   readonly k: number
   /** Whether contenders are asked for estimates. */
   readonly checkpoint: boolean
@@ -45,7 +45,7 @@ export interface Trial {
   readonly cost: Cost
 }
 
-/** A way to estimate the direction: follows the run, and has estimates at its checkpoints. */
+/** A way to estimate the direction. It follows the run, and gives estimates at the checkpoints. */
 export interface Contender {
   readonly dtype: 'f32' | 'f64'
   follow(moment: Moment): Promise<readonly Trial[]>

@@ -18,7 +18,7 @@ const damping = 0.01 - 2e-4
 /** Residual at which solves that iterate stop. */
 const tolerance = 1e-3
 
-/** Every form × statistic, at the checkpoints alone, with so many corrections each. */
+/** Every form × statistic, at the checkpoints alone, with each of the numbers of corrections. */
 export function coldContenders(corrections: readonly number[]): Contender[] {
   const labels = ['empirical', 'sampled'] as const
   const all = [...labels, 'expected'] as const
@@ -171,7 +171,7 @@ export function warmContenders(): Contender[] {
   ]
 }
 
-/** What `preconditionedConjugateGradients()` does at a given θ, or would do with another number of corrections. */
+/** What `preconditionedConjugateGradients()` does, or what it would do with another number of corrections. */
 function defaults(other?: number): Contender {
   const { fisher, refine, refineSamples, refineDamping } = preconditionedConjugateGradients()
     .settings as Required<PreconditionedConjugateGradientsOptions>

@@ -4,16 +4,16 @@ import { type Cost, cpuOf, type Moment } from './contender.ts'
 
 /** Where a Fisher's samples come from. */
 export type Feed =
-  /** Each inner step's batch; `last` only in so many outer iterations before a checkpoint, where older ones are forgotten. */
+  /** Each inner step's batch; with `last`, only in that many outer iterations before a checkpoint. */
   | { readonly from: 'steps'; readonly last?: number; readonly reset?: boolean }
-  /** So many fresh samples at θ_k, every so many outer iterations, from the first on. */
+  /** `samples` fresh samples at θ_k, every `every` outer iterations, from the first on. */
   | { readonly from: 'fresh'; readonly samples: number; readonly every: number }
-  /** So many fresh samples at a checkpoint. */
+  /** `samples` fresh samples at a checkpoint. */
   | { readonly from: 'checkpoint'; readonly samples: number }
 
 export const checkpoints = [10, 50, 200]
 
-/** Feeds a Fisher along the run; returns what that took in this outer iteration. */
+/** Feeds a Fisher along the run; returns what that cost in this outer iteration. */
 export function feeder(problem: Problem, point: Moment['point'], settings: FisherSettings, feed: Feed) {
   const { backend, oracles, dtype } = problem
   const fisher = new Fisher(backend, oracles, point, { ...settings, concurrent: false })

@@ -30,7 +30,7 @@ export function conjugateGradients(
   return products
 }
 
-/** So many steps of plain conjugate gradients at each checkpoint. */
+/** A few steps of plain conjugate gradients at each checkpoint. */
 export function fewSteps(steps: number): Contender {
   const label: Label = {
     form: 'conjugateGradients',

@@ -31,8 +31,8 @@ const reference = { tolerance: 1e-10, steps: 10_000 }
 
 /**
  * Hyper-data cleaning with v driven by the exact hypergradient. The reference, conjugate gradients in f64 to 1e-10 over
- * all samples, and every contender take turns in each outer iteration; at the checkpoints the dense Hessian is factored
- * and all are held against it. The cross derivative is over all samples for everyone.
+ * all samples, and every contender take turns in each outer iteration. At the checkpoints the dense Hessian is factored,
+ * and all of them are compared with it. The cross derivative is over all samples throughout.
  */
 export async function follow(
   backend: Backend,

@@ -19,8 +19,8 @@ export interface WarmOptions {
 }
 
 /**
- * The direction kept from outer iteration to outer iteration and corrected in each. Charged is the mean over the outer
- * iterations since the last checkpoint, so that a statistic that serves many of them is shared out.
+ * The direction is kept from one outer iteration to the next, and corrected in each. The cost is the mean over the outer
+ * iterations since the last checkpoint, so that they share the cost of a statistic that serves several of them.
  */
 export function warm(options: WarmOptions): Contender {
   const { fisher: settings, feed = { from: 'steps' }, refineSamples = Number.MAX_SAFE_INTEGER } = options
@@ -78,7 +78,7 @@ export function amigo(steps: number, batchSize: number, rate: number): Contender
   })
 }
 
-/** Keeps a direction along the run, and what its improvements took since the last checkpoint. */
+/** Keeps a direction along the run, and the cost of its improvements since the last checkpoint. */
 function keep(label: Label, improve: (moment: Moment, direction: Vector) => Promise<Cost>): Contender {
   let direction: Vector | undefined
   let costs: Cost[] = []

@@ -1,6 +1,6 @@
 import type { Cell } from './data.ts'
 
-/** Every data set, noise and weighting with few trusted samples, but for `done`. */
+/** Every data set, noise and weighting with few trusted samples, except `done`. */
 export function otherCells(done: Cell): Cell[] {
   const cells: Cell[] = []
   for (const weighting of ['perSample', 'margin'] as const) {

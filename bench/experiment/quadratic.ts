@@ -44,7 +44,7 @@ const methods: Readonly<Record<string, () => Method>> = {
   unrolled: () => unrolled({ innerSteps: 20, depth: 20, rate }),
 }
 
-/** Distance to the known minimum of Φ after so many outer steps, for each method with the better of two outer rates. */
+/** Distance to the known minimum of Φ after the outer steps, for each method with the better of two outer rates. */
 export async function quadraticTable() {
   const backend = await loadBackend()
   const { parts, answer, curvature } = problemWithAnswer()

@@ -28,7 +28,7 @@ export function stopwatch(side: Side, least: number): () => Promise<Times> {
       fail(error)
     }
   }
-  // One cycle a call: repeating and pairing are the caller's.
+  // One cycle per call: the caller repeats and pairs them.
   const options = { fn, defer: true, delay: 0, minTime: least, minSamples: 1, maxTime: -1 }
   const benchmark = new Benchmark(options) as Benchmark & { initCount: number }
   return async () => {

@@ -16,7 +16,7 @@ export interface Machine {
   readonly blas: string
   readonly threads: number
   readonly openblas: string | null
-  /** Flops a second at the nominal clock with two fused multiply-adds of full width a cycle; null where unknown. */
+  /** Flops per second at the nominal clock with two fused multiply-adds of full width per cycle; null where unknown. */
   readonly nominalFlops: number | null
   /** What the engine takes of WebAssembly's. */
   readonly wasmSimd: Simd
@@ -28,9 +28,9 @@ export interface Machine {
 export interface Limits {
   /** The fastest f32 product of order 512, ours or OpenBLAS's, in flops per second. */
   readonly peakFlops: number
-  /** y ← y + αx over 2 × 128 MB: bytes read and written a second. */
+  /** y ← y + αx over 2 × 128 MB: bytes read and written per second. */
   readonly triadBandwidth: number
-  /** xᵀy over the same: bytes read a second. */
+  /** xᵀy over the same: bytes read per second. */
   readonly readBandwidth: number
 }
 

@@ -23,9 +23,9 @@ const help = `npm run bench:python -- [options]
   --json FILE         writes settings, machine and entries
   --markdown FILE     writes the tables`
 
-/** Of main.py, the soonest to f ≤ 0.30 first. */
+/** The methods of main.py; the first is the soonest to f ≤ 0.30. */
 const rivals = ['kronecker', 'amigoTrajectory', 'amigo', 'conjugateGradients', 'soba']
-/** Of torch_main.py. */
+/** The methods of torch_main.py. */
 const torchRivals = ['bettyConjugateGradients', 'bettyNeumann', 'torchoptConjugateGradients']
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -84,7 +84,7 @@ async function main(): Promise<void> {
       cleaning.push({ method, seed, accuracy, auc, f1, cpu, wall })
       note(method, seed, `AUC ${auc.toFixed(3)}, accuracy ${accuracy.toFixed(4)}`)
     }
-    // Ours, which cost the most and which `npm start` runs too.
+    // Our cleaners cost the most, and `npm start` runs them too.
     if (!quick) {
       judge('cleanLabels', JSON.parse(await ours('clean.ts', job)))
       judge('filter', JSON.parse(await ours('../experiment/run.ts', { ...job, method: 'filter' })))

@@ -71,14 +71,14 @@ export interface Ratio {
 
 export interface Bar {
   readonly target: string
-  /** Of those that always got there, the rival with the least CPU seconds. */
+  /** The rival with the least CPU seconds, of those that reached the target in every run. */
   readonly rival: string | null
   readonly ratio: number | null
   readonly bar: number
   readonly met: boolean | null
 }
 
-/** Ratios against every rival, the first method being ours, and how the bars stand. */
+/** Ratios against every rival, and whether the bars are met. The first method is ours. */
 export function compare(entries: readonly BilevelEntry[]): { ratios: Ratio[]; bars: Bar[] } {
   const names = [...new Set(entries.map(({ method }) => method))]
   const typical = (method: string, clock: 'cpuTo' | 'wallTo', target: string): number | null =>

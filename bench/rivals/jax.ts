@@ -81,7 +81,7 @@ export async function jaxGradient(
 }
 
 async function load() {
-  // What it takes for granted and Node 20 lacks; nothing here uses either. Where they are, `navigator` can't be set.
+  // jax-js expects these, and Node 20 lacks them; nothing here uses them. Where they exist, `navigator` can't be set.
   if (!('navigator' in globalThis)) Object.assign(globalThis, { navigator: {} })
   if (!('Float16Array' in globalThis))
     Object.assign(globalThis, { Float16Array: class extends Uint16Array {} })

@@ -42,7 +42,7 @@ function loop(form: FisherSettings & { form: string }): Row {
           sgd.step(other, step.gradient)
         }
       }
-      // Neither side runs while what the last loop left in the queue is worked off.
+      // Neither side runs before the queue has done what the last loop left in it.
       const before = async () => {
         await fisher.solve(slots[0].gradient, problem.zeros(d))
       }

@@ -8,7 +8,7 @@ import { pictures, regularization, weighing } from './data.ts'
 const batch = 1024
 const widths = [784, 1024, 1024, 10]
 
-/** The gradient of a mini-batch that is gathered from bytes, weights and regulariser included. */
+/** The gradient of a mini-batch that is gathered from bytes; weights and regulariser are included. */
 function gradient(
   context: Context,
   model: Model,

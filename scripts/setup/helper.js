@@ -11,6 +11,6 @@ port.onmessage = ({ data: { module, memory } }) => {
   try {
     help()
   } catch {
-    giveUp() // it trapped: those that wait for it would wait for ever
+    giveUp() // it trapped: whoever waits for it would wait for ever
   }
 }

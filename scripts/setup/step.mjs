@@ -85,8 +85,8 @@ const ignored = new Set(['tests', 'benches', 'examples', 'target'])
 
 /**
  * Builds `directory` if the files under `sources`, or the build's `flags`, changed since it was built.
- * The new files come in a fresh folder, so that a process which runs keeps the ones it has open. A build that gives
- * `false` could not be done: what there was is removed.
+ * The new files go to a fresh folder, so that a running process keeps the files that it has open. A build that gives
+ * `false` could not be done; then the old files are removed.
  */
 export async function refresh(directory, sources, build, flags = []) {
   const print = fingerprint(sources, flags)

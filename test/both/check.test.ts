@@ -67,14 +67,14 @@ test('margins, which are held while the value function is differentiated, pass t
   assert.ok(worst < 1e-5, verdict)
 })
 
-test('a method that is not exact is told so', async ({ backend }) => {
+test('the verdict tells that a method is not exact', async ({ backend }) => {
   const problem = randomReweighting(backend)
   const result = await checkHypergradient(problem, { method: oneStep({ scale: 1e-3 }) })
   assert.ok(result.worst > 0.1 && result.ratio < 0.5, result.verdict)
   assert.not.match(result.verdict, /agrees|near/)
 })
 
-test('a wrong sign is told so', async ({ backend }) => {
+test('the verdict tells a wrong sign', async ({ backend }) => {
   const wrong = changed(exact(), (hypergradient) => hypergradient.scale(-1))
   const { verdict } = await checkHypergradient(randomReweighting(backend), { method: wrong })
   assert.match(verdict, /uphill/)

@@ -202,7 +202,7 @@ test('a shorter unrolling is nearer to the one step, a longer one to the limit',
   assert.ok(errors[0] > errors[1] && errors[1] > 2 * errors[2], `errors ${errors}`)
 })
 
-test('K-FAC points the way of the hypergradient', async ({ backend }) => {
+test('the K-FAC method points in the direction of the hypergradient', async ({ backend }) => {
   const { v, hypergrad_star, theta_star } = cleaning.arrays
   const estimate = await settle(fixtureCleaning(backend), kfacImplicit(), v, 1, theta_star, true)
   const got = read(estimate.hypergradient)
@@ -288,7 +288,7 @@ test('numbers that make no sense are refused by name', async () => {
   await refuses('ERR_RANGE', 'outerShare', () => mrbo({ outerShare: Number.NaN }))
 })
 
-test('options that a method has not are refused', async () => {
+test('options that a method does not have are refused', async () => {
   for (const method of Object.values(all)) {
     const misspelt = { batchSize: 8, batchsize: 8 }
     await refuses('ERR_RANGE', 'options', () => method(misspelt))

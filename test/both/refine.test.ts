@@ -160,7 +160,7 @@ test('negative curvature ends the steps and is reported', async ({ backend }) =>
   )
 })
 
-test('no right-hand side, no direction', async ({ backend }) => {
+test('a right-hand side of zero gives the direction zero', async ({ backend }) => {
   const system = { ...systemOf(backend), target: systemOf(backend).problem.zeros(d) }
   const direction = system.problem.vector(u)
   const { residual, products } = await refine(system, times(1), direction, 5)
