@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError } from '../data/error.ts'
 
-/** Options that say nothing unless another stands beside them. */
+/** Options that need another option beside them. */
 const beside = {
   trustedSize: 'demo',
   noise: 'demo',
@@ -28,7 +28,7 @@ const beside = {
 const inputs = ['features', 'labels', 'trusted'] as const
 const outputs = ['out', 'weights', 'report', 'json'] as const
 
-/** Refuses, before anything is read, what would be ignored and what could not be written at the end. */
+/** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */
 export async function checkOptions(command: Command): Promise<void> {
   const given = (name: string) => command.getOptionValueSource(name) === 'cli'
   const long = (name: string) =>

@@ -82,7 +82,7 @@ function phases(seconds: CleanLabelsResult['seconds']): Record<string, number> {
   return { inner: 0, fisher: 0, cross: 0, outer: 0, ...seconds }
 }
 
-/** The mean of every number over runs of the same shape; what is no number stays the first's. */
+/** The mean of every number over runs of the same shape. What is not a number is taken from the first run. */
 export function mean<T>(runs: readonly T[]): T {
   const [first] = runs
   if (typeof first === 'number') {

@@ -48,7 +48,7 @@ async function main(): Promise<number> {
       console.error(`nhgd: ${message} (${error.code})`)
       return misuse.has(error.code) ? 2 : 1
     }
-    // A full disk and the like: the system's own words, without where in the code they came up.
+    // Failures of the system, such as a full disk, are told in its words and without a stack.
     console.error((error as NodeJS.ErrnoException).syscall ? `nhgd: ${(error as Error).message}` : error)
     return 1
   }

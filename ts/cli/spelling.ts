@@ -1,6 +1,6 @@
 import type { Option } from 'commander'
 
-/** The text, where each argument that it names in quotes is spelt as the option that sets it. */
+/** The text with the spelling of an option in place of each argument in quotes that the option sets. */
 export function inOptions(text: string, options: readonly Option[]): string {
   return text.replace(/"(\w+)"/g, (quoted, name) => {
     const option = options.find((option) => option.attributeName() === name)

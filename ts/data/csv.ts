@@ -80,7 +80,7 @@ export function readCsvColumn(
   return values
 }
 
-/** Row by row, or millions of small strings would be alive at once. */
+/** Reads row by row; otherwise millions of small strings would be alive at once. */
 function eachRow(
   bytes: Uint8Array,
   given: string | undefined,

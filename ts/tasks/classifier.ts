@@ -38,7 +38,7 @@ export class Classifier {
     return Int32Array.from({ length: p.length / this.classes }, (_, i) => mostLikely(p, this.classes, i))
   }
 
-  /** The same classifier for features that lack the `factor` which this one's were multiplied by. */
+  /** The same classifier for features that were not multiplied by the `factor` of this one's. */
   forScale(factor: number): Classifier {
     if (factor === 1) return this
     const bias = this.columns * this.classes

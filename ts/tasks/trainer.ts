@@ -18,7 +18,7 @@ export interface Training {
   readonly signal?: AbortSignal
 }
 
-/** What a training starts from, and which samples it weighs how. */
+/** Which samples a training takes, their weights, and where it starts. */
 export interface TrainingSet {
   /** Positions of the samples; all of them where absent. */
   readonly positions?: Uint32Array
@@ -100,7 +100,7 @@ export class Trainer {
     const point = this.#problem.start(0, { outer: this.#outer() })
     const batch = this.#draws(seed, positions)(2048)
     const product = this.#problem.zeros(oracles.innerLength)
-    // Any start that is no eigenvector serves: cosines at an irrational step are one.
+    // Any start that is no eigenvector will do, such as cosines at an irrational step.
     const u = this.#problem.vector(
       Float64Array.from({ length: product.length }, (_, i) => Math.cos(1 + i * Math.SQRT2)),
     )
@@ -114,7 +114,7 @@ export class Trainer {
     return 0.5 / eigenvalue
   }
 
-  /** v, certain of every sample whose logit is not given. */
+  /** v, with the weight 1 for every sample whose logit is not given. */
   #outer(positions?: Uint32Array, logits?: ArrayLike<number>): Float64Array {
     const outer = new Float64Array(this.#samples).fill(certain)
     if (positions && logits) for (const [i, at] of positions.entries()) outer[at] = logits[i]

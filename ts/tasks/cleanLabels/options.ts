@@ -30,12 +30,12 @@ export interface CleanLabelsOptions {
   readonly trusted: ArrayLike<number>
   /** C, at least 2; one more than the largest label by default. */
   readonly classes?: number
-  /** How samples are weighed: by their margin, with few outer variables, or by a logit each. `margin` by default. */
+  /** How samples are weighed: by margins, which have few outer variables (the default), or by one logit per sample. */
   readonly weighting?: 'margin' | 'perSample'
   /** Share of the trusted samples that neither objective sees, 0.2 by default. They choose the v to keep; with 0 the
    * last v is kept. */
   readonly holdout?: number
-  /** 30 by default; 0 keeps the start. */
+  /** Number of outer iterations, 30 by default; 0 keeps the start. */
   readonly outerSteps?: number
   /** First step size of the outer optimiser, Adam: 0.03 for `margin` and 0.5 for `perSample` by default. 0 keeps the
    * start, which is the posterior of a mixture of right and uniform labels. */
@@ -63,7 +63,7 @@ export interface CleaningProgress {
   readonly outerLoss: number
   /** Mean loss on those held back, NaN where none are. */
   readonly heldOutLoss: number
-  /** Of the linear solve. */
+  /** Residual of the linear solve. */
   readonly residual: number
   readonly seconds: number
   readonly secondsLeft: number
@@ -104,7 +104,7 @@ const checks = {
   features: something,
   labels: numbers,
   trusted: numbers,
-  /** One class is refused once the labels are known to fit the features. */
+  /** A single class is refused later, once the labels are known to fit the features. */
   classes: size(1),
   weighting: oneOf('margin', 'perSample'),
   holdout: fraction,

@@ -5,8 +5,8 @@ import { alternate } from './alternate.ts'
 import type { Prepared } from './prepare.ts'
 
 /**
- * Lets weights and model settle with margin weights' v fixed and all trusted samples among the inner ones. Returns the
- * log-odds that each free row's label is right.
+ * Lets weights and model settle while v is fixed and all trusted samples are among the inner ones (margin weights).
+ * Returns the log-odds that each free row's label is right.
  */
 export async function polish(
   trainer: Trainer,

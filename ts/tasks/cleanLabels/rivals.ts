@@ -24,9 +24,9 @@ export interface CleaningCase {
 
 /** What a rival reached; NaN for what it doesn't give. */
 export interface RivalResult {
-  /** Of the model that it ends with, on the test set. */
+  /** Accuracy of its last model on the test set. */
   readonly accuracy: number
-  /** Of its score for wrong labels. */
+  /** AUC of its score for wrong labels. */
   readonly auc: number
   readonly precision: number
   readonly recall: number
@@ -49,8 +49,8 @@ export type RivalName = keyof typeof rivals
 type Recipe = Training & { readonly regularization: number }
 
 /**
- * All labels as given; of eleven stops along the training the one that is best on the trusted samples. The stops are
- * trainings of their own, each from the start.
+ * Takes all labels as given, and of eleven stops along the training the one that is best on the trusted samples. Each
+ * stop is a training of its own, from the start.
  */
 async function unweighted(c: CleaningCase, recipe: Recipe): Promise<RivalResult> {
   return timed(async () => {
@@ -66,7 +66,7 @@ async function unweighted(c: CleaningCase, recipe: Recipe): Promise<RivalResult>
   })
 }
 
-/** The trusted samples alone; a label is flagged where that model disagrees. */
+/** Trains on the trusted samples alone; a label is flagged where that model disagrees. */
 async function trustedOnly(c: CleaningCase, recipe: Recipe): Promise<RivalResult> {
   return timed(async () => {
     const trainer = trainerOf(c, recipe)
@@ -75,8 +75,8 @@ async function trustedOnly(c: CleaningCase, recipe: Recipe): Promise<RivalResult
 }
 
 /**
- * From the model of the trusted samples: keep the samples whose label it agrees with, train on these and the trusted,
- * and again until fewer than one in a thousand change, twelve times at the most.
+ * Starts from the model of the trusted samples, keeps the samples with whose label it agrees, and trains on these and the
+ * trusted ones. This is repeated until fewer than one in a thousand change, at most twelve times.
  */
 async function filter(c: CleaningCase, recipe: Recipe): Promise<RivalResult> {
   return timed(async () => {
@@ -94,7 +94,7 @@ async function filter(c: CleaningCase, recipe: Recipe): Promise<RivalResult> {
   })
 }
 
-/** No trusted samples to judge by; they are trained on at the end like the filter's. */
+/** Judges without trusted samples, which are used only in the last training, as by the filter. */
 async function confidence(c: CleaningCase, recipe: Recipe): Promise<RivalResult> {
   return timed(async () => {
     const rows = { ...c, labels: c.given }
@@ -107,7 +107,7 @@ async function confidence(c: CleaningCase, recipe: Recipe): Promise<RivalResult>
 
 /**
  * The start of our own margin weighting without a hypergradient: the posterior of a mixture of right and uniform labels,
- * its margins and its noise renewed as the model learns. It tells what the hypergradient adds.
+ * whose margins and noise are estimated anew as the model learns. It tells what the hypergradient adds.
  */
 async function mixture(c: CleaningCase, { seed, signal }: Recipe): Promise<RivalResult> {
   return timed(async () => {
@@ -119,7 +119,7 @@ async function mixture(c: CleaningCase, { seed, signal }: Recipe): Promise<Rival
   })
 }
 
-/** What could be reached at best: every label true. */
+/** The best that could be reached, with every label true. */
 async function allTrue(c: CleaningCase, recipe: Recipe): Promise<RivalResult> {
   return timed(async () => {
     const trainer = trainerOf({ ...c, given: c.truth }, recipe)
@@ -170,7 +170,7 @@ function disagreement(c: CleaningCase, trainer: Trainer, model: Theta): boolean[
   return Array.from(c.given, (label, i) => mostLikely(p, c.classes, i) !== label)
 }
 
-/** A model by itself: its accuracy, and as a judge of labels its log-odds as a score, its disagreement as a flag. */
+/** Judges a model by its accuracy, and as a judge of labels: log-odds are its score, and disagreement is its flag. */
 function asJudge(c: CleaningCase, trainer: Trainer, model: Theta) {
   const odds = margins(trainer.probabilities(model, c.rows), c.classes, c.given)
   return {

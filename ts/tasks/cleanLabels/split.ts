@@ -10,7 +10,7 @@ export interface Parts {
   readonly heldOut: Uint32Array
 }
 
-/** Parts the trusted rows at random; the weighting by logits needs no anchors. */
+/** Splits the trusted rows at random. The weighting by logits needs no anchors. */
 export function split({ trusted }: Prepared, { weighting, holdout, seed }: Settings): Parts {
   const order = Uint32Array.from(permutation(trusted.length, seed), (i) => trusted[i])
   const heldOut = order.slice(0, Math.round(holdout * trusted.length))
