@@ -139,7 +139,7 @@ export function methods({ nhgd, rivals, seconds }: Figures) {
   }
   return [
     {
-      name: 'NHGD, retrained',
+      name: 'cleanLabels, retrained',
       accuracy: accuracy.retrained,
       auc: auc.score,
       precision,
@@ -147,7 +147,7 @@ export function methods({ nhgd, rivals, seconds }: Figures) {
       f1,
       seconds: seconds.total,
     },
-    { name: 'NHGD, θ of the last outer step', ...nothing, accuracy: accuracy.theta, auc: auc.weights },
+    { name: 'cleanLabels, θ of the last outer step', ...nothing, accuracy: accuracy.theta, auc: auc.weights },
     ...(Object.keys(rivals) as RivalName[]).map((name) => ({
       name: names[name],
       ...nothing,
