@@ -13,7 +13,7 @@ const declared = new Map(
 
 /** Aliases of `number`, which say more than it. */
 const numbers = ['Whole', 'Seed', 'Finite']
-/** What each binding says of itself, in lines of its own. */
+/** Functions that each binding has by hand, outside the table. */
 const unlisted = ['info', 'signatures']
 /** Typed arrays and what they hold. */
 const arrays = { Uint8Array: 'u8', Uint32Array: 'u32', Float32Array: 'f32', Float64Array: 'f64' }

@@ -59,7 +59,7 @@ test('refuses bad options before any work', () => {
   }
 })
 
-/** A run that is at its end after so many CPU seconds, and twice as many of the wall's. */
+/** A run that reaches its end after `seconds` CPU seconds, and twice as many seconds of wall time. */
 function entry(
   method: string,
   seed: number,

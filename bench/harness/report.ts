@@ -41,7 +41,7 @@ export function cells(entry: Entry, limits: Limits): string[] {
   const { ratio, quartiles, wall, bar, seconds } = entry
   const missed = ratio !== null && bar !== null && ratio > bar ? 'missed' : ''
   const lower = entry.statistic === 'median' ? '' : 'lower quartile'
-  const clock = entry.clock === 'cpu' ? '' : 'by the wall'
+  const clock = entry.clock === 'cpu' ? '' : 'wall time'
   return [
     entry.name,
     entry.rival,

@@ -92,7 +92,7 @@ test('exact passes where weights are nearly 0 or 1, and the derivatives tiny', a
   assert.match(verdict, /No verdict: the differences .+ drown/)
 })
 
-test('a hypergradient of zeros is told so', async ({ backend }) => {
+test('the verdict tells a hypergradient of zeros', async ({ backend }) => {
   const zeros = changed(exact(), (hypergradient) => hypergradient.fill(0))
   const { verdict, cosine, ratio } = await checkHypergradient(randomReweighting(backend), { method: zeros })
   assert.match(verdict, /is zero where the value function is not flat/)

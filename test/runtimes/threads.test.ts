@@ -31,7 +31,7 @@ test('it needs no more memory after 200 solves, whoever did them', async () => {
   assert.is(after, before)
 })
 
-test('helpers that break down keep nobody waiting, and what starts afterwards does without', async () => {
+test('nothing waits for helpers that broke down, and later work does without them', async () => {
   if (!hasThreads()) return
   const { backend, glue } = context
   const problem = randomReweighting(backend, shape)

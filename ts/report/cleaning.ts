@@ -106,7 +106,7 @@ function methodTable(methods: readonly MethodResult[] = []): Html | undefined {
 <tbody>
 ${rows}</tbody>
 </table></div>
-<p class="note">The best of each column is marked${methods.some((method) => method.oracle) && '; an oracle knows the true labels and competes with nobody'}.</p>`,
+<p class="note">The best of each column is marked${methods.some((method) => method.oracle) && '; an oracle knows the true labels and is not compared'}.</p>`,
   )
 }
 

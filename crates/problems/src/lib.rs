@@ -69,7 +69,7 @@ pub trait Problem<T: Scalar>: Send + Sync {
         gradient: &mut [T],
     ) -> (f64, Option<Observation<T>>);
 
-    /// Entries of what a Fisher wants of so many samples, so that a lack of memory is told before anything is computed.
+    /// Entries of what a Fisher wants of that many samples, so that a lack of memory is found before anything is computed.
     fn observation_len(&self, _samples: usize, _wants: Wants) -> usize {
         self.inner_len()
     }
@@ -119,7 +119,7 @@ pub trait Problem<T: Scalar>: Send + Sync {
         Vec::new()
     }
 
-    /// What a block of hyperparameters stands for, where the problem has so many: a weight per inner sample, or exp v.
+    /// What a block of hyperparameters stands for: a weight per inner sample, or exp v; nothing if there is no such block.
     fn natural(&self, _block: usize, _point: Point<'_, T>) -> Option<Vec<T>> {
         None
     }

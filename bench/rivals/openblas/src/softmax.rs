@@ -28,7 +28,7 @@ pub fn residual(scores: &mut [f32], label: u32, factor: f32) {
     scores[label as usize] -= factor;
 }
 
-/// Room that calls share, for batches of up to so many samples on each thread.
+/// Room that calls share, for each thread's batch of samples.
 #[napi]
 pub struct SoftmaxRival {
     columns: usize,
