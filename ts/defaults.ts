@@ -51,7 +51,12 @@ export const methods = {
     tolerance: (k: number) => 0.1 * 0.9 ** k,
     curvatureSamples: 8192,
   },
-  exact: { ...implicit, innerSteps: 40, innerOptimizer: { kind: 'momentum', rate: 0.1 } },
+  exact: {
+    ...implicit,
+    innerSteps: 40,
+    innerOptimizer: { kind: 'momentum', rate: 0.1 },
+    operator: undefined as 'hessian' | 'gauss-newton' | undefined,
+  },
   f2sa: { innerSteps: 10, batchSize: 1024, rate: 0.1, multiplier: 100 },
   /** Liao, Dangel & Yu (2026): sampled Fisher, factors taken afresh, damping 1e-3 split between them. */
   kfacImplicit: {

@@ -1,6 +1,6 @@
 import type { Vector } from '../../ts/backend/binding.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
-import { refine } from '../../ts/hypergradient/refine.ts'
+import { conjugateGradients } from '../../ts/hypergradient/conjugateGradients.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { type Contender, type Cost, cpuOf, type Moment, type Trial, typicalCpuOf } from './contender.ts'
 import { type Feed, feeder } from './fisher.ts'
@@ -62,7 +62,7 @@ async function correct(
   let products = 0
   const run = async () => {
     direction.fill(0)
-    const refined = await refine(system, precondition, direction, steps)
+    const refined = await conjugateGradients(system, precondition, direction, steps)
     products = refined.products * problem.oracles.samples
   }
   const cpu = await typicalCpuOf(run)

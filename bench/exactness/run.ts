@@ -79,7 +79,7 @@ export async function follow(
     times.push(await cpuOf(solve))
     if (checkpoint) {
       references.push({ iteration: k, products: products * oracles.samples, cpu: median(times) })
-      oracles.exactDirection(point, moments.f64.target, direction)
+      oracles.exactDirection(point, moments.f64.target, direction, false)
     }
     const exact = crossProduct(moments.f64, direction)
     for (const contender of contenders) {

@@ -1,7 +1,7 @@
 import type { Vector } from '../../ts/backend/binding.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
+import { conjugateGradients } from '../../ts/hypergradient/conjugateGradients.ts'
 import { type Rate, rateAt } from '../../ts/hypergradient/optimizer.ts'
-import { refine } from '../../ts/hypergradient/refine.ts'
 import { type Contender, type Cost, cpuOf, type Label, type Moment, mean } from './contender.ts'
 import { type Feed, feeder } from './fisher.ts'
 
@@ -39,7 +39,7 @@ export function warm(options: WarmOptions): Contender {
     const precondition = async (b: Vector, x: Vector) => (fed ? fed.fisher.solve(b, x) : x.copyFrom(b))
     let products = observed.products
     const cpu = await cpuOf(async () => {
-      const refined = await refine(
+      const refined = await conjugateGradients(
         { ...moment, batch, damping: rateAt(refineDamping, k) },
         precondition,
         direction,

@@ -105,6 +105,8 @@ test('on a network the verdict tells the Gauss–Newton matrix from too few step
   const at = { inner: random.normals(problem.oracles.innerLength), outer: new Float64Array(30) }
   const solved = await checkHypergradient(problem, { method: exact(), at })
   assert.match(solved.verdict, /the Gauss–Newton matrix leaves out/)
+  const hessian = await checkHypergradient(problem, { method: exact({ operator: 'hessian' }), at })
+  assert.match(hessian.verdict, /agrees/)
   const few = await checkHypergradient(problem, { method: oneStep({ scale: 1e-3 }), at })
   assert.not.match(few.verdict, /Gauss–Newton/)
 })

@@ -98,7 +98,7 @@ test('H⁻¹∇_θf', ({ backend }) => {
   const problem = problemOf(backend)
   const direction = problem.zeros(parameters)
   const [inner, outer, target] = [theta_in, v, arrays.grad_f_in].map((x) => problem.vector(x))
-  problem.oracles.exactDirection(problem.point(inner, outer), target, direction)
+  problem.oracles.exactDirection(problem.point(inner, outer), target, direction, false)
   close(direction.readF64(), arrays.u_in, 1e-10)
 })
 

@@ -27,6 +27,7 @@ import { close, distance, same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
 import { fixture } from '../support/fixtures.ts'
 import { fixtureQuadratic, randomReweighting } from '../support/problems.ts'
+import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
 
 const test = backendSuite('methods')
@@ -250,6 +251,35 @@ for (const [name, method] of Object.entries(all)) {
     same(first.inner, second.inner, 'inner')
   })
 }
+
+test('an indefinite Hessian of a network is solved as well', async ({ backend }) => {
+  for (const dtype of ['f32', 'f64'] as const) {
+    const problem = randomReweighting(backend, { hidden: [4], regularization: 1e-3, dtype })
+    const { oracles } = problem
+    const [d, random] = [oracles.innerLength, new Random(3)]
+    const point = problem.point(problem.vector(random.normals(d)), problem.zeros(40))
+    const [direct, target, u, product] = [40, d, d, d].map((length) => problem.zeros(length))
+    const all = backend.Batch.all(40)
+    oracles.outerGradient(point, direct, target)
+    const residual = oracles.exactDirection(point, target, u, true)
+    oracles.hessianProduct(point, all, u, product)
+    close(read(product), read(target), dtype === 'f32' ? 1e-3 : 1e-10)
+    assert.ok(residual < (dtype === 'f32' ? 1e-3 : 1e-12), `residual ${residual}`)
+    const negative = Array.from({ length: d }, (_, i) => {
+      const unit = problem.vector(Float64Array.from({ length: d }, (_, j) => (i === j ? 1 : 0)))
+      oracles.hessianProduct(point, all, unit, product)
+      return product.dot(unit) < 0
+    })
+    assert.ok(negative.includes(true), 'the Hessian is indefinite')
+    const estimate = await settle(
+      problem,
+      exact({ operator: 'hessian', innerSteps: 0 }),
+      read(point.outer),
+      1,
+    )
+    assert.is(estimate.operator, 'hessian')
+  }
+})
 
 test('the size of f changes neither residuals nor relative hypergradients in f32', async ({ backend }) => {
   const solvers = {

@@ -93,6 +93,7 @@ const senseless: Record<string, readonly unknown[]> = {
   memory: [...notACount, 0],
   multiplier: notPositive,
   observe: [null, 'x', 3, { every: 0 }, { samples: 0.5 }, { samples: 2 ** 32 }, { sample: 1 }],
+  operator: [null, 'newton', 1, {}],
   outerBatchSize: [...notACount, 0],
   outerShare: [...notAShare, 0],
   rank: [...notACount, 0],

@@ -114,7 +114,7 @@ test('H⁻¹∇_θf, Hu and Lᵀu', ({ backend }) => {
   const problem = fixtureQuadratic(backend, numbers)
   const [inner, outer] = [problem.vector(theta_star), problem.vector(v)]
   const [target, direction] = [problem.vector(numbers.arrays.grad_f_theta), problem.zeros(12)]
-  problem.oracles.exactDirection(problem.point(inner, outer), target, direction)
+  problem.oracles.exactDirection(problem.point(inner, outer), target, direction, false)
   close(direction.readF64(), u, 1e-10)
   const [batch, product, cross] = [backend.Batch.all(1), problem.zeros(12), problem.vector(v)]
   problem.oracles.curvatureProduct(problem.point(inner, outer), batch, direction, product)

@@ -74,7 +74,7 @@ test('margin weights with anchors and a prior, the margins held', async ({ backe
   const [direct, target] = [problem.zeros(4), problem.zeros(theta.length)]
   const direction = problem.zeros(theta.length)
   oracles.outerGradient(point, direct, target)
-  oracles.exactDirection(point, target, direction)
+  oracles.exactDirection(point, target, direction, false)
   oracles.crossProduct(point, backend.Batch.all(oracles.samples), direction, -1, direct)
   close(direct.readF64(), expected, 1e-6)
 })

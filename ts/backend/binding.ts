@@ -243,8 +243,11 @@ export interface Oracles {
   /** product ← Hu on a batch with the true Hessian of g, the regulariser included; it may be indefinite for networks,
    * where C is the Gauss–Newton matrix. */
   hessianProduct(point: Point, batch: Batch, u: Vector, product: Vector): void
-  /** direction ← C⁻¹ target by a dense Cholesky factorisation over all samples; returns ‖target − C direction‖ / ‖target‖. */
-  exactDirection(point: Point, target: Vector, direction: Vector): number
+  /**
+   * direction ← C⁻¹ target by a dense factorisation over all samples, where the true Hessian stands for C if `hessian`;
+   * returns ‖target − C direction‖ / ‖target‖.
+   */
+  exactDirection(point: Point, target: Vector, direction: Vector, hessian: boolean): number
   /** point.signals ← what is derived from its θ and v without a gradient, such as margins. */
   refresh(point: Point): void
   /** Weights of all inner samples. */

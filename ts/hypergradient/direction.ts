@@ -1,10 +1,10 @@
 import type { Point, Vector } from '../backend/binding.ts'
 import { Fisher, type FisherSettings } from '../backend/fisher.ts'
 import type { Problem } from '../problems/problem.ts'
+import { conjugateGradients, type RefineSettings } from './conjugateGradients.ts'
 import { Cross, type CrossSettings } from './cross.ts'
 import { type InnerOptions, type InnerState, innerState } from './innerLoop.ts'
 import { type Rate, rateAt } from './optimizer.ts'
-import { type RefineSettings, refine } from './refine.ts'
 
 /** Options shared by the methods with an inverse Fisher A. */
 export interface FisherOptions extends InnerOptions {
@@ -73,7 +73,7 @@ export async function direction(
   }
   const batch = sampler.take(settings.refineSamples)
   const system = { problem, point, batch, target, damping: rateAt(settings.refineDamping, outerStep) }
-  const { residual, fallback, stopped } = await refine(system, precondition, u, settings.refine)
+  const { residual, fallback, stopped } = await conjugateGradients(system, precondition, u, settings.refine)
   if (fallback) fallbacks[fallback] = (fallbacks[fallback] ?? 0) + 1
   return { residual, operator: problem.oracles.curvature, damping, fallbacks, stopped }
 }

@@ -54,6 +54,7 @@ const checks: Readonly<Record<string, Check>> = {
   memory: size(1),
   multiplier: perStep(positive()),
   observe,
+  operator: oneOf('hessian', 'gauss-newton'),
   outerBatchSize: size(1),
   outerShare: positive(1),
   rank: size(1),

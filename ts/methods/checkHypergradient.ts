@@ -2,7 +2,7 @@ import type { Point, Vector } from '../backend/binding.ts'
 import { checkOptions, numbers, seedCheck, shape, something, whole } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
-import { refine } from '../hypergradient/refine.ts'
+import { conjugateGradients } from '../hypergradient/conjugateGradients.ts'
 import type { Problem } from '../problems/problem.ts'
 import type { Method } from './method.ts'
 
@@ -128,7 +128,7 @@ async function minimise(problem: Problem, point: Point): Promise<void> {
     direction.fill(0)
     const tolerance = Math.min(0.1, norm)
     const system = { problem, point, batch, target: gradient, damping: 0, tolerance }
-    await refine(system, identity, direction, 2 * inner.length)
+    await conjugateGradients(system, identity, direction, 2 * inner.length)
     const slope = gradient.dot(direction)
     // Below the rounding of g the loss tells nothing any more, but the gradient still does.
     const lost = slope < 1e-12 * Math.abs(loss)
@@ -228,7 +228,7 @@ async function causeOf(
   )
   oracles.outerGradient(point, reference, target)
   const system = { problem, point, batch, target, damping: 0, tolerance: 1e-8 }
-  await refine(system, identity, u, 4 * innerLength)
+  await conjugateGradients(system, identity, u, 4 * innerLength)
   oracles.crossProduct(point, batch, u, -1, reference)
   const solved = along.map((direction) => reference.dot(direction))
   if (oracles.curvature === 'hessian' || worstOf(solved, estimated) > worstOf(solved, differences)) {

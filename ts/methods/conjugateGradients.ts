@@ -1,7 +1,7 @@
 import type { Vector } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
+import { conjugateGradients as solve } from '../hypergradient/conjugateGradients.ts'
 import { rateAt } from '../hypergradient/optimizer.ts'
-import { refine } from '../hypergradient/refine.ts'
 import { settingsOf } from './check.ts'
 import { type ImplicitOptions, implicit } from './implicit.ts'
 import type { Method } from './method.ts'
@@ -28,7 +28,7 @@ export function conjugateGradients(options: ConjugateGradientsOptions = {}): Met
     solve({ state, ...system }, u) {
       const batch = state.sampler.take(curvatureSamples)
       const enough = rateAt(tolerance, state.outerStep)
-      return refine({ ...system, batch, damping: 0, tolerance: enough }, identity, u, steps)
+      return solve({ ...system, batch, damping: 0, tolerance: enough }, identity, u, steps)
     },
   })
 }

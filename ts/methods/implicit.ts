@@ -1,4 +1,5 @@
 import type { Point, Sampler, Step, Vector } from '../backend/binding.ts'
+import type { Stopped } from '../hypergradient/conjugateGradients.ts'
 import { Cross, type CrossSettings } from '../hypergradient/cross.ts'
 import {
   type InnerOptions,
@@ -7,7 +8,6 @@ import {
   innerLoop,
   innerState,
 } from '../hypergradient/innerLoop.ts'
-import type { Stopped } from '../hypergradient/refine.ts'
 import type { Problem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
 
@@ -36,6 +36,8 @@ export interface Solution {
   readonly damping?: number
   readonly fallback?: string
   readonly stopped?: Stopped
+  /** C, where it is not what the problem's curvature products multiply by. */
+  readonly operator?: Estimate['operator']
 }
 
 export interface LinearSolver<Own = object> {
@@ -104,7 +106,7 @@ export function implicit<Own extends object>(
     const hypergradient = cross.subtract(direct, u, end) // ∇_v f − Lᵀu
     clock.enter('')
     state.outerStep++
-    const operator = residual === undefined ? 'none' : oracles.curvature
+    const operator = residual === undefined ? 'none' : (solution.operator ?? oracles.curvature)
     return { outerLoss, hypergradient, inner: end.inner, residual, operator, damping, fallbacks, stopped }
   }
   return { name, settings, init, step }

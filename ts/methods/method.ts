@@ -1,5 +1,5 @@
 import type { Point, Vector } from '../backend/binding.ts'
-import type { Stopped } from '../hypergradient/refine.ts'
+import type { Stopped } from '../hypergradient/conjugateGradients.ts'
 import type { State } from '../hypergradient/state.ts'
 import type { Problem } from '../problems/problem.ts'
 

@@ -322,15 +322,22 @@ impl Problem {
         })
     }
 
-    /// direction ← C⁻¹ target with the dense curvature over all samples; returns ‖target − C direction‖ / ‖target‖.
-    pub fn exact_direction(&self, point: &Point, target: &Vector, direction: &Vector) -> Result<f64> {
+    /// direction ← C⁻¹ target with the dense curvature over all samples, the true Hessian if `hessian`; returns
+    /// ‖target − C direction‖ / ‖target‖.
+    pub fn exact_direction(
+        &self,
+        point: &Point,
+        target: &Vector,
+        direction: &Vector,
+        hessian: bool,
+    ) -> Result<f64> {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
             let (mut target, mut direction) = (target.lock("target")?, direction.lock("direction")?);
             let (target, direction) = (target.of::<T>("target")?, direction.of::<T>("direction")?);
             length("target", p.inner_len(), target.len())?;
             length("direction", p.inner_len(), direction.len())?;
-            let (x, residual) = exact_direction(&**p, point.of::<T>()?, target)?;
+            let (x, residual) = exact_direction(&**p, point.of::<T>()?, target, hessian)?;
             *direction = x;
             Ok(residual)
         })

@@ -2,7 +2,11 @@ import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { Vector } from '../../ts/backend/binding.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
-import { type Preconditioner, refine, type System } from '../../ts/hypergradient/refine.ts'
+import {
+  type Preconditioner,
+  type System,
+  conjugateGradients as solveBy,
+} from '../../ts/hypergradient/conjugateGradients.ts'
 import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
@@ -18,7 +22,7 @@ import { fixture } from '../support/fixtures.ts'
 import { fixtureQuadratic, randomReweighting } from '../support/problems.ts'
 import { backendSuite } from '../support/suite.ts'
 
-const test = backendSuite('refine')
+const test = backendSuite('conjugate gradients')
 const numbers = fixture('quadratic')
 const { H, v, theta_star, grad_f_theta: b, u } = numbers.arrays
 const d = b.length
@@ -55,7 +59,7 @@ test('more steps never leave a larger residual; as many as unknowns solve the sy
   for (const steps of [0, 1, 2, 4, 8, 12, 16]) {
     const system = systemOf(backend)
     const direction = system.problem.zeros(d)
-    const { residual, products } = await refine(system, times(0.05), direction, steps)
+    const { residual, products } = await solveBy(system, times(0.05), direction, steps)
     const truth = residualOf(direction.readF64())
     assert.ok(truth <= before, `${truth} after ${steps} steps, ${before} before`)
     assert.ok(Math.abs(residual - truth) < 1e-12)
@@ -70,7 +74,7 @@ test('a good preconditioner needs one step', async ({ backend }) => {
   const system = systemOf(backend)
   const direction = system.problem.zeros(d)
   const exactly: Preconditioner = async (b, x) => x.writeF64(denseSolve(H, b.readF64()).map((y) => 1.5 * y))
-  const { residual, fallback } = await refine(system, exactly, direction, 1)
+  const { residual, fallback } = await solveBy(system, exactly, direction, 1)
   assert.ok(residual < 1e-12, `${residual}`)
   assert.is(fallback, undefined)
 })
@@ -78,7 +82,7 @@ test('a good preconditioner needs one step', async ({ backend }) => {
 test('damping is part of the system', async ({ backend }) => {
   const system = systemOf(backend, 0.7)
   const direction = system.problem.zeros(d)
-  const { residual } = await refine(system, times(0.05), direction, 30)
+  const { residual } = await solveBy(system, times(0.05), direction, 30)
   const damped = identity(d).map((x, i) => H[i] + 0.7 * x)
   close(direction.readF64(), denseSolve(damped, b), 1e-9)
   assert.ok(residual < 1e-10)
@@ -87,13 +91,13 @@ test('damping is part of the system', async ({ backend }) => {
 test('last iteration’s direction is where it starts, if that is better', async ({ backend }) => {
   const system = systemOf(backend)
   const warm = system.problem.vector(u.map((x) => x * (1 + 1e-6)))
-  const { residual, products } = await refine(system, times(0.05), warm, 1)
+  const { residual, products } = await solveBy(system, times(0.05), warm, 1)
   assert.ok(residual < 2e-6, `${residual}`)
   assert.is(products, 2)
   // A bad one is left for A target.
   const [bad, cold] = [system.problem.vector(u.map((x) => -50 * x)), system.problem.zeros(d)]
-  const fromBad = await refine(system, times(0.05), bad, 2)
-  const fromCold = await refine(system, times(0.05), cold, 2)
+  const fromBad = await solveBy(system, times(0.05), bad, 2)
+  const fromCold = await solveBy(system, times(0.05), cold, 2)
   assert.is(fromBad.residual, fromCold.residual)
   same(bad.readF64(), cold.readF64())
 })
@@ -101,7 +105,7 @@ test('last iteration’s direction is where it starts, if that is better', async
 test('without steps last iteration’s direction does not count', async ({ backend }) => {
   const system = systemOf(backend)
   const direction = system.problem.vector(u)
-  await refine(system, times(0.05), direction, 0)
+  await solveBy(system, times(0.05), direction, 0)
   close(
     direction.readF64(),
     b.map((x) => 0.05 * x),
@@ -113,7 +117,7 @@ test('damped corrections converge where their rate allows', async ({ backend }) 
   const system = systemOf(backend)
   const direction = system.problem.zeros(d)
   const settings = { steps: 3000, rate: 1 }
-  const { residual, fallback } = await refine(system, times(0.01), direction, settings)
+  const { residual, fallback } = await solveBy(system, times(0.01), direction, settings)
   assert.ok(residual < 1e-6, `${residual}`)
   assert.is(fallback, undefined)
   close(direction.readF64(), u, 1e-5)
@@ -122,13 +126,13 @@ test('damped corrections converge where their rate allows', async ({ backend }) 
 test('corrections that diverge are stopped, reported, and not taken', async ({ backend }) => {
   const system = systemOf(backend)
   const [refined, start] = [system.problem.zeros(d), system.problem.zeros(d)]
-  const { fallback, residual, products } = await refine(system, times(0.01), refined, {
+  const { fallback, residual, products } = await solveBy(system, times(0.01), refined, {
     steps: 500,
     rate: 1e4,
   })
   assert.is(fallback, 'no progress')
   assert.ok(products < 10, `${products} products`)
-  await refine(system, times(0.01), start, 0)
+  await solveBy(system, times(0.01), start, 0)
   close([residual], [residualOf(start.readF64())], 1e-14)
   same(refined.readF64(), start.readF64())
   assert.ok(refined.dot(refined) > 0)
@@ -149,7 +153,7 @@ test('negative curvature ends the steps and is reported', async ({ backend }) =>
     out.scale(-1)
   })
   const direction = systemOf(backend).problem.zeros(d)
-  const { fallback, residual, stopped } = await refine(system, times(0.5), direction, 5)
+  const { fallback, residual, stopped } = await solveBy(system, times(0.5), direction, 5)
   assert.equal([fallback, stopped], ['negative curvature', 'negative curvature'])
   // C = −I: the residual of x = b/2 is 3b/2.
   close([residual], [1.5], 1e-14)
@@ -163,7 +167,7 @@ test('negative curvature ends the steps and is reported', async ({ backend }) =>
 test('a right-hand side of zero gives the direction zero', async ({ backend }) => {
   const system = { ...systemOf(backend), target: systemOf(backend).problem.zeros(d) }
   const direction = system.problem.vector(u)
-  const { residual, products } = await refine(system, times(1), direction, 5)
+  const { residual, products } = await solveBy(system, times(1), direction, 5)
   assert.equal([residual, products], [0, 0])
   same(direction.readF64(), new Float64Array(d))
 })
@@ -230,7 +234,7 @@ test('the residual in f32 is that of the direction where rounding decides', asyn
         damping: 0,
       }
       const direction = problem.vector(target.map((x) => start * x))
-      const { residual } = await refine(system, times(1), direction, steps)
+      const { residual } = await solveBy(system, times(1), direction, steps)
       const rest = multiply(options.h.map(Math.fround), direction.readF64()).map((x, i) => target[i] - x)
       const truth = Math.hypot(...rest) / Math.hypot(...target)
       assert.ok(
@@ -264,7 +268,7 @@ test('0 is never better than where the steps end', async ({ backend }) => {
 test('why the steps stopped is told', async ({ backend }) => {
   const stopped = async (steps: number, tolerance: number) => {
     const system = { ...systemOf(backend), tolerance }
-    return (await refine(system, times(0.05), system.problem.zeros(d), steps)).stopped
+    return (await solveBy(system, times(0.05), system.problem.zeros(d), steps)).stopped
   }
   assert.is(await stopped(1, 0), 'steps')
   assert.is(await stopped(30, 1e-6), 'tolerance')

@@ -11,7 +11,7 @@ export type Preconditioner = (b: Vector, x: Vector) => Promise<unknown>
 export type Stopped = 'tolerance' | 'steps' | 'negative curvature' | 'no progress'
 
 /** How a linear solve C u = b ended. */
-export interface Refinement {
+export interface LinearSolution {
   /**
    * ‖b − Cu‖ / ‖b‖ on the samples that C was taken from, computed from b − Cu where rounding may have taken the
    * recurrence of the steps more than a tenth away from it.
@@ -44,12 +44,12 @@ export interface System {
  *
  * The computation is in units of a power of two near ‖target‖, so that squares neither overflow nor underflow.
  */
-export async function refine(
+export async function conjugateGradients(
   system: System,
   precondition: Preconditioner,
   u: Vector,
   settings: RefineSettings,
-): Promise<Refinement> {
+): Promise<LinearSolution> {
   const { steps, rate } = typeof settings === 'number' ? { steps: settings, rate: undefined } : settings
   const { problem, target, tolerance = 0 } = system
   const size = target.norm()
