@@ -49,7 +49,7 @@ export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
     const expected = `${length * size} bytes of data for shape [${listed(shape)}] and dtype ${descr}`
     throw dataError(name, expected, `${bytes.length - start}`)
   }
-  // NumPy aligns the data in its file: only inside an archive, and to turn them round, do they have to be moved.
+  // NumPy aligns the data in its file. They are moved only inside an archive, or to change the byte order.
   const swapped = order === '>' && unit > 1
   const aligned = (bytes.byteOffset + start) % 8 === 0 && !swapped
   const body = aligned ? bytes.subarray(start) : bytes.slice(start)

@@ -30,7 +30,8 @@ const checks = { backend: something, ...arrays, mu, dtype: dtypeCheck }
  * A problem whose answer is known: g = ½ θᵀHθ − θᵀ(Cv + c₀), f = ½ (θ − t)ᵀQ(θ − t) + ½ μ‖v‖², so that
  * θ*(v) = H⁻¹(Cv + c₀) and ∇Φ = μv + CᵀH⁻¹Q(θ* − t).
  *
- * @throws NhgdError `ERR_SHAPE`, `ERR_NOT_FINITE`, `ERR_RANGE` (H or Q not symmetric, H not positive definite) when it is first used.
+ * @throws NhgdError `ERR_SHAPE`, `ERR_NOT_FINITE`, `ERR_RANGE` (H or Q not symmetric, H not positive definite) when it is
+ * first used.
  */
 export function quadratic(options: QuadraticOptions): Problem {
   const { backend, dtype = 'f64', mu, ...parts } = checkOptions(options, checks, required)

@@ -24,7 +24,7 @@ export interface ReweightingOptions {
   /** For `margin`: how wrong labels arise, C × C, row-major: entry (k, y), above 0, is the probability of the label y where
    * k is true. Uniform by default. */
   readonly transition?: ArrayLike<number>
-  /** Adds ½ Σ precision_j (v_j − mean_j)² to f. */
+  /** Prior on v, which adds ½ Σ precision_j (v_j − mean_j)² to f; v starts at its mean. */
   readonly prior?: Prior
   readonly dtype?: DType
 }
@@ -45,8 +45,8 @@ const checks = {
 }
 
 /**
- * Weighing training samples so that the model fits trusted ones, a short-hand of {@link bilevel} with one block of
- * weights: g = (1/n) Σ w_i(v) ℓ_i(θ) + regularization ‖θ‖², f = the mean loss on the trusted samples.
+ * The problem of weighing training samples so that the model fits trusted ones, a short-hand of {@link bilevel} with one
+ * block of weights: g = (1/n) Σ w_i(v) ℓ_i(θ) + regularization ‖θ‖², and f is the mean loss on the trusted samples.
  *
  * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, rows, regularization), `ERR_NOT_FINITE` (features).
  */

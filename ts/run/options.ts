@@ -6,6 +6,7 @@ import type { Estimate, Method } from '../methods/method.ts'
 export interface SolveOptions {
   /** {@link preconditionedConjugateGradients} by default. */
   readonly method?: Method
+  /** Optimiser of v, Adam with rate 0.1 by default. */
   readonly outerOptimizer?: OptimizerSettings
   /** Greatest number of outer iterations, 100 by default; a resumed run counts those before it as well. */
   readonly outerSteps?: number
@@ -18,6 +19,7 @@ export interface SolveOptions {
   readonly outer?: ArrayLike<number>
   /** A whole number from 0 to 2⁵³ − 1 that decides every draw, 0 by default. */
   readonly seed?: number
+  /** Ends the run when it aborts; the result is that of the last whole step. */
   readonly signal?: AbortSignal
   /** Keeps v in a box, by projection after each step. */
   readonly box?: { readonly low: number; readonly high: number }
