@@ -202,7 +202,7 @@ test('classes without a trusted row are named', async () => {
   const json = inFolder('two-classes.json')
   const { code, error } = await nhgd(...usual, '--trusted', file, '--outer-steps', '2', '--json', json)
   assert.is(code, 0, error)
-  assert.match(error, /^nhgd: no trusted row has the label hen: /)
+  assert.match(error, /^nhgd: no trusted row is labelled hen: /)
   assert.equal(JSON.parse(readFileSync(json, 'utf8')).classesWithoutTrusted, ['hen'])
 })
 

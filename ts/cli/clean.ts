@@ -246,7 +246,7 @@ function warnings(input: Input): string[] {
   const named = odd === undefined ? '' : `"${input.columns?.[odd] ?? odd}"`
   return [
     ...(unseen.length > 0
-      ? [`no trusted row has the label ${listed(unseen)}: nothing is known of the rows that do`]
+      ? [`no trusted row is labelled ${listed(unseen)}: the scores of these labels are guesses`]
       : []),
     ...(named
       ? [`column ${named} is of another scale than the others, or has an outlier: try "--standardize"`]
