@@ -2,7 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Backend } from '../ts/backend/backend.ts'
 import type { Oracles } from '../ts/backend/binding.ts'
-import { Fisher } from '../ts/backend/fisher.ts'
+import { Fisher, type FisherSettings } from '../ts/backend/fisher.ts'
 import { fisherBytes } from '../ts/backend/memory.ts'
 import { softmaxRegression } from '../ts/problems/model.ts'
 import { reweighting } from '../ts/problems/reweighting.ts'
@@ -50,7 +50,10 @@ test('a Fisher beyond 4 GiB is refused on WebAssembly, and one beyond the machin
   const oracles = (innerLength: number) =>
     ({ innerLength, dtype: 'f32', bytes: 0, layers: [] as number[] }) as unknown as Oracles
   const make = (form: 'dense' | 'window' | 'sketch', d: number) =>
-    new Fisher(backend, oracles(d), undefined as never, { form, size: 1024 })
+    new Fisher(backend, oracles(d), undefined as never, {
+      form,
+      ...{ dense: {}, window: { length: 1024 }, sketch: { rank: 1024 } }[form],
+    })
   await refuses('ERR_MEMORY', 'fisher', () => make('dense', 40_000))
   await refuses('ERR_MEMORY', 'fisher', () => make('window', 2e6))
   await refuses('ERR_MEMORY', 'fisher', () => make('sketch', 1e6))
@@ -61,29 +64,29 @@ test('a Fisher beyond 4 GiB is refused on WebAssembly, and one beyond the machin
   await refuses('ERR_MEMORY', 'fisher', tooMuch)
   assert.equal(native.asked, [])
   const shape = { innerLength: 100, dtype: 'f64', layers: [] } as const
-  assert.is(fisherBytes({ form: 'window', size: 10 }, shape), 8 * (1000 + 200))
+  assert.is(fisherBytes({ form: 'window', length: 10 }, shape), 8 * (1000 + 200 + 1000))
 })
 
 test('the factors of layers count', async () => {
   const { backend, asked } = pretended('wasm')
-  const make = (form: 'samples' | 'kronecker' | 'eigenkronecker', layers: number[], size = 256) => {
+  const make = (settings: FisherSettings, layers: number[]) => {
     const oracles = {
       innerLength: layers[0] * layers[1],
       dtype: 'f32',
       bytes: 0,
       layers,
     } as unknown as Oracles
-    return new Fisher(backend, oracles, undefined as never, { form, size })
+    return new Fisher(backend, oracles, undefined as never, settings)
   }
-  await refuses('ERR_MEMORY', 'fisher', () => make('kronecker', [20_000, 10]))
-  await refuses('ERR_MEMORY', 'fisher', () => make('eigenkronecker', [20_000, 10]))
-  await refuses('ERR_MEMORY', 'fisher', () => make('samples', [785, 10], 1e6))
+  await refuses('ERR_MEMORY', 'fisher', () => make({ form: 'kronecker' }, [20_000, 10]))
+  await refuses('ERR_MEMORY', 'fisher', () => make({ form: 'eigenkronecker' }, [20_000, 10]))
+  await refuses('ERR_MEMORY', 'fisher', () => make({ form: 'samples', samples: 1e6 }, [785, 10]))
   assert.equal(asked, [])
-  assert.throws(() => make('kronecker', [785, 10]), 'allocates')
+  assert.throws(() => make({ form: 'kronecker' }, [785, 10]), 'allocates')
   const layers = { innerLength: 12 + 15, dtype: 'f64', layers: [4, 3, 3, 5] } as const
   assert.is(fisherBytes({ form: 'kronecker' }, layers), 8 * 3 * (16 + 9 + 9 + 25))
   assert.is(
-    fisherBytes({ form: 'samples', size: 2, statistic: 'expected' }, layers),
+    fisherBytes({ form: 'samples', samples: 2, statistic: 'expected' }, layers),
     8 * (2 * 2 * (7 + 5 * 8) + 12),
   )
 })

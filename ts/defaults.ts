@@ -70,7 +70,7 @@ export const methods = {
       statistic: 'sampled',
       kroneckerDamping: 'split',
       damping: 1e-3,
-      size: 1024,
+      refreshSamples: 1024,
       refreshEvery: 1,
     },
   },
@@ -110,7 +110,7 @@ export const methods = {
       statistic: 'expected',
       kroneckerDamping: 'split',
       damping: 3e-3,
-      size: 2048,
+      refreshSamples: 2048,
       refreshEvery: 20,
     },
   },
@@ -140,7 +140,13 @@ export const cleanLabels = {
   options: { holdout: 0.2, outerSteps: 30, regularization: 1e-4, normalize: true, seed: 0 },
   /** Accurate steps matter more than fast ones here, since few are taken and v is kept. */
   method: {
-    fisher: { form: 'kronecker', statistic: 'expected', damping: 1e-3, size: 8192, refreshEvery: 10 },
+    fisher: {
+      form: 'kronecker',
+      statistic: 'expected',
+      damping: 1e-3,
+      refreshSamples: 8192,
+      refreshEvery: 10,
+    },
     refine: 6,
     refineSamples: 8192,
     cross: 'all',

@@ -1,7 +1,7 @@
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
 import { paper } from '../../ts/methods/nhgdOptions.ts'
 import {
-  type PreconditionedConjugateGradientsOptions,
+  type PreconditionedConjugateGradientsSettings,
   preconditionedConjugateGradients,
 } from '../../ts/methods/preconditionedConjugateGradients.ts'
 import { cold } from './cold.ts'
@@ -60,20 +60,20 @@ export function coldContenders(corrections: readonly number[]): Contender[] {
     ),
     row(
       '256 mean gradients, D̃ 0.01',
-      { form: 'window', statistic: 'empirical', rows: 'mean', size: 256, smoothing: 'average', damping },
+      { form: 'window', statistic: 'empirical', rows: 'mean', length: 256, smoothing: 'average', damping },
       { from: 'steps', last: 26 },
     ),
     ...labels.map((statistic) =>
       row(
         '256 signed sums, D̃ 0.01',
-        { form: 'window', statistic, rows: 'signed', size: 256, smoothing: 'average', damping },
+        { form: 'window', statistic, rows: 'signed', length: 256, smoothing: 'average', damping },
         { from: 'steps', last: 26 },
       ),
     ),
     ...labels.map((statistic) =>
       row(
         '640 samples, D̃ 0.01',
-        { form: 'window', statistic, rows: 'perSample', size: seen, smoothing: 'average', damping },
+        { form: 'window', statistic, rows: 'perSample', length: seen, smoothing: 'average', damping },
         { from: 'steps', last: 1 },
       ),
     ),
@@ -81,7 +81,7 @@ export function coldContenders(corrections: readonly number[]): Contender[] {
       [1, 4].map((last) =>
         row(
           `${last * seen} samples, D̃ 0.01`,
-          { form: 'samples', statistic, size: last * seen, damping, tolerance },
+          { form: 'samples', statistic, samples: last * seen, damping, tolerance },
           { from: 'steps', last },
         ),
       ),
@@ -89,7 +89,7 @@ export function coldContenders(corrections: readonly number[]): Contender[] {
     ...all.map((statistic) =>
       row(
         '2560 samples, D alone',
-        { form: 'samples', statistic, size: 4 * seen, damping: 0, tolerance },
+        { form: 'samples', statistic, samples: 4 * seen, damping: 0, tolerance },
         { from: 'steps', last: 4 },
       ),
     ),
@@ -125,13 +125,13 @@ export function coldContenders(corrections: readonly number[]): Contender[] {
         form: 'sketch',
         statistic,
         rows: 'signed',
-        size: 64,
+        rank: 64,
         smoothing: 0.99,
         damping,
       }),
       row(
         '128 directions of 2000 fresh samples, D̃ 0.01',
-        { form: 'sketch', statistic, rows: 'perSample', size: 128, damping },
+        { form: 'sketch', statistic, rows: 'perSample', rank: 128, damping },
         fresh,
       ),
     ]),
@@ -158,7 +158,7 @@ export function warmContenders(): Contender[] {
     row({ fisher: { form: 'diagonal', statistic: 'sampled', rows: 'perSample', damping: 0 } }),
     row({
       detail: '640 samples every 10, D̃ 0.01',
-      fisher: { form: 'samples', statistic: 'sampled', size: seen, damping },
+      fisher: { form: 'samples', statistic: 'sampled', samples: seen, damping },
       feed: { ...feed, samples: seen },
     }),
     row({
@@ -174,9 +174,9 @@ export function warmContenders(): Contender[] {
 /** What `preconditionedConjugateGradients()` does, or what it would do with another number of corrections. */
 function defaults(other?: number): Contender {
   const { fisher, refine, refineSamples, refineDamping } = preconditionedConjugateGradients()
-    .settings as Required<PreconditionedConjugateGradientsOptions>
-  const { refreshEvery: every = 1, ...settings } = fisher
-  const feed: Feed = { from: 'fresh', samples: fisher.size ?? samples, every }
+    .settings as unknown as PreconditionedConjugateGradientsSettings
+  const { refreshEvery: every, refreshSamples: fresh, ...settings } = fisher
+  const feed: Feed = { from: 'fresh', samples: fresh, every }
   const own = { feed, refineSamples, refineDamping, default: other === undefined }
   const detail = `preconditionedConjugateGradients()'s own${other === undefined ? '' : ' but for this'}: every ${every}, λ ${fisher.damping}`
   return warm({ detail, fisher: settings, refine: other ?? (refine as number), ...own })

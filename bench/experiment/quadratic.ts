@@ -28,7 +28,7 @@ const rate = 0.3
 
 /** What has no layers has no Kronecker factors: a window of rows is the Fisher here. */
 const methods: Readonly<Record<string, () => Method>> = {
-  nhgd: () => nhgd({ ...loop, fisher: { form: 'window', rows: 'perSample', size: d, damping: 1e-3 } }),
+  nhgd: () => nhgd({ ...loop, fisher: { form: 'window', rows: 'perSample', length: d, damping: 1e-3 } }),
   exact: () => exact(loop),
   amigo: () => amigo({ ...loop, rate }),
   conjugateGradients: () => conjugateGradients(loop),

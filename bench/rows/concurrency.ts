@@ -8,7 +8,7 @@ const [steps, batch, columns] = [40, 1024, 203]
 const d = (columns + 1) * 10
 
 /** The inner loop while a Fisher of the form works beside it, against the loop alone. */
-function loop(form: FisherSettings & { form: string }): Row {
+function loop(form: FisherSettings): Row {
   return {
     name: `inner loop beside a concurrent ${form.form} Fisher, d = ${d}`,
     rival: 'the loop alone',
@@ -61,6 +61,6 @@ function loop(form: FisherSettings & { form: string }): Row {
 }
 
 export const concurrency: readonly Row[] = [
-  loop({ form: 'window', size: 256, rows: 'mean', smoothing: 0.9 }),
+  loop({ form: 'window', length: 256, rows: 'mean', smoothing: 0.9 }),
   loop({ form: 'dense', rows: 'mean', smoothing: 0.9 }),
 ]

@@ -1,4 +1,9 @@
-import { Fisher, type FisherSettings } from '../../ts/backend/fisher.ts'
+import {
+  Fisher,
+  type KroneckerSettings,
+  type SamplesSettings,
+  type WindowSettings,
+} from '../../ts/backend/fisher.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import { Random } from '../harness/random.ts'
 import type { Context, Row, Side } from '../harness/row.ts'
@@ -12,8 +17,10 @@ interface Size {
   readonly size: number
 }
 
+type Form = WindowSettings | SamplesSettings | KroneckerSettings
+
 /** Observing and solving at one size. */
-async function work(form: FisherSettings, at: Size, { backend, seed }: Context): Promise<Side> {
+async function work(form: Form, at: Size, { backend, seed }: Context): Promise<Side> {
   const data = pictures(seed, at.samples, at.columns, at.classes)
   const problem = weighing(backend, data, softmaxRegression({ classes: at.classes }))
   const { oracles } = problem
@@ -21,7 +28,8 @@ async function work(form: FisherSettings, at: Size, { backend, seed }: Context):
   const random = new Random(seed)
   const [inner, target] = [problem.vector(random.floats(d, 0.05)), problem.vector(random.floats(d))]
   const point = problem.point(inner, problem.start().outer)
-  const settings = { ...form, size: at.size, damping: 1e-2, concurrent: false }
+  const held = { window: { length: at.size }, samples: { samples: at.size }, kronecker: {} }[form.form]
+  const settings = { ...form, ...held, damping: 1e-2, concurrent: false }
   const fisher = new Fisher(backend, oracles, point, settings)
   const [step, x, all] = [new backend.Step(d, 'f32'), problem.zeros(d), backend.Batch.all(at.samples)]
   const run = async () => {
@@ -37,7 +45,7 @@ async function work(form: FisherSettings, at: Size, { backend, seed }: Context):
 }
 
 /** The time at one size over the time at a tenth of it; ten is linear, a hundred the square. */
-function tenfold(name: string, form: FisherSettings, small: Size, large: Size, bar: number): Row {
+function tenfold(name: string, form: Form, small: Size, large: Size, bar: number): Row {
   return {
     name: `${form.form}, ${name} tenfold`,
     rival: 'itself at a tenth',
@@ -53,9 +61,9 @@ function tenfold(name: string, form: FisherSettings, small: Size, large: Size, b
 /** Linear: tenfold to the power of 1.2, since a cache level may be lost on the way. */
 const linear = 10 ** 1.2
 
-const window: FisherSettings = { form: 'window', rows: 'mean', smoothing: 0.99 }
-const samples: FisherSettings = { form: 'samples', statistic: 'empirical' }
-const kronecker: FisherSettings = { form: 'kronecker', statistic: 'empirical', smoothing: 0.9 }
+const window: Form = { form: 'window', rows: 'mean', smoothing: 0.99 }
+const samples: Form = { form: 'samples', statistic: 'empirical' }
+const kronecker: Form = { form: 'kronecker', statistic: 'empirical', smoothing: 0.9 }
 
 const at = (columns: number, classes: number, samples: number, size = samples): Size => ({
   columns,

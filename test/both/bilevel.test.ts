@@ -181,12 +181,12 @@ test('reweighting is a bilevel problem with one block, bit for bit', async ({ ba
 
 const forms: Record<string, FisherSettings> = {
   dense: { form: 'dense', rows: 'perSample' },
-  window: { form: 'window', size: n, rows: 'perSample' },
-  samples: { form: 'samples', size: n },
+  window: { form: 'window', length: n, rows: 'perSample' },
+  samples: { form: 'samples', samples: n },
   kronecker: { form: 'kronecker' },
   eigenkronecker: { form: 'eigenkronecker' },
   diagonal: { form: 'diagonal' },
-  sketch: { form: 'sketch', size: 6 },
+  sketch: { form: 'sketch', rank: 6 },
 }
 
 for (const [name, settings] of Object.entries(forms)) {
@@ -203,7 +203,7 @@ for (const [name, settings] of Object.entries(forms)) {
         const fisher = new Fisher(backend, oracles, from, { ...settings, damping: 1e-3, concurrent: false })
         oracles.observe(point, backend.Batch.all(n), step, fisher.handle, 1)
         await fisher.refresh(step)
-        fisher.handle.setRegularizer(oracles, to)
+        fisher.setRegularizer(oracles.regularizer(to))
         const x = problem.zeros(u.length)
         await fisher.solve(u, x)
         return x.readF64()
@@ -241,7 +241,7 @@ const converged = (batch: number, d: number) => ({
   'preconditioned conjugate gradients': {
     method: preconditionedConjugateGradients({
       innerSteps: 0,
-      fisher: { form: 'kronecker', statistic: 'expected', size: batch, refreshEvery: 1 },
+      fisher: { form: 'kronecker', statistic: 'expected', refreshSamples: batch, refreshEvery: 1 },
       refine: 4 * d,
       refineSamples: batch,
       refineDamping: 0,

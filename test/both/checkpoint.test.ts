@@ -35,12 +35,12 @@ const observed = { batchSize, innerSteps: 4, refineSamples: 32 }
 /** Seven forms; what they hold after a step is not what they started from. */
 const forms: readonly (FisherSettings & { readonly form: string; readonly reset?: 'outer' })[] = [
   { form: 'dense' },
-  { form: 'window', size: 9, rows: 'perSample', statistic: 'sampled' },
-  { form: 'samples', size: 24, statistic: 'expected' },
+  { form: 'window', length: 9, rows: 'perSample', statistic: 'sampled' },
+  { form: 'samples', samples: 24, statistic: 'expected' },
   { form: 'kronecker', statistic: 'sampled' },
   { form: 'eigenkronecker', basisEvery: 3 },
   { form: 'diagonal', relative: true },
-  { form: 'sketch', size: 5 },
+  { form: 'sketch', rank: 5 },
 ]
 
 const methods: Record<string, () => Method> = {
@@ -48,7 +48,7 @@ const methods: Record<string, () => Method> = {
   conjugateGradients: () => conjugateGradients({ ...some, curvatureSamples: 16 }),
   exact: () => exact({ ...some, averaging: 0.5 }),
   f2sa: () => f2sa(some),
-  kfacImplicit: () => kfacImplicit({ ...some, fisher: { size: 16 } }),
+  kfacImplicit: () => kfacImplicit({ ...some, fisher: { refreshSamples: 16 } }),
   maSoba: () => maSoba({ batchSize, outerBatchSize: 8 }),
   mrbo: () => mrbo({ batchSize, outerBatchSize: 8 }),
   neumann: () => neumann(some),
@@ -57,7 +57,7 @@ const methods: Record<string, () => Method> = {
   nystrom: () => nystrom({ ...some, rank: 4, curvatureSamples: 16 }),
   oneStep: () => oneStep({ batchSize }),
   preconditionedConjugateGradients: () =>
-    preconditionedConjugateGradients({ ...observed, fisher: { size: 24, refreshEvery: 2 } }),
+    preconditionedConjugateGradients({ ...observed, fisher: { refreshSamples: 24, refreshEvery: 2 } }),
   qnbo: () => qnbo({ ...some, memory: 3, steps: 2, curvatureSamples: 16 }),
   saba: () => saba({ batchSize, outerBatchSize: 8 }),
   sama: () => sama({ ...some }),

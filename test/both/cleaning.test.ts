@@ -117,14 +117,14 @@ test('exact, at θ* and elsewhere', async ({ backend }) => {
  * after corrections that make it so; of the empirical Fisher with √σ.
  */
 const rows = { rows: 'perSample', statistic: 'expected', smoothing: 'average', damping: 0 } as const
-const size = n * classes
+const length = n * classes
 const hessian = arrays.hypergrad_in
 const empirical = arrays.hypergrad_in_efim_sqrt
 const forms: Record<string, [NhgdOptions, Float64Array]> = {
   'dense, expected': [{ fisher: { form: 'dense', tolerance: 1e-14, ...rows } }, hessian],
-  'window, expected': [{ fisher: { form: 'window', size, ...rows } }, hessian],
+  'window, expected': [{ fisher: { form: 'window', length, ...rows } }, hessian],
   'samples, expected': [
-    { fisher: { form: 'samples', statistic: 'expected', size: n, damping: 0, tolerance: 1e-14 } },
+    { fisher: { form: 'samples', statistic: 'expected', samples: n, damping: 0, tolerance: 1e-14 } },
     hessian,
   ],
   'kronecker, refined': [{ fisher: { form: 'kronecker', statistic: 'expected' }, refine: 80 }, hessian],
@@ -132,14 +132,14 @@ const forms: Record<string, [NhgdOptions, Float64Array]> = {
     { fisher: { form: 'eigenkronecker', statistic: 'expected' }, refine: 80 },
     hessian,
   ],
-  'sketch, refined': [{ fisher: { form: 'sketch', size: 20, damping: 0.01 }, refine: 120 }, hessian],
+  'sketch, refined': [{ fisher: { form: 'sketch', rank: 20, damping: 0.01 }, refine: 120 }, hessian],
   'dense, empirical': [
     { fisher: { form: 'dense', tolerance: 1e-14, ...rows, statistic: 'empirical' } },
     empirical,
   ],
-  'window, empirical': [{ fisher: { form: 'window', size, ...rows, statistic: 'empirical' } }, empirical],
+  'window, empirical': [{ fisher: { form: 'window', length, ...rows, statistic: 'empirical' } }, empirical],
   'samples, empirical': [
-    { fisher: { form: 'samples', statistic: 'empirical', size: n, damping: 0 } },
+    { fisher: { form: 'samples', statistic: 'empirical', samples: n, damping: 0 } },
     empirical,
   ],
 }
@@ -164,7 +164,7 @@ for (const [name, [options, expected]] of Object.entries(forms)) {
 }
 
 test('samples that are taken afresh give the Hessian as well', async ({ backend }) => {
-  const fisher = { form: 'samples', statistic: 'expected', size: n, damping: 0, tolerance: 1e-14 } as const
+  const fisher = { form: 'samples', statistic: 'expected', samples: n, damping: 0, tolerance: 1e-14 } as const
   const method = preconditionedConjugateGradients({
     fisher: { ...fisher, refreshEvery: 1 },
     refine: 0,
@@ -179,7 +179,7 @@ test('samples that are taken afresh give the Hessian as well', async ({ backend 
 test('the trajectory’s and a sampled cross product over all samples are the full one', async ({
   backend,
 }) => {
-  const fisher = { form: 'samples', statistic: 'expected', size: n, damping: 0, tolerance: 1e-14 } as const
+  const fisher = { form: 'samples', statistic: 'expected', samples: n, damping: 0, tolerance: 1e-14 } as const
   for (const cross of ['trajectory', { samples: n }] as const) {
     const method = nhgd({ fisher, refine: 0, innerSteps: 1, batchSize: n, cross })
     const estimate = await hypergradient(problemOf(backend), { inner: theta_in, outer: v, method })
@@ -191,7 +191,7 @@ test('weights that enter squared give the fixture’s raw empirical Fisher', asy
   // The Fisher of per-sample gradients σ∇CE is that of a problem whose weights are σ².
   const squared = problemOf(backend, { fixed: v.map((z) => sigmoid(z) ** 2) })
   const { inner, outer } = { inner: squared.vector(theta_in), outer: squared.zeros(0) }
-  const settings = { form: 'samples', statistic: 'empirical', size: n, damping: 0 } as const
+  const settings = { form: 'samples', statistic: 'empirical', samples: n, damping: 0 } as const
   const fisher = new Fisher(backend, squared.oracles, squared.point(inner, outer), settings)
   const step = new backend.Step(parameters, 'f64')
   squared.oracles.observe(squared.point(inner, outer), backend.Batch.all(n), step, fisher.handle, 0)
@@ -212,7 +212,7 @@ test('weights that enter squared give the fixture’s raw empirical Fisher', asy
 
 test('f32 stays within 1e-4', async ({ backend }) => {
   const problem = problemOf(backend, 'perSample', 'f32')
-  const fisher = { form: 'samples', statistic: 'expected', size: n, damping: 0 } as const
+  const fisher = { form: 'samples', statistic: 'expected', samples: n, damping: 0 } as const
   for (const method of [
     exact(),
     nhgd({ fisher, innerSteps: 1, batchSize: n, refineSamples: n, refineDamping: 0 }),

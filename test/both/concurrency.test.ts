@@ -37,12 +37,12 @@ function sameRun(a: SolveResult, b: SolveResult): void {
 const forms: Record<string, NhgdOptions['fisher']> = {
   dense: { form: 'dense' },
   'dense, as printed': { form: 'dense', start: 'decaying', damping: 1, rows: 'mean', reset: 'outer' },
-  window: { form: 'window', size: 20, rows: 'perSample', statistic: 'sampled' },
-  samples: { form: 'samples', size: 48, statistic: 'expected' },
+  window: { form: 'window', length: 20, rows: 'perSample', statistic: 'sampled' },
+  samples: { form: 'samples', samples: 48, statistic: 'expected' },
   kronecker: { form: 'kronecker', statistic: 'sampled' },
   eigenkronecker: { form: 'eigenkronecker', basisEvery: 5 },
   diagonal: { form: 'diagonal' },
-  sketch: { form: 'sketch', size: 8 },
+  sketch: { form: 'sketch', rank: 8 },
 }
 
 for (const [name, fisher] of Object.entries(forms)) {
@@ -106,13 +106,16 @@ async function flooded(backend: Backend, settings: FisherSettings & { concurrent
 }
 
 test('more observations than the queue holds: none is lost, none is out of order', async ({ backend }) => {
-  for (const form of ['dense', 'window', 'eigenkronecker'] as const) {
-    const settings = { form, size: 50, basisEvery: 3 }
+  for (const settings of [
+    { form: 'dense' },
+    { form: 'window', length: 50 },
+    { form: 'eigenkronecker', basisEvery: 3 },
+  ] as const) {
     const [beside, inLine] = [
       await flooded(backend, { ...settings, concurrent: true }, 100),
       await flooded(backend, { ...settings, concurrent: false }, 100),
     ]
-    same(beside, inLine, form)
+    same(beside, inLine, settings.form)
     const fewer = await flooded(backend, { ...settings, concurrent: false }, 99)
     assert.ok(distance(fewer, inLine) > 1e-6, 'the last observation tells')
   }

@@ -1,6 +1,13 @@
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
-import { Fisher, type FisherSettings } from '../../ts/backend/fisher.ts'
+import {
+  type DenseSettings,
+  type DiagonalSettings,
+  Fisher,
+  type FisherSettings,
+  type SketchSettings,
+  type WindowSettings,
+} from '../../ts/backend/fisher.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import { quadratic } from '../../ts/problems/quadratic.ts'
@@ -15,8 +22,20 @@ import { backendSuite } from '../support/suite.ts'
 
 const test = backendSuite('fisher')
 
+type RowSettings = DenseSettings | WindowSettings | DiagonalSettings | SketchSettings
+
+/** The length of a window, the rank of a sketch, the samples held: what the size of a form is called. */
+const sized = (form: FisherSettings['form'], size: number) =>
+  ((
+    ({
+      window: { form, length: size },
+      sketch: { form, rank: size },
+      samples: { form, samples: size },
+    }) as const
+  )[form as string] ?? { form }) as FisherSettings
+
 /** A Fisher that is fed with given rows: with H = I and C = c₀ = 0 the gradient at θ is θ. */
-function rowFisher(backend: Backend, d: number, settings: FisherSettings & { concurrent?: boolean }) {
+function rowFisher(backend: Backend, d: number, settings: RowSettings & { concurrent?: boolean }) {
   const [h, zeros] = [identity(d), new Float64Array(d)]
   const problem = quadratic({ backend, h, c: zeros, c0: zeros, q: h, t: zeros, mu: 1 })
   const outer = problem.zeros(1)
@@ -63,7 +82,7 @@ for (const name of ['sherman_morrison', 'sherman_morrison_beta099']) {
   })
 
   test(`${name}: a window with a decaying start is the same`, async ({ backend }) => {
-    const window = { form: 'window', start: 'decaying', damping: 1, smoothing, size: updates } as const
+    const window = { form: 'window', start: 'decaying', damping: 1, smoothing, length: updates } as const
     const fisher = rowFisher(backend, d, window)
     for (let t = 0; t < updates; t++) await fisher.observe(row(t))
     close(await fisher.solve(arrays.b), arrays.Ab, 1e-10)
@@ -78,7 +97,8 @@ for (const name of ['sherman_morrison', 'sherman_morrison_beta099']) {
     }
     const expected = denseSolve(damped, arrays.b)
     for (const form of ['dense', 'window', 'sketch'] as const) {
-      const held = { form, damping: 1, smoothing, size: updates, tolerance: 1e-14 } as const
+      const exact = form === 'dense' ? { tolerance: 1e-14 } : {}
+      const held = { ...sized(form, updates), damping: 1, smoothing, ...exact } as RowSettings
       const fisher = rowFisher(backend, d, held)
       for (let t = 0; t < updates; t++) await fisher.observe(row(t))
       close(await fisher.solve(arrays.b), expected, 1e-10, form)
@@ -187,7 +207,12 @@ function layeredFisher(backend: Backend, settings: FisherSettings & { concurrent
   const { oracles } = problem
   const d = oracles.innerLength
   const outer = problem.zeros(oracles.outerLength)
-  const fisher = new Fisher(backend, oracles, problem.start(), { size: 6, basisEvery: 2, ...settings })
+  const often = settings.form === 'eigenkronecker' ? { basisEvery: 2 } : {}
+  const fisher = new Fisher(backend, oracles, problem.start(), {
+    ...sized(settings.form, 6),
+    ...often,
+    ...settings,
+  })
   const solve = async (b: Float64Array) => {
     const x = problem.zeros(d)
     await fisher.solve(problem.vector(b), x)
@@ -213,7 +238,9 @@ for (const form of forms) {
           [3, true],
           [9, true],
         ] as const) {
-          const settings = { form, start, rows: 'perSample' } as const
+          const factors = form === 'samples' || form === 'kronecker' || form === 'eigenkronecker'
+          const begun = form === 'dense' ? { start } : {}
+          const settings = { form, ...begun, ...(factors ? {} : { rows: 'perSample' }) } as FisherSettings
           const make = (concurrent: boolean) => layeredFisher(backend, { ...settings, concurrent }, { dtype })
           const [original, copy] = [make(true), make(false)]
           const b = random.normals(original.d)
@@ -283,6 +310,110 @@ test('saved Fishers: truncated, foreign, of another form, type, size or settings
   const decaying = layeredFisher(backend, { form: 'dense', start: 'decaying' })
   const held = await layeredFisher(backend, { form: 'dense' }).fisher.save()
   await refuses('ERR_CHECKPOINT', '', () => decaying.fisher.restore(held))
+})
+
+test('a Fisher is built from a shape and a diagonal, and fed with rows', async ({ backend }) => {
+  const d = 5
+  const random = new Random(21)
+  const vector = (x: ArrayLike<number>) => {
+    const made = new backend.Vector(x.length, 'f64')
+    made.writeF64(Float64Array.from(x))
+    return made
+  }
+  const [rows, b] = [random.normals(3 * d), random.normals(d)]
+  const f = new Float64Array(d * d)
+  for (let t = 0; t < 3; t++) {
+    for (let i = 0; i < d * d; i++) f[i] += rows[t * d + Math.floor(i / d)] * rows[t * d + (i % d)]
+  }
+  const expected = (diagonal: ArrayLike<number>) =>
+    denseSolve(
+      f.map((x, i) => x + (i % (d + 1) === 0 ? diagonal[Math.floor(i / d) % diagonal.length] + 0.1 : 0)),
+      b,
+    )
+  for (const form of ['dense', 'window', 'sketch'] as const) {
+    const settings = JSON.stringify({ form, damping: 0.1, smoothing: 'average', rows: 'perSample' })
+    const handle = new backend.Fisher(d, new Uint32Array(0), vector([0.2]), settings, true)
+    assert.ok(handle.tryObserveRows(vector(rows)))
+    const x = new backend.Vector(d, 'f64')
+    await handle.solve(vector(b), x)
+    close(x.readF64(), expected([0.2]), 1e-9, form)
+    const diagonal = Array.from({ length: d }, (_, i) => i / 4)
+    handle.setRegularizer(vector(diagonal))
+    await handle.solve(vector(b), x)
+    close(x.readF64(), expected(diagonal), 1e-9, form)
+
+    await refuses('ERR_SHAPE', 'rows', () => handle.tryObserveRows(vector(b.subarray(1))))
+    await refuses('ERR_SHAPE', 'rows', () => handle.tryObserveRows(new backend.Vector(0, 'f64')))
+    await refuses('ERR_DTYPE', 'rows', () => handle.tryObserveRows(new backend.Vector(d, 'f32')))
+    await refuses('ERR_SHAPE', 'regularizer', () => handle.setRegularizer(vector([1, 2])))
+  }
+  const make = (settings: object, layers = [d, 1], regularizer = [0.2]) =>
+    new backend.Fisher(d, Uint32Array.from(layers), vector(regularizer), JSON.stringify(settings), false)
+  await refuses('ERR_RANGE', 'form', () => make({ form: 'kronecker' }).tryObserveRows(vector(rows)))
+  await refuses('ERR_SHAPE', 'layers', () => make({ form: 'kronecker' }, [5, 1, 1]))
+  await refuses('ERR_RANGE', 'layers', () => make({ form: 'kronecker' }, [4, 1]))
+  await refuses('ERR_SHAPE', 'regularizer', () => make({ form: 'dense' }, [5, 1], [1, 2]))
+  await refuses('ERR_RANGE', 'damping', () => make({ form: 'dense', damping: 0 }, [5, 1], [1, 1, 1, 1, 0]))
+})
+
+test('each form refuses the settings that it does not read', async ({ backend }) => {
+  const foreign = {
+    dense: 'length',
+    window: 'rank',
+    samples: 'smoothing',
+    kronecker: 'rows',
+    eigenkronecker: 'kroneckerDamping',
+    diagonal: 'start',
+    sketch: 'samples',
+  } as const
+  for (const [form, name] of Object.entries(foreign)) {
+    const settings = { form, [name]: 1 } as unknown as FisherSettings
+    await refuses('ERR_RANGE', 'settings', () => layeredFisher(backend, settings))
+    assert.throws(() => layeredFisher(backend, settings), `unknown field \`${name}\``)
+  }
+})
+
+test('a saved Fisher of another setting is refused, and named', async ({ backend }) => {
+  const random = new Random(22)
+  for (const [settings, others] of [
+    [{ form: 'window', length: 6 }, { damping: 1, smoothing: 0.5, statistic: 'sampled', length: 7, rows: 'mean', relative: true, start: 'decaying' }], // biome-ignore format: a line per form
+    [{ form: 'dense' }, { damping: 1, smoothing: 'average', tolerance: 0.1, start: 'decaying' }],
+    [
+      { form: 'samples', samples: 6 },
+      { damping: 1, statistic: 'expected', samples: 7 },
+    ],
+    [{ form: 'kronecker' }, { damping: 1, keep: 0.1, kroneckerDamping: 'split' }],
+    [{ form: 'eigenkronecker' }, { damping: 1, basisEvery: 3, keep: 0.1 }],
+    [{ form: 'diagonal' }, { damping: 1, relative: true }],
+    [
+      { form: 'sketch', rank: 6 },
+      { damping: 1, rank: 7 },
+    ],
+  ] as [FisherSettings, object][]) {
+    const fisher = layeredFisher(backend, settings)
+    await fisher.observe(random.normals(fisher.d), 0)
+    const b = random.normals(fisher.d)
+    const before = await fisher.solve(b)
+    for (const [name, value] of Object.entries(others)) {
+      const other = layeredFisher(backend, { ...settings, [name]: value } as FisherSettings)
+      const saved = await other.fisher.save()
+      await refuses('ERR_CHECKPOINT', 'bytes', () => fisher.fisher.restore(saved))
+      const error = await fisher.fisher.restore(saved).catch((error: Error) => error)
+      assert.match(String(error), `a Fisher with ${name} `)
+      same(await fisher.solve(b), before, `${settings.form}, ${name}`)
+    }
+  }
+})
+
+test('reset forgets an earlier failure', async ({ backend }) => {
+  const fisher = rowFisher(backend, 3, { form: 'dense', damping: 1 })
+  const bad = new backend.Vector(3, 'f64')
+  bad.fill(1e300)
+  await fisher.fisher.observeRows(bad) // its square overflows
+  await refuses('ERR_NOT_FINITE', 'observation', () => fisher.solve([1, 2, 3]))
+  await fisher.fisher.observeRows(bad)
+  fisher.fisher.reset()
+  close(await fisher.solve([1, 2, 3]), [1, 2, 3], 1e-14)
 })
 
 test.run()

@@ -131,7 +131,13 @@ test('samples of a Fisher for which memory is too small are refused before anyth
   const oracles = problem(backend, { kind: 'softmax', classes, bias: true }, samples)
   const point = new backend.Point(oracles.initial(0), none(backend), none(backend))
   const settings = { form: 'diagonal', statistic: 'expected', rows: 'perSample', damping: 1 }
-  const fisher = new backend.Fisher(oracles, point, JSON.stringify(settings))
+  const fisher = new backend.Fisher(
+    oracles.innerLength,
+    oracles.layers,
+    oracles.regularizer(point),
+    JSON.stringify(settings),
+    true,
+  )
   const step = new backend.Step(oracles.innerLength, 'f64')
   // samples · classes · d numbers are more bytes than addresses reach.
   const batch = backend.Batch.of(Uint32Array.from({ length: 300 * n }, (_, i) => i % n))

@@ -90,14 +90,14 @@ for (const observe of [{ every: 3 }, { samples: 5 }, { every: 2, samples: 7 }]) 
 }
 
 test('in a window with a decaying start it is the same', async ({ backend }) => {
-  const run = (form: 'dense' | 'window', size: number) => {
-    const method = nhgd({ ...paper, batchSize, fisher: { ...paper.fisher, form, size } })
+  const run = (form: { form: 'dense' } | { form: 'window'; length: number }) => {
+    const method = nhgd({ ...paper, batchSize, fisher: { ...paper.fisher, ...form } })
     return solve(randomReweighting(backend), { method, outerOptimizer, outerSteps: 5 }).result
   }
-  const dense = await run('dense', 10)
-  close((await run('window', 10)).outer, dense.outer, 1e-9)
+  const dense = await run({ form: 'dense' })
+  close((await run({ form: 'window', length: 10 })).outer, dense.outer, 1e-9)
   // A window that is shorter than the inner loop forgets.
-  assert.ok(distance((await run('window', 4)).outer, dense.outer) > 1e-6)
+  assert.ok(distance((await run({ form: 'window', length: 4 })).outer, dense.outer) > 1e-6)
 })
 
 test('without the reset A winds up; with a held start it does not', async ({ backend }) => {

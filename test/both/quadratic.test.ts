@@ -18,11 +18,11 @@ const atStar = { inner: theta_star, outer: v, expected: numbers.arrays.hypergrad
 const atGiven = { inner: theta_in, outer: v, expected: numbers.arrays.hypergrad_at_theta_in }
 
 /** The rows that the Fisher is given are a square root of H: F is H after one look at them. */
-const allRows = { rows: 'perSample', smoothing: 'average', start: 'held' } as const
+const allRows = { rows: 'perSample', smoothing: 'average' } as const
 const exactForms: Record<string, NhgdOptions> = {
   dense: { fisher: { form: 'dense', damping: 1e-13, tolerance: 1e-14, ...allRows } },
-  window: { fisher: { form: 'window', size: 12, damping: 1e-8, ...allRows }, refine: 4 },
-  'window, refined': { fisher: { form: 'window', size: 12, damping: 0.1, ...allRows }, refine: 24 },
+  window: { fisher: { form: 'window', length: 12, damping: 1e-8, ...allRows }, refine: 4 },
+  'window, refined': { fisher: { form: 'window', length: 12, damping: 0.1, ...allRows }, refine: 24 },
   'diagonal, refined': { fisher: { form: 'diagonal', damping: 0.1, ...allRows }, refine: 40 },
 }
 

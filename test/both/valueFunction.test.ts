@@ -48,7 +48,13 @@ test('per-sample weights', async ({ backend }) => {
   const outer = new Random(1).normals(12)
   const inner = innermost(problem, outer).inner.readF64()
   const expected = byDifferences(problem, outer)
-  const samples = { form: 'samples', statistic: 'expected', size: 12, damping: 0, tolerance: 1e-13 } as const
+  const samples = {
+    form: 'samples',
+    statistic: 'expected',
+    samples: 12,
+    damping: 0,
+    tolerance: 1e-13,
+  } as const
   const all = { innerSteps: 1, batchSize: 12, refineSamples: 12, refineDamping: 0 }
   for (const method of [
     exact(),

@@ -66,7 +66,13 @@ export interface Binding {
     /** Labels that are right with the probability `share`, and else any other class. */
     uniform(share: Finite, classes: Whole): Transition
   }
-  readonly Fisher: new (problem: Oracles, point: Point, settings: string) => FisherHandle
+  readonly Fisher: new (
+    parameters: Whole,
+    layers: Uint32Array,
+    regularizer: Vector,
+    settings: string,
+    concurrent: boolean,
+  ) => FisherHandle
   readonly InverseUpdate: new (d: Whole, scale: number, dtype: DType, threads: Whole) => InverseUpdate
   gemm(m: Whole, n: Whole, k: Whole, alpha: Finite, a: Vector, b: Vector, beta: Finite, c: Vector): void
   syrk(n: Whole, k: Whole, alpha: Finite, a: Vector, beta: Finite, c: Vector): void
@@ -222,6 +228,8 @@ export interface Oracles {
   readonly bytes: Whole
   /** θ to start from; the seed matters to networks alone. */
   initial(seed: Seed): Vector
+  /** D, the Hessian of the quadratic part of g in θ, diagonal: one entry for cI, or one per parameter. */
+  regularizer(point: Point): Vector
   /** g on a batch; its gradient goes to `step`. */
   innerStep(point: Point, batch: Batch, step: Step): number
   /** The same, and in the same pass what the Fisher wants of the samples, with random numbers from `seed`. */
@@ -269,6 +277,8 @@ export interface FisherHandle {
   /** Posts the samples of a step; false where the queue has no room. */
   tryObserve(step: Step): boolean
   tryRefresh(step: Step): boolean
+  /** Posts rows of d entries each, one after the other; false where the queue has no room. */
+  tryObserveRows(rows: Vector): boolean
   /** Resolves when the queue has room. */
   wait(): Promise<void>
   /** x ← (F + D̃)⁻¹ b; resolves to a report as JSON. */
@@ -277,6 +287,6 @@ export interface FisherHandle {
   save(): Promise<Uint8Array>
   restore(bytes: Uint8Array): Promise<void>
   reset(): void
-  /** Takes D anew at another point; nothing is done where D does not depend on v. */
-  setRegularizer(problem: Oracles, point: Point): void
+  /** Takes another D: one entry for cI, or one per parameter. */
+  setRegularizer(regularizer: Vector): void
 }

@@ -1,6 +1,7 @@
 import type { Backend } from './backend.ts'
 import type { Oracles } from './binding.ts'
 import { NhgdError } from './errors.ts'
+import type { FisherSettings } from './fisherSettings.ts'
 import { builtin } from './node.ts'
 
 /**
@@ -18,7 +19,7 @@ export function checkMemory(backend: Backend, name: string, bytes: number): void
 
 /** Bytes of an inverse Fisher at its largest. */
 export function fisherBytes(
-  { form = 'window', size = 256, statistic }: { form?: string; size?: number; statistic?: string },
+  settings: FisherSettings,
   {
     innerLength: d,
     dtype,
@@ -29,19 +30,32 @@ export function fisherBytes(
   const outputs = Array.from(layers).filter((_, at) => at % 2 === 1)
   const sum = (terms: number[]) => terms.reduce((total, term) => total + term, 0)
   const factors = sum([...inputs, ...outputs].map((n) => n * n))
-  const directions = statistic === 'expected' ? (outputs.at(-1) ?? 1) : 1
-  const numbers = {
-    // S, the half of A, and S again while it is factored and inverted.
-    dense: 3.5 * d * d,
-    window: size * d + 2 * size * size,
-    // Samples that come beside those that are held, and Gram matrices of up to 1024.
-    samples: 2 * size * (sum(inputs) + directions * sum(outputs)) + 3 * Math.min(size, 1024) ** 2,
-    sketch: 2 * size * d + 12 * size * size,
-    diagonal: d,
-    // Factors, those of an observation, and inverses or bases.
-    kronecker: 3 * factors,
-    eigenkronecker: 3 * factors + 2 * d,
+  const bytes = dtype === 'f32' ? 4 : 8
+  switch (settings.form) {
+    case 'dense': // S, the half of A, and S again while it is factored and inverted
+      return bytes * 3.5 * d * d
+    case 'window': {
+      // Beside the rows the Gram matrix and its factor, in f64; and the rows in f64 where all change at once.
+      const { length: m = 256 } = settings
+      return bytes * m * d + 8 * (2 * m * m + m * d)
+    }
+    case 'samples': {
+      // Samples that come beside those that are held, and Gram matrices of up to 1024 in f64.
+      const { samples: n = 256, statistic } = settings
+      const directions = statistic === 'expected' ? (outputs.at(-1) ?? 1) : 1
+      return bytes * 2 * n * (sum(inputs) + directions * sum(outputs)) + 8 * 3 * Math.min(n, 1024) ** 2
+    }
+    case 'sketch': {
+      const { rank: k = 256 } = settings
+      return bytes * (2 * k * d + 12 * k * k) + 8 * (2 * k * d + 8 * k * k)
+    }
+    case 'diagonal':
+      return bytes * d
+    case 'kronecker': // factors, those of an observation, and inverses or bases
+      return bytes * 3 * factors
+    case 'eigenkronecker':
+      return bytes * (3 * factors + 2 * d)
+    default: // an unknown form is the engine's to refuse
+      return 0
   }
-  // An unknown form is the engine's to refuse.
-  return (dtype === 'f32' ? 4 : 8) * ((numbers as Record<string, number>)[form] ?? 0)
 }

@@ -59,7 +59,7 @@ export async function direction(
   settings: Required<FisherOptions>,
 ) {
   clock.enter('fisher')
-  fisher.handle.setRegularizer(problem.oracles, point) // D follows v
+  fisher.setRegularizer(problem.oracles.regularizer(point)) // D follows v
   let damping = 0
   const precondition = async (b: Vector, x: Vector) => {
     const report = await fisher.solve(b, x)

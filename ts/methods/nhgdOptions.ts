@@ -1,13 +1,16 @@
 import { oneOf } from '../backend/check.ts'
-import type { FisherSettings } from '../backend/fisher.ts'
+import type { FisherSettings, KroneckerSettings } from '../backend/fisher.ts'
 import { methods } from '../defaults.ts'
 import type { FisherOptions } from '../hypergradient/direction.ts'
 import type { ObserveOptions } from '../hypergradient/observer.ts'
 import { fisherCheck, settingsOf } from './check.ts'
 
 export interface NhgdOptions extends FisherOptions {
-  /** The inverse Fisher; `reset` forgets it at the start of each outer iteration. */
-  readonly fisher?: FisherSettings & { readonly reset?: 'outer' | 'never' }
+  /** The inverse Fisher; without a `form` it is the default one but for what is given. `reset` forgets it at the start
+   * of each outer iteration. */
+  readonly fisher?: (FisherSettings | Omit<KroneckerSettings, 'form'>) & {
+    readonly reset?: 'outer' | 'never'
+  }
   /** Which samples of the inner steps the Fisher sees. */
   readonly observe?: ObserveOptions
 }
@@ -26,10 +29,15 @@ export const paper = {
   averaging: 0,
 } as const satisfies NhgdOptions
 
+/** Options with nothing absent. */
+export interface NhgdSettings extends Required<Omit<NhgdOptions, 'fisher'>> {
+  readonly fisher: FisherSettings & { readonly reset?: 'outer' | 'never' }
+}
+
 /** Options with what is absent filled in; a Fisher of a named form takes nothing from the default one. */
-export function withDefaults(options: NhgdOptions): Required<NhgdOptions> {
+export function withDefaults(options: NhgdOptions): NhgdSettings {
   const special = { fisher: fisherCheck({ reset: oneOf('outer', 'never') }) }
   const settings = settingsOf<Required<NhgdOptions>, NhgdOptions>(methods.nhgd, options, special)
   const { fisher } = settings
-  return { ...settings, fisher: fisher.form ? fisher : { ...methods.nhgd.fisher, ...fisher } }
+  return { ...settings, fisher: 'form' in fisher ? fisher : { ...methods.nhgd.fisher, ...fisher } }
 }

@@ -1,6 +1,6 @@
 import type { Point } from '../backend/binding.ts'
-import { whole } from '../backend/check.ts'
-import type { FisherSettings } from '../backend/fisher.ts'
+import { size, whole } from '../backend/check.ts'
+import type { FisherSettings, KroneckerSettings } from '../backend/fisher.ts'
 import { methods } from '../defaults.ts'
 import { Cross } from '../hypergradient/cross.ts'
 import { direction, type FisherOptions, type FisherState, fisherState } from '../hypergradient/direction.ts'
@@ -9,9 +9,22 @@ import type { Problem } from '../problems/problem.ts'
 import { fisherCheck, settingsOf } from './check.ts'
 import type { Estimate, Method } from './method.ts'
 
+/** When an inverse Fisher is taken anew. */
+export interface RefreshSettings {
+  /** Outer iterations from one refresh to the next. */
+  readonly refreshEvery?: number
+  /** Fresh samples that a refresh takes; default `batchSize` for a Fisher with a `form`. */
+  readonly refreshSamples?: number
+}
+
 export interface PreconditionedConjugateGradientsOptions extends FisherOptions {
-  /** The preconditioner, an inverse Fisher; `refreshEvery` outer iterations it is taken anew from `size` fresh samples. */
-  readonly fisher?: FisherSettings & { readonly refreshEvery?: number }
+  /** The preconditioner, an inverse Fisher; without a `form` it is the default one but for what is given. */
+  readonly fisher?: (FisherSettings | Omit<KroneckerSettings, 'form'>) & RefreshSettings
+}
+
+/** Options with nothing absent. */
+export interface PreconditionedConjugateGradientsSettings extends Required<FisherOptions> {
+  readonly fisher: FisherSettings & Required<RefreshSettings>
 }
 
 /**
@@ -26,12 +39,11 @@ export function preconditionedConjugateGradients(
   const settings = settingsOf<Required<PreconditionedConjugateGradientsOptions>, typeof options>(
     usual,
     options,
-    { fisher: fisherCheck({ refreshEvery: whole(1) }) },
+    { fisher: fisherCheck({ refreshEvery: whole(1), refreshSamples: size(1) }) },
   )
-  const { form: named } = settings.fisher
-  const { refreshEvery = usual.fisher.refreshEvery, ...fisher } = settings.fisher
-  const { refreshEvery: _, ...usualForm } = usual.fisher
-  const form: FisherSettings = named ? fisher : { ...usualForm, ...fisher }
+  const fisher: FisherSettings & RefreshSettings =
+    'form' in settings.fisher ? settings.fisher : { ...usual.fisher, ...settings.fisher }
+  const { refreshEvery = usual.fisher.refreshEvery, refreshSamples = settings.batchSize, ...form } = fisher
 
   async function step(problem: Problem, point: Point, state: FisherState): Promise<Estimate> {
     const { oracles } = problem
@@ -40,7 +52,7 @@ export function preconditionedConjugateGradients(
     const cross = new Cross(problem, settings.cross, sampler)
     if (state.outerStep % refreshEvery === 0) {
       clock.enter('fisher')
-      const fresh = sampler.take(form.size ?? settings.batchSize)
+      const fresh = sampler.take(refreshSamples)
       oracles.observe(point, fresh, sample, fisher.handle, sampler.seed())
       await fisher.refresh(sample) // its factors are computed while the inner loop runs
     }
@@ -58,7 +70,7 @@ export function preconditionedConjugateGradients(
   }
   return {
     name: 'preconditionedConjugateGradients',
-    settings: { ...settings, fisher: { ...form, refreshEvery } },
+    settings: { ...settings, fisher: { ...form, refreshEvery, refreshSamples } },
     init: (problem, point, seed) => fisherState(problem, point, seed, form, settings),
     step,
   }

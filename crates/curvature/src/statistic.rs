@@ -1,7 +1,10 @@
 //! Which Fisher matrix is meant, and in which form its samples are wanted.
 
+use serde::{Deserialize, Serialize};
+
 /// The labels at which a Fisher takes its gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Statistic {
     /// The labels as given: consistent only where the model is well specified.
     Empirical,

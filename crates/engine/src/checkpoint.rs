@@ -3,32 +3,68 @@
 //! `nhgd-fisher`, the version and the header's length (both little-endian u32), the header in JSON, then every value as
 //! a little-endian f64 in the order of the header's entries.
 
-use nhgd_fisher::Form;
+use nhgd_curvature::LayerShape;
+use nhgd_fisher::FisherSettings;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::fisher_settings::FormName;
 use crate::{Code, Error, Result};
 
 const MAGIC: &[u8] = b"nhgd-fisher";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// What a Fisher must have in common with the one that was saved. Other settings show in the sizes of the entries.
+/// What a Fisher must have in common with the one that was saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kind {
-    #[serde(with = "FormName")]
-    pub form: Form,
-    /// Whether it starts from a damping that decays.
-    pub decaying: bool,
-    pub dtype: String,
+    /// All settings as JSON text: numbers that are read from text may differ from those that were written.
+    settings: String,
+    dtype: String,
     pub parameters: usize,
+    /// Inputs and outputs.
+    layers: Vec<(usize, usize)>,
 }
 
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let form = format!("{:?}", self.form).to_lowercase();
-        let start = if self.decaying { " with a decaying start" } else { "" };
-        write!(f, "a {form} Fisher{start} of {} parameters in {}", self.parameters, self.dtype)
+impl Kind {
+    pub fn new(
+        settings: &FisherSettings,
+        layers: &[LayerShape],
+        parameters: usize,
+        dtype: &str,
+    ) -> Result<Self> {
+        let settings = serde_json::to_string(settings).map_err(unwritten)?;
+        let layers = layers.iter().map(|layer| (layer.inputs, layer.outputs)).collect();
+        Ok(Self { settings, dtype: dtype.to_owned(), parameters, layers })
     }
+
+    fn settings(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.settings).unwrap_or_default()
+    }
+
+    /// The form's name.
+    pub fn form(&self) -> String {
+        self.settings().get("form").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// `Ok` if `other` is the same, else the first difference: what is expected, and what it has.
+    fn compare(&self, other: &Self) -> std::result::Result<(), (String, String)> {
+        let differ = |name: &str, ours: String, theirs: String| {
+            if ours == theirs { Ok(()) } else { Err((format!("a Fisher with {name} {ours}"), theirs)) }
+        };
+        differ("form", self.form(), other.form())?;
+        differ("dtype", self.dtype.clone(), other.dtype.clone())?;
+        differ("parameters", self.parameters.to_string(), other.parameters.to_string())?;
+        differ("layers", format!("{:?}", self.layers), format!("{:?}", other.layers))?;
+        let theirs = other.settings();
+        for (name, ours) in self.settings() {
+            let theirs = theirs.get(&name).map_or("none".to_owned(), Value::to_string);
+            differ(&name, ours.to_string(), theirs)?;
+        }
+        differ("settings", self.settings.clone(), other.settings.clone())
+    }
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error { code: Code::Internal, message: error.to_string() }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,8 +81,7 @@ fn foreign(expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Err
 /// State as bytes.
 pub(crate) fn encode(kind: &Kind, state: &[(&str, Vec<f64>)]) -> Result<Vec<u8>> {
     let entries = state.iter().map(|(name, values)| ((*name).to_owned(), values.len())).collect();
-    let header = serde_json::to_vec(&Header { kind: kind.clone(), entries })
-        .map_err(|e| Error { code: Code::Internal, message: e.to_string() })?;
+    let header = serde_json::to_vec(&Header { kind: kind.clone(), entries }).map_err(unwritten)?;
     let mut bytes = MAGIC.to_vec();
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend((header.len() as u32).to_le_bytes());
@@ -68,9 +103,7 @@ pub(crate) fn decode(kind: &Kind, bytes: &[u8]) -> Result<Vec<(String, Vec<f64>)
     let (length, rest) = number(rest).ok_or_else(truncated)?;
     let (header, mut rest) = rest.split_at_checked(length as usize).ok_or_else(truncated)?;
     let header: Header = serde_json::from_slice(header).map_err(|e| foreign("a saved Fisher", e))?;
-    if header.kind != *kind {
-        return Err(foreign(kind, header.kind));
-    }
+    kind.compare(&header.kind).map_err(|(expected, got)| foreign(expected, got))?;
     let mut state = Vec::with_capacity(header.entries.len());
     for (name, count) in header.entries {
         let length = count.checked_mul(size_of::<f64>()).ok_or_else(truncated)?;
@@ -91,35 +124,53 @@ fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
 mod tests {
     use super::*;
 
-    fn kind() -> Kind {
-        Kind { form: Form::Window, decaying: false, dtype: "f32".into(), parameters: 7 }
+    const WINDOW: &str = r#"{"form":"window","damping":0.1,"length":7}"#;
+
+    fn kind(settings: &str) -> Kind {
+        let settings = serde_json::from_str(settings).unwrap();
+        Kind::new(&settings, &[LayerShape { inputs: 7, outputs: 1 }], 7, "f32").unwrap()
     }
 
     #[test]
     fn what_is_written_is_read() {
         let state = [("rows", vec![1.5, -0.0, f64::MIN_POSITIVE]), ("none", vec![])];
-        let read = decode(&kind(), &encode(&kind(), &state).unwrap()).unwrap();
+        let kind = kind(WINDOW);
+        let read = decode(&kind, &encode(&kind, &state).unwrap()).unwrap();
         assert_eq!(read, state.map(|(name, values)| (name.to_owned(), values)));
     }
 
     #[test]
+    fn settings_of_any_digits_are_the_same_to_themselves() {
+        for digits in ["0.1234567890123456789", "3e-3", "1.7976931348623157e308", "2.2250738585072011e-308"] {
+            let kind = kind(&format!(r#"{{"form":"window","damping":{digits}}}"#));
+            assert_eq!(decode(&kind, &encode(&kind, &[]).unwrap()).unwrap(), []);
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused() {
-        let bytes = encode(&kind(), &[("rows", vec![1.0, 2.0])]).unwrap();
+        let bytes = encode(&kind(WINDOW), &[("rows", vec![1.0, 2.0])]).unwrap();
         let mut bad: Vec<Vec<u8>> = (0..bytes.len()).map(|length| bytes[..length].to_vec()).collect();
         bad.push([&bytes[..], &[0]].concat());
         let mut newer = bytes.clone();
         newer[MAGIC.len()] += 1;
         bad.push(newer);
         for bytes in bad {
-            assert_eq!(decode(&kind(), &bytes).unwrap_err().code, Code::Checkpoint);
+            assert_eq!(decode(&kind(WINDOW), &bytes).unwrap_err().code, Code::Checkpoint);
         }
-        for other in [
-            Kind { form: Form::Sketch, ..kind() },
-            Kind { dtype: "f64".into(), ..kind() },
-            Kind { parameters: 8, ..kind() },
-            Kind { decaying: true, ..kind() },
+        let layers = vec![(1, 7)];
+        for (name, other) in [
+            ("form", kind(r#"{"form":"sketch"}"#)),
+            ("dtype", Kind { dtype: "f64".into(), ..kind(WINDOW) }),
+            ("parameters", Kind { parameters: 8, ..kind(WINDOW) }),
+            ("layers", Kind { layers, ..kind(WINDOW) }),
+            ("damping", kind(r#"{"form":"window","damping":0.2,"length":7}"#)),
+            ("length", kind(r#"{"form":"window","damping":0.1,"length":8}"#)),
+            ("smoothing", kind(r#"{"form":"window","damping":0.1,"length":7,"smoothing":"average"}"#)),
         ] {
-            assert_eq!(decode(&other, &bytes).unwrap_err().code, Code::Checkpoint);
+            let error = decode(&other, &bytes).unwrap_err();
+            assert_eq!(error.code, Code::Checkpoint);
+            assert!(error.message.contains(&format!("a Fisher with {name} ")), "{name}: {error}");
         }
     }
 }

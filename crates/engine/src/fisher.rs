@@ -4,20 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use nhgd_curvature::Wants;
-use nhgd_fisher::{Fisher as Representation, FisherError, SolveReport, Start, build};
+use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Wants};
+use nhgd_fisher::{Fisher as Representation, FisherError, FisherSettings, SolveReport, build};
 use serde::Serialize;
 
 use crate::checkpoint::{Kind, decode, encode};
 use crate::error::length;
-use crate::fisher_settings::FisherSettings;
-use crate::problem::typed;
 use crate::queue::{InLine, Job, Place, Queue, Ticket, receive};
 use crate::step::{Observable, Observed};
-use crate::{Code, Error, Pending, Point, Problem, Result, Step, Vector};
-
-/// Observations that may wait for the Fisher's thread.
-const CAPACITY: usize = 64;
+use crate::{Code, Error, Pending, Result, Step, Vector};
 
 /// An inverse Fisher: observations in, directions A b out. Updates run on a thread of their own unless told otherwise.
 #[derive(Clone)]
@@ -71,44 +66,64 @@ impl<T> Worker<T> {
 
 impl<T: Observable> Core<T> {
     fn new(
-        problem: &dyn nhgd_problems::Problem<T>,
-        point: nhgd_problems::Point<'_, T>,
+        parameters: usize,
+        layers: &[LayerShape],
+        regularizer: &[T],
         settings: &FisherSettings,
+        concurrent: bool,
     ) -> Result<Self> {
-        let fisher: Box<dyn Representation<T>> = build(
-            &settings.config(),
-            &problem.layers(),
-            problem.inner_len(),
-            problem.penalty().diagonal(point.outer, problem.inner_len()),
-        )?;
-        let (wants, size) = (fisher.wants(), fisher.size());
+        let fisher = build(settings, layers, parameters, diagonal(regularizer, parameters)?)?;
+        let wants = fisher.wants();
         let worker = Worker { fisher, failure: None, dead: false };
-        let config = settings.config();
-        let kind = Kind {
-            form: config.form,
-            decaying: config.start == Start::Decaying,
-            dtype: T::NAME.to_owned(),
-            parameters: size,
-        };
-        Ok(Self { queue: queue(worker, settings.concurrent), wants, kind })
+        let kind = Kind::new(settings, layers, parameters, T::NAME)?;
+        Ok(Self { queue: queue(worker, concurrent), wants, kind })
     }
 
     fn observe(&self, observed: &Observed, refresh: bool) -> Result<bool> {
         let observation = T::observation(observed)
             .ok_or_else(|| Error::expected(Code::Dtype, "step", T::NAME, "the other scalar type"))?
             .clone();
+        Ok(self.post_observation(observation, refresh))
+    }
+
+    fn observe_rows(&self, rows: &[T]) -> Result<bool> {
+        if matches!(self.wants, Wants::Factors(_)) {
+            let expected = "dense, window, diagonal or sketch for rows";
+            return Err(Error::expected(Code::Range, "form", expected, self.kind.form()));
+        }
+        let d = self.kind.parameters;
+        if rows.is_empty() || !rows.len().is_multiple_of(d) {
+            let expected = format!("one or more rows of {d} entries");
+            return Err(Error::expected(Code::Shape, "rows", expected, rows.len()));
+        }
+        let rows = Rows { data: rows.to_vec(), count: rows.len() / d };
+        Ok(self.post_observation(Arc::new(Observation::Rows(rows)), false))
+    }
+
+    fn post_observation(&self, observation: Arc<Observation<T>>, refresh: bool) -> bool {
+        let bytes = bytes(&observation);
         let job: Job<Worker<T>> = Box::new(move |worker| {
             worker.update(|f| if refresh { f.refresh(&observation) } else { f.observe(&observation) });
         });
-        let place = if refresh { Place::Bounded } else { Place::Gathered };
-        Ok(self.queue.post(job, place))
+        self.queue.post(job, if refresh { Place::Bounded(bytes) } else { Place::Gathered(bytes) })
     }
 
-    fn post(
-        &self,
-        job: impl FnOnce(&mut dyn Representation<T>) -> std::result::Result<(), FisherError> + Send + 'static,
-    ) {
-        self.queue.post(Box::new(move |worker| worker.update(job)), Place::Always);
+    fn reset(&self) {
+        let job: Job<Worker<T>> = Box::new(|worker| {
+            worker.update(|f| {
+                f.reset();
+                Ok(())
+            });
+            worker.failure = None;
+        });
+        self.queue.post(job, Place::Always);
+    }
+
+    fn set_regularizer(&self, regularizer: &[T]) -> Result<()> {
+        let regularizer = diagonal(regularizer, self.kind.parameters)?;
+        let job: Job<Worker<T>> = Box::new(move |worker| worker.update(|f| f.set_regularizer(&regularizer)));
+        self.queue.post(job, Place::Always);
+        Ok(())
     }
 
     fn solve(&self, b: &Vector) -> Result<Ticket<Result<Solution<T>>>> {
@@ -132,8 +147,7 @@ impl<T: Observable> Core<T> {
         let state = decode(&self.kind, bytes)?;
         Ok(self.ask(move |worker| {
             worker.run(|f| Ok(f.restore(&state)))?.map_err(|e| {
-                let message = format!("the saved Fisher has other settings: {e}");
-                Error { code: Code::Checkpoint, message }
+                Error::expected(Code::Checkpoint, "bytes", "a saved Fisher that is intact", e)
             })?;
             worker.failure = None;
             Ok(())
@@ -155,14 +169,38 @@ impl<T: Observable> Core<T> {
     }
 }
 
+/// One entry stands for cI.
+fn diagonal<T: Observable>(entries: &[T], parameters: usize) -> Result<Diagonal<T>> {
+    match entries {
+        [c] => Ok(Diagonal::Scalar(*c)),
+        _ if entries.len() == parameters => Ok(Diagonal::Vector(entries.to_vec())),
+        _ => {
+            let expected = format!("1 or {parameters} entries");
+            Err(Error::expected(Code::Shape, "regularizer", expected, entries.len()))
+        }
+    }
+}
+
+/// Bytes that wait with an observation.
+fn bytes<T>(observation: &Observation<T>) -> usize {
+    let entries = match observation {
+        Observation::Rows(rows) => rows.data.len(),
+        Observation::Factors(factors) => {
+            let layer = |layer: &nhgd_curvature::LayerFactors<T>| layer.inputs.len() + layer.outputs.len();
+            factors.weights.len() + factors.layers.iter().map(layer).sum::<usize>()
+        }
+    };
+    entries * size_of::<T>()
+}
+
 fn queue<T: Observable>(worker: Worker<T>, concurrent: bool) -> Box<dyn Queue<Worker<T>>> {
     #[cfg(not(target_arch = "wasm32"))]
     if concurrent {
-        return Box::new(crate::queue::Threaded::new(worker, CAPACITY));
+        return Box::new(crate::queue::Threaded::new(worker));
     }
     #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
     if concurrent && nhgd_kernels::helpers::count() > 0 {
-        return Box::new(crate::queue::Helped::new(worker, CAPACITY));
+        return Box::new(crate::queue::Helped::new(worker));
     }
     let _ = concurrent;
     Box::new(InLine::new(worker))
@@ -176,6 +214,7 @@ struct Solution<T> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
+    #[serde(skip_serializing_if = "Option::is_none")]
     residual: Option<f64>,
     damping: f64,
     fallbacks: u32,
@@ -188,7 +227,8 @@ impl<T: Observable> Solution<T> {
     fn deliver(self, out: &Vector) -> Result<String> {
         out.copy_from(&Vector::from_vec(self.x))?;
         let SolveReport { residual, damping, fallbacks, steps, mean_regularizer } = self.report;
-        let residual = residual.is_finite().then_some(residual);
+        // An overflow is told as the largest number: JSON has no infinity, and null would say that nobody looked.
+        let residual = residual.map(|r| if r.is_finite() { r } else { f64::MAX });
         let report = Report { residual, damping, fallbacks, steps, mean_regularizer };
         serde_json::to_string(&report).map_err(|e| Error { code: Code::Internal, message: e.to_string() })
     }
@@ -209,15 +249,42 @@ macro_rules! cores {
 }
 
 impl Fisher {
-    /// A Fisher for `problem`, whose regulariser is taken at `point`.
-    pub fn new(problem: &Problem, point: &Point, settings: &str) -> Result<Self> {
-        let settings = FisherSettings::parse(settings)?;
-        Ok(Self(match &problem.0 {
-            crate::problem::Typed::F32(p) => {
-                Typed::F32(Arc::new(Core::new(&**p, problem.at::<f32>(point)?.of()?, &settings)?))
+    /// A Fisher of `parameters` parameters, whose `layers` are inputs and outputs one after the other, in the order of
+    /// the parameters (none where it has no layers). `regularizer` is D, before damping: one entry for cI, or one per
+    /// parameter; its scalar type is that of the Fisher. Updates run on a thread of their own if `concurrent`.
+    ///
+    /// `settings` are the JSON of [`FisherSettings`]. `ERR_RANGE` for settings that are unknown, of another form or out
+    /// of range, and for layers that don't cover the parameters; `ERR_SHAPE` for another number of entries of D.
+    pub fn new(
+        parameters: usize,
+        layers: Vec<u32>,
+        regularizer: &Vector,
+        settings: &str,
+        concurrent: bool,
+    ) -> Result<Self> {
+        let settings: FisherSettings = serde_json::from_str(settings).map_err(Error::settings)?;
+        let (pairs, rest) = layers.as_chunks();
+        if !rest.is_empty() {
+            return Err(Error::expected(
+                Code::Shape,
+                "layers",
+                "inputs and outputs of each layer",
+                layers.len(),
+            ));
+        }
+        let layers: Vec<LayerShape> = (pairs.iter())
+            .map(|&[inputs, outputs]| LayerShape { inputs: inputs as usize, outputs: outputs as usize })
+            .collect();
+        let dtype = regularizer.dtype()?;
+        let mut regularizer = regularizer.lock("regularizer")?;
+        Ok(Self(match dtype.as_str() {
+            "f32" => {
+                let entries = regularizer.of("regularizer")?;
+                Typed::F32(Arc::new(Core::new(parameters, &layers, entries, &settings, concurrent)?))
             }
-            crate::problem::Typed::F64(p) => {
-                Typed::F64(Arc::new(Core::new(&**p, problem.at::<f64>(point)?.of()?, &settings)?))
+            _ => {
+                let entries = regularizer.of("regularizer")?;
+                Typed::F64(Arc::new(Core::new(parameters, &layers, entries, &settings, concurrent)?))
             }
         }))
     }
@@ -236,6 +303,13 @@ impl Fisher {
     pub fn try_refresh(&self, step: &Step) -> Result<bool> {
         let observed = step.observed()?;
         cores!(self, core => core.observe(&observed, true))
+    }
+
+    /// Posts gradients that come from elsewhere, one or more rows of d entries each: the observation's term of F is
+    /// Σ row rowᵀ. `false` if the queue has no room yet; `ERR_RANGE` for a form that takes factors.
+    pub fn try_observe_rows(&self, rows: &Vector) -> Result<bool> {
+        let mut rows = rows.lock("rows")?;
+        cores!(self, core => core.observe_rows(rows.of("rows")?))
     }
 
     /// Waits until the queue has room.
@@ -259,39 +333,21 @@ impl Fisher {
         pending(cores!(self, core => core.save()))
     }
 
-    /// Takes back what [`Fisher::save`] gave, from a Fisher of the same settings and size: it goes on with the same bits.
-    /// `ERR_CHECKPOINT` for other bytes, which change nothing. The regulariser stays as it is.
+    /// Takes back what [`Fisher::save`] gave, from a Fisher of the same shape, scalar type and settings: it goes on with
+    /// the same bits, the regulariser included. `ERR_CHECKPOINT` for other bytes, which change nothing; it names the first
+    /// setting that differs.
     pub fn restore(&self, bytes: &[u8]) -> Result<Pending<()>> {
         Ok(pending(cores!(self, core => core.restore(bytes)?)))
     }
 
-    /// Forgets every observation.
+    /// Forgets every observation, and the failure of one.
     pub fn reset(&self) {
-        cores!(self, core => core.post(|f| {
-            f.reset();
-            Ok(())
-        }));
+        cores!(self, core => core.reset());
     }
 
-    /// Takes D anew at another point; nothing is done where D does not depend on v.
-    pub fn set_regularizer(&self, problem: &Problem, point: &Point) -> Result<()> {
-        typed!(problem, T, p => {
-            if !p.penalty().is_learned() {
-                return Ok(());
-            }
-            let mut point = problem.at::<T>(point)?;
-            let regularizer = p.penalty().diagonal(point.of::<T>()?.outer, p.inner_len());
-            self.core::<T>()?.post(move |f| f.set_regularizer(&regularizer));
-        });
-        Ok(())
-    }
-
-    fn core<T: Observable>(&self) -> Result<&Core<T>> {
-        let core: &dyn std::any::Any = match &self.0 {
-            Typed::F32(core) => &**core,
-            Typed::F64(core) => &**core,
-        };
-        core.downcast_ref()
-            .ok_or_else(|| Error::expected(Code::Dtype, "problem", "the Fisher's scalar type", T::NAME))
+    /// Takes another D, before damping: one entry for cI, or one per parameter.
+    pub fn set_regularizer(&self, regularizer: &Vector) -> Result<()> {
+        let mut regularizer = regularizer.lock("regularizer")?;
+        cores!(self, core => core.set_regularizer(regularizer.of("regularizer")?))
     }
 }

@@ -13,7 +13,6 @@ mod error;
 mod exact;
 mod features;
 mod fisher;
-mod fisher_settings;
 mod info;
 pub mod kernels;
 mod model;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nhgd_curvature::Wants;
+use nhgd_curvature::{Diagonal, Wants};
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
 use nhgd_problems::{Problem as Oracles, Quadratic};
 
@@ -43,7 +43,6 @@ macro_rules! typed {
         }
     };
 }
-pub(crate) use typed;
 
 /// Fails with a memory error unless there is room for what a Fisher wants and for one copy of it.
 fn room_for<T>(entries: usize) -> Result<()> {
@@ -154,6 +153,16 @@ impl Problem {
     pub fn layers(&self) -> Vec<u32> {
         let layers = typed!(self, T, p => p.layers());
         layers.iter().flat_map(|layer| [layer.inputs as u32, layer.outputs as u32]).collect()
+    }
+    /// D, the Hessian of the quadratic part of g in θ: one entry for cI, or one per parameter.
+    pub fn regularizer(&self, point: &Point) -> Result<Vector> {
+        typed!(self, T, p => {
+            let mut point = self.at::<T>(point)?;
+            Ok(Vector::from_vec(match p.penalty().diagonal(point.of::<T>()?.outer, p.inner_len()) {
+                Diagonal::Scalar(c) => vec![c],
+                Diagonal::Vector(entries) => entries,
+            }))
+        })
     }
     /// Bytes of the data sets.
     pub fn bytes(&self) -> usize {

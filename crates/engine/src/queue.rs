@@ -6,21 +6,71 @@ use std::sync::mpsc::Receiver;
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
 const WAKE: usize = 8;
 
+/// Jobs that may wait, but for those that always find a place.
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+const JOBS: usize = 64;
+
+/// Bytes that may wait with them, by the last job at most exceeded: 256 MB, some eight batches of 1024 gradients of 7850
+/// numbers each.
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+const BYTES: usize = 256 << 20;
+
 /// What a representation is told to do.
 pub(crate) type Job<F> = Box<dyn FnOnce(&mut F) + Send>;
 
 /// The result of a job, to be waited for off the caller's thread.
 pub(crate) type Ticket<R> = Receiver<R>;
 
-/// How a job takes its place in a queue.
+/// How a job takes its place in a queue, with the bytes that wait with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Only where there is room, and the thread may sleep on until some more have come.
-    Gathered,
+    Gathered(usize),
     /// Only where there is room.
-    Bounded,
+    Bounded(usize),
     /// In any case.
     Always,
+}
+
+/// Jobs in order, with the bytes that wait with them.
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+struct Line<F> {
+    jobs: std::collections::VecDeque<(Job<F>, usize)>,
+    bytes: usize,
+}
+
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+impl<F> Line<F> {
+    fn new() -> Self {
+        Self { jobs: std::collections::VecDeque::new(), bytes: 0 }
+    }
+
+    fn has_room(&self) -> bool {
+        self.jobs.len() < JOBS && self.bytes < BYTES
+    }
+
+    /// Whether so much waits that a sleeping thread is woken for a gathered job.
+    fn wakes(&self) -> bool {
+        self.jobs.len() >= WAKE || !self.has_room()
+    }
+
+    /// Puts a job at the end; `false` if there is no room for it.
+    fn push(&mut self, job: Job<F>, place: Place) -> bool {
+        let bytes = match place {
+            Place::Always => 0,
+            Place::Gathered(_) | Place::Bounded(_) if !self.has_room() => return false,
+            Place::Gathered(bytes) | Place::Bounded(bytes) => bytes,
+        };
+        self.jobs.push_back((job, bytes));
+        self.bytes += bytes;
+        true
+    }
+
+    fn pop(&mut self) -> Option<Job<F>> {
+        let (job, bytes) = self.jobs.pop_front()?;
+        self.bytes -= bytes;
+        Some(job)
+    }
 }
 
 /// Runs jobs on `F` in the order in which they were posted.
@@ -63,16 +113,14 @@ pub(crate) use threaded::Threaded;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod threaded {
-    use std::collections::VecDeque;
     use std::sync::{Arc, Condvar, Mutex, MutexGuard};
     use std::thread::JoinHandle;
 
-    use super::{Job, Place, Queue, WAKE};
+    use super::{Job, Line, Place, Queue};
 
-    /// A thread that owns the worker; at most `capacity` jobs wait, but for those that always find a place.
+    /// A thread that owns the worker.
     pub(crate) struct Threaded<F> {
         shared: Arc<Shared<F>>,
-        capacity: usize,
         thread: Option<JoinHandle<()>>,
     }
 
@@ -83,7 +131,7 @@ mod threaded {
     }
 
     struct State<F> {
-        jobs: VecDeque<Job<F>>,
+        line: Line<F>,
         closed: bool,
     }
 
@@ -94,8 +142,8 @@ mod threaded {
     }
 
     impl<F: Send + 'static> Threaded<F> {
-        pub fn new(mut worker: F, capacity: usize) -> Self {
-            let state = Mutex::new(State { jobs: VecDeque::new(), closed: false });
+        pub fn new(mut worker: F) -> Self {
+            let state = Mutex::new(State { line: Line::new(), closed: false });
             let shared = Arc::new(Shared { state, posted: Condvar::new(), taken: Condvar::new() });
             let ours = shared.clone();
             let thread = std::thread::spawn(move || {
@@ -103,7 +151,7 @@ mod threaded {
                     job(&mut worker);
                 }
             });
-            Self { shared, capacity, thread: Some(thread) }
+            Self { shared, thread: Some(thread) }
         }
     }
 
@@ -114,7 +162,7 @@ mod threaded {
             if state.closed {
                 return None;
             }
-            if let Some(job) = state.jobs.pop_front() {
+            if let Some(job) = state.line.pop() {
                 shared.taken.notify_all();
                 return Some(job);
             }
@@ -125,11 +173,10 @@ mod threaded {
     impl<F: Send> Queue<F> for Threaded<F> {
         fn post(&self, job: Job<F>, place: Place) -> bool {
             let mut state = self.shared.lock();
-            if place != Place::Always && state.jobs.len() >= self.capacity {
+            if !state.line.push(job, place) {
                 return false;
             }
-            state.jobs.push_back(job);
-            if place != Place::Gathered || state.jobs.len() >= WAKE {
+            if !matches!(place, Place::Gathered(_)) || state.line.wakes() {
                 self.shared.posted.notify_one();
             }
             true
@@ -137,7 +184,7 @@ mod threaded {
 
         fn wait(&self) {
             let mut state = self.shared.lock();
-            while state.jobs.len() >= self.capacity && !state.closed {
+            while !state.line.has_room() && !state.closed {
                 state = self.shared.taken.wait(state).unwrap_or_else(|e| e.into_inner());
             }
         }
@@ -158,18 +205,16 @@ mod threaded {
 
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 mod helped {
-    use std::collections::VecDeque;
     use std::sync::mpsc::TryRecvError;
     use std::sync::{Arc, Mutex, MutexGuard};
 
     use nhgd_kernels::helpers;
 
-    use super::{Job, Place, Queue, Ticket, WAKE};
+    use super::{Job, Line, Place, Queue, Ticket};
 
-    /// Jobs that whichever helper is free works off; at most `capacity` wait, but for those that always find a place.
+    /// Jobs that whichever helper is free works off.
     pub(crate) struct Helped<F> {
         shared: Arc<Shared<F>>,
-        capacity: usize,
     }
 
     struct Shared<F> {
@@ -178,7 +223,7 @@ mod helped {
     }
 
     struct State<F> {
-        jobs: VecDeque<Job<F>>,
+        line: Line<F>,
         /// Whether a helper works them off, or is about to.
         served: bool,
         closed: bool,
@@ -193,9 +238,9 @@ mod helped {
         fn next(&self) -> Option<Job<F>> {
             let mut state = self.lock();
             if state.closed {
-                state.jobs.clear();
+                state.line = Line::new();
             }
-            let job = state.jobs.pop_front();
+            let job = state.line.pop();
             state.served = job.is_some();
             job
         }
@@ -209,9 +254,9 @@ mod helped {
     }
 
     impl<F> Helped<F> {
-        pub fn new(worker: F, capacity: usize) -> Self {
-            let state = Mutex::new(State { jobs: VecDeque::new(), served: false, closed: false });
-            Self { shared: Arc::new(Shared { state, worker: Mutex::new(worker) }), capacity }
+        pub fn new(worker: F) -> Self {
+            let state = Mutex::new(State { line: Line::new(), served: false, closed: false });
+            Self { shared: Arc::new(Shared { state, worker: Mutex::new(worker) }) }
         }
     }
 
@@ -221,11 +266,10 @@ mod helped {
                 return true; // nobody does it any more, which the next that waits is told
             }
             let mut state = self.shared.lock();
-            if place != Place::Always && state.jobs.len() >= self.capacity {
+            if !state.line.push(job, place) {
                 return false;
             }
-            state.jobs.push_back(job);
-            if !state.served && (place != Place::Gathered || state.jobs.len() >= WAKE) {
+            if !state.served && (!matches!(place, Place::Gathered(_)) || state.line.wakes()) {
                 state.served = true;
                 drop(state);
                 let shared = self.shared.clone();
@@ -235,7 +279,7 @@ mod helped {
         }
 
         fn wait(&self) {
-            helpers::wait(|| (self.shared.lock().jobs.len() < self.capacity).then_some(()));
+            helpers::wait(|| self.shared.lock().line.has_room().then_some(()));
         }
     }
 
@@ -251,5 +295,28 @@ mod helped {
             Err(TryRecvError::Disconnected) => Some(None),
             Err(TryRecvError::Empty) => None,
         })?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_bounded_by_jobs_and_by_bytes() {
+        let post = |line: &mut Line<()>, bytes: usize| line.push(Box::new(|()| ()), Place::Gathered(bytes));
+        let mut many = Line::new();
+        assert_eq!((0..2 * JOBS).filter(|_| post(&mut many, 1)).count(), JOBS);
+        let mut large = Line::new();
+        let batch = 1024 * 7850 * 4;
+        let posted = (0..JOBS).filter(|_| post(&mut large, batch)).count();
+        assert!(posted * batch < BYTES + batch && large.wakes(), "{posted} batches");
+        assert!(large.push(Box::new(|()| ()), Place::Always), "a solve always finds a place");
+        large.pop();
+        assert!(post(&mut large, batch));
+        while large.pop().is_some() {}
+        assert_eq!(large.bytes, 0);
+        // What alone is larger than the bound still gets through.
+        assert!(post(&mut large, 2 * BYTES) && !post(&mut large, 1));
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Basis<T> {
     pub inputs: Vec<T>,
     /// V, outputs × outputs.
     pub outputs: Vec<T>,
+    /// Eigenvalues of each that are 0 but for rounding, the first ones: their eigenvectors are any basis of their span.
+    pub nulls: [usize; 2],
 }
 
 fn square<T: Scalar>(x: &[T], n: usize) -> MatRef<'_, T> {
@@ -29,9 +31,14 @@ impl<T: Scalar> Basis<T> {
     pub fn of(layer: &LayerMoments<T>) -> Result<(Self, Vec<T>, Vec<T>), NoConvergence> {
         let inputs = symmetric_eigen(layer.shape.inputs, layer.inputs.clone())?;
         let outputs = symmetric_eigen(layer.shape.outputs, layer.outputs.clone())?;
+        let nulls = [&inputs.values, &outputs.values].map(|values| {
+            let largest = values.last().map_or(T::zero(), |x| x.abs());
+            let rounding = T::of(8.0 * values.len() as f64) * T::epsilon() * largest;
+            values.iter().take_while(|&&x| x <= rounding).count()
+        });
         // Moments have no negative eigenvalues: what is below zero is rounding.
         let clamp = |values: Vec<T>| values.into_iter().map(|x| x.max(T::zero())).collect();
-        let basis = Self { inputs: inputs.vectors, outputs: outputs.vectors };
+        let basis = Self { inputs: inputs.vectors, outputs: outputs.vectors, nulls };
         Ok((basis, clamp(inputs.values), clamp(outputs.values)))
     }
 

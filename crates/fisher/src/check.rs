@@ -1,4 +1,4 @@
-//! Checks at the edge: observations, right-hand sides and saved states.
+//! Checks at the edge: settings, observations, right-hand sides and saved states.
 
 use nhgd_kernels::Scalar;
 use nhgd_kernels::vector::{all_finite, dot};
@@ -8,6 +8,25 @@ use nhgd_curvature::{Factors, LayerShape, Observation, Outputs, Rows};
 
 fn shape(expected: String, got: impl Into<String>) -> FisherError {
     FisherError::Shape { expected, got: got.into() }
+}
+
+/// A setting that counts something.
+pub(crate) fn at_least_one(name: &'static str, count: usize) -> Result<(), FisherError> {
+    if count > 0 { Ok(()) } else { Err(FisherError::range(name, "at least 1", 0)) }
+}
+
+/// `keep`: the share of the old factors at a refresh.
+pub(crate) fn keep(share: f64) -> Result<(), FisherError> {
+    let expected = "a number from 0 to 1, 1 excluded";
+    if (0.0..1.0).contains(&share) { Ok(()) } else { Err(FisherError::range("keep", expected, share)) }
+}
+
+/// The residual at which a solve may stop, raised to what the scalar type can reach.
+pub(crate) fn tolerance<T: Scalar>(residual: f64) -> Result<f64, FisherError> {
+    if residual > 0.0 && residual < 1.0 {
+        return Ok(residual.max(8.0 * T::epsilon().wide()));
+    }
+    Err(FisherError::range("tolerance", "a number between 0 and 1, both excluded", residual))
 }
 
 /// The rows of an observation, each of `d` finite entries, with a finite sum of all squares.
@@ -87,9 +106,9 @@ pub(crate) fn solution<T: Scalar>(x: &[T]) -> Result<(), FisherError> {
 }
 
 /// A saved state under its names.
-pub(crate) struct State<'a>(pub &'a [(String, Vec<f64>)]);
+pub(crate) struct Saved<'a>(pub &'a [(String, Vec<f64>)]);
 
-impl State<'_> {
+impl Saved<'_> {
     /// The finite values under `name`, which must be as many as `fits` says.
     pub fn values(&self, name: &str, fits: impl Fn(usize) -> bool) -> Result<&[f64], FisherError> {
         let values = self.0.iter().find(|(key, _)| key == name).map(|(_, values)| values.as_slice());
@@ -109,6 +128,15 @@ impl State<'_> {
         Ok(self.values(name, |n| n == 1)?[0])
     }
 
+    /// The next place of a ring that holds `held` of at most `length` entries.
+    pub fn place(&self, name: &str, held: usize, length: usize) -> Result<usize, FisherError> {
+        let next = self.number(name)?;
+        if next >= 0.0 && next as usize <= held && (next as usize) < length {
+            return Ok(next as usize);
+        }
+        Err(FisherError::range("state", format!("{name:?} of at most {held}"), next))
+    }
+
     /// As many scalars as `fits` says.
     pub fn scalars<T: Scalar>(
         &self,
@@ -117,9 +145,4 @@ impl State<'_> {
     ) -> Result<Vec<T>, FisherError> {
         Ok(self.values(name, fits)?.iter().map(|&x| T::of(x)).collect())
     }
-}
-
-/// Scalars as a state holds them.
-pub(crate) fn widen<T: Scalar>(x: &[T]) -> Vec<f64> {
-    x.iter().map(|x| x.wide()).collect()
 }

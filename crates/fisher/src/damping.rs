@@ -1,9 +1,11 @@
 //! D̃ = D + λI, and more of λ where a factorisation fails.
 
+use nhgd_curvature::{Diagonal, LayerShape};
 use nhgd_kernels::Scalar;
 
-use crate::FisherError;
-use nhgd_curvature::Diagonal;
+use crate::check::Saved;
+use crate::wide::widen;
+use crate::{FisherError, State};
 
 /// Factorisations tried before giving up.
 const TRIES: usize = 4;
@@ -18,6 +20,50 @@ pub(crate) struct Damping<T> {
     pub fallbacks: u32,
     /// Those of the last factorisation.
     latest: u32,
+}
+
+/// D̃ of one layer, as far as a Kronecker product can hold it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LayerDamping {
+    /// cI.
+    Constant(f64),
+    /// diag(r) ⊗ diag(c), such as a penalty per input: r has an entry per input, c one per output.
+    Product(Vec<f64>, Vec<f64>),
+    /// The mean of something else.
+    Mean(f64),
+}
+
+impl LayerDamping {
+    fn of<T: Scalar>(tilde: &[T], shape: LayerShape) -> Self {
+        let mean = tilde.iter().map(|d| d.wide()).sum::<f64>() / tilde.len() as f64;
+        if tilde.iter().all(|d| *d == tilde[0]) {
+            return Self::Constant(tilde[0].wide());
+        }
+        let inputs: Vec<f64> = tilde.chunks_exact(shape.outputs).map(|row| row[0].wide()).collect();
+        let outputs: Vec<f64> = tilde[..shape.outputs].iter().map(|d| d.wide() / inputs[0]).collect();
+        let rounding = 8.0 * T::epsilon().wide();
+        let is_product = tilde.iter().enumerate().all(|(at, d)| {
+            let product = inputs[at / shape.outputs] * outputs[at % shape.outputs];
+            (d.wide() - product).abs() <= rounding * product
+        });
+        if is_product { Self::Product(inputs, outputs) } else { Self::Mean(mean) }
+    }
+
+    pub fn is_product(&self) -> bool {
+        matches!(self, Self::Product(..))
+    }
+
+    pub fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_))
+    }
+
+    pub fn mean(&self) -> f64 {
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        match self {
+            Self::Constant(c) | Self::Mean(c) => *c,
+            Self::Product(inputs, outputs) => mean(inputs) * mean(outputs),
+        }
+    }
 }
 
 impl<T: Scalar> Damping<T> {
@@ -43,26 +89,18 @@ impl<T: Scalar> Damping<T> {
         Ok(damping)
     }
 
-    pub fn regularizer(&self) -> &Diagonal<T> {
-        &self.regularizer
-    }
-
-    /// Number of parameters d.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
     /// Damping alone: D̃ = λI.
     pub fn ignore_regularizer(&mut self) {
         self.regularizer = Diagonal::Scalar(T::zero());
     }
 
-    /// Whether D is one number a parameter.
+    /// Whether the entries of D differ.
     pub fn is_vector(&self) -> bool {
         matches!(self.regularizer, Diagonal::Vector(_))
     }
 
-    pub fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
+    /// Takes another D; tells whether it differs from the one before.
+    pub fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<bool, FisherError> {
         let entries = match regularizer {
             Diagonal::Scalar(c) => std::slice::from_ref(c),
             Diagonal::Vector(d) if d.len() != self.size => {
@@ -78,20 +116,54 @@ impl<T: Scalar> Damping<T> {
             return Err(FisherError::range("regularizer", "entries of at least 0", least));
         }
         if T::of(self.setting) + least <= T::zero() {
-            return Err(FisherError::range(
-                "damping",
-                "more than 0 where the regulariser has a zero",
-                self.setting,
-            ));
+            let expected = "more than 0 where the regulariser has a zero, as it has at a free intercept";
+            return Err(FisherError::range("damping", expected, self.setting));
         }
-        self.regularizer = regularizer.clone();
-        Ok(())
+        // Equal entries are cI, which some forms invert faster and Kronecker forms exactly.
+        let regularizer = match entries {
+            [first, rest @ ..] if rest.iter().all(|d| d == first) => Diagonal::Scalar(*first),
+            _ => regularizer.clone(),
+        };
+        let changed = regularizer != self.regularizer;
+        self.regularizer = regularizer;
+        Ok(changed)
     }
 
-    /// Raises to be saved by a form that saves no factorisation: a copy of one that is `factored` counts its raises as
-    /// it factors anew.
-    pub fn fallbacks_to_save(&self, factored: bool) -> f64 {
-        f64::from(self.fallbacks - if factored { self.latest } else { 0 })
+    /// Entries of [`crate::Fisher::state`]. A form that saves no factorisation factors anew in a copy, which counts the
+    /// raises of the one that is `factored` again: they are left out.
+    pub fn state(&self, factored: bool) -> State {
+        let regularizer = match &self.regularizer {
+            Diagonal::Scalar(c) => vec![c.wide()],
+            Diagonal::Vector(d) => widen(d),
+        };
+        let fallbacks = self.fallbacks - if factored { self.latest } else { 0 };
+        vec![("regularizer", regularizer), ("fallbacks", vec![fallbacks.into()])]
+    }
+
+    /// A copy that holds what [`Damping::state`] gave.
+    pub fn restored(&self, state: &Saved) -> Result<Self, FisherError> {
+        let entries: Vec<T> = state.scalars("regularizer", |n| n == 1 || n == self.size)?;
+        let mut damping = Self { fallbacks: state.number("fallbacks")? as u32, latest: 0, ..self.clone() };
+        damping.set_regularizer(&match entries[..] {
+            [c] => Diagonal::Scalar(c),
+            _ => Diagonal::Vector(entries),
+        })?;
+        Ok(damping)
+    }
+
+    /// D̃ of each layer.
+    pub fn of_layers(&self, level: f64, shapes: &[LayerShape]) -> Vec<LayerDamping> {
+        let tilde = self.diagonal(level);
+        let mut start = 0;
+        let layer = |shape: &LayerShape| match &tilde {
+            Diagonal::Scalar(c) => LayerDamping::Constant(c.wide()),
+            Diagonal::Vector(tilde) => {
+                let size = shape.inputs * shape.outputs;
+                start += size;
+                LayerDamping::of(&tilde[start - size..start], *shape)
+            }
+        };
+        shapes.iter().map(layer).collect()
     }
 
     /// λ for a Fisher with tr(F)/d = `mean`. Relative damping of a Fisher that is (nearly) zero is the setting itself

@@ -59,14 +59,15 @@ impl std::error::Error for FisherError {}
 /// How a solve went.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct SolveReport {
-    /// ‖b − (F + D̃)x‖ / ‖b‖ where the form gives it for free, else NaN.
-    pub residual: f64,
+    /// ‖b − (F + D̃)x‖ / ‖b‖ of the x that is returned, where the solve computed it: conjugate gradients always do, and
+    /// Woodbury's formula does where rounding could spoil the solution.
+    pub residual: Option<f64>,
     /// λ in force, above the setting where a factorisation needed more.
     pub damping: f64,
-    /// Factorisations that failed and were repeated with more damping, since the start.
+    /// Factorisations that failed since the start; each was repeated with more damping.
     pub fallbacks: u32,
     /// Conjugate-gradient steps that the solve took, 0 for direct forms.
     pub steps: u32,
-    /// Whether a per-parameter D̃ entered as its mean.
+    /// Whether D̃ entered some layer as its mean.
     pub mean_regularizer: bool,
 }

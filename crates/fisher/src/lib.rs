@@ -14,39 +14,43 @@
 
 mod basis;
 mod check;
-mod config;
 mod damping;
-mod dense;
-mod diagonal;
-mod eigenkronecker;
 mod error;
-mod kronecker;
+mod forms;
 mod moments;
-mod samples;
-mod sketch;
+mod settings;
 mod smoothing;
-mod window;
+mod wide;
 mod woodbury;
 
-pub use config::{FisherConfig, Form, KroneckerDamping, RowKind, Start, build};
 pub use error::{FisherError, SolveReport};
+pub use forms::{
+    DenseSettings, DiagonalSettings, EigenKroneckerSettings, KroneckerDamping, KroneckerSettings,
+    SamplesSettings, SketchSettings, WindowSettings,
+};
 pub use moments::Sharing;
+pub use settings::{FisherSettings, RowKind, Start, build};
 pub use smoothing::Smoothing;
 
 use nhgd_curvature::{Diagonal, Observation, Wants};
 use nhgd_kernels::Scalar;
 
+/// Values under their names.
+pub type State = Vec<(&'static str, Vec<f64>)>;
+
 /// A representation of the inverse Fisher (F + D̃)⁻¹ of `d` parameters.
 ///
-/// The order of the calls alone decides the result. A failed call leaves the last good state in place.
+/// The order of the calls alone decides the result. A failed call leaves everything as it was, but for the count of
+/// fallbacks.
 pub trait Fisher<T: Scalar>: Send {
     /// Number of parameters d.
-    fn size(&self) -> usize;
+    fn parameters(&self) -> usize;
 
     /// What it needs from the samples of a step.
     fn wants(&self) -> Wants;
 
-    /// D, before damping. Representations that are exact for D̃ = cI alone use its mean (and say so in the report).
+    /// D, before damping. Kronecker forms take what they can't hold exactly as its mean per layer, and say so in the
+    /// report. Fails where D̃ = D + λI would have an entry that isn't positive.
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError>;
 
     /// One update of F with the samples of a step: F ← βF + (1−β)·(the observation's term).
@@ -61,10 +65,10 @@ pub trait Fisher<T: Scalar>: Send {
     /// Forgets every observation; regulariser and settings stay.
     fn reset(&mut self);
 
-    /// All that a copy needs to go on with the same bits: (name, values). Sizes and settings are not part of it.
-    fn state(&self) -> Vec<(&'static str, Vec<f64>)>;
+    /// All that a copy of the same shape and settings needs to go on with the same bits, the regulariser included.
+    fn state(&self) -> State;
 
-    /// Takes back what [`Fisher::state`] gave, from a representation of the same size and settings.
+    /// Takes back what [`Fisher::state`] gave, from a representation of the same shape and settings.
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError>;
 
     /// Bytes held.

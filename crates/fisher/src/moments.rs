@@ -3,9 +3,10 @@
 use nhgd_kernels::vector::{all_finite, axpy, scale};
 use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, syrk};
 
-use crate::FisherError;
 use crate::basis::{Basis, product};
-use crate::check::{State, widen};
+use crate::check::Saved;
+use crate::wide::widen;
+use crate::{FisherError, State};
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs};
 
 /// What the Kronecker factors of a layer make of the positions at which its weights are shared (Eschenhagen et al. 2023,
@@ -214,8 +215,8 @@ impl<T: Scalar> Moments<T> {
         traces.sum::<f64>() * self.inverse_weight()
     }
 
-    /// For [`crate::Fisher::state`].
-    pub fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
+    /// Entries of [`crate::Fisher::state`].
+    pub fn state(&self) -> State {
         let join =
             |pick: fn(&LayerMoments<T>) -> &Vec<T>| self.layers.iter().flat_map(|l| widen(pick(l))).collect();
         vec![
@@ -226,7 +227,7 @@ impl<T: Scalar> Moments<T> {
     }
 
     /// What [`Moments::state`] gave.
-    pub fn restored(&self, state: &State) -> Result<Self, FisherError> {
+    pub fn restored(&self, state: &Saved) -> Result<Self, FisherError> {
         let mut moments = self.clone();
         moments.weight = state.number("weight")?;
         let count =
@@ -390,7 +391,7 @@ mod tests {
         let (cos, sin) = (0.6, 0.8);
         let u = [[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]];
         let v = [[cos, sin], [-sin, cos]];
-        let basis = Basis { inputs: u.concat(), outputs: v.concat() };
+        let basis = Basis { inputs: u.concat(), outputs: v.concat(), nulls: [0; 2] };
         let expected = exact(&factors, &|i, j| u[i][j], &|i, j| v[i][j]);
         let diagonal: Vec<f64> = expected.iter().step_by(7).copied().collect();
         let got = layer_diagonal(&factors.weights, 2, &factors.layers[0], SHAPE, Some(&basis));
@@ -419,6 +420,7 @@ mod tests {
         let basis = Basis {
             inputs: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
             outputs: vec![0.6, 0.8, -0.8, 0.6],
+            nulls: [0; 2],
         };
         for basis in [None, Some(&basis)] {
             let [compact, explicit] =

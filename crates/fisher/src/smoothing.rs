@@ -1,7 +1,12 @@
 //! How much an update forgets.
 
-/// Weights (β, γ) of an update F ← βF + γ·(the observation's term).
-#[derive(Clone, Copy, Debug, PartialEq)]
+use serde::{Deserialize, Serialize};
+
+use crate::FisherError;
+
+/// Weights (β, γ) of an update F ← βF + γ·(the observation's term). In JSON it is β, or `"average"`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Spelling", into = "Spelling")]
 pub enum Smoothing {
     /// γ = 1 − β with a constant 0 < β < 1.
     Forget(f64),
@@ -10,7 +15,55 @@ pub enum Smoothing {
     Average,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected `smoothing` to be a number between 0 and 1, or \"average\"")]
+enum Spelling {
+    Factor(f64),
+    Word(Word),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Word {
+    Average,
+}
+
+impl From<Spelling> for Smoothing {
+    fn from(spelling: Spelling) -> Self {
+        match spelling {
+            Spelling::Factor(beta) => Self::Forget(beta),
+            Spelling::Word(Word::Average) => Self::Average,
+        }
+    }
+}
+
+impl From<Smoothing> for Spelling {
+    fn from(smoothing: Smoothing) -> Self {
+        match smoothing {
+            Smoothing::Forget(beta) => Self::Factor(beta),
+            Smoothing::Average => Self::Word(Word::Average),
+        }
+    }
+}
+
+impl Default for Smoothing {
+    fn default() -> Self {
+        Self::Forget(0.99)
+    }
+}
+
 impl Smoothing {
+    /// The smoothing itself if β is in range.
+    pub(crate) fn checked(self) -> Result<Self, FisherError> {
+        match self {
+            Self::Forget(beta) if !(beta > 0.0 && beta < 1.0) => {
+                let expected = "a number between 0 and 1, both excluded, or the average";
+                Err(FisherError::range("smoothing", expected, beta))
+            }
+            smoothing => Ok(smoothing),
+        }
+    }
+
     /// (β, γ) for `fresh` samples after `seen`.
     pub fn weights(self, seen: f64, fresh: usize) -> (f64, f64) {
         match self {

@@ -1,58 +1,110 @@
 //! Solves with F = Gᵀ C G for few rows G and a diagonal D̃.
 
+use nhgd_kernels::vector::norm;
 use nhgd_kernels::{Cholesky, MatRef, Scalar, matvec};
 
-use crate::Diagonal;
+use crate::wide::{combination, narrow, products, widen};
+use nhgd_curvature::Diagonal;
+
+/// Rounding errors of the scalar type times the condition of the inner system from which on a solve is computed in f64
+/// and its residual is told. The bound is on the worst right-hand side: one among the rows.
+const CAREFUL: f64 = 1e-3;
 
 /// (D̃ + Gᵀ C G)⁻¹ = D̃⁻¹ − D̃⁻¹ Gᵀ √C (I + √C G D̃⁻¹ Gᵀ √C)⁻¹ √C G D̃⁻¹, with C diagonal.
-pub(crate) struct Woodbury<T> {
+pub(crate) struct Woodbury {
     /// √C.
-    roots: Vec<T>,
+    roots: Vec<f64>,
     /// Of I + √C G D̃⁻¹ Gᵀ √C.
-    inner: Cholesky<T>,
+    inner: Cholesky<f64>,
+    /// The trace of that matrix less its order, and 1: a bound on its condition.
+    condition: f64,
 }
 
-impl<T: Scalar> Woodbury<T> {
+impl Woodbury {
     /// From the lower triangle of scale · G D̃⁻¹ Gᵀ and the diagonal of √C; nothing if the factorisation fails.
-    pub fn factor(gram: MatRef<'_, T>, roots: Vec<T>, scale: T) -> Option<Self> {
+    pub fn factor(gram: MatRef<'_, f64>, roots: Vec<f64>, scale: f64) -> Option<Self> {
         let k = roots.len();
-        let mut inner = vec![T::zero(); k * k];
+        let (mut inner, mut condition) = (vec![0.0; k * k], 1.0);
         for i in 0..k {
             for j in 0..=i {
                 inner[i * k + j] = roots[i] * gram.at(i, j) * roots[j] / scale;
             }
-            inner[i * k + i] += T::one();
+            condition += inner[i * k + i];
+            inner[i * k + i] += 1.0;
         }
-        Some(Self { roots, inner: Cholesky::factor(k, inner).ok()? })
+        Some(Self { roots, inner: Cholesky::factor(k, inner).ok()?, condition })
+    }
+
+    /// Whether the scalar type's rounding could spoil a solve.
+    pub fn is_delicate<T: Scalar>(&self) -> bool {
+        T::epsilon().wide() * self.condition > CAREFUL
     }
 
     /// y ← √C (I + √C G D̃⁻¹ Gᵀ √C)⁻¹ √C y.
-    pub fn inner_solve(&self, y: &mut [T]) {
+    pub fn inner_solve(&self, y: &mut [f64]) {
         y.iter_mut().zip(&self.roots).for_each(|(y, &c)| *y *= c);
         self.inner.solve(y);
         y.iter_mut().zip(&self.roots).for_each(|(y, &c)| *y *= c);
     }
 
-    /// x ← (D̃ + Gᵀ C G)⁻¹ b with the rows G.
-    pub fn solve(&self, rows: MatRef<'_, T>, tilde: &Diagonal<T>, b: &[T], x: &mut [T]) {
-        match tilde {
-            Diagonal::Scalar(c) => x.iter_mut().zip(b).for_each(|(x, &b)| *x = b / *c),
-            Diagonal::Vector(d) => x.iter_mut().zip(b).zip(d).for_each(|((x, &b), &d)| *x = b / d),
+    /// x ← (D̃ + Gᵀ C G)⁻¹ b with the rows G; returns the residual where it was computed.
+    pub fn solve<T: Scalar>(&self, rows: &[T], tilde: &Diagonal<T>, b: &[T], x: &mut [T]) -> Option<f64> {
+        let d = b.len();
+        if self.is_delicate::<T>() {
+            let times = |x: &[f64]| products(rows, d, MatRef::new(x, d, 1));
+            return Some(self.solve_carefully(times, |y| combination(rows, d, y), tilde, b, x));
         }
-        let mut y = vec![T::zero(); rows.rows()];
+        x.iter_mut().zip(b).enumerate().for_each(|(i, (x, &b))| *x = b / tilde.at(i));
+        let rows = MatRef::new(rows, self.roots.len(), d);
+        let mut y = vec![T::zero(); self.roots.len()];
         matvec(&mut y, T::zero(), T::one(), rows, x);
-        self.inner_solve(&mut y);
+        let mut wide = widen(&y);
+        self.inner_solve(&mut wide);
+        let y: Vec<T> = narrow(&wide);
         match tilde {
             Diagonal::Scalar(c) => matvec(x, T::one(), -T::one() / *c, rows.t(), &y),
-            Diagonal::Vector(d) => {
-                let mut correction = vec![T::zero(); x.len()];
+            Diagonal::Vector(tilde) => {
+                let mut correction = vec![T::zero(); d];
                 matvec(&mut correction, T::zero(), T::one(), rows.t(), &y);
-                x.iter_mut().zip(&correction).zip(d).for_each(|((x, &r), &d)| *x -= r / d);
+                x.iter_mut().zip(&correction).zip(tilde).for_each(|((x, &r), &d)| *x -= r / d);
             }
         }
+        None
+    }
+
+    /// The same in f64, with one step of iterative refinement; `times` gives G x and `combine` gives Gᵀ y. Returns the
+    /// residual of the rounded x.
+    pub fn solve_carefully<T: Scalar>(
+        &self,
+        times: impl Fn(&[f64]) -> Vec<f64>,
+        combine: impl Fn(&[f64]) -> Vec<f64>,
+        tilde: &Diagonal<T>,
+        b: &[T],
+        x: &mut [T],
+    ) -> f64 {
+        let (b, tilde): (Vec<f64>, Vec<f64>) =
+            b.iter().enumerate().map(|(i, b)| (b.wide(), tilde.at(i).wide())).unzip();
+        let solve = |b: &[f64]| -> Vec<f64> {
+            let x: Vec<f64> = b.iter().zip(&tilde).map(|(b, d)| b / d).collect();
+            let mut y = times(&x);
+            self.inner_solve(&mut y);
+            x.iter().zip(combine(&y)).zip(&tilde).map(|((x, r), d)| x - r / d).collect()
+        };
+        let remainder = |x: &[f64]| -> Vec<f64> {
+            let mut y = times(x);
+            y.iter_mut().zip(&self.roots).for_each(|(y, c)| *y *= c * c);
+            let fx = combine(&y);
+            (0..b.len()).map(|i| b[i] - tilde[i] * x[i] - fx[i]).collect()
+        };
+        let mut solution = solve(&b);
+        let correction = solve(&remainder(&solution));
+        solution.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+        x.copy_from_slice(&narrow(&solution));
+        let size = norm(&b);
+        if size > 0.0 { norm(&remainder(&widen(x))) / size } else { 0.0 }
     }
 
     pub fn bytes(&self) -> usize {
-        size_of::<T>() * self.roots.len() * (self.roots.len() + 1)
+        size_of::<f64>() * self.roots.len() * (self.roots.len() + 1)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nhgd_curvature::{Diagonal, Statistic, Wants};
-use nhgd_fisher::{FisherConfig, Form, build};
+use nhgd_fisher::{EigenKroneckerSettings, FisherSettings, KroneckerSettings, SamplesSettings, build};
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{Activation, Loss, Mlp, Samples, Targets};
 use nhgd_problems::blocks::SampleWeights;
@@ -94,22 +94,14 @@ fn minus_cross(problem: &Risk<f64>, point: Point<'_, f64>, u: &[f64]) -> Vec<f64
 
 /// The hypergradient at θ* by an inverse Fisher that observed all samples once, and the residual that it leaves in the
 /// Gauss–Newton system.
-fn hypergradient(fixture: &Fixture, form: Form) -> (Vec<f64>, f64) {
+fn hypergradient(fixture: &Fixture, settings: &FisherSettings) -> (Vec<f64>, f64) {
     let problem = fixture.problem();
     let (inner, outer, all) = (fixture.array("theta_star"), fixture.array("v"), RowSet::all(N));
     let point = Point::new(&inner, &outer);
-    let config = FisherConfig {
-        form,
-        statistic: Statistic::Expected,
-        damping: 0.0,
-        size: N,
-        tolerance: 1e-12,
-        ..FisherConfig::default()
-    };
     let regularizer = problem.penalty().diagonal(&outer, problem.inner_len());
     assert_eq!(regularizer, Diagonal::Scalar(2.0 * LAMBDA));
     let mut fisher =
-        build(&config, &problem.layers(), problem.inner_len(), regularizer).expect("good settings");
+        build(settings, &problem.layers(), problem.inner_len(), regularizer).expect("good settings");
     assert_eq!(fisher.wants(), Wants::Factors(Statistic::Expected));
     fisher.observe(&problem.observation(point, all, fisher.wants(), 1)).expect("good samples");
 
@@ -150,7 +142,10 @@ fn oracles_are_those_of_the_fixture() {
 #[test]
 fn expected_samples_give_the_gauss_newton_hypergradient() {
     let fixture = Fixture::load();
-    let (got, residual) = hypergradient(&fixture, Form::Samples);
+    let usual = SamplesSettings::default();
+    let (statistic, tolerance) = (Statistic::Expected, 1e-12);
+    let samples = SamplesSettings { statistic, damping: 0.0, samples: N, tolerance, ..usual };
+    let (got, residual) = hypergradient(&fixture, &FisherSettings::Samples(samples));
     assert!(residual < 1e-10, "{residual}");
     assert_close(&got, &fixture.array("hypergrad_ggn"), 1e-8);
 }
@@ -160,8 +155,11 @@ fn expected_samples_give_the_gauss_newton_hypergradient() {
 fn kronecker_factors_come_close_to_the_gauss_newton_hypergradient() {
     let fixture = Fixture::load();
     let exact = fixture.array("hypergrad_ggn");
-    for form in [Form::Kronecker, Form::EigenKronecker] {
-        let (got, _) = hypergradient(&fixture, form);
-        assert!(cosine(&got, &exact) > 0.9, "{form:?}: cosine {}", cosine(&got, &exact));
+    let (statistic, damping) = (Statistic::Expected, 0.0);
+    let kronecker = KroneckerSettings { statistic, damping, ..Default::default() };
+    let corrected = EigenKroneckerSettings { statistic, damping, ..Default::default() };
+    for settings in [FisherSettings::Kronecker(kronecker), FisherSettings::EigenKronecker(corrected)] {
+        let (got, _) = hypergradient(&fixture, &settings);
+        assert!(cosine(&got, &exact) > 0.9, "{settings:?}: cosine {}", cosine(&got, &exact));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Statistic};
-use nhgd_fisher::{FisherConfig, Form, RowKind, Smoothing, build};
+use nhgd_fisher::{RowKind, Smoothing};
 
 /// Dense, window, samples and a sketch of full rank on one set of factors, against elimination.
 fn all_agree(
@@ -19,16 +19,16 @@ fn all_agree(
     accumulate(&mut f, 0.0, 1.0, &gradients, d);
     let expected = reference(&f, |i| d_entries.at(i) + damping, &b);
     for form in [Form::Dense, Form::Window, Form::Samples, Form::Sketch] {
-        let config = FisherConfig {
+        let config = Config {
             form,
             damping,
             rows: RowKind::PerSample,
             smoothing: Smoothing::Average,
             size: (gradients.len() / d).max(factors.weights.len()),
             tolerance: 1e-13,
-            ..FisherConfig::default()
+            ..Config::default()
         };
-        let mut fisher = build(&config, layers, d, d_entries.clone()).expect("good settings");
+        let mut fisher = config.build(layers, d, d_entries.clone()).expect("good settings");
         let observation = match form {
             Form::Samples => Observation::Factors(factors.clone()),
             _ => rows(&gradients, d),
@@ -109,14 +109,14 @@ fn in_single_precision() {
         )],
     };
     for form in [Form::Dense, Form::Window, Form::Samples, Form::Sketch] {
-        let config = FisherConfig {
+        let config = Config {
             form,
             damping: 0.1,
             rows: RowKind::PerSample,
             smoothing: Smoothing::Average,
-            ..FisherConfig::default()
+            ..Config::default()
         };
-        let mut fisher = build::<f32>(&config, &shape, 60, Diagonal::Scalar(0.0)).expect("good settings");
+        let mut fisher = config.build::<f32>(&shape, 60, Diagonal::Scalar(0.0)).expect("good settings");
         let observation = match form {
             Form::Samples => Observation::Factors(observed.clone()),
             _ => rows(&gradients, 60),

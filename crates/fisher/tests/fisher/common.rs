@@ -1,7 +1,11 @@
 //! What the tests share: fixtures, random numbers, plain dense linear algebra in f64.
 
-use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows};
-use nhgd_fisher::{Fisher, FisherConfig, FisherError, Form, SolveReport, build};
+use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows, Statistic};
+use nhgd_fisher::{
+    DenseSettings, DiagonalSettings, EigenKroneckerSettings, Fisher, FisherError, FisherSettings,
+    KroneckerDamping, KroneckerSettings, RowKind, SamplesSettings, SketchSettings, Smoothing, SolveReport,
+    Start, WindowSettings, build,
+};
 use nhgd_kernels::Scalar;
 
 /// A fixture of test/fixtures.
@@ -75,16 +79,132 @@ pub fn layer(inputs: usize, outputs: usize) -> LayerShape {
     LayerShape { inputs, outputs }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Dense,
+    Window,
+    Samples,
+    Kronecker,
+    EigenKronecker,
+    Diagonal,
+    Sketch,
+}
+
+/// The settings of all forms at once, so that a test can go through the forms.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub form: Form,
+    pub statistic: Statistic,
+    pub rows: RowKind,
+    pub smoothing: Smoothing,
+    pub damping: f64,
+    pub relative: bool,
+    pub start: Start,
+    /// Rows of a window, samples held, or directions of a sketch.
+    pub size: usize,
+    pub kronecker_damping: KroneckerDamping,
+    pub keep: f64,
+    pub basis_every: usize,
+    pub tolerance: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let (window, samples) = (WindowSettings::default(), SamplesSettings::default());
+        let kronecker = EigenKroneckerSettings::default();
+        Self {
+            form: Form::Window,
+            statistic: window.statistic,
+            rows: window.rows,
+            smoothing: window.smoothing,
+            damping: window.damping,
+            relative: window.relative,
+            start: window.start,
+            size: window.length,
+            kronecker_damping: KroneckerDamping::Joint,
+            keep: kronecker.keep,
+            basis_every: kronecker.basis_every,
+            tolerance: samples.tolerance,
+        }
+    }
+}
+
+impl Config {
+    /// What the form reads of them.
+    pub fn settings(&self) -> FisherSettings {
+        let Self { statistic, rows, smoothing, damping, relative, start, size, keep, tolerance, .. } = *self;
+        let (kronecker_damping, basis_every) = (self.kronecker_damping, self.basis_every);
+        match self.form {
+            Form::Dense => FisherSettings::Dense(DenseSettings {
+                statistic,
+                rows,
+                smoothing,
+                damping,
+                relative,
+                start,
+                tolerance,
+            }),
+            Form::Window => FisherSettings::Window(WindowSettings {
+                statistic,
+                rows,
+                smoothing,
+                damping,
+                relative,
+                start,
+                length: size,
+            }),
+            Form::Samples => {
+                let samples = size;
+                FisherSettings::Samples(SamplesSettings { statistic, damping, relative, samples, tolerance })
+            }
+            Form::Kronecker => FisherSettings::Kronecker(KroneckerSettings {
+                statistic,
+                smoothing,
+                damping,
+                relative,
+                kronecker_damping,
+                keep,
+            }),
+            Form::EigenKronecker => FisherSettings::EigenKronecker(EigenKroneckerSettings {
+                statistic,
+                smoothing,
+                damping,
+                relative,
+                keep,
+                basis_every,
+            }),
+            Form::Diagonal => {
+                let settings = DiagonalSettings { statistic, rows, smoothing, damping, relative };
+                FisherSettings::Diagonal(settings)
+            }
+            Form::Sketch => {
+                let rank = size;
+                let settings = SketchSettings { statistic, rows, smoothing, damping, relative, rank };
+                FisherSettings::Sketch(settings)
+            }
+        }
+    }
+
+    pub fn build<T: Scalar>(
+        &self,
+        layers: &[LayerShape],
+        d: usize,
+        regularizer: Diagonal<T>,
+    ) -> Result<Box<dyn Fisher<T>>, FisherError> {
+        build(&self.settings(), layers, d, regularizer)
+    }
+}
+
 /// A Fisher of one form; everything else as `change` leaves it.
 pub fn fisher(
     form: Form,
     d: usize,
     layers: &[LayerShape],
-    change: impl Fn(&mut FisherConfig),
+    change: impl Fn(&mut Config),
 ) -> Box<dyn Fisher<f64>> {
-    let mut config = FisherConfig { form, ..FisherConfig::default() };
+    let mut config = Config { form, ..Config::default() };
     change(&mut config);
-    build(&config, layers, d, Diagonal::Scalar(0.0)).expect("good settings")
+    config.build(layers, d, Diagonal::Scalar(0.0)).expect("good settings")
 }
 
 pub fn rows<T: Scalar>(data: &[f64], d: usize) -> Observation<T> {
@@ -162,7 +282,7 @@ pub fn solve(fisher: &mut dyn Fisher<f64>, b: &[f64]) -> (Vec<f64>, SolveReport)
 
 /// Column by column.
 pub fn inverse(fisher: &mut dyn Fisher<f64>) -> Vec<f64> {
-    let d = fisher.size();
+    let d = fisher.parameters();
     let mut columns = Vec::new();
     for j in 0..d {
         let unit: Vec<f64> = (0..d).map(|i| if i == j { 1.0 } else { 0.0 }).collect();

@@ -2,9 +2,7 @@
 
 use crate::common::*;
 use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows, Statistic, Wants};
-use nhgd_fisher::{
-    Fisher, FisherConfig, FisherError, Form, KroneckerDamping, RowKind, Smoothing, Start, build,
-};
+use nhgd_fisher::{Fisher, FisherError, KroneckerDamping, RowKind, Smoothing, Start};
 use nhgd_kernels::Scalar;
 
 const FORMS: [Form; 7] = [
@@ -17,15 +15,16 @@ const FORMS: [Form; 7] = [
     Form::Sketch,
 ];
 
-const LAYERS: [LayerShape; 2] = [LayerShape { inputs: 3, outputs: 2 }, LayerShape { inputs: 2, outputs: 2 }];
-const D: usize = 10;
+pub const LAYERS: [LayerShape; 2] =
+    [LayerShape { inputs: 3, outputs: 2 }, LayerShape { inputs: 2, outputs: 2 }];
+pub const D: usize = 10;
 
 /// Every form in every variant that has a state of its own.
-fn variants() -> Vec<FisherConfig> {
+pub fn variants() -> Vec<Config> {
     let mut all = Vec::new();
     for form in FORMS {
         for smoothing in [Smoothing::Forget(0.7), Smoothing::Average] {
-            let held = FisherConfig {
+            let held = Config {
                 form,
                 smoothing,
                 size: 5,
@@ -33,13 +32,11 @@ fn variants() -> Vec<FisherConfig> {
                 basis_every: 2,
                 ..Default::default()
             };
-            all.push(FisherConfig { relative: true, ..held.clone() });
+            all.push(Config { relative: true, ..held.clone() });
             match form {
-                Form::Dense | Form::Window => {
-                    all.push(FisherConfig { start: Start::Decaying, ..held.clone() })
-                }
+                Form::Dense | Form::Window => all.push(Config { start: Start::Decaying, ..held.clone() }),
                 Form::Kronecker => {
-                    all.push(FisherConfig { kronecker_damping: KroneckerDamping::Split, ..held.clone() });
+                    all.push(Config { kronecker_damping: KroneckerDamping::Split, ..held.clone() });
                 }
                 _ => {}
             }
@@ -49,7 +46,7 @@ fn variants() -> Vec<FisherConfig> {
     all
 }
 
-fn observation<T: Scalar>(fisher: &dyn Fisher<T>, random: &mut Random, samples: usize) -> Observation<T> {
+pub fn observation<T: Scalar>(fisher: &dyn Fisher<T>, random: &mut Random, samples: usize) -> Observation<T> {
     match fisher.wants() {
         Wants::Factors(_) => {
             let factors = random.factors(samples, 2, &LAYERS);
@@ -78,7 +75,7 @@ fn state_goes_on<T: Scalar>() {
     for (config, regularizer) in
         variants().into_iter().flat_map(|c| [(c.clone(), Diagonal::Scalar(T::zero())), (c, vector.clone())])
     {
-        let new = || build::<T>(&config, &LAYERS, D, regularizer.clone()).expect("good settings");
+        let new = || config.build::<T>(&LAYERS, D, regularizer.clone()).expect("good settings");
         for (steps, solves) in [(0, false), (1, false), (1, true), (4, true), (4, false)] {
             let (mut original, mut copy) = (new(), new());
             let mut random = Random(50);
@@ -109,7 +106,7 @@ fn a_saved_state_goes_on_with_the_same_bits() {
 #[test]
 fn a_foreign_state_is_refused_and_changes_nothing() {
     for config in variants() {
-        let new = || build::<f64>(&config, &LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
+        let new = || config.build::<f64>(&LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
         let mut fisher = new();
         let samples = observation(&*fisher, &mut Random(51), 3);
         fisher.observe(&samples).expect("good samples");
@@ -137,16 +134,16 @@ fn a_foreign_state_is_refused_and_changes_nothing() {
 #[test]
 fn a_fisher_that_stays_indefinite_is_an_error_until_it_is_forgotten() {
     for (form, entry) in [(Form::Dense, "data"), (Form::Window, "gram"), (Form::Kronecker, "outputs")] {
-        let config = FisherConfig {
+        let config = Config {
             form,
             damping: 1e-3,
             rows: RowKind::PerSample,
             kronecker_damping: KroneckerDamping::Split,
             size: 8,
-            ..FisherConfig::default()
+            ..Config::default()
         };
-        let mut fisher = build::<f64>(&config, &LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
-        let samples = observation(&*fisher, &mut Random(53), 4);
+        let mut fisher = config.build::<f64>(&LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
+        let samples = observation(&*fisher, &mut Random(53), 40);
         fisher.observe(&samples).expect("good samples");
         let before = answer(&mut *fisher);
         let mut state = saved(&*fisher);
@@ -176,15 +173,15 @@ fn a_fisher_that_stays_indefinite_is_an_error_until_it_is_forgotten() {
 #[test]
 fn a_copy_counts_the_raises_of_its_original_once() {
     for (form, entry) in [(Form::Window, "gram"), (Form::Kronecker, "outputs")] {
-        let config = FisherConfig {
+        let config = Config {
             form,
             damping: 1e-3,
             rows: RowKind::PerSample,
             kronecker_damping: KroneckerDamping::Split,
             size: 8,
-            ..FisherConfig::default()
+            ..Config::default()
         };
-        let new = || build::<f64>(&config, &LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
+        let new = || config.build::<f64>(&LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
         let mut fisher = new();
         fisher.observe(&observation(&*fisher, &mut Random(54), 4)).expect("good samples");
         let state = saved(&*fisher);
@@ -209,7 +206,7 @@ fn a_copy_counts_the_raises_of_its_original_once() {
 #[test]
 fn bad_samples_change_nothing() {
     for config in variants() {
-        let mut fisher = build::<f64>(&config, &LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
+        let mut fisher = config.build::<f64>(&LAYERS, D, Diagonal::Scalar(0.0)).expect("good settings");
         let mut random = Random(52);
         let good = observation(&*fisher, &mut random, 4);
         fisher.observe(&good).expect("good samples");
@@ -272,8 +269,8 @@ fn bad_samples_change_nothing() {
 
 #[test]
 fn settings_are_checked() {
-    type Change = fn(&mut FisherConfig);
-    let cases: [(&str, Change); 16] = [
+    type Change = fn(&mut Config);
+    let cases: [(&str, Change); 17] = [
         ("damping", |c| c.damping = -1e-3),
         ("damping", |c| c.damping = f64::NAN),
         ("damping", |c| c.damping = f64::INFINITY),
@@ -282,42 +279,43 @@ fn settings_are_checked() {
         ("smoothing", |c| c.smoothing = Smoothing::Forget(0.0)),
         ("smoothing", |c| c.smoothing = Smoothing::Forget(1.0)),
         ("smoothing", |c| c.smoothing = Smoothing::Forget(f64::NAN)),
-        ("size", |c| c.size = 0),
-        ("start", |c| (c.form, c.start) = (Form::Kronecker, Start::Decaying)),
+        ("length", |c| c.size = 0),
+        ("samples", |c| (c.form, c.size) = (Form::Samples, 0)),
+        ("rank", |c| (c.form, c.size) = (Form::Sketch, 0)),
         ("relative", |c| (c.form, c.start, c.relative) = (Form::Dense, Start::Decaying, true)),
-        ("keep", |c| c.keep = 1.0),
-        ("basisEvery", |c| c.basis_every = 0),
-        ("tolerance", |c| c.tolerance = 0.0),
+        ("keep", |c| (c.form, c.keep) = (Form::Kronecker, 1.0)),
+        ("basisEvery", |c| (c.form, c.basis_every) = (Form::EigenKronecker, 0)),
+        ("tolerance", |c| (c.form, c.tolerance) = (Form::Dense, 0.0)),
         ("layers", |c| (c.form, c.size) = (Form::Samples, 3)),
         ("layers", |c| c.form = Form::EigenKronecker),
     ];
     for (name, change) in cases {
-        let mut config = FisherConfig::default();
+        let mut config = Config::default();
         change(&mut config);
         let layers = if name == "layers" { &LAYERS[..1] } else { &LAYERS[..] };
-        match refused(build::<f64>(&config, layers, D, Diagonal::Scalar(0.0))) {
+        match refused(config.build::<f64>(layers, D, Diagonal::Scalar(0.0))) {
             FisherError::Range { name: found, .. } => assert_eq!(found, name),
             error => panic!("{name}: {error}"),
         }
     }
-    let zero = FisherConfig { damping: 0.0, ..Default::default() };
+    let zero = Config { damping: 0.0, ..Default::default() };
     let entry = |x: f64| Diagonal::Vector((0..D).map(|i| if i == 4 { x } else { 0.1 }).collect());
-    assert!(build::<f64>(&zero, &LAYERS, D, entry(0.2)).is_ok());
+    assert!(zero.build::<f64>(&LAYERS, D, entry(0.2)).is_ok());
     for (regularizer, name) in [
         (entry(0.0), "damping"),
         (entry(-0.1), "regularizer"),
         (Diagonal::Vector(vec![1.0; 3]), "regularizer"),
     ] {
         assert!(
-            matches!(refused(build(&zero, &LAYERS, D, regularizer)), FisherError::Range { name: found, .. } if found == name)
+            matches!(refused(zero.build(&LAYERS, D, regularizer)), FisherError::Range { name: found, .. } if found == name)
         );
     }
     assert_eq!(
-        refused(build(&zero, &LAYERS, D, entry(f64::NAN))),
+        refused(zero.build(&LAYERS, D, entry(f64::NAN))),
         FisherError::NotFinite { name: "regularizer" }
     );
     assert!(matches!(
-        refused(build::<f64>(&FisherConfig::default(), &[], 0, Diagonal::Scalar(1.0))),
+        refused(Config::default().build::<f64>(&[], 0, Diagonal::Scalar(1.0))),
         FisherError::Range { name: "parameters", .. }
     ));
 }
@@ -326,7 +324,7 @@ fn settings_are_checked() {
 fn without_samples_a_is_the_inverse_of_the_diagonal() {
     let b = Random(53).normals(D);
     for config in variants().into_iter().filter(|config| config.start == Start::Held) {
-        let mut fisher = build::<f64>(&config, &LAYERS, D, Diagonal::Scalar(0.04)).expect("good settings");
+        let mut fisher = config.build::<f64>(&LAYERS, D, Diagonal::Scalar(0.04)).expect("good settings");
         let level = if config.relative { 0.0 } else { 0.01 };
         let expected: Vec<f64> = b.iter().map(|b| b / (0.04 + level)).collect();
         assert_close(&solve(&mut *fisher, &b).0, &expected, 1e-12);
@@ -336,7 +334,7 @@ fn without_samples_a_is_the_inverse_of_the_diagonal() {
 #[test]
 fn reset_and_refresh_forget() {
     for config in variants() {
-        let new = || build::<f64>(&config, &LAYERS, D, Diagonal::Scalar(0.01)).expect("good settings");
+        let new = || config.build::<f64>(&LAYERS, D, Diagonal::Scalar(0.01)).expect("good settings");
         let (mut used, mut fresh) = (new(), new());
         let mut random = Random(54);
         let samples: Vec<_> = (0..3).map(|_| observation(&*fresh, &mut random, 3)).collect();
@@ -425,14 +423,10 @@ fn relative_damping_follows_the_trace() {
 #[test]
 fn a_failed_factorisation_raises_damping_and_says_so() {
     // One direction in f32 and damping far below its rounding.
-    let config = FisherConfig {
-        form: Form::Dense,
-        damping: 1e-14,
-        statistic: Statistic::Sampled,
-        ..FisherConfig::default()
-    };
+    let config =
+        Config { form: Form::Dense, damping: 1e-14, statistic: Statistic::Sampled, ..Config::default() };
     let d = 40;
-    let mut fisher = build::<f32>(&config, &[], d, Diagonal::Scalar(0.0)).expect("good settings");
+    let mut fisher = config.build::<f32>(&[], d, Diagonal::Scalar(0.0)).expect("good settings");
     fisher.refresh(&rows(&Random(58).normals(d), d)).expect("more damping helps");
     let mut x = vec![0.0; d];
     let report = fisher.solve(&vec![1.0; d], &mut x).expect("a solution");

@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation};
-use nhgd_fisher::{Fisher, FisherConfig, Form, KroneckerDamping, Smoothing, build};
+use nhgd_fisher::{Fisher, KroneckerDamping, Smoothing};
 
 /// Softmax probabilities of the fixture's samples.
 fn probabilities(x: &[f64], w: &[f64], inputs: usize, classes: usize) -> Vec<f64> {
@@ -59,8 +59,8 @@ fn agrees_with_the_fixture() {
 fn takes_a_regulariser_as_damping() {
     let fixture = Fixture::load("kfac_layer");
     let observation = Observation::Factors(fixture_factors(&fixture, true));
-    let config = FisherConfig { form: Form::Kronecker, damping: 0.004, ..FisherConfig::default() };
-    let mut fisher = build(&config, &[layer(20, 3)], 60, Diagonal::Scalar(1.0)).expect("good settings");
+    let config = Config { form: Form::Kronecker, damping: 0.004, ..Config::default() };
+    let mut fisher = config.build(&[layer(20, 3)], 60, Diagonal::Scalar(1.0)).expect("good settings");
     fisher.refresh(&observation).expect("good factors");
     let mean: Vec<f64> = (0..60).map(|i| if i % 2 == 0 { 0.002 } else { 0.01 }).collect();
     fisher.set_regularizer(&Diagonal::Vector(mean)).expect("a good regulariser");
@@ -71,7 +71,7 @@ fn takes_a_regulariser_as_damping() {
 
 /// F = A⁻¹ − cI of a Fisher with damping c.
 fn fisher_matrix(fisher: &mut dyn Fisher<f64>, c: f64) -> Vec<f64> {
-    let d = fisher.size();
+    let d = fisher.parameters();
     let a = inverse(fisher);
     let mut f = Vec::new();
     for j in 0..d {

@@ -2,7 +2,6 @@
 
 use crate::common::*;
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Observation};
-use nhgd_fisher::Form;
 
 const LAYERS: [LayerShape; 2] = [LayerShape { inputs: 3, outputs: 2 }, LayerShape { inputs: 4, outputs: 3 }];
 

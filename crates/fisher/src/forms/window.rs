@@ -1,67 +1,100 @@
 //! The last rows themselves: the data terms of smoothed Sherman–Morrison without A.
 
-use nhgd_kernels::vector::dot;
-use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, matvec};
+use nhgd_curvature::{Diagonal, Observation, Statistic, Wants};
+use nhgd_kernels::vector::{dot, scale};
+use nhgd_kernels::{MatRef, Scalar};
+use serde::{Deserialize, Serialize};
 
-use crate::check::{self, State, widen};
-use crate::config::Start;
+use super::decaying::decaying;
+use crate::check::{self, Saved};
 use crate::damping::Damping;
+use crate::settings::{RowKind, Start};
 use crate::smoothing::Smoothing;
+use crate::wide::{gram, products, widen};
 use crate::woodbury::Woodbury;
-use crate::{Fisher, FisherError, SolveReport};
-use nhgd_curvature::{Diagonal, Observation, Wants};
+use crate::{Fisher, FisherError, SolveReport, State};
+
+/// Settings of `form: "window"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct WindowSettings {
+    /// The labels at which the gradients are taken; default: as given.
+    pub statistic: Statistic,
+    /// The rows that it sees of a batch; default: one random-sign sum.
+    pub rows: RowKind,
+    /// Forgetting over observations; default 0.99.
+    pub smoothing: Smoothing,
+    /// λ ≥ 0, more than 0 where D has a zero or the start decays; default 0.01.
+    pub damping: f64,
+    /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; not for a decaying start; default false.
+    pub relative: bool,
+    /// What becomes of D̃; default: it is held.
+    pub start: Start,
+    /// Rows held, at least 1; default 256.
+    pub length: usize,
+}
+
+impl Default for WindowSettings {
+    fn default() -> Self {
+        Self {
+            statistic: Statistic::Empirical,
+            rows: RowKind::Signed,
+            smoothing: Smoothing::default(),
+            damping: 1e-2,
+            relative: false,
+            start: Start::Held,
+            length: 256,
+        }
+    }
+}
 
 /// F = Σ_j c_j g_j g_jᵀ over the last m rows, with c_j = (1−β) β^age, or 1 over the rows' number for the average, which
-/// is one over the window. D̃ is exact, per parameter too; the Gram matrix is rebuilt when it changes.
+/// is one over the window. Of an observation of more rows than the window holds, the last ones stand for all. D̃ is
+/// exact, per parameter too; the Gram matrix is rebuilt when it changes.
 pub(crate) struct Window<T> {
     d: usize,
-    capacity: usize,
+    length: usize,
     wants: Wants,
     smoothing: Smoothing,
     start: Start,
     damping: Damping<T>,
-    /// G, up to `capacity` × d: a ring whose oldest row is `next` once it is full.
+    /// G, up to `length` × d: a ring whose oldest row is `next` once it is full.
     rows: Vec<T>,
     next: usize,
     /// c.
     weights: Vec<f64>,
-    /// G M Gᵀ, capacity × capacity, both triangles.
-    gram: Vec<T>,
-    /// M: 1 where D̃ is cI, else D̃⁻¹.
-    metric: Diagonal<T>,
+    /// G M Gᵀ, length × length, both triangles.
+    gram: Vec<f64>,
+    /// M: 1 where D̃ is cI, else the entries of D̃⁻¹.
+    metric: Vec<f64>,
     /// What is left of λI if the start decays, else 1.
     remains: f64,
     /// The inner system and its λ, until something changes.
-    inner: Option<(Woodbury<T>, f64)>,
+    inner: Option<(Woodbury, f64)>,
 }
 
 impl<T: Scalar> Window<T> {
-    pub fn new(
-        d: usize,
-        capacity: usize,
-        mut damping: Damping<T>,
-        wants: Wants,
-        smoothing: Smoothing,
-        start: Start,
-    ) -> Self {
-        if start == Start::Decaying {
-            damping.ignore_regularizer();
-        }
-        Self {
+    pub fn new(settings: &WindowSettings, d: usize, regularizer: Diagonal<T>) -> Result<Self, FisherError> {
+        let WindowSettings { damping, relative, start, length, .. } = *settings;
+        check::at_least_one("length", length)?;
+        Ok(Self {
             d,
-            capacity,
-            wants,
-            smoothing,
+            length,
+            wants: settings.rows.wants(settings.statistic),
+            smoothing: settings.smoothing.checked()?,
             start,
-            damping,
+            damping: match start {
+                Start::Held => Damping::new(damping, relative, regularizer, d)?,
+                Start::Decaying => decaying(damping, relative, regularizer, d)?,
+            },
             rows: Vec::new(),
             next: 0,
             weights: Vec::new(),
             gram: Vec::new(),
-            metric: Diagonal::Scalar(T::one()),
+            metric: vec![1.0],
             remains: 1.0,
             inner: None,
-        }
+        })
     }
 
     /// Rows held.
@@ -69,28 +102,24 @@ impl<T: Scalar> Window<T> {
         self.weights.len()
     }
 
-    fn view(&self) -> MatRef<'_, T> {
-        MatRef::new(&self.rows, self.held(), self.d)
-    }
-
     /// Columns `slots` of G M Gᵀ, and the rows that mirror them.
     fn fill_gram(&mut self, slots: &[usize]) {
-        let (held, k, m) = (self.held(), slots.len(), self.capacity);
-        let mut scaled = Vec::with_capacity(k * self.d);
-        for &slot in slots {
-            let row = &self.rows[slot * self.d..][..self.d];
-            match &self.metric {
-                Diagonal::Scalar(_) => scaled.extend_from_slice(row),
-                Diagonal::Vector(metric) => scaled.extend(row.iter().zip(metric).map(|(&g, &m)| g * m)),
+        let (held, k, m, d) = (self.held(), slots.len(), self.length, self.d);
+        let metric = |i: usize| self.metric[i % self.metric.len()];
+        if k == held {
+            let gram = gram(&self.rows, d, metric);
+            for i in 0..held {
+                for j in 0..=i {
+                    self.gram[i * m + j] = gram[i * held + j];
+                    self.gram[j * m + i] = gram[i * held + j];
+                }
             }
+            return;
         }
-        let mut products = vec![T::zero(); held * k];
-        if k == 1 {
-            matvec(&mut products, T::zero(), T::one(), self.view(), &scaled);
-        } else {
-            let columns = MatRef::new(&scaled, k, self.d).t();
-            matmul(MatMut::new(&mut products, held, k), T::zero(), T::one(), self.view(), columns);
-        }
+        let rows = slots.iter().map(|slot| &self.rows[slot * d..][..d]);
+        let scaled: Vec<f64> =
+            rows.flat_map(|row| row.iter().enumerate().map(|(i, g)| g.wide() * metric(i))).collect();
+        let products = products(&self.rows, d, MatRef::new(&scaled, k, d).t());
         for i in 0..held {
             for (j, &slot) in slots.iter().enumerate() {
                 self.gram[i * m + slot] = products[i * k + j];
@@ -102,8 +131,8 @@ impl<T: Scalar> Window<T> {
     /// Takes the metric of λ, and the Gram matrix with it.
     fn set_metric(&mut self, level: f64) {
         let metric = match self.damping.diagonal(level) {
-            Diagonal::Scalar(_) => Diagonal::Scalar(T::one()),
-            Diagonal::Vector(tilde) => Diagonal::Vector(tilde.into_iter().map(|d| T::one() / d).collect()),
+            Diagonal::Scalar(_) => vec![1.0],
+            Diagonal::Vector(tilde) => tilde.into_iter().map(|d| 1.0 / d.wide()).collect(),
         };
         if metric != self.metric {
             self.metric = metric;
@@ -121,9 +150,10 @@ impl<T: Scalar> Window<T> {
         if anew {
             self.reset();
         }
-        // Only the last `capacity` rows of a larger observation have a place.
-        let kept = rows.count.min(self.capacity);
-        let dropped = (self.held() + kept).saturating_sub(self.capacity);
+        // Only the last `length` rows of a larger observation have a place. They are scaled to stand for all of it.
+        let kept = rows.count.min(self.length);
+        let share = T::of((rows.count as f64 / kept as f64).sqrt());
+        let dropped = (self.held() + kept).saturating_sub(self.length);
         let pseudo = if self.start == Start::Decaying { 1.0 } else { 0.0 };
         let seen = self.held() as f64 + pseudo;
         let left = seen - dropped as f64;
@@ -140,7 +170,7 @@ impl<T: Scalar> Window<T> {
         self.remains *= if self.start == Start::Decaying { beta } else { 1.0 };
 
         if self.gram.is_empty() {
-            self.gram = vec![T::zero(); self.capacity * self.capacity];
+            self.gram = vec![0.0; self.length * self.length];
         }
         let first = (rows.count - kept) * self.d;
         let mut slots = Vec::with_capacity(kept);
@@ -153,8 +183,11 @@ impl<T: Scalar> Window<T> {
                 self.rows[slot * self.d..][..self.d].copy_from_slice(row);
                 self.weights[slot] = gamma;
             }
+            if share != T::one() {
+                scale(share, &mut self.rows[slot * self.d..][..self.d]);
+            }
             slots.push(slot);
-            self.next = (slot + 1) % self.capacity;
+            self.next = (slot + 1) % self.length;
         }
         self.fill_gram(&slots);
         self.inner = None;
@@ -167,26 +200,30 @@ impl<T: Scalar> Window<T> {
             return Ok(());
         }
         let mean = self.trace() / self.d as f64;
-        let roots: Vec<T> = self.weights.iter().map(|c| T::of(c.sqrt())).collect();
+        let roots: Vec<f64> = self.weights.iter().map(|c| c.sqrt()).collect();
         let mut damping = self.damping.clone();
+        let before = damping.is_vector().then(|| (self.metric.clone(), self.gram.clone()));
         let inner = damping.raise(mean, |damping, level| {
             let level = level * self.remains;
             self.set_metric(level);
             let scale = match damping.diagonal(level) {
-                Diagonal::Scalar(c) => c,
-                Diagonal::Vector(_) => T::one(),
+                Diagonal::Scalar(c) => c.wide(),
+                Diagonal::Vector(_) => 1.0,
             };
-            let gram = MatRef::strided(&self.gram, roots.len(), roots.len(), self.capacity, 1);
+            let gram = MatRef::strided(&self.gram, roots.len(), roots.len(), self.length, 1);
             Woodbury::factor(gram, roots.clone(), scale).map(|inner| (inner, level))
         });
         self.damping = damping;
+        if let (Err(_), Some(before)) = (&inner, before) {
+            (self.metric, self.gram) = before;
+        }
         self.inner = Some(inner?.0);
         Ok(())
     }
 }
 
 impl<T: Scalar> Fisher<T> for Window<T> {
-    fn size(&self) -> usize {
+    fn parameters(&self) -> usize {
         self.d
     }
 
@@ -196,8 +233,7 @@ impl<T: Scalar> Fisher<T> for Window<T> {
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
         let mut damping = self.damping.clone();
-        damping.set_regularizer(regularizer)?;
-        if self.start == Start::Held {
+        if damping.set_regularizer(regularizer)? && self.start == Start::Held {
             self.damping = damping;
             self.inner = None;
         }
@@ -216,10 +252,10 @@ impl<T: Scalar> Fisher<T> for Window<T> {
         check::sides(b, x, self.d)?;
         self.factor()?;
         let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
-        inner.solve(self.view(), &self.damping.diagonal(*level), b, x);
+        let residual = inner.solve(&self.rows, &self.damping.diagonal(*level), b, x);
         check::solution(x)?;
         let fallbacks = self.damping.fallbacks;
-        Ok(SolveReport { residual: f64::NAN, damping: *level, fallbacks, ..SolveReport::default() })
+        Ok(SolveReport { residual, damping: *level, fallbacks, ..SolveReport::default() })
     }
 
     fn reset(&mut self) {
@@ -230,45 +266,36 @@ impl<T: Scalar> Fisher<T> for Window<T> {
         self.inner = None;
     }
 
-    fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
+    fn state(&self) -> State {
         let held = self.held();
-        let gram = (0..held * held).map(|k| self.gram[k / held * self.capacity + k % held].wide()).collect();
-        let metric = match &self.metric {
-            Diagonal::Scalar(c) => vec![c.wide()],
-            Diagonal::Vector(metric) => widen(metric),
-        };
-        vec![
+        let gram = (0..held * held).map(|k| self.gram[k / held * self.length + k % held]).collect();
+        let mut state = self.damping.state(self.inner.is_some());
+        state.extend([
             ("rows", widen(&self.rows)),
             ("weights", self.weights.clone()),
             ("next", vec![self.next as f64]),
             ("gram", gram),
-            ("metric", metric),
+            ("metric", self.metric.clone()),
             ("remains", vec![self.remains]),
-            ("fallbacks", vec![self.damping.fallbacks_to_save(self.inner.is_some())]),
-        ]
+        ]);
+        state
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
-        let state = State(state);
-        let weights = state.values("weights", |n| n <= self.capacity)?.to_vec();
+        let state = Saved(state);
+        let weights = state.values("weights", |n| n <= self.length)?.to_vec();
         let held = weights.len();
         let rows = state.scalars("rows", |n| n == held * self.d)?;
-        let gram: Vec<T> = state.scalars("gram", |n| n == held * held)?;
-        let metric: Vec<T> = state.scalars("metric", |n| n == 1 || n == self.d)?;
-        let next = state.number("next")? as usize;
-        let (remains, fallbacks) = (state.number("remains")?, state.number("fallbacks")? as u32);
-        if next > held || next >= self.capacity {
-            return Err(FisherError::range("state", format!("\"next\" of at most {held}"), next));
-        }
-        self.gram = vec![T::zero(); self.capacity * self.capacity];
-        for (row, into) in gram.chunks_exact(held.max(1)).zip(self.gram.chunks_exact_mut(self.capacity)) {
+        let gram = state.values("gram", |n| n == held * held)?;
+        let metric = state.values("metric", |n| n == 1 || n == self.d)?.to_vec();
+        let (next, remains) = (state.place("next", held, self.length)?, state.number("remains")?);
+        self.damping = self.damping.restored(&state)?;
+        self.gram = vec![0.0; self.length * self.length];
+        for (row, into) in gram.chunks_exact(held.max(1)).zip(self.gram.chunks_exact_mut(self.length)) {
             into[..held].copy_from_slice(row);
         }
-        let vector = self.damping.is_vector() && metric.len() == self.d;
-        self.metric = if vector { Diagonal::Vector(metric) } else { Diagonal::Scalar(T::one()) };
         (self.rows, self.weights, self.next, self.remains) = (rows, weights, next, remains);
-        self.damping.fallbacks = fallbacks;
-        self.inner = None;
+        (self.metric, self.inner) = (metric, None);
         Ok(())
     }
 

@@ -1,21 +1,54 @@
-//! Eigenvalue-corrected Kronecker factors (George et al. 2018): the factors' eigenbases, with the second moments of the
-//! gradients in that basis in the place of the products of eigenvalues.
+//! Eigenvalue-corrected Kronecker factors (George et al. 2018): the eigenbases of the factors, with the second moments of
+//! the gradients in that basis in the place of the products of eigenvalues.
 
+use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
 use nhgd_kernels::vector::all_finite;
-use nhgd_kernels::{MatMut, MatRef, Scalar, mirror_lower};
+use nhgd_kernels::{MatRef, Scalar};
+use serde::{Deserialize, Serialize};
 
 use crate::basis::{Basis, product};
-use crate::check::{self, State, widen};
-use crate::damping::Damping;
-use crate::kronecker::layer_means;
-use crate::moments::{LayerMoments, Moments, Sharing, layer_diagonal};
+use crate::check::{self, Saved};
+use crate::damping::{Damping, LayerDamping};
+use crate::moments::{Moments, Sharing, layer_diagonal};
 use crate::smoothing::Smoothing;
-use crate::{Fisher, FisherError, SolveReport};
-use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
+use crate::wide::widen;
+use crate::{Fisher, FisherError, SolveReport, State};
+
+/// Settings of `form: "eigenkronecker"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct EigenKroneckerSettings {
+    /// The labels at which the gradients are taken; default: as given.
+    pub statistic: Statistic,
+    /// Forgetting over observations; default 0.99.
+    pub smoothing: Smoothing,
+    /// λ ≥ 0, more than 0 where D has a zero; default 0.01.
+    pub damping: f64,
+    /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; default false.
+    pub relative: bool,
+    /// Share of the old factors at a refresh, in [0, 1); default 0.5.
+    pub keep: f64,
+    /// Observations from one eigenbasis to the next, at least 1; a refresh takes a new one in any case; default 10.
+    pub basis_every: usize,
+}
+
+impl Default for EigenKroneckerSettings {
+    fn default() -> Self {
+        Self {
+            statistic: Statistic::Empirical,
+            smoothing: Smoothing::default(),
+            damping: 1e-2,
+            relative: false,
+            keep: 0.5,
+            basis_every: 10,
+        }
+    }
+}
 
 /// F ≈ (U ⊗ V) diag(σ) (U ⊗ V)ᵀ for each layer, with U and V the eigenbases of its factors.
 ///
-/// The inverse is exact for D̃ = cI; another D enters each layer as its mean.
+/// A new basis takes the old σ over: its σ is the diagonal of what the old ones stand for. The inverse is exact where D̃
+/// of a layer is cI; any other D̃ enters a layer as its mean.
 pub(crate) struct EigenKronecker<T> {
     statistic: Statistic,
     smoothing: Smoothing,
@@ -32,50 +65,62 @@ pub(crate) struct EigenKronecker<T> {
     spectra: Vec<Vec<T>>,
 }
 
-/// diag(Uᵀ M U), with the lower triangle of M and the columns of U.
-fn projected<T: Scalar>(moment: &[T], u: &[T], n: usize) -> Vec<T> {
-    let mut full = moment.to_vec();
-    mirror_lower(MatMut::new(&mut full, n, n));
-    let rotated = product(MatRef::new(&full, n, n), MatRef::new(u, n, n));
-    (0..n).map(|j| (0..n).map(|i| u[i * n + j] * rotated[i * n + j]).sum()).collect()
-}
-
-/// The Kronecker approximation's own σ in a given basis; in the factors' eigenbasis the products of eigenvalues.
-fn kronecker_spectrum<T: Scalar>(layer: &LayerMoments<T>, inverse_weight: f64, basis: &Basis<T>) -> Vec<T> {
-    let a = projected(&layer.inputs, &basis.inputs, layer.shape.inputs);
-    let s = projected(&layer.outputs, &basis.outputs, layer.shape.outputs);
-    a.iter().flat_map(|&a| s.iter().map(move |&s| T::of(inverse_weight) * a * s)).collect()
+/// The diagonal of (U ⊗ V) diag(σ) (U ⊗ V)ᵀ in the basis U' ⊗ V': P σ Qᵀ with the squares P of U'ᵀU and Q of V'ᵀV.
+fn carried<T: Scalar>(sigma: &[T], old: &Basis<T>, new: &Basis<T>, shape: LayerShape) -> Vec<T> {
+    let squares = |new: &[T], old: &[T], n: usize| {
+        let mut squares = product(MatRef::new(new, n, n).t(), MatRef::new(old, n, n));
+        squares.iter_mut().for_each(|x| *x = *x * *x);
+        squares
+    };
+    let LayerShape { inputs, outputs } = shape;
+    // What a σ of a null space is depends on the basis that rounding chose for it; their mean does not.
+    let mut sigma = sigma.to_vec();
+    let mean = |places: &mut dyn Iterator<Item = usize>, count: usize, sigma: &mut [T]| {
+        let places: Vec<usize> = places.collect();
+        let mean = places.iter().map(|&at| sigma[at]).sum::<T>() / T::of(count as f64);
+        places.into_iter().for_each(|at| sigma[at] = mean);
+    };
+    let [no_inputs, no_outputs] = old.nulls;
+    for j in 0..if no_inputs > 0 { outputs } else { 0 } {
+        mean(&mut (0..no_inputs).map(|i| i * outputs + j), no_inputs, &mut sigma);
+    }
+    for i in 0..if no_outputs > 0 { inputs } else { 0 } {
+        mean(&mut (0..no_outputs).map(|j| i * outputs + j), no_outputs, &mut sigma);
+    }
+    let p = squares(&new.inputs, &old.inputs, inputs);
+    let q = squares(&new.outputs, &old.outputs, outputs);
+    let half = product(MatRef::new(&p, inputs, inputs), MatRef::new(&sigma, inputs, outputs));
+    product(MatRef::new(&half, inputs, outputs), MatRef::new(&q, outputs, outputs).t())
 }
 
 impl<T: Scalar> EigenKronecker<T> {
     pub fn new(
-        shapes: &[LayerShape],
-        damping: Damping<T>,
-        statistic: Statistic,
-        smoothing: Smoothing,
-        keep: f64,
-        basis_every: usize,
-    ) -> Self {
-        Self {
-            statistic,
-            smoothing,
-            keep,
-            basis_every,
-            shapes: shapes.to_vec(),
-            damping,
-            moments: Moments::zero(shapes),
+        settings: &EigenKroneckerSettings,
+        layers: &[LayerShape],
+        regularizer: Diagonal<T>,
+    ) -> Result<Self, FisherError> {
+        check::keep(settings.keep)?;
+        check::at_least_one("basisEvery", settings.basis_every)?;
+        let d = layers.iter().map(|layer| layer.inputs * layer.outputs).sum();
+        Ok(Self {
+            statistic: settings.statistic,
+            smoothing: settings.smoothing.checked()?,
+            keep: settings.keep,
+            basis_every: settings.basis_every,
+            shapes: layers.to_vec(),
+            damping: Damping::new(settings.damping, settings.relative, regularizer, d)?,
+            moments: Moments::zero(layers),
             seen: 0.0,
             age: 0,
             bases: Vec::new(),
             spectra: Vec::new(),
-        }
+        })
     }
 
     fn absorb(&mut self, observation: &Observation<T>, keep: Option<f64>) -> Result<(), FisherError> {
         let factors = check::factors(observation, &self.shapes)?;
         let count = factors.weights.len();
         let (beta, gamma) = keep.map_or(self.smoothing.weights(self.seen, count), |keep| (keep, 1.0 - keep));
-        let old_weight = self.moments.inverse_weight();
         let mut moments = self.moments.clone();
         moments.blend(beta, gamma, &Moments::of(factors, &self.shapes, Sharing::Expand)?);
 
@@ -90,7 +135,8 @@ impl<T: Scalar> EigenKronecker<T> {
         let mut spectra = Vec::with_capacity(self.shapes.len());
         for (l, &shape) in self.shapes.iter().enumerate() {
             let mut sigma = match &bases {
-                Some(bases) => kronecker_spectrum(&self.moments.layers[l], old_weight, &bases[l]),
+                Some(_) if self.bases.is_empty() => vec![T::zero(); shape.inputs * shape.outputs],
+                Some(bases) => carried(&self.spectra[l], &self.bases[l], &bases[l], shape),
                 None => self.spectra[l].clone(),
             };
             let basis = &bases.as_ref().unwrap_or(&self.bases)[l];
@@ -117,7 +163,7 @@ impl<T: Scalar> EigenKronecker<T> {
 }
 
 impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
-    fn size(&self) -> usize {
+    fn parameters(&self) -> usize {
         self.shapes.iter().map(|shape| shape.inputs * shape.outputs).sum()
     }
 
@@ -126,28 +172,28 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
     }
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
-        self.damping.set_regularizer(regularizer)
+        self.damping.set_regularizer(regularizer).map(|_| ())
     }
 
     fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
         self.absorb(observation, None)
     }
 
-    /// Blends the samples' factors in, the first ones as they are, and takes new eigenbases.
+    /// Blends the factors of the samples in, the first ones as they are, and takes new eigenbases.
     fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
         self.absorb(observation, Some(if self.seen > 0.0 { self.keep } else { 0.0 }))
     }
 
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
-        check::sides(b, x, self.size())?;
+        check::sides(b, x, self.parameters())?;
         let trace: f64 = self.spectra.iter().flatten().map(|s| s.wide()).sum();
-        let level = self.damping.level(trace / self.size() as f64);
-        let means = layer_means(self.damping.regularizer(), &self.shapes);
+        let level = self.damping.level(trace / self.parameters() as f64);
+        let tildes = self.damping.of_layers(level, &self.shapes);
         let mut start = 0;
         for (l, shape) in self.shapes.iter().enumerate() {
             let span = start..start + shape.inputs * shape.outputs;
             start = span.end;
-            let c = T::of(means[l] + level);
+            let c = T::of(tildes[l].mean());
             let (b, x) = (&b[span.clone()], &mut x[span]);
             match self.bases.get(l) {
                 Some(basis) => basis.divide(b, x, |i, j| self.spectra[l][i * shape.outputs + j] + c),
@@ -156,9 +202,8 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
         }
         check::solution(x)?;
         Ok(SolveReport {
-            residual: f64::NAN,
             damping: level,
-            mean_regularizer: self.damping.is_vector(),
+            mean_regularizer: !tildes.iter().all(LayerDamping::is_constant),
             ..SolveReport::default()
         })
     }
@@ -170,18 +215,20 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
         self.spectra.clear();
     }
 
-    fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
-        let mut state = self.moments.state();
+    fn state(&self) -> State {
+        let mut state = self.damping.state(false);
+        state.extend(self.moments.state());
         state.push(("seen", vec![self.seen]));
         state.push(("age", vec![self.age as f64]));
         state.push(("inputBases", self.bases.iter().flat_map(|basis| widen(&basis.inputs)).collect()));
         state.push(("outputBases", self.bases.iter().flat_map(|basis| widen(&basis.outputs)).collect()));
+        state.push(("nulls", self.bases.iter().flat_map(|basis| basis.nulls.map(|n| n as f64)).collect()));
         state.push(("spectra", self.spectra.iter().flat_map(|sigma| widen(sigma)).collect()));
         state
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
-        let state = State(state);
+        let state = Saved(state);
         let moments = self.moments.restored(&state)?;
         let (seen, age) = (state.number("seen")?, state.number("age")? as usize);
         let size = |n: fn(&LayerShape) -> usize| if age == 0 { 0 } else { self.shapes.iter().map(n).sum() };
@@ -190,6 +237,9 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
         let inputs: Vec<T> = state.scalars("inputBases", |n| n == inputs)?;
         let outputs: Vec<T> = state.scalars("outputBases", |n| n == outputs)?;
         let sigmas: Vec<T> = state.scalars("spectra", |n| n == sigmas)?;
+        let nulls = size(|_| 2);
+        let mut nulls = state.values("nulls", |n| n == nulls)?.iter().map(|&n| n as usize);
+        self.damping = self.damping.restored(&state)?;
         let (mut inputs, mut outputs, mut sigmas) =
             (inputs.into_iter(), outputs.into_iter(), sigmas.into_iter());
         self.bases.clear();
@@ -199,6 +249,7 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
             self.bases.push(Basis {
                 inputs: take(&mut inputs, shape.inputs * shape.inputs),
                 outputs: take(&mut outputs, shape.outputs * shape.outputs),
+                nulls: [shape.inputs, shape.outputs].map(|n| nulls.next().unwrap_or(0).min(n)),
             });
             self.spectra.push(take(&mut sigmas, shape.inputs * shape.outputs));
         }

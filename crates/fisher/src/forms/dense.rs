@@ -1,17 +1,20 @@
-//! A itself, updated by Sherman–Morrison and Woodbury.
+//! A itself with D̃ held, updated by Sherman–Morrison and Woodbury.
 
 use std::convert::Infallible;
 
+use nhgd_curvature::{Diagonal, Observation, Rows, Statistic, Wants};
 use nhgd_kernels::vector::{axpy, dot};
 use nhgd_kernels::{
     Cholesky, MatMut, MatRef, Scalar, SymmetricInverse, conjugate_gradients, matvec, mirror_lower, syrk,
 };
+use serde::{Deserialize, Serialize};
 
-use crate::check::{self, State, widen};
+use crate::check::{self, Saved};
 use crate::damping::Damping;
+use crate::settings::{RowKind, Start};
 use crate::smoothing::Smoothing;
-use crate::{Fisher, FisherError, SolveReport};
-use nhgd_curvature::{Diagonal, Observation, Rows, Wants};
+use crate::wide::widen;
+use crate::{Fisher, FisherError, SolveReport, State};
 
 /// Rows gathered before S is written.
 const BLOCK: usize = 32;
@@ -19,8 +22,48 @@ const BLOCK: usize = 32;
 /// Conjugate-gradient steps before a solve reports what it has.
 const MAX_STEPS: usize = 200;
 
+/// Settings of `form: "dense"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct DenseSettings {
+    /// The labels at which the gradients are taken; default: as given.
+    pub statistic: Statistic,
+    /// The rows that it sees of a batch; default: one random-sign sum.
+    pub rows: RowKind,
+    /// Forgetting over observations; default 0.99.
+    pub smoothing: Smoothing,
+    /// λ ≥ 0, more than 0 where D has a zero or the start decays; default 0.01.
+    pub damping: f64,
+    /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; not for a decaying start; default false.
+    pub relative: bool,
+    /// What becomes of D̃; default: it is held.
+    pub start: Start,
+    /// Residual ‖b − (F + D̃)x‖/‖b‖ at which a solve stops, raised to what the scalar type can reach; not read by a
+    /// decaying start; default 1e-10.
+    pub tolerance: f64,
+}
+
+impl Default for DenseSettings {
+    fn default() -> Self {
+        Self {
+            statistic: Statistic::Empirical,
+            rows: RowKind::Signed,
+            smoothing: Smoothing::default(),
+            damping: 1e-2,
+            relative: false,
+            start: Start::Held,
+            tolerance: 1e-10,
+        }
+    }
+}
+
 /// A ← A after F ← βF + γ Σ row rowᵀ.
-fn update<T: Scalar>(inverse: &mut SymmetricInverse<T>, rows: &Rows<T>, beta: f64, gamma: f64) -> bool {
+pub(super) fn update<T: Scalar>(
+    inverse: &mut SymmetricInverse<T>,
+    rows: &Rows<T>,
+    beta: f64,
+    gamma: f64,
+) -> bool {
     let (beta, gamma) = (T::of(beta), T::of(gamma));
     match rows.count {
         1 => inverse.update(&rows.data, beta, gamma).is_ok(),
@@ -29,101 +72,12 @@ fn update<T: Scalar>(inverse: &mut SymmetricInverse<T>, rows: &Rows<T>, beta: f6
 }
 
 /// A as a state holds it.
-fn saved_inverse<T: Scalar>(state: &State, d: usize) -> Result<SymmetricInverse<T>, FisherError> {
+pub(super) fn saved_inverse<T: Scalar>(state: &Saved, d: usize) -> Result<SymmetricInverse<T>, FisherError> {
     let parts: Vec<T> = state.scalars("inverse", |_| true)?;
     SymmetricInverse::from_parts(d, &parts).ok_or_else(|| {
         let got = format!("{} values", parts.len());
         FisherError::range("state", "\"inverse\" of a Fisher of the same size", got)
     })
-}
-
-/// The method as printed (arXiv 2602.10905): A from (1/λ)I on, which decays with everything else, and x = A b. The
-/// regulariser is ignored. Directions that no gradient visits grow like β^−t: reset it every so often.
-pub(crate) struct DecayingDense<T: Scalar> {
-    wants: Wants,
-    smoothing: Smoothing,
-    damping: f64,
-    inverse: SymmetricInverse<T>,
-    /// Observations, the start among them.
-    seen: f64,
-    /// What is left of λI.
-    remains: f64,
-}
-
-impl<T: Scalar> DecayingDense<T> {
-    pub fn new(d: usize, damping: f64, wants: Wants, smoothing: Smoothing) -> Self {
-        let inverse = SymmetricInverse::identity(d, T::of(1.0 / damping));
-        Self { wants, smoothing, damping, inverse, seen: 1.0, remains: 1.0 }
-    }
-}
-
-impl<T: Scalar> Fisher<T> for DecayingDense<T> {
-    fn size(&self) -> usize {
-        self.inverse.dim()
-    }
-
-    fn wants(&self) -> Wants {
-        self.wants
-    }
-
-    fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
-        Damping::new(self.damping, false, regularizer.clone(), self.size()).map(|_| ())
-    }
-
-    fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
-        let rows = check::rows(observation, self.size())?;
-        let (beta, gamma) = self.smoothing.weights(self.seen, rows.count);
-        // An update by many rows can fail halfway.
-        let before = (rows.count > 1).then(|| self.inverse.clone());
-        if !update(&mut self.inverse, rows, beta, gamma) {
-            if let Some(before) = before {
-                self.inverse = before;
-            }
-            return Err(FisherError::NotPositiveDefinite { damping: self.damping * self.remains });
-        }
-        self.seen += rows.count as f64;
-        self.remains *= beta;
-        Ok(())
-    }
-
-    fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
-        check::rows(observation, self.size())?;
-        self.reset();
-        self.observe(observation)
-    }
-
-    fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
-        check::sides(b, x, self.size())?;
-        self.inverse.multiply(b, x);
-        check::solution(x)?;
-        let damping = self.damping * self.remains;
-        Ok(SolveReport { residual: f64::NAN, damping, ..SolveReport::default() })
-    }
-
-    fn reset(&mut self) {
-        self.inverse = SymmetricInverse::identity(self.size(), T::of(1.0 / self.damping));
-        (self.seen, self.remains) = (1.0, 1.0);
-    }
-
-    fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
-        vec![
-            ("inverse", widen(&self.inverse.parts())),
-            ("seen", vec![self.seen]),
-            ("remains", vec![self.remains]),
-        ]
-    }
-
-    fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
-        let (state, d) = (State(state), self.size());
-        let inverse = saved_inverse(&state, d)?;
-        (self.seen, self.remains) = (state.number("seen")?, state.number("remains")?);
-        self.inverse = inverse;
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        size_of::<T>() * self.size() * (self.size() + 1) / 2
-    }
 }
 
 /// A = (S + D̃)⁻¹ with S the data terms alone, exactly: conjugate gradients on (S + D̃)x = b, preconditioned by the A
@@ -148,12 +102,13 @@ pub(crate) struct HeldDense<T: Scalar> {
 }
 
 impl<T: Scalar> HeldDense<T> {
-    pub fn new(d: usize, damping: Damping<T>, wants: Wants, smoothing: Smoothing, tolerance: f64) -> Self {
-        Self {
+    pub fn new(settings: &DenseSettings, d: usize, regularizer: Diagonal<T>) -> Result<Self, FisherError> {
+        let damping = Damping::new(settings.damping, settings.relative, regularizer, d)?;
+        Ok(Self {
             d,
-            wants,
-            smoothing,
-            tolerance,
+            wants: settings.rows.wants(settings.statistic),
+            smoothing: settings.smoothing.checked()?,
+            tolerance: check::tolerance::<T>(settings.tolerance)?,
             level: damping.level(0.0),
             damping,
             data: vec![T::zero(); d * d],
@@ -163,21 +118,29 @@ impl<T: Scalar> HeldDense<T> {
             seen: 0.0,
             inverse: SymmetricInverse::identity(d, T::one()),
             remains: 0.0,
+        })
+    }
+
+    /// Writes scale · `data` and the pending rows to the lower triangle of `data`, which may be a copy.
+    fn sum(&self, data: &mut [T]) {
+        let k = self.weights.len();
+        if k == 0 && self.scale == 1.0 {
+            return;
         }
+        let mut rows = self.pending.clone();
+        for (row, c) in rows.chunks_exact_mut(self.d).zip(&self.weights) {
+            nhgd_kernels::vector::scale(T::of(c.sqrt()), row);
+        }
+        let rows = MatRef::new(&rows, k, self.d).t();
+        syrk(MatMut::new(data, self.d, self.d), T::of(self.scale), T::one(), rows);
     }
 
     /// Writes the pending rows into S.
     fn flush(&mut self) {
-        let (d, k) = (self.d, self.weights.len());
-        if k == 0 && self.scale == 1.0 {
-            return;
-        }
-        for (row, c) in self.pending.chunks_exact_mut(d).zip(&self.weights) {
-            nhgd_kernels::vector::scale(T::of(c.sqrt()), row);
-        }
-        let rows = MatRef::new(&self.pending, k, d).t();
-        syrk(MatMut::new(&mut self.data, d, d), T::of(self.scale), T::one(), rows);
-        mirror_lower(MatMut::new(&mut self.data, d, d));
+        let mut data = std::mem::take(&mut self.data);
+        self.sum(&mut data);
+        mirror_lower(MatMut::new(&mut data, self.d, self.d));
+        self.data = data;
         self.scale = 1.0;
         self.pending.clear();
         self.weights.clear();
@@ -191,14 +154,17 @@ impl<T: Scalar> HeldDense<T> {
 
     /// A by Cholesky. On an error A stays as it is.
     fn refactor(&mut self) -> Result<(), FisherError> {
-        self.flush();
         let (d, mean) = (self.d, self.mean());
-        let (inverse, level) = self.damping.raise(mean, |damping, level| {
+        let mut damping = self.damping.clone();
+        let inverse = damping.raise(mean, |damping, level| {
             let tilde = damping.diagonal(level);
             let mut damped = self.data.clone();
+            self.sum(&mut damped);
             damped.iter_mut().step_by(d + 1).enumerate().for_each(|(i, s)| *s += tilde.at(i));
             Some(Cholesky::factor(d, damped).ok()?.inverse())
-        })?;
+        });
+        self.damping = damping;
+        let (inverse, level) = inverse?;
         self.inverse = SymmetricInverse::from_full(d, &inverse);
         (self.level, self.remains) = (level, 1.0);
         Ok(())
@@ -235,7 +201,7 @@ impl<T: Scalar> HeldDense<T> {
 }
 
 impl<T: Scalar> Fisher<T> for HeldDense<T> {
-    fn size(&self) -> usize {
+    fn parameters(&self) -> usize {
         self.d
     }
 
@@ -244,9 +210,7 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
     }
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
-        let changed = regularizer != self.damping.regularizer();
-        self.damping.set_regularizer(regularizer)?;
-        if changed {
+        if self.damping.set_regularizer(regularizer)? {
             self.remains = 0.0;
         }
         Ok(())
@@ -258,7 +222,12 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
 
     fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
         self.absorb(observation, true)?;
-        self.refactor()
+        // In the background, so that the next solve finds it done. Where it fails, that solve tries again and says so.
+        let fallbacks = self.damping.fallbacks;
+        if self.refactor().is_err() {
+            self.damping.fallbacks = fallbacks;
+        }
+        Ok(())
     }
 
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
@@ -284,7 +253,7 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
         }
         check::solution(x)?;
         Ok(SolveReport {
-            residual: outcome.residual,
+            residual: Some(outcome.residual),
             damping: self.level,
             fallbacks: self.damping.fallbacks,
             steps: outcome.steps as u32,
@@ -299,8 +268,9 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
         (self.scale, self.seen, self.remains) = (1.0, 0.0, 0.0);
     }
 
-    fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
-        vec![
+    fn state(&self) -> State {
+        let mut state = self.damping.state(false);
+        state.extend([
             ("data", widen(&self.data)),
             ("scale", vec![self.scale]),
             ("pending", widen(&self.pending)),
@@ -309,19 +279,19 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
             ("inverse", widen(&self.inverse.parts())),
             ("remains", vec![self.remains]),
             ("level", vec![self.level]),
-            ("fallbacks", vec![self.damping.fallbacks.into()]),
-        ]
+        ]);
+        state
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
-        let (state, d) = (State(state), self.d);
+        let (state, d) = (Saved(state), self.d);
         let data = state.scalars("data", |n| n == d * d)?;
         let weights = state.values("weights", |n| n < BLOCK)?.to_vec();
         let pending = state.scalars("pending", |n| n == weights.len() * d)?;
         let inverse = saved_inverse(&state, d)?;
         let (scale, seen) = (state.number("scale")?, state.number("seen")?);
         let (remains, level) = (state.number("remains")?, state.number("level")?);
-        self.damping.fallbacks = state.number("fallbacks")? as u32;
+        self.damping = self.damping.restored(&state)?;
         self.inverse = inverse;
         (self.data, self.weights, self.pending) = (data, weights, pending);
         (self.scale, self.seen, self.remains, self.level) = (scale, seen, remains, level);

@@ -1,15 +1,49 @@
 //! A few directions by frequent directions (Ghashami et al. 2016).
 
+use nhgd_curvature::{Diagonal, Observation, Rows, Statistic, Wants};
 use nhgd_kernels::vector::{dot, scale};
 use nhgd_kernels::{MatMut, MatRef, Scalar, symmetric_eigen, syrk};
+use serde::{Deserialize, Serialize};
 
 use crate::basis::product;
-use crate::check::{self, State, widen};
+use crate::check::{self, Saved};
 use crate::damping::Damping;
+use crate::settings::RowKind;
 use crate::smoothing::Smoothing;
+use crate::wide::{self, widen};
 use crate::woodbury::Woodbury;
-use crate::{Fisher, FisherError, SolveReport};
-use nhgd_curvature::{Diagonal, Observation, Wants};
+use crate::{Fisher, FisherError, SolveReport, State};
+
+/// Settings of `form: "sketch"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct SketchSettings {
+    /// The labels at which the gradients are taken; default: as given.
+    pub statistic: Statistic,
+    /// The rows that it sees of a batch; default: one random-sign sum.
+    pub rows: RowKind,
+    /// Forgetting over observations; default 0.99.
+    pub smoothing: Smoothing,
+    /// λ ≥ 0, more than 0 where D has a zero; default 0.01.
+    pub damping: f64,
+    /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; default false.
+    pub relative: bool,
+    /// Directions k that are kept, at least 1; up to 2k rows are held; default 256.
+    pub rank: usize,
+}
+
+impl Default for SketchSettings {
+    fn default() -> Self {
+        Self {
+            statistic: Statistic::Empirical,
+            rows: RowKind::Signed,
+            smoothing: Smoothing::default(),
+            damping: 1e-2,
+            relative: false,
+            rank: 256,
+        }
+    }
+}
 
 /// F ≈ c BᵀB with at most 2k rows in B. When a row finds no place, B is rotated to its principal directions and the
 /// squares of their lengths are lowered by the (k+1)-th, so that k are left: c BᵀB never exceeds F, and falls short of
@@ -26,7 +60,7 @@ pub(crate) struct Sketch<T> {
     factor: f64,
     seen: f64,
     /// The inner system with its λ, until something changes.
-    inner: Option<(Woodbury<T>, f64)>,
+    inner: Option<(Woodbury, f64)>,
 }
 
 /// Lower triangle of the Gram matrix of rows.
@@ -38,8 +72,19 @@ fn gram<T: Scalar>(rows: &[T], d: usize) -> Vec<T> {
 }
 
 impl<T: Scalar> Sketch<T> {
-    pub fn new(d: usize, rank: usize, damping: Damping<T>, wants: Wants, smoothing: Smoothing) -> Self {
-        Self { d, rank, wants, smoothing, damping, rows: Vec::new(), factor: 1.0, seen: 0.0, inner: None }
+    pub fn new(settings: &SketchSettings, d: usize, regularizer: Diagonal<T>) -> Result<Self, FisherError> {
+        check::at_least_one("rank", settings.rank)?;
+        Ok(Self {
+            d,
+            rank: settings.rank,
+            wants: settings.rows.wants(settings.statistic),
+            smoothing: settings.smoothing.checked()?,
+            damping: Damping::new(settings.damping, settings.relative, regularizer, d)?,
+            rows: Vec::new(),
+            factor: 1.0,
+            seen: 0.0,
+            inner: None,
+        })
     }
 
     fn held(&self) -> usize {
@@ -71,11 +116,8 @@ impl<T: Scalar> Sketch<T> {
         Ok(())
     }
 
-    fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
-        let rows = check::rows(observation, self.d)?;
-        let (beta, gamma) = if anew { (0.0, 1.0) } else { self.smoothing.weights(self.seen, rows.count) };
-        self.seen = rows.count as f64 + if anew { 0.0 } else { self.seen };
-        self.inner = None;
+    /// c BᵀB ← β c BᵀB + γ Σ row rowᵀ.
+    fn append(&mut self, rows: &Rows<T>, beta: f64, gamma: f64) -> Result<(), FisherError> {
         if beta == 0.0 {
             self.rows.clear();
             self.factor = 1.0;
@@ -96,22 +138,34 @@ impl<T: Scalar> Sketch<T> {
         Ok(())
     }
 
+    fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
+        let rows = check::rows(observation, self.d)?;
+        let (beta, gamma) = if anew { (0.0, 1.0) } else { self.smoothing.weights(self.seen, rows.count) };
+        // Only a rotation can fail.
+        let rotates = self.held() + rows.count > 2 * self.rank;
+        let before = rotates.then(|| (self.rows.clone(), self.factor));
+        if let Err(error) = self.append(rows, beta, gamma) {
+            if let Some(before) = before {
+                (self.rows, self.factor) = before;
+            }
+            return Err(error);
+        }
+        self.seen = rows.count as f64 + if anew { 0.0 } else { self.seen };
+        self.inner = None;
+        Ok(())
+    }
+
     /// Factors the inner system unless that is done.
     fn factor(&mut self) -> Result<(), FisherError> {
         if self.inner.is_some() {
             return Ok(());
         }
         let mean = self.factor * dot(&self.rows, &self.rows).wide() / self.d as f64;
-        let root = T::of(self.factor.sqrt());
-        let roots = vec![root; self.held()];
+        let roots = vec![self.factor.sqrt(); self.held()];
         let inner = self.damping.raise(mean, |damping, level| {
             let (gram, scale) = match damping.diagonal(level) {
-                Diagonal::Scalar(c) => (gram(&self.rows, self.d), c),
-                Diagonal::Vector(tilde) => {
-                    let weights: Vec<T> = tilde.iter().map(|d| T::one() / d.sqrt()).collect();
-                    let rows = self.rows.iter().zip(weights.iter().cycle());
-                    (gram(&rows.map(|(&b, &w)| b * w).collect::<Vec<_>>(), self.d), T::one())
-                }
+                Diagonal::Scalar(c) => (wide::gram(&self.rows, self.d, |_| 1.0), c.wide()),
+                Diagonal::Vector(tilde) => (wide::gram(&self.rows, self.d, |i| 1.0 / tilde[i].wide()), 1.0),
             };
             let gram = MatRef::new(&gram, roots.len(), roots.len());
             Woodbury::factor(gram, roots.clone(), scale).map(|inner| (inner, level))
@@ -122,7 +176,7 @@ impl<T: Scalar> Sketch<T> {
 }
 
 impl<T: Scalar> Fisher<T> for Sketch<T> {
-    fn size(&self) -> usize {
+    fn parameters(&self) -> usize {
         self.d
     }
 
@@ -131,8 +185,9 @@ impl<T: Scalar> Fisher<T> for Sketch<T> {
     }
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
-        self.damping.set_regularizer(regularizer)?;
-        self.inner = None;
+        if self.damping.set_regularizer(regularizer)? {
+            self.inner = None;
+        }
         Ok(())
     }
 
@@ -148,11 +203,10 @@ impl<T: Scalar> Fisher<T> for Sketch<T> {
         check::sides(b, x, self.d)?;
         self.factor()?;
         let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
-        let rows = MatRef::new(&self.rows, self.held(), self.d);
-        inner.solve(rows, &self.damping.diagonal(*level), b, x);
+        let residual = inner.solve(&self.rows, &self.damping.diagonal(*level), b, x);
         check::solution(x)?;
         let fallbacks = self.damping.fallbacks;
-        Ok(SolveReport { residual: f64::NAN, damping: *level, fallbacks, ..SolveReport::default() })
+        Ok(SolveReport { residual, damping: *level, fallbacks, ..SolveReport::default() })
     }
 
     fn reset(&mut self) {
@@ -160,20 +214,17 @@ impl<T: Scalar> Fisher<T> for Sketch<T> {
         (self.factor, self.seen, self.inner) = (1.0, 0.0, None);
     }
 
-    fn state(&self) -> Vec<(&'static str, Vec<f64>)> {
-        vec![
-            ("rows", widen(&self.rows)),
-            ("factor", vec![self.factor]),
-            ("seen", vec![self.seen]),
-            ("fallbacks", vec![self.damping.fallbacks_to_save(self.inner.is_some())]),
-        ]
+    fn state(&self) -> State {
+        let mut state = self.damping.state(self.inner.is_some());
+        state.extend([("rows", widen(&self.rows)), ("factor", vec![self.factor]), ("seen", vec![self.seen])]);
+        state
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
-        let state = State(state);
+        let state = Saved(state);
         let rows = state.scalars("rows", |n| n % self.d == 0 && n <= 2 * self.rank * self.d)?;
         let (factor, seen) = (state.number("factor")?, state.number("seen")?);
-        self.damping.fallbacks = state.number("fallbacks")? as u32;
+        self.damping = self.damping.restored(&state)?;
         (self.rows, self.factor, self.seen, self.inner) = (rows, factor, seen, None);
         Ok(())
     }

@@ -1,0 +1,89 @@
+//! Products with F, from the factors alone.
+
+use nhgd_curvature::{LayerFactors, LayerShape};
+use nhgd_kernels::vector::scale;
+use nhgd_kernels::{Scalar, skinny};
+
+use super::held::Held;
+
+/// Samples that a product with F looks at together.
+const TILE: usize = 64;
+
+impl<T: Scalar> Held<T> {
+    /// y ← F x: with B_l = mat(x), z_il = A_il B_l (a row per position) and q_ik = (w_i/n) Σ_l ⟨s_ikl, z_il⟩, layer l of y
+    /// is Σ_i A_ilᵀ (Σ_k q_ik s_ikl). The samples pass once, tile by tile.
+    pub fn apply(&self, x: &[T], y: &mut [T]) {
+        let (n, k) = (self.len(), self.factors.directions);
+        let spans = self.spans();
+        let parts = self.factors.layers.iter().zip(&self.shapes).zip(&spans);
+        let mut passes: Vec<Pass<'_, T>> =
+            parts.map(|((layer, &shape), at)| Pass::new(layer, shape, &x[at.clone()])).collect();
+        for first in (0..n).step_by(TILE) {
+            let rows = TILE.min(n - first);
+            let mut q = vec![T::zero(); rows * k];
+            for pass in &mut passes {
+                pass.project(first, rows);
+                let width = pass.layer.positions * pass.shape.outputs;
+                for ((i, q), z) in q.chunks_exact_mut(k).enumerate().zip(pass.z.chunks_exact(width)) {
+                    pass.layer.project(first + i, z, q);
+                }
+            }
+            for (i, q) in q.chunks_exact_mut(k).enumerate() {
+                scale(self.factors.weights[first + i] / T::of(n as f64), q);
+            }
+            for pass in &mut passes {
+                let width = pass.layer.positions * pass.shape.outputs;
+                for ((i, q), z) in q.chunks_exact(k).enumerate().zip(pass.z.chunks_exact_mut(width)) {
+                    pass.layer.combine(first + i, q, z);
+                }
+                pass.accumulate(rows);
+            }
+        }
+        for (pass, span) in passes.iter().zip(spans) {
+            let LayerShape { inputs, outputs } = pass.shape;
+            skinny::from_class_major(&pass.sums, inputs, outputs, pass.stride, &mut y[span]);
+        }
+    }
+}
+
+/// The part of a layer in one product with F.
+struct Pass<'a, T> {
+    layer: &'a LayerFactors<T>,
+    shape: LayerShape,
+    stride: usize,
+    /// B and what becomes of its layer, class-major.
+    weights: Vec<T>,
+    sums: Vec<T>,
+    /// Inputs of some samples, padded, and an entry for each of their outputs.
+    tile: Vec<T>,
+    z: Vec<T>,
+}
+
+impl<'a, T: Scalar> Pass<'a, T> {
+    fn new(layer: &'a LayerFactors<T>, shape: LayerShape, x: &[T]) -> Self {
+        let LayerShape { inputs, outputs } = shape;
+        let (stride, rows) = (skinny::stride(inputs), TILE * layer.positions);
+        let zeros = |n: usize| vec![T::zero(); n];
+        let mut weights = zeros(outputs * stride);
+        skinny::to_class_major(x, inputs, outputs, stride, &mut weights);
+        let (sums, tile, z) = (zeros(outputs * stride), zeros(rows * stride), zeros(rows * outputs));
+        Self { layer, shape, stride, weights, sums, tile, z }
+    }
+
+    /// Takes `samples` samples, the one of number `first` and those behind it, and their z.
+    fn project(&mut self, first: usize, samples: usize) {
+        let Self { layer, shape, stride, weights, tile, z, .. } = self;
+        let (inputs, rows) = (shape.inputs, samples * layer.positions);
+        let from = layer.inputs[first * layer.positions * inputs..].chunks_exact(inputs);
+        for (row, from) in tile.chunks_exact_mut(*stride).take(rows).zip(from) {
+            row[..inputs].copy_from_slice(from);
+        }
+        skinny::project(tile, rows, *stride, weights, shape.outputs, z);
+    }
+
+    /// Adds what z has become to the sums of the layer.
+    fn accumulate(&mut self, samples: usize) {
+        let Self { layer, shape, stride, tile, z, sums, .. } = self;
+        skinny::accumulate(tile, samples * layer.positions, *stride, z, shape.outputs, sums);
+    }
+}

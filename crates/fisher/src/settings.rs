@@ -1,0 +1,127 @@
+//! Settings of a representation: one variant per form, with the fields that the form reads.
+
+use nhgd_kernels::Scalar;
+use serde::{Deserialize, Serialize};
+
+use crate::forms::{
+    DecayingDense, DenseSettings, DiagonalFisher, DiagonalSettings, EigenKronecker, EigenKroneckerSettings,
+    HeldDense, Kronecker, KroneckerSettings, Samples, SamplesSettings, Sketch, SketchSettings, Window,
+    WindowSettings,
+};
+use crate::{Fisher, FisherError};
+use nhgd_curvature::{Diagonal, LayerShape, Statistic, Wants};
+
+/// The representations of A = (F + D̃)⁻¹ and their settings. In JSON, `form` names the variant; a field that is absent
+/// takes its default, and a field that the form doesn't read is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "lowercase")]
+pub enum FisherSettings {
+    /// A and F themselves: exact, d² numbers.
+    Dense(DenseSettings),
+    /// The last rows.
+    Window(WindowSettings),
+    /// The factors of the last per-sample gradients.
+    Samples(SamplesSettings),
+    /// Kronecker factors of each layer.
+    Kronecker(KroneckerSettings),
+    /// The eigenbases of the Kronecker factors, with second moments of their own.
+    EigenKronecker(EigenKroneckerSettings),
+    /// The diagonal of F.
+    Diagonal(DiagonalSettings),
+    /// A few directions by frequent directions.
+    Sketch(SketchSettings),
+}
+
+/// Which rows the forms that take [`nhgd_curvature::Rows`] ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RowKind {
+    /// The mean gradient of the batch; it takes the labels as given, whatever the statistic.
+    Mean,
+    /// One random-sign sum.
+    Signed,
+    /// One row per sample.
+    PerSample,
+}
+
+/// What F + D̃ starts from and what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Start {
+    /// D̃ stays: A = (S + D̃)⁻¹ with S the data terms alone.
+    Held,
+    /// λI decays with the smoothing, as the method is printed (arXiv 2602.10905); the regulariser is ignored.
+    Decaying,
+}
+
+impl RowKind {
+    /// What a form that takes rows wants.
+    pub(crate) fn wants(self, statistic: Statistic) -> Wants {
+        match self {
+            Self::Mean => Wants::Mean,
+            Self::Signed => Wants::Signed(statistic),
+            Self::PerSample => Wants::Rows(statistic),
+        }
+    }
+}
+
+impl FisherSettings {
+    /// The form's name, as `form` spells it.
+    pub fn form(&self) -> &'static str {
+        match self {
+            Self::Dense(_) => "dense",
+            Self::Window(_) => "window",
+            Self::Samples(_) => "samples",
+            Self::Kronecker(_) => "kronecker",
+            Self::EigenKronecker(_) => "eigenkronecker",
+            Self::Diagonal(_) => "diagonal",
+            Self::Sketch(_) => "sketch",
+        }
+    }
+
+    fn check_shape(&self, layers: &[LayerShape], d: usize) -> Result<(), FisherError> {
+        if d == 0 {
+            return Err(FisherError::range("parameters", "at least 1", 0));
+        }
+        if !matches!(self, Self::Samples(_) | Self::Kronecker(_) | Self::EigenKronecker(_)) {
+            return Ok(());
+        }
+        if layers.is_empty() {
+            let expected = "dense, window, sketch or diagonal for a problem without layers";
+            return Err(FisherError::range("form", expected, self.form()));
+        }
+        let sizes = layers.iter().map(|layer| layer.inputs.checked_mul(layer.outputs));
+        let covered = sizes.clone().try_fold(0usize, |sum, size| sum.checked_add(size?));
+        if covered != Some(d) || sizes.into_iter().any(|size| size == Some(0)) {
+            let expected = format!("layers of all {d} parameters, none of them empty");
+            let covered = covered.map_or("too many".to_string(), |n| n.to_string());
+            return Err(FisherError::range("layers", expected, format!("{} with {covered}", layers.len())));
+        }
+        Ok(())
+    }
+}
+
+/// The representation that `settings` describe, of `d` parameters with Hessian D = `regularizer` of the quadratic part.
+///
+/// `layers` are the model's, in the order of its parameters; forms that are fed with rows don't read them.
+/// Fails with [`FisherError::Range`] or [`FisherError::NotFinite`] if a setting is out of range: damping negative, or 0
+/// where D has a zero; smoothing outside of (0, 1); a length, a number of samples or a rank of 0; layers that don't
+/// cover the parameters.
+pub fn build<T: Scalar>(
+    settings: &FisherSettings,
+    layers: &[LayerShape],
+    d: usize,
+    regularizer: Diagonal<T>,
+) -> Result<Box<dyn Fisher<T>>, FisherError> {
+    settings.check_shape(layers, d)?;
+    Ok(match settings {
+        FisherSettings::Dense(s) if s.start == Start::Held => Box::new(HeldDense::new(s, d, regularizer)?),
+        FisherSettings::Dense(s) => Box::new(DecayingDense::new(s, d, regularizer)?),
+        FisherSettings::Window(s) => Box::new(Window::new(s, d, regularizer)?),
+        FisherSettings::Samples(s) => Box::new(Samples::new(s, layers, regularizer)?),
+        FisherSettings::Kronecker(s) => Box::new(Kronecker::new(s, layers, regularizer)?),
+        FisherSettings::EigenKronecker(s) => Box::new(EigenKronecker::new(s, layers, regularizer)?),
+        FisherSettings::Diagonal(s) => Box::new(DiagonalFisher::new(s, d, regularizer)?),
+        FisherSettings::Sketch(s) => Box::new(Sketch::new(s, d, regularizer)?),
+    })
+}
