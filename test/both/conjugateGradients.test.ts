@@ -182,7 +182,7 @@ const scaledAt = { inner: [-2 / 7, 8 / 7], outer: [0] }
 const scaledTruth = -25 / 49
 
 test('neither large nor small curvature, nor large or small f, costs digits', async ({ backend }) => {
-  const window = nhgd({ fisher: { form: 'window', size: 64, damping: 1e-3 }, refine: 4, refineDamping: 0 })
+  const window = nhgd({ fisher: { form: 'window', length: 64, damping: 1e-3 }, refine: 4, refineDamping: 0 })
   const cases = {
     f32: [
       [1, 1],
