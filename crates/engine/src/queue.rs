@@ -2,16 +2,16 @@
 
 use std::sync::mpsc::Receiver;
 
-/// Gathered jobs that wake a sleeping thread: for each alone it would be a system call a step.
+/// Number of gathered jobs that wake a sleeping thread. To wake it for each job would be one system call per step.
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
 const WAKE: usize = 8;
 
-/// Jobs that may wait, but for those that always find a place.
+/// Greatest number of jobs that wait; jobs of [`Place::Always`] may exceed it.
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
 const JOBS: usize = 64;
 
-/// Bytes that may wait with them, by the last job at most exceeded: 256 MB, some eight batches of 1024 gradients of 7850
-/// numbers each.
+/// Bytes that may wait with them: 256 MB, some eight batches of 1024 gradients of 7850 numbers each. The last job may
+/// exceed it.
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
 const BYTES: usize = 256 << 20;
 
@@ -24,7 +24,7 @@ pub(crate) type Ticket<R> = Receiver<R>;
 /// How a job takes its place in a queue, with the bytes that wait with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Only where there is room, and the thread may sleep on until some more have come.
+    /// Only where there is room; the thread may sleep until more jobs have come.
     Gathered(usize),
     /// Only where there is room.
     Bounded(usize),
@@ -263,7 +263,7 @@ mod helped {
     impl<F: Send + 'static> Queue<F> for Helped<F> {
         fn post(&self, job: Job<F>, place: Place) -> bool {
             if helpers::count() == 0 {
-                return true; // nobody does it any more, which the next that waits is told
+                return true; // no helper does it any more; the next call that waits reports that
             }
             let mut state = self.shared.lock();
             if !state.line.push(job, place) {

@@ -11,7 +11,8 @@ pub(crate) struct Basis<T> {
     pub inputs: Vec<T>,
     /// V, outputs × outputs.
     pub outputs: Vec<T>,
-    /// Eigenvalues of each that are 0 but for rounding, the first ones: their eigenvectors are any basis of their span.
+    /// Number of the first eigenvalues of each factor that are 0 up to rounding. Their eigenvectors are an arbitrary basis
+    /// of their span.
     pub nulls: [usize; 2],
 }
 

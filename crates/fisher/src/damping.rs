@@ -129,8 +129,8 @@ impl<T: Scalar> Damping<T> {
         Ok(changed)
     }
 
-    /// Entries of [`crate::Fisher::state`]. A form that saves no factorisation factors anew in a copy, which counts the
-    /// raises of the one that is `factored` again: they are left out.
+    /// Entries of [`crate::Fisher::state`]. A restored copy repeats the last factorisation if `factored`, and counts its
+    /// fallbacks again; so the saved count leaves them out.
     pub fn state(&self, factored: bool) -> State {
         let regularizer = match &self.regularizer {
             Diagonal::Scalar(c) => vec![c.wide()],

@@ -29,7 +29,7 @@ pub(super) fn decaying<T: Scalar>(
 }
 
 /// The method as printed (arXiv 2602.10905): A from (1/λ)I on, which decays with everything else, and x = A b. The
-/// regulariser is ignored. Directions that no gradient visits grow like β^−t: reset it every so often.
+/// regulariser is ignored. Directions that no gradient visits grow like β^−t, so it has to be reset now and then.
 pub(crate) struct DecayingDense<T: Scalar> {
     wants: Wants,
     smoothing: Smoothing,

@@ -81,7 +81,8 @@ pub(super) fn saved_inverse<T: Scalar>(state: &Saved, d: usize) -> Result<Symmet
 }
 
 /// A = (S + D̃)⁻¹ with S the data terms alone, exactly: conjugate gradients on (S + D̃)x = b, preconditioned by the A
-/// of the last factorisation and the updates since. Those let D̃ decay, so A is factored anew once that is by half.
+/// of the last factorisation and the updates since. These updates let D̃ decay, so A is factored anew once half of D̃ is
+/// gone.
 pub(crate) struct HeldDense<T: Scalar> {
     d: usize,
     wants: Wants,

@@ -47,8 +47,8 @@ impl Default for EigenKroneckerSettings {
 
 /// F ≈ (U ⊗ V) diag(σ) (U ⊗ V)ᵀ for each layer, with U and V the eigenbases of its factors.
 ///
-/// A new basis takes the old σ over: its σ is the diagonal of what the old ones stand for. The inverse is exact where D̃
-/// of a layer is cI; any other D̃ enters a layer as its mean.
+/// At a new basis, σ becomes the diagonal, in that basis, of the matrix that the old basis and σ stand for. The inverse is
+/// exact where D̃ of a layer is cI; any other D̃ enters a layer as its mean.
 pub(crate) struct EigenKronecker<T> {
     statistic: Statistic,
     smoothing: Smoothing,
@@ -73,7 +73,7 @@ fn carried<T: Scalar>(sigma: &[T], old: &Basis<T>, new: &Basis<T>, shape: LayerS
         squares
     };
     let LayerShape { inputs, outputs } = shape;
-    // What a σ of a null space is depends on the basis that rounding chose for it; their mean does not.
+    // Rounding chooses the basis of a null space. Single σ depend on that choice, and their mean does not.
     let mut sigma = sigma.to_vec();
     let mean = |places: &mut dyn Iterator<Item = usize>, count: usize, sigma: &mut [T]| {
         let places: Vec<usize> = places.collect();

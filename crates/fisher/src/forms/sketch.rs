@@ -45,9 +45,9 @@ impl Default for SketchSettings {
     }
 }
 
-/// F ≈ c BᵀB with at most 2k rows in B. When a row finds no place, B is rotated to its principal directions and the
-/// squares of their lengths are lowered by the (k+1)-th, so that k are left: c BᵀB never exceeds F, and falls short of
-/// it by no more than the tail of F's spectrum. D̃ is exact, per parameter too.
+/// F ≈ c BᵀB with at most 2k rows in B. When there is no room for another row, B is rotated to its principal directions,
+/// and the squares of their lengths are lowered by the (k+1)-th, so that k are left. So c BᵀB never exceeds F, and falls
+/// short of it by no more than the tail of F's spectrum. D̃ is exact, per parameter too.
 pub(crate) struct Sketch<T> {
     d: usize,
     rank: usize,

@@ -48,9 +48,9 @@ impl Default for WindowSettings {
     }
 }
 
-/// F = Σ_j c_j g_j g_jᵀ over the last m rows, with c_j = (1−β) β^age, or 1 over the rows' number for the average, which
-/// is one over the window. Of an observation of more rows than the window holds, the last ones stand for all. D̃ is
-/// exact, per parameter too; the Gram matrix is rebuilt when it changes.
+/// F = Σ_j c_j g_j g_jᵀ over the last m rows, with c_j = (1−β) β^age, or c_j = 1/m for the average, which is that over the
+/// window. Where an observation has more rows than the window holds, the last rows are scaled to stand for all of them. D̃
+/// is exact, per parameter too; the Gram matrix is rebuilt when it changes.
 pub(crate) struct Window<T> {
     d: usize,
     length: usize,
