@@ -71,6 +71,18 @@ const single = [
   [0.3, adam(0.03)],
 ] as const
 
+/** Which samples the online Fisher may see, and how soon it may forget them. */
+const observations = [
+  { every: 3, samples: 256, smoothing: 0.9 },
+  { every: 8, samples: 128, smoothing: 0.95 },
+  { every: 8, samples: 128, smoothing: 0.98 },
+  { every: 8, samples: 128, smoothing: 'average' },
+  { every: 15, samples: 256, smoothing: 0.9 },
+  { every: 15, samples: 256, smoothing: 0.95 },
+  { every: 15, samples: 256, smoothing: 'average' },
+  { every: 30, samples: 512, smoothing: 'average' },
+] as const
+
 /** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */
 export const grid: Readonly<Record<string, readonly Candidate[]>> = {
   preconditionedConjugateGradients: [
@@ -81,6 +93,10 @@ export const grid: Readonly<Record<string, readonly Candidate[]>> = {
     { method: () => nhgd(), outer: adam(1) },
     { method: () => nhgd(), outer: adam(falling) },
   ],
+  'nhgd-observe': observations.map(({ smoothing, ...observe }) => ({
+    method: () => nhgd({ fisher: { smoothing }, observe }),
+    outer: adam(falling),
+  })),
   'nhgd-paper': [1e4, 1e5].map((rate) => ({ method: () => nhgd(paper), outer: sgd(rate) })),
   amigo: loops((loop) => amigo({ ...loop, rate: 0.3 }), sampled),
   conjugateGradients: [

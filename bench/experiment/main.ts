@@ -13,6 +13,7 @@ import { lost } from './verdict.ts'
 interface Options extends RunnerOptions {
   readonly methods: string[]
   readonly seeds: number
+  readonly firstSeed: number
   readonly budget: number
   readonly clock: Job['clock']
   readonly dataset: Cell['dataset']
@@ -38,6 +39,7 @@ const program = new Command('experiment')
       .description('weights for samples with wrong labels, softmax regression')
       .option('--methods <names>', `all, or of ${Object.keys(grid).join(',')}`, methods, Object.keys(grid))
       .option('--seeds <n>', 'runs of each method with its best step sizes', Number, 5)
+      .option('--first-seed <n>', 'the first of the seeds, on which the grid is tried', Number, 0)
       .option('--budget <seconds>', 'for each run; a third of it for each point of the grid', seconds, 30)
       .addOption(
         new Option('--clock <kind>', 'what the budget counts').choices(['wall', 'cpu']).default('wall'),
@@ -88,7 +90,7 @@ async function cleaning(options: Options): Promise<void> {
   const data = quick ? { trusted: Math.min(trusted, 2000), train: 10_000 } : { trusted, train: 50_000 }
   const cell: Cell = { dataset, noise, kind, ...data, weighting: 'perSample' }
   const budget = quick ? 0.5 : options.budget
-  const base: Job = { cell, budget, clock, fashion, method: '', candidate: 0, seed: 0 }
+  const base: Job = { cell, budget, clock, fashion, method: '', candidate: 0, seed: options.firstSeed }
 
   const points = options.methods.flatMap((method) =>
     grid[method]
@@ -104,7 +106,7 @@ async function cleaning(options: Options): Promise<void> {
     const own = trials.filter((trial) => trial.method === method)
     return { method, candidate: own.sort((a, b) => scoreOf(a) - scoreOf(b))[0]?.candidate ?? 0 }
   })
-  const seeds = Array.from({ length: quick ? 1 : options.seeds }, (_, seed) => seed)
+  const seeds = Array.from({ length: quick ? 1 : options.seeds }, (_, i) => options.firstSeed + i)
   const rivals = options.rivals ? simple.slice(0, quick ? 1 : undefined) : []
   const contenders = [...rivals.map((method) => ({ method, candidate: 0 })), ...best]
   const runs = await run(
