@@ -265,6 +265,25 @@ test('0 is never better than where the steps end', async ({ backend }) => {
   }
 })
 
+test('a residual below the smallest square is no negative curvature', async ({ backend }) => {
+  const n = 120
+  const x = matrix(
+    Float32Array.from({ length: n * 4 }, (_, i) => Math.sin(12.9898 * (i + 1))),
+    n,
+    4,
+  )
+  const train = { features: x, labels: Array.from({ length: n }, (_, i) => i % 3) }
+  const model = softmaxRegression({ classes: 3 })
+  // The Hessian is 2e6 I but for 1e-7 of it.
+  const trusted = { ...train, labels: train.labels.map((y, i) => (i % 4 ? y : (y + 1) % 3)) }
+  const problem = reweighting({ backend, model, train, trusted, regularization: 1e6 })
+  const at = { inner: new Float64Array(15), outer: new Float64Array(n) }
+  const method = nhgd({ refine: 50, refineDamping: 0 })
+  const { residual = Number.NaN, fallbacks } = await hypergradient(problem, { ...at, method })
+  assert.ok(residual < 1e-6, `${residual}`)
+  assert.equal(fallbacks, {})
+})
+
 test('why the steps stopped is told', async ({ backend }) => {
   const stopped = async (steps: number, tolerance: number) => {
     const system = { ...systemOf(backend), tolerance }

@@ -127,7 +127,7 @@ export async function conjugateGradients(
     }
     const curved = p.dot(q)
     if (rate === undefined && !(curved > 0)) {
-      stopped = 'negative curvature'
+      stopped = curved < 0 ? 'negative curvature' : 'no progress' // flat, or below the smallest number
       break
     }
     const alpha = rate === undefined ? r.dot(p) / curved : step < 0 ? 1 : rate
