@@ -34,6 +34,7 @@ const corrected = {
   refine: 2,
   refineSamples: 4096,
   refineDamping: (k: number) => 3e-3 / (1 + k / 10),
+  residual: false,
   cross: 'trajectory',
   innerSteps: 30,
   batchSize: 1024,

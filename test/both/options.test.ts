@@ -112,6 +112,7 @@ const senseless: Record<string, readonly unknown[]> = {
   ],
   refineDamping: notANumber,
   refineSamples: [...notACount, 0],
+  residual: [null, 'yes', 1, {}],
   scale: notANumber,
   share: [...notAShare, 0],
   steps: [...notACount, 0],

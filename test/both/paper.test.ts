@@ -4,6 +4,8 @@ import { optimizer } from '../../ts/hypergradient/optimizer.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import { paper } from '../../ts/methods/nhgdOptions.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
+import { quadratic } from '../../ts/problems/quadratic.ts'
+import { hypergradient } from '../../ts/run/hypergradient.ts'
 import { solve } from '../../ts/run/solve.ts'
 import { close, distance } from '../support/close.ts'
 import { denseSolve, identity } from '../support/dense.ts'
@@ -116,6 +118,26 @@ test('without the reset A winds up; with a held start it does not', async ({ bac
   const wound = await largest('decaying', 'never')
   assert.ok(wound > 1e4 * (await largest('decaying', 'outer')), `${wound}`)
   assert.ok(wound > 1e4 * (await largest('held', 'never')), `${wound}`)
+})
+
+test('the residual of A∇f is told where a product is asked for', async ({ backend }) => {
+  const problem = quadratic({ backend, h: [2], c: [1], c0: [0], q: [1], t: [1], mu: 0.1, dtype: 'f64' })
+  const at = async (residual?: boolean) => {
+    const fisher = {
+      form: 'dense',
+      rows: 'perSample',
+      smoothing: 'average',
+      damping: 1,
+      tolerance: 1e-12,
+    } as const
+    const method = nhgd({ fisher, refine: 0, refineDamping: 0, innerSteps: 2, cross: 'all', residual })
+    return hypergradient(problem, { inner: [0], outer: [1], method })
+  }
+  const [without, told] = [await at(), await at(true)]
+  assert.is(without.residual, undefined)
+  // u = b / (2 + 1) leaves b − 2u = b / 3.
+  close([told.residual ?? Number.NaN], [1 / 3], 1e-9)
+  assert.equal(told.hypergradient, without.hypergradient)
 })
 
 test.run()

@@ -8,12 +8,14 @@ import { type Rate, rateAt } from './optimizer.ts'
 
 /** Options shared by the methods with an inverse Fisher A. */
 export interface FisherOptions extends InnerOptions {
-  /** Corrections of A∇_θf by curvature products; 0 takes A∇_θf as it is, and no residual is known then. */
+  /** Corrections of A∇_θf by curvature products; 0 takes A∇_θf as it is. */
   readonly refine?: RefineSettings
   /** Samples that curvature products are taken from. */
   readonly refineSamples?: number
   /** Damping added to curvature products, or one for each outer iteration 0, 1, 2, … */
   readonly refineDamping?: Rate
+  /** Whether a curvature product is spent on the residual of A∇_θf where `refine` is 0; false by default. */
+  readonly residual?: boolean
   /** Samples that the cross derivative is taken from. */
   readonly cross?: CrossSettings
   /** Whether the Fisher works on a thread of its own; the results are the same. */
@@ -67,7 +69,7 @@ export async function direction(
     if (report.fallbacks > 0) fallbacks['damping raised'] = report.fallbacks
   }
   const steps = typeof settings.refine === 'number' ? settings.refine : settings.refine.steps
-  if (steps === 0) {
+  if (steps === 0 && !settings.residual) {
     await precondition(target, u)
     return { operator: 'none', damping, fallbacks } as const
   }

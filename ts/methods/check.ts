@@ -62,6 +62,7 @@ const checks: Readonly<Record<string, Check>> = {
   refine,
   refineDamping: perStep(number(0)),
   refineSamples: size(1),
+  residual: flag,
   scale: number(0),
   share: positive(1),
   steps: size(1),

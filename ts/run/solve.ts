@@ -53,11 +53,10 @@ export class Solve implements AsyncIterable<Progress> {
   }
 
   readonly #problem: Problem
-  readonly #given: SolveOptions
+  readonly #options: SolveOptions
   readonly #saved: Uint8Array | undefined
   readonly #breather = new Breather()
   readonly #queues = new Set<Progress[]>()
-  #options: SolveOptions = {}
   #began = 0
   #state: Promise<RunState> | undefined
   #result: Promise<SolveResult> | undefined
@@ -74,7 +73,7 @@ export class Solve implements AsyncIterable<Progress> {
   /** `saved` is the archive to go on from. */
   constructor(problem: Problem, options: SolveOptions, saved?: Uint8Array) {
     this.#problem = problem
-    this.#given = options
+    this.#options = checkOptions(options, optionChecks)
     this.#saved = saved
   }
 
@@ -163,7 +162,6 @@ export class Solve implements AsyncIterable<Progress> {
   #started(): Promise<RunState> {
     this.#state ??= (async () => {
       this.#began = performance.now()
-      this.#options = checkOptions(this.#given, optionChecks)
       const [problem, options, saved] = [this.#problem, this.#options, this.#saved]
       return saved ? restoreState(problem, options, saved) : startRun(problem, options)
     })()
@@ -204,7 +202,11 @@ export class Solve implements AsyncIterable<Progress> {
   }
 }
 
-/** Minimises Φ(v) = f(v, θ*(v)) with a method's hypergradients. */
+/**
+ * Minimises Φ(v) = f(v, θ*(v)) with a method's hypergradients.
+ *
+ * @throws NhgdError `ERR_RANGE` for unknown options and for values that an option can't have.
+ */
 export function solve(problem: Problem, options: SolveOptions = {}): Solve {
   return new Solve(problem, options)
 }
