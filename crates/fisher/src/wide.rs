@@ -1,5 +1,6 @@
 //! Products with rows of either scalar type in f64: Woodbury's formula squares their condition.
 
+use nhgd_kernels::vector::mul_into;
 use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, matvec, syrk};
 
 /// Rows that are widened together.
@@ -14,6 +15,9 @@ pub(crate) fn widen<T: Scalar>(x: &[T]) -> Vec<f64> {
 pub(crate) fn narrow<T: Scalar>(x: &[f64]) -> Vec<T> {
     x.iter().map(|&x| T::of(x)).collect()
 }
+
+/// Columns that a Gram matrix widens together.
+const COLUMNS: usize = 512;
 
 /// Calls `visit` with the number of the first row and some rows as f64.
 fn tiles<T: Scalar>(rows: &[T], d: usize, mut visit: impl FnMut(usize, MatRef<'_, f64>)) {
@@ -46,12 +50,33 @@ pub(crate) fn combination<T: Scalar>(rows: &[T], d: usize, y: &[f64]) -> Vec<f64
     sum
 }
 
-/// Lower triangle of G M Gᵀ with a diagonal M given entry by entry.
-pub(crate) fn gram<T: Scalar>(rows: &[T], d: usize, metric: impl Fn(usize) -> f64) -> Vec<f64> {
+/// Rows as f64, their entries times those of `factors` where there are such.
+pub(crate) fn scaled<T: Scalar>(rows: &[T], factors: Option<&[f64]>) -> Vec<f64> {
+    let mut wide = widen(rows);
+    if let Some(factors) = factors {
+        wide.chunks_exact_mut(factors.len()).for_each(|row| mul_into(factors, row));
+    }
+    wide
+}
+
+/// Lower triangle of G M Gᵀ with a diagonal M, 1 where it is absent.
+pub(crate) fn gram<T: Scalar>(rows: &[T], d: usize, metric: Option<&[f64]>) -> Vec<f64> {
+    let roots: Option<Vec<f64>> = metric.map(|metric| metric.iter().map(|m| m.sqrt()).collect());
     let n = rows.len() / d;
-    let roots: Vec<f64> = (0..d).map(|i| metric(i).sqrt()).collect();
-    let scaled: Vec<f64> = rows.iter().zip(roots.iter().cycle()).map(|(x, root)| x.wide() * root).collect();
-    let mut gram = vec![0.0; n * n];
-    syrk(MatMut::new(&mut gram, n, n), 0.0, 1.0, MatRef::new(&scaled, n, d));
+    let (mut gram, mut wide) = (vec![0.0; n * n], Vec::new());
+    for from in (0..d).step_by(COLUMNS) {
+        let columns = from..d.min(from + COLUMNS);
+        let width = columns.len();
+        wide.clear();
+        for row in rows.chunks_exact(d) {
+            wide.extend(row[columns.clone()].iter().map(|x| x.wide()));
+            if let Some(roots) = &roots {
+                let start = wide.len() - width;
+                mul_into(&roots[columns.clone()], &mut wide[start..]);
+            }
+        }
+        let beta = if from == 0 { 0.0 } else { 1.0 };
+        syrk(MatMut::new(&mut gram, n, n), beta, 1.0, MatRef::new(&wide, n, width));
+    }
     gram
 }

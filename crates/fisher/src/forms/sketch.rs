@@ -164,8 +164,11 @@ impl<T: Scalar> Sketch<T> {
         let roots = vec![self.factor.sqrt(); self.held()];
         let inner = self.damping.raise(mean, |damping, level| {
             let (gram, scale) = match damping.diagonal(level) {
-                Diagonal::Scalar(c) => (wide::gram(&self.rows, self.d, |_| 1.0), c.wide()),
-                Diagonal::Vector(tilde) => (wide::gram(&self.rows, self.d, |i| 1.0 / tilde[i].wide()), 1.0),
+                Diagonal::Scalar(c) => (wide::gram(&self.rows, self.d, None), c.wide()),
+                Diagonal::Vector(tilde) => {
+                    let metric: Vec<f64> = tilde.iter().map(|d| 1.0 / d.wide()).collect();
+                    (wide::gram(&self.rows, self.d, Some(&metric)), 1.0)
+                }
             };
             let gram = MatRef::new(&gram, roots.len(), roots.len());
             Woodbury::factor(gram, roots.clone(), scale).map(|inner| (inner, level))

@@ -10,7 +10,7 @@ use crate::check::{self, Saved};
 use crate::damping::Damping;
 use crate::settings::{RowKind, Start};
 use crate::smoothing::Smoothing;
-use crate::wide::{gram, products, widen};
+use crate::wide::{gram, products, scaled, widen};
 use crate::woodbury::Woodbury;
 use crate::{Fisher, FisherError, SolveReport, State};
 
@@ -105,7 +105,7 @@ impl<T: Scalar> Window<T> {
     /// Columns `slots` of G M Gᵀ, and the rows that mirror them.
     fn fill_gram(&mut self, slots: &[usize]) {
         let (held, k, m, d) = (self.held(), slots.len(), self.length, self.d);
-        let metric = |i: usize| self.metric[i % self.metric.len()];
+        let metric = (self.metric.len() > 1).then_some(&self.metric[..]);
         if k == held {
             let gram = gram(&self.rows, d, metric);
             for i in 0..held {
@@ -116,9 +116,8 @@ impl<T: Scalar> Window<T> {
             }
             return;
         }
-        let rows = slots.iter().map(|slot| &self.rows[slot * d..][..d]);
-        let scaled: Vec<f64> =
-            rows.flat_map(|row| row.iter().enumerate().map(|(i, g)| g.wide() * metric(i))).collect();
+        let rows: Vec<T> = slots.iter().flat_map(|slot| self.rows[slot * d..][..d].to_vec()).collect();
+        let scaled = scaled(&rows, metric);
         let products = products(&self.rows, d, MatRef::new(&scaled, k, d).t());
         for i in 0..held {
             for (j, &slot) in slots.iter().enumerate() {

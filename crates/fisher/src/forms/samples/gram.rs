@@ -19,8 +19,8 @@ pub(super) fn factor<T: Scalar>(held: &Held<T>, gram: &[f64], c: T) -> Option<Wo
 /// The Gram matrix (XXᵀ) ∘ (EEᵀ), lower triangle.
 pub(super) fn samples_gram<T: Scalar>(held: &Held<T>) -> Vec<f64> {
     let (layer, LayerShape { inputs, outputs }) = (&held.factors.layers[0], held.shapes[0]);
-    let mut both = gram(&layer.inputs, inputs, |_| 1.0);
-    mul_into(&gram(&layer.outputs, outputs, |_| 1.0), &mut both);
+    let mut both = gram(&layer.inputs, inputs, None);
+    mul_into(&gram(&layer.outputs, outputs, None), &mut both);
     both
 }
 
