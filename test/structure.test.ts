@@ -95,6 +95,101 @@ test('no file imports itself by way of others', () => {
   )
 })
 
+/** The paths of a `use` tree: `a::{b, c::d as e}` has `a::b` and `a::c::d`, under the names that they get. */
+function paths(tree: string, above: readonly string[] = []): { path: readonly string[]; name: string }[] {
+  const [head, list] = /^([^{]*)(?:\{(.*)\})?$/s.exec(tree.trim())?.slice(1) ?? []
+  const [own, name] = head.split(/ as /)
+  const path = [...above, ...own.split('::').map((part) => part.trim())].filter(Boolean)
+  if (list === undefined) {
+    const item = path.at(-1) === 'self' ? path.slice(0, -1) : path
+    return [{ path: item, name: name?.trim() ?? item.at(-1) ?? '' }]
+  }
+  let depth = 0
+  const parts = ['']
+  for (const letter of list) {
+    depth += letter === '{' ? 1 : letter === '}' ? -1 : 0
+    if (letter === ',' && depth === 0) parts.push('')
+    else parts[parts.length - 1] += letter
+  }
+  return parts.filter((part) => part.trim()).flatMap((part) => paths(part, path))
+}
+
+/** The modules of a crate that each of its modules imports, given their sources without tests by path below `src`.
+ * A name that is re-exported counts for the module that defines it; re-exports themselves are no imports. */
+function crateImports(files: ReadonlyMap<string, string>): Map<string, string[]> {
+  const modules = new Map<
+    string,
+    { parent: string; uses: string[][]; exported: Map<string, readonly string[]> }
+  >()
+  const nameOf = (file: string) => file.replace(/(^|\/)(lib|mod)\.rs$|\.rs$/, '')
+  const join = (module: string, part: string) => (module ? `${module}/${part}` : part)
+  for (const [file, source] of files) {
+    // `super` of a module within the file is the file.
+    const code = source.replace(/\/\/.*/g, '').replace(/^( +use )super::/gm, '$1self::')
+    const uses = Array.from(code.matchAll(/^ *(pub(?:\(.*?\))? )?use ([^;]+);/gm), ([, shared, tree]) =>
+      paths(tree).map((use) => ({ ...use, shared })),
+    ).flat()
+    const plain = uses.filter(({ shared }) => !shared).map(({ path }) => [...path])
+    const inline = code.replace(/^.*\buse [^;]+;/gm, '').matchAll(/(?<!\$)\b((?:crate|super)(?:::\w+)+)/g)
+    for (const [, path] of inline) plain.push(path.split('::'))
+    const exported = uses.filter(({ shared }) => shared).map(({ path, name }) => [name, [...path]] as const)
+    const name = nameOf(file)
+    const parent = name.replace(/\/?[^/]*$/, '')
+    modules.set(name, { parent, uses: plain, exported: new Map(exported) })
+  }
+  /** The module that defines what `path` names in `module`; nothing for another crate. */
+  const defining = (module: string, path: readonly string[]): string | undefined => {
+    const [first, ...rest] = path
+    if (first === 'crate') return below('', rest)
+    if (first === 'self') return below(module, rest)
+    if (first === 'super') return below(modules.get(module)?.parent ?? '', rest)
+    return modules.has(join(module, first)) ? below(module, path) : undefined
+  }
+  const below = (module: string, [first, ...rest]: readonly string[]): string | undefined => {
+    if (first === undefined) return module
+    if (modules.has(join(module, first))) return below(join(module, first), rest)
+    const exported = modules.get(module)?.exported.get(first)
+    return exported && exported[0] !== first ? defining(module, exported) : module
+  }
+  return new Map(
+    Array.from(modules, ([name, { uses }]) => [
+      name || 'lib',
+      uses
+        .map((path) => defining(name, path))
+        .filter((target) => target !== undefined && target !== name)
+        .map((target) => target || 'lib'),
+    ]),
+  )
+}
+
+test('no module of a crate imports itself by way of others', () => {
+  for (const crate of readdirSync(join(root, 'crates'))) {
+    const source = `crates/${crate}/src`
+    const files = readdirSync(join(root, source), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.rs'))
+      .map((file) => file.replaceAll('\\', '/'))
+    const code = files.map(
+      (file) => [file, text(`${source}/${file}`).split(/^#\[cfg\(test\)\]\s*mod \w+ \{/m)[0]] as const,
+    )
+    assert.is(circle(crateImports(new Map(code))), undefined, crate)
+  }
+})
+
+test('imports between the modules of a crate are found', () => {
+  const files = {
+    'lib.rs': 'mod a;\nmod b;\npub use a::{Kind as Sort, d::Deep};\npub trait Own {}',
+    'a/mod.rs': 'mod d;\nuse d::Deep;\npub use b::Missing;',
+    'a/d.rs': 'use std::sync::Arc;\nuse super::Kind;\n// use crate::Own;',
+    'b.rs': 'use crate::{\n    Own, Sort,\n};\nfn f() -> crate::Deep {}\nmod inner {\n    use super::f;\n}',
+  }
+  assert.equal(Object.fromEntries(crateImports(new Map(Object.entries(files)))), {
+    lib: [],
+    a: ['a/d'],
+    'a/d': ['a'],
+    b: ['lib', 'a', 'a/d'],
+  })
+})
+
 test('what is published imports what is a dependency', () => {
   const { dependencies } = JSON.parse(text('package.json'))
   for (const path of sources) {

@@ -1,9 +1,4 @@
-import {
-  Fisher,
-  type KroneckerSettings,
-  type SamplesSettings,
-  type WindowSettings,
-} from '../../ts/backend/fisher.ts'
+import { Fisher, type FisherSettings } from '../../ts/backend/fisher.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import { Random } from '../harness/random.ts'
 import type { Context, Row, Side } from '../harness/row.ts'
@@ -17,7 +12,7 @@ interface Size {
   readonly size: number
 }
 
-type Form = WindowSettings | SamplesSettings | KroneckerSettings
+type Form = FisherSettings & { readonly form: 'window' | 'samples' | 'kronecker' }
 
 /** Observing and solving at one size. */
 async function work(form: Form, at: Size, { backend, seed }: Context): Promise<Side> {

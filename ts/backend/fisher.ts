@@ -1,10 +1,10 @@
 import type { Backend } from './backend.ts'
 import type { FisherHandle, Oracles, Point, Step, Vector } from './binding.ts'
 import { settingsJson } from './check.ts'
-import type { FisherSettings } from './fisherSettings.ts'
 import { checkMemory, fisherBytes } from './memory.ts'
+import type { FisherSettings } from './settings.ts'
 
-export type * from './fisherSettings.ts'
+export type { FisherSettings }
 
 /** How a solve with an inverse Fisher went. */
 export interface SolveReport {

@@ -1,8 +1,8 @@
 import type { Backend } from './backend.ts'
 import type { Oracles } from './binding.ts'
 import { NhgdError } from './errors.ts'
-import type { FisherSettings } from './fisherSettings.ts'
 import { builtin } from './node.ts'
+import type { FisherSettings } from './settings.ts'
 
 /**
  * Throws `ERR_MEMORY` where `name` needs more bytes than WebAssembly can address, or than the machine has: WebAssembly

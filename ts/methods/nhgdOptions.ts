@@ -1,5 +1,5 @@
 import { oneOf } from '../backend/check.ts'
-import type { FisherSettings, KroneckerSettings } from '../backend/fisher.ts'
+import type { FisherSettings, KroneckerSettings } from '../backend/settings.ts'
 import { methods } from '../defaults.ts'
 import type { FisherOptions } from '../hypergradient/direction.ts'
 import type { ObserveOptions } from '../hypergradient/observer.ts'
@@ -8,7 +8,7 @@ import { fisherCheck, settingsOf } from './check.ts'
 export interface NhgdOptions extends FisherOptions {
   /** The inverse Fisher; without a `form` it is the default one but for what is given. `reset` forgets it at the start
    * of each outer iteration. */
-  readonly fisher?: (FisherSettings | Omit<KroneckerSettings, 'form'>) & {
+  readonly fisher?: (FisherSettings | KroneckerSettings) & {
     readonly reset?: 'outer' | 'never'
   }
   /** Which samples of the inner steps the Fisher sees. */

@@ -1,6 +1,6 @@
 import type { Point } from '../backend/binding.ts'
 import { size, whole } from '../backend/check.ts'
-import type { FisherSettings, KroneckerSettings } from '../backend/fisher.ts'
+import type { FisherSettings, KroneckerSettings } from '../backend/settings.ts'
 import { methods } from '../defaults.ts'
 import { Cross } from '../hypergradient/cross.ts'
 import { direction, type FisherOptions, type FisherState, fisherState } from '../hypergradient/direction.ts'
@@ -19,7 +19,7 @@ export interface RefreshSettings {
 
 export interface PreconditionedConjugateGradientsOptions extends FisherOptions {
   /** The preconditioner, an inverse Fisher; without a `form` it is the default one but for what is given. */
-  readonly fisher?: (FisherSettings | Omit<KroneckerSettings, 'form'>) & RefreshSettings
+  readonly fisher?: (FisherSettings | KroneckerSettings) & RefreshSettings
 }
 
 /** Options with nothing absent. */

@@ -9,6 +9,7 @@ import {
   settingsJson,
   something,
 } from '../backend/check.ts'
+import type { BilevelSettings } from '../backend/settings.ts'
 import type { Block } from './blocks.ts'
 import type { Model } from './model.ts'
 import { Problem } from './problem.ts'
@@ -67,13 +68,14 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
   const blocks = Object.values(hyperparameters)
   const learned = blocks.some(({ settings }) => settings.kind === 'penalty')
   const { regularization = learned ? 0 : 1e-4 } = options
-  const settings = settingsJson({
+  const all: BilevelSettings = {
     dtype,
     model,
     regularization,
     blocks: blocks.map(({ settings }) => settings),
     outer,
-  })
+  }
+  const settings = settingsJson(all)
   const given = blocks.flatMap(({ fixed }) => fixed ?? [])
   const fixed = given.length < 2 ? given[0] : concat(given)
   const build = () =>
@@ -85,7 +87,7 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
     )
   // Per sample a weight, its share, a loss and a sensitivity, with margins the class probabilities as well.
   const margins = blocks.some(({ settings }) => settings.kind === 'marginWeights')
-  const perSample = 4 + (margins ? (model.classes ?? 0) : 0)
+  const perSample = 4 + (margins && 'classes' in model ? model.classes : 0)
   const vectors = (dtype === 'f32' ? 4 : 8) * perSample * countOf(train)
   const bytes = setBytes(train) + setBytes(validation) + vectors + (fixed?.byteLength ?? 0)
   return new Problem(

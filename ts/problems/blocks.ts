@@ -1,4 +1,5 @@
 import { checkOptions, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
+import type { BlockSettings } from '../backend/settings.ts'
 import { whole } from './samples.ts'
 
 /** A Gaussian prior on a block's v, which adds ½ Σ precision_j (v_j − mean_j)² to f. */
@@ -10,7 +11,7 @@ export interface Prior {
 /** A block of hyperparameters: a slice of v and what it stands for. */
 export interface Block {
   /** The block's settings for the engine. */
-  readonly settings: { readonly kind: string; readonly [setting: string]: unknown }
+  readonly settings: BlockSettings
   /** One weight per sample that no hyperparameter moves. */
   readonly fixed?: Float64Array
   /** The slice of v to start from, given its length. */

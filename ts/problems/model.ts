@@ -1,15 +1,12 @@
 import type { Backend } from '../backend/backend.ts'
 import type { Predictor } from '../backend/binding.ts'
 import { type Check, checkOptions, flag, oneOf, refuse, settingsJson, size } from '../backend/check.ts'
+import type { ModelSettings } from '../backend/settings.ts'
 
 const classes = size(2)
 
 /** What θ is: the settings of a model for the engine. */
-export interface Model {
-  readonly kind: string
-  readonly classes?: number
-  readonly [setting: string]: unknown
-}
+export type Model = ModelSettings
 
 /** A model that predicts. */
 export function predictor(backend: Backend, model: Model): Predictor {

@@ -4,9 +4,11 @@
 mod diagonal;
 mod factors;
 mod observation;
+mod rows;
 mod statistic;
 
 pub use diagonal::Diagonal;
 pub use factors::{Factors, LayerFactors, LayerShape, Outputs};
-pub use observation::{Observation, Rows};
+pub use observation::Observation;
+pub use rows::Rows;
 pub use statistic::{Statistic, Wants};

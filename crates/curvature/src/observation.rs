@@ -1,15 +1,6 @@
 //! What a representation is fed with.
 
-use crate::Factors;
-
-/// `count` gradients of `d` entries each, row-major: the observation's term of F is Σ row rowᵀ.
-#[derive(Clone, Debug, Default)]
-pub struct Rows<T> {
-    /// count × d entries.
-    pub data: Vec<T>,
-    /// Number of rows.
-    pub count: usize,
-}
+use crate::{Factors, Rows};
 
 /// The samples of a step, in the form that the representation wanted.
 #[derive(Clone, Debug)]

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The labels at which a Fisher takes its gradients.
+/// The labels at which a Fisher takes its gradients: as given (`empirical`), one per sample that is drawn from the model
+/// (`sampled`), or all of them, weighted by the model (`expected`, Gauss–Newton).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub enum Statistic {
     /// The labels as given: consistent only where the model is well specified.

@@ -13,10 +13,14 @@ use crate::{Code, Error, Result, Samples};
 /// Settings of a problem over data.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct BilevelSettings {
+    /// Scalar type of θ and v: `f32` or `f64`.
     pub dtype: String,
     model: ModelSettings,
+    /// Factor of ‖θ‖², at least 0.
     regularization: f64,
+    /// Blocks in the order of their slices of v.
     blocks: Vec<BlockSettings>,
     /// What errors call the outer samples.
     outer: String,
@@ -25,26 +29,49 @@ pub(crate) struct BilevelSettings {
 /// A block of hyperparameters, with the fields that its kind reads.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
-enum BlockSettings {
-    SampleWeights { anchors: usize, prior: Option<PriorSettings> },
-    MarginWeights { anchors: usize, transition: Option<Vec<f64>>, prior: Option<PriorSettings> },
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub(crate) enum BlockSettings {
+    SampleWeights {
+        /// Number of training samples, the last ones, that have weight one whatever v is.
+        anchors: usize,
+        prior: Option<PriorSettings>,
+    },
+    MarginWeights {
+        /// Number of training samples, the last ones, that have weight one whatever v is.
+        anchors: usize,
+        /// How wrong labels arise, C × C, row-major, entries above 0; default: uniformly.
+        transition: Option<Vec<f64>>,
+        prior: Option<PriorSettings>,
+    },
     FixedWeights,
-    Penalty { per: PerKind, groups: Option<Vec<u32>>, bias: bool, prior: Option<PriorSettings> },
+    Penalty {
+        per: PerKind,
+        /// For `group`: the number of a group, from 0, per feature or per parameter.
+        groups: Option<Vec<u32>>,
+        /// Whether biases are penalised too.
+        bias: bool,
+        prior: Option<PriorSettings>,
+    },
 }
 
+/// The parameters that share a strength: all, those of a group, of a feature (in models of one layer) or of a layer.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum PerKind {
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) enum PerKind {
     All,
     Group,
     Feature,
     Layer,
 }
 
+/// A Gaussian prior on a block's v: it adds ½ Σ precision_j (v_j − mean_j)² to f.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PriorSettings {
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct PriorSettings {
     mean: Vec<f64>,
+    /// At least 0.
     precision: Vec<f64>,
 }
 
@@ -89,8 +116,8 @@ impl BilevelSettings {
             return Err(Error::expected(Code::Shape, &name, format!("{columns} columns"), got));
         }
         for (name, samples) in [("labels", train), (&*format!("{} labels", self.outer), validation)] {
-            if let Some((expected, got)) = samples.0.targets().misfit(self.model.loss(), self.model.classes())
-            {
+            let misfit = self.model.loss().misfit(samples.0.targets(), self.model.classes());
+            if let Some((expected, got)) = misfit {
                 return Err(Error::expected(Code::Range, name, expected, got));
             }
         }

@@ -1,7 +1,8 @@
-//! What calls that cross a binding have in common: their results and promises.
+//! The results of calls that cross a binding.
 
 use crate::{
-    Batch, Features, Fisher, InverseUpdate, Optimizer, Point, Problem, Result, Sampler, Samples, Step, Vector,
+    Batch, Features, Fisher, InverseUpdate, Optimizer, Pending, Point, Problem, Result, Sampler, Samples,
+    Step, Vector,
 };
 
 /// The result of a call, whether or not it can fail.
@@ -48,37 +49,5 @@ impl<R> Outcome for Pending<R> {
     type Value = Self;
     fn outcome(self) -> Result<Self> {
         Ok(self)
-    }
-}
-
-/// A call that goes on beside its caller, a promise in JavaScript.
-pub struct Pending<R>(Box<dyn FnOnce() -> Finish<R> + Send>);
-
-/// The part of a call that is left when there is nothing more to wait for. It runs on the caller's thread, where nobody
-/// uses the caller's handles meanwhile.
-pub type Finish<R> = Box<dyn FnOnce() -> Result<R> + Send>;
-
-impl<R: Send + 'static> Pending<R> {
-    /// `work` waits, on any thread, for what the call gives.
-    pub fn new(work: impl FnOnce() -> Result<R> + Send + 'static) -> Self {
-        Self(Box::new(move || {
-            let result = work();
-            Box::new(move || result)
-        }))
-    }
-
-    /// Does something with the result on the caller's thread.
-    pub fn then<S: Send + 'static>(self, finish: impl FnOnce(R) -> Result<S> + Send + 'static) -> Pending<S> {
-        Pending(Box::new(move || {
-            let result = self.wait();
-            Box::new(move || finish(result()?))
-        }))
-    }
-}
-
-impl<R> Pending<R> {
-    /// Waits; may be called on any thread.
-    pub fn wait(self) -> Finish<R> {
-        (self.0)()
     }
 }

@@ -17,6 +17,7 @@ mod info;
 pub mod kernels;
 mod model;
 mod optimizer;
+mod pending;
 mod point;
 mod problem;
 mod queue;
@@ -28,7 +29,7 @@ mod types;
 mod vector;
 
 pub use batch::{Batch, Sampler, seed_bits};
-pub use boundary::{Finish, Outcome, Pending};
+pub use boundary::Outcome;
 pub use error::{Code, Error, Result, room, taken};
 pub use features::{Features, Samples};
 pub use fisher::Fisher;
@@ -38,6 +39,7 @@ pub use model::Predictor;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use nhgd_kernels::helpers;
 pub use optimizer::Optimizer;
+pub use pending::{Finish, Pending};
 pub use point::Point;
 pub use problem::Problem;
 pub use step::Step;

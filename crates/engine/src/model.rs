@@ -9,17 +9,43 @@ use crate::info::threads;
 use crate::step::Observable;
 use crate::{Batch, Code, Error, Features, Result, Vector};
 
+/// What θ is: the settings of a model. Each bias is the last input of its layer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) enum ModelSettings {
-    Softmax { classes: usize, bias: bool },
-    Linear { outputs: usize, bias: bool },
-    Logistic { bias: bool },
-    Mlp { hidden: Vec<usize>, classes: usize, activation: ActivationKind, loss: LossKind },
+    Softmax {
+        /// Number of classes, at least 2.
+        classes: usize,
+        /// Whether the scores have a bias.
+        bias: bool,
+    },
+    Linear {
+        /// Number of outputs, at least 1.
+        outputs: usize,
+        /// Whether the outputs have a bias.
+        bias: bool,
+    },
+    Logistic {
+        /// Whether the score has a bias.
+        bias: bool,
+    },
+    Mlp {
+        /// Units of each hidden layer, at least 1.
+        #[cfg_attr(test, ts(type = "readonly number[]"))]
+        hidden: Vec<usize>,
+        /// Number of classes, at least 2.
+        classes: usize,
+        /// Activation of the hidden layers.
+        activation: ActivationKind,
+        /// Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector.
+        loss: LossKind,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) enum ActivationKind {
     Relu,
     Tanh,
@@ -28,6 +54,7 @@ pub(crate) enum ActivationKind {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) enum LossKind {
     CrossEntropy,
     Squared,

@@ -1,8 +1,7 @@
 //! The eigenbases of a layer's two Kronecker factors.
 
+use nhgd_curvature::LayerShape;
 use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, symmetric_eigen};
-
-use crate::moments::LayerMoments;
 
 /// E[w aaᵀ] = U diag(a) Uᵀ and E[w ssᵀ] = V diag(s) Vᵀ.
 #[derive(Clone, Debug)]
@@ -28,10 +27,13 @@ pub(crate) fn product<T: Scalar>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Vec<T> {
 }
 
 impl<T: Scalar> Basis<T> {
-    /// The bases with their eigenvalues a and s, none below 0.
-    pub fn of(layer: &LayerMoments<T>) -> Result<(Self, Vec<T>, Vec<T>), NoConvergence> {
-        let inputs = symmetric_eigen(layer.shape.inputs, layer.inputs.clone())?;
-        let outputs = symmetric_eigen(layer.shape.outputs, layer.outputs.clone())?;
+    /// Of the lower triangles of both moments, with their eigenvalues a and s, none below 0.
+    pub fn of(
+        [inputs, outputs]: [&[T]; 2],
+        shape: LayerShape,
+    ) -> Result<(Self, Vec<T>, Vec<T>), NoConvergence> {
+        let inputs = symmetric_eigen(shape.inputs, inputs.to_vec())?;
+        let outputs = symmetric_eigen(shape.outputs, outputs.to_vec())?;
         let nulls = [&inputs.values, &outputs.values].map(|values| {
             let largest = values.last().map_or(T::zero(), |x| x.abs());
             let rounding = T::of(8.0 * values.len() as f64) * T::epsilon() * largest;

@@ -18,18 +18,21 @@ mod damping;
 mod error;
 mod forms;
 mod moments;
+mod rows;
 mod settings;
 mod smoothing;
 mod wide;
 mod woodbury;
 
+pub use damping::Start;
 pub use error::{FisherError, SolveReport};
 pub use forms::{
     DenseSettings, DiagonalSettings, EigenKroneckerSettings, KroneckerDamping, KroneckerSettings,
     SamplesSettings, SketchSettings, WindowSettings,
 };
 pub use moments::Sharing;
-pub use settings::{FisherSettings, RowKind, Start, build};
+pub use rows::RowKind;
+pub use settings::{FisherSettings, build};
 pub use smoothing::Smoothing;
 
 use nhgd_curvature::{Diagonal, Observation, Wants};

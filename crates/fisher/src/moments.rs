@@ -1,7 +1,8 @@
 //! The factor statistics that the Kronecker forms share.
 
 use nhgd_kernels::vector::{all_finite, axpy, scale};
-use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, syrk};
+use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, syrk};
+use serde::{Deserialize, Serialize};
 
 use crate::basis::{Basis, product};
 use crate::check::Saved;
@@ -10,8 +11,10 @@ use crate::{FisherError, State};
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs};
 
 /// What the Kronecker factors of a layer make of the positions at which its weights are shared (Eschenhagen et al. 2023,
-/// section 3). Without sharing both are the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// section 3): each counts as a sample (`expand`), or their mean does (`reduce`). Without sharing both are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
 pub enum Sharing {
     /// Ā = (1/T) Σ_t a_t a_tᵀ and S̄ = Σ_t s_t s_tᵀ: each of the T positions counts as a sample of its own. Exact for
     /// deep linear networks with squared loss at each position; the KFC approximation of Grosse & Martens 2016.
@@ -135,6 +138,11 @@ fn trace<T: Scalar>(moment: &[T], n: usize) -> f64 {
 }
 
 impl<T: Scalar> LayerMoments<T> {
+    /// The eigenbases of the factors, with their eigenvalues.
+    pub fn basis(&self) -> Result<(Basis<T>, Vec<T>, Vec<T>), NoConvergence> {
+        Basis::of([&self.inputs, &self.outputs], self.shape)
+    }
+
     pub fn input_trace(&self) -> f64 {
         trace(&self.inputs, self.shape.inputs)
     }

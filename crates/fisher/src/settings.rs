@@ -3,17 +3,19 @@
 use nhgd_kernels::Scalar;
 use serde::{Deserialize, Serialize};
 
+use crate::damping::Start;
 use crate::forms::{
     DecayingDense, DenseSettings, DiagonalFisher, DiagonalSettings, EigenKronecker, EigenKroneckerSettings,
     HeldDense, Kronecker, KroneckerSettings, Samples, SamplesSettings, Sketch, SketchSettings, Window,
     WindowSettings,
 };
 use crate::{Fisher, FisherError};
-use nhgd_curvature::{Diagonal, LayerShape, Statistic, Wants};
+use nhgd_curvature::{Diagonal, LayerShape};
 
-/// The representations of A = (F + D̃)⁻¹ and their settings. In JSON, `form` names the variant; a field that is absent
-/// takes its default, and a field that the form doesn't read is refused.
+/// The representations of A = (F + D̃)⁻¹ and their settings. `form` names the representation. A field that is absent takes
+/// its default, and a field that the form doesn't read is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(tag = "form", rename_all = "lowercase")]
 pub enum FisherSettings {
     /// A and F themselves: exact, d² numbers.
@@ -30,39 +32,6 @@ pub enum FisherSettings {
     Diagonal(DiagonalSettings),
     /// A few directions by frequent directions.
     Sketch(SketchSettings),
-}
-
-/// Which rows the forms that take [`nhgd_curvature::Rows`] ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum RowKind {
-    /// The mean gradient of the batch; it takes the labels as given, whatever the statistic.
-    Mean,
-    /// One random-sign sum.
-    Signed,
-    /// One row per sample.
-    PerSample,
-}
-
-/// What F + D̃ starts from and what becomes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Start {
-    /// D̃ stays: A = (S + D̃)⁻¹ with S the data terms alone.
-    Held,
-    /// λI decays with the smoothing, as the method is printed (arXiv 2602.10905); the regulariser is ignored.
-    Decaying,
-}
-
-impl RowKind {
-    /// What a form that takes rows wants.
-    pub(crate) fn wants(self, statistic: Statistic) -> Wants {
-        match self {
-            Self::Mean => Wants::Mean,
-            Self::Signed => Wants::Signed(statistic),
-            Self::PerSample => Wants::Rows(statistic),
-        }
-    }
 }
 
 impl FisherSettings {

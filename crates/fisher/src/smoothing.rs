@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::FisherError;
 
-/// Weights (β, γ) of an update F ← βF + γ·(the observation's term). In JSON it is β, or `"average"`.
+/// Weights (β, γ) of an update F ← βF + γ·(the observation's term). In JSON it is β, 0 < β < 1, or
+/// `"average"` over all samples seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Spelling", into = "Spelling")]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(type = "number | \"average\""))]
 pub enum Smoothing {
     /// γ = 1 − β with a constant 0 < β < 1.
     Forget(f64),

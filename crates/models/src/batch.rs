@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use nhgd_kernels::{Features, RowSet};
 
-use crate::Loss;
-
 /// What a model should predict: one entry or row per sample.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
@@ -37,19 +35,6 @@ impl Targets {
     /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// What a loss of `classes` classes or outputs expects and what it finds instead; nothing where they fit.
-    pub fn misfit(&self, loss: Loss, classes: usize) -> Option<(String, String)> {
-        match self {
-            Self::Classes(labels) => {
-                let i = labels.iter().position(|&y| y as usize >= classes)?;
-                Some((format!("classes 0 to {}", classes - 1), format!("{} at index {i}", labels[i])))
-            }
-            Self::Values(_, columns) if loss == Loss::Squared => (*columns != classes)
-                .then(|| (format!("{classes} target columns, one per output"), columns.to_string())),
-            Self::Values(..) => Some(("a class per sample".to_string(), "continuous targets".to_string())),
-        }
     }
 
     fn view(&self) -> BatchTargets<'_> {

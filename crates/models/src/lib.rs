@@ -61,7 +61,7 @@ pub trait Model<T: Scalar>: Send + Sync {
     /// Number of classes C; for a regression, of outputs.
     fn classes(&self) -> usize;
 
-    /// The loss, which decides what targets the model takes ([`Targets::misfit`]).
+    /// The loss, which decides what targets the model takes ([`Loss::misfit`]).
     fn loss(&self) -> Loss;
 
     /// Shapes of the layers, in the order of their parameters.

@@ -3,7 +3,7 @@
 use nhgd_curvature::{Outputs, Statistic};
 use nhgd_kernels::{Scalar, softmax, vector};
 
-use crate::{Batch, BatchTargets, Labels, signs, uniform};
+use crate::{Batch, BatchTargets, Labels, Targets, signs, uniform};
 
 /// A loss ℓ(z, y) of the scores z and the target y of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,19 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// What it expects of the targets of `classes` classes or outputs, and what it finds instead; nothing where they fit.
+    pub fn misfit(self, targets: &Targets, classes: usize) -> Option<(String, String)> {
+        match targets {
+            Targets::Classes(labels) => {
+                let i = labels.iter().position(|&y| y as usize >= classes)?;
+                Some((format!("classes 0 to {}", classes - 1), format!("{} at index {i}", labels[i])))
+            }
+            Targets::Values(_, columns) if self == Self::Squared => (*columns != classes)
+                .then(|| (format!("{classes} target columns, one per output"), columns.to_string())),
+            Targets::Values(..) => Some(("a class per sample".to_string(), "continuous targets".to_string())),
+        }
+    }
+
     /// Turns scores, rows × outputs, into predictions: probabilities, or the scores themselves.
     pub(crate) fn predict<T: Scalar>(self, scores: &mut [T], outputs: usize) {
         match self {

@@ -261,7 +261,7 @@ fn listed_positions_take_their_own_targets() {
 
 #[test]
 fn targets_that_do_not_fit_are_told() {
-    let misfit = |targets: Targets, loss, classes| targets.misfit(loss, classes);
+    let misfit = |targets: Targets, loss: Loss, classes| loss.misfit(&targets, classes);
     assert_eq!(misfit(Targets::Classes(vec![0, 2, 1]), Loss::CrossEntropy, 3), None);
     let (expected, got) = misfit(Targets::Classes(vec![0, 3]), Loss::CrossEntropy, 3).expect("a misfit");
     assert_eq!((&*expected, &*got), ("classes 0 to 2", "3 at index 1"));

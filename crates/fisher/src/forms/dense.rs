@@ -10,8 +10,8 @@ use nhgd_kernels::{
 use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Saved};
-use crate::damping::Damping;
-use crate::settings::{RowKind, Start};
+use crate::damping::{Damping, Start};
+use crate::rows::RowKind;
 use crate::smoothing::Smoothing;
 use crate::wide::widen;
 use crate::{Fisher, FisherError, SolveReport, State};
@@ -22,13 +22,14 @@ const BLOCK: usize = 32;
 /// Conjugate-gradient steps before a solve reports what it has.
 const MAX_STEPS: usize = 200;
 
-/// Settings of `form: "dense"`.
+/// Settings of `form: "dense"`: A and F themselves, d² numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct DenseSettings {
-    /// The labels at which the gradients are taken; default: as given.
+    /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
-    /// The rows that it sees of a batch; default: one random-sign sum.
+    /// What it sees of a batch; default `signed`.
     pub rows: RowKind,
     /// Forgetting over observations; default 0.99.
     pub smoothing: Smoothing,
@@ -36,7 +37,7 @@ pub struct DenseSettings {
     pub damping: f64,
     /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; not for a decaying start; default false.
     pub relative: bool,
-    /// What becomes of D̃; default: it is held.
+    /// What becomes of D̃; default `held`.
     pub start: Start,
     /// Residual ‖b − (F + D̃)x‖/‖b‖ at which a solve stops, raised to what the scalar type can reach; not read by a
     /// decaying start; default 1e-10.

@@ -6,18 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Saved};
 use crate::damping::Damping;
-use crate::settings::RowKind;
+use crate::rows::RowKind;
 use crate::smoothing::Smoothing;
 use crate::wide::widen;
 use crate::{Fisher, FisherError, SolveReport, State};
 
-/// Settings of `form: "diagonal"`.
+/// Settings of `form: "diagonal"`: the diagonal of F.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct DiagonalSettings {
-    /// The labels at which the gradients are taken; default: as given.
+    /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
-    /// The rows that it sees of a batch; default: one random-sign sum.
+    /// What it sees of a batch; default `signed`.
     pub rows: RowKind,
     /// Forgetting over observations; default 0.99.
     pub smoothing: Smoothing,

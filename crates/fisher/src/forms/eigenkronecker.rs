@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 use crate::basis::{Basis, product};
 use crate::check::{self, Saved};
 use crate::damping::{Damping, LayerDamping};
-use crate::moments::{Moments, Sharing, layer_diagonal};
+use crate::moments::{LayerMoments, Moments, Sharing, layer_diagonal};
 use crate::smoothing::Smoothing;
 use crate::wide::widen;
 use crate::{Fisher, FisherError, SolveReport, State};
 
-/// Settings of `form: "eigenkronecker"`.
+/// Settings of `form: "eigenkronecker"`: the eigenbases of the Kronecker factors, with second moments of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct EigenKroneckerSettings {
-    /// The labels at which the gradients are taken; default: as given.
+    /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
     /// Forgetting over observations; default 0.99.
     pub smoothing: Smoothing,
@@ -26,6 +27,8 @@ pub struct EigenKroneckerSettings {
     pub damping: f64,
     /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; default false.
     pub relative: bool,
+    /// What the factors make of positions that share the weights of a layer; default `expand`.
+    pub sharing: Sharing,
     /// Share of the old factors at a refresh, in [0, 1); default 0.5.
     pub keep: f64,
     /// Observations from one eigenbasis to the next, at least 1; a refresh takes a new one in any case; default 10.
@@ -39,6 +42,7 @@ impl Default for EigenKroneckerSettings {
             smoothing: Smoothing::default(),
             damping: 1e-2,
             relative: false,
+            sharing: Sharing::Expand,
             keep: 0.5,
             basis_every: 10,
         }
@@ -52,6 +56,7 @@ impl Default for EigenKroneckerSettings {
 pub(crate) struct EigenKronecker<T> {
     statistic: Statistic,
     smoothing: Smoothing,
+    sharing: Sharing,
     keep: f64,
     basis_every: usize,
     shapes: Vec<LayerShape>,
@@ -105,6 +110,7 @@ impl<T: Scalar> EigenKronecker<T> {
         Ok(Self {
             statistic: settings.statistic,
             smoothing: settings.smoothing.checked()?,
+            sharing: settings.sharing,
             keep: settings.keep,
             basis_every: settings.basis_every,
             shapes: layers.to_vec(),
@@ -122,11 +128,11 @@ impl<T: Scalar> EigenKronecker<T> {
         let count = factors.weights.len();
         let (beta, gamma) = keep.map_or(self.smoothing.weights(self.seen, count), |keep| (keep, 1.0 - keep));
         let mut moments = self.moments.clone();
-        moments.blend(beta, gamma, &Moments::of(factors, &self.shapes, Sharing::Expand)?);
+        moments.blend(beta, gamma, &Moments::of(factors, &self.shapes, self.sharing)?);
 
         let anew = keep.is_some() || self.bases.is_empty() || self.age >= self.basis_every;
         let bases = if anew {
-            let bases = moments.layers.iter().map(Basis::of).collect::<Result<Vec<_>, _>>();
+            let bases = moments.layers.iter().map(LayerMoments::basis).collect::<Result<Vec<_>, _>>();
             let bases = bases.map_err(|_| FisherError::NotFinite { name: "observation" })?;
             Some(bases.into_iter().map(|(basis, _, _)| basis).collect::<Vec<_>>())
         } else {

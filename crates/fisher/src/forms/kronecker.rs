@@ -11,11 +11,12 @@ use crate::moments::{LayerMoments, Moments, Sharing};
 use crate::smoothing::Smoothing;
 use crate::{Fisher, FisherError, SolveReport, State};
 
-/// Settings of `form: "kronecker"`.
+/// Settings of `form: "kronecker"`: Kronecker factors of each layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct KroneckerSettings {
-    /// The labels at which the gradients are taken; default: as given.
+    /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
     /// Forgetting over observations; default 0.99.
     pub smoothing: Smoothing,
@@ -23,8 +24,10 @@ pub struct KroneckerSettings {
     pub damping: f64,
     /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; default false.
     pub relative: bool,
-    /// How damping enters a Kronecker product; default: jointly.
+    /// How damping enters a Kronecker product; default `joint`.
     pub kronecker_damping: KroneckerDamping,
+    /// What the factors make of positions that share the weights of a layer; default `expand`.
+    pub sharing: Sharing,
     /// Share of the old factors at a refresh, in [0, 1); default 0.5.
     pub keep: f64,
 }
@@ -37,13 +40,15 @@ impl Default for KroneckerSettings {
             damping: 1e-2,
             relative: false,
             kronecker_damping: KroneckerDamping::Joint,
+            sharing: Sharing::Expand,
             keep: 0.5,
         }
     }
 }
 
-/// How damping enters a Kronecker product.
+/// How damping enters a Kronecker product: exactly (`joint`), or split between the factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub enum KroneckerDamping {
     /// (ρ Ā ⊗ S̄ + D̃)⁻¹, exactly.
@@ -70,6 +75,7 @@ pub(crate) struct Kronecker<T> {
     statistic: Statistic,
     smoothing: Smoothing,
     kind: KroneckerDamping,
+    sharing: Sharing,
     keep: f64,
     shapes: Vec<LayerShape>,
     damping: Damping<T>,
@@ -111,6 +117,7 @@ impl<T: Scalar> Kronecker<T> {
             statistic: settings.statistic,
             smoothing: settings.smoothing.checked()?,
             kind: settings.kronecker_damping,
+            sharing: settings.sharing,
             keep: settings.keep,
             shapes: layers.to_vec(),
             damping: Damping::new(settings.damping, settings.relative, regularizer, d)?,
@@ -131,11 +138,11 @@ impl<T: Scalar> Kronecker<T> {
                     inputs: scaled(&layer.inputs, &scales[0]),
                     outputs: scaled(&layer.outputs, &scales[1]),
                 };
-                let (basis, a, s) = Basis::of(&layer).ok()?;
+                let (basis, a, s) = layer.basis().ok()?;
                 Some(Inverse::Scaled(basis, a, s, scales))
             }
             (KroneckerDamping::Joint, _) => {
-                let (basis, a, s) = Basis::of(layer).ok()?;
+                let (basis, a, s) = layer.basis().ok()?;
                 Some(Inverse::Joint(basis, a, s))
             }
             // Damped by π diag(r) and π⁻¹ diag(c): what the line below is for the scaled factors.
@@ -183,7 +190,7 @@ impl<T: Scalar> Kronecker<T> {
     /// Blends the moments of the observation in, at a refresh with the share `keep` of the old ones.
     fn absorb(&mut self, observation: &Observation<T>, keep: Option<f64>) -> Result<(), FisherError> {
         let factors = check::factors(observation, &self.shapes)?;
-        let fresh = Moments::of(factors, &self.shapes, Sharing::Expand)?;
+        let fresh = Moments::of(factors, &self.shapes, self.sharing)?;
         let count = factors.weights.len();
         let (beta, gamma) = keep.map_or(self.smoothing.weights(self.seen, count), |keep| (keep, 1.0 - keep));
         self.moments.blend(beta, gamma, &fresh);

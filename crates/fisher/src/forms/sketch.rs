@@ -8,19 +8,20 @@ use serde::{Deserialize, Serialize};
 use crate::basis::product;
 use crate::check::{self, Saved};
 use crate::damping::Damping;
-use crate::settings::RowKind;
+use crate::rows::RowKind;
 use crate::smoothing::Smoothing;
 use crate::wide::{self, widen};
 use crate::woodbury::Woodbury;
 use crate::{Fisher, FisherError, SolveReport, State};
 
-/// Settings of `form: "sketch"`.
+/// Settings of `form: "sketch"`: a few directions by frequent directions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct SketchSettings {
-    /// The labels at which the gradients are taken; default: as given.
+    /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
-    /// The rows that it sees of a batch; default: one random-sign sum.
+    /// What it sees of a batch; default `signed`.
     pub rows: RowKind,
     /// Forgetting over observations; default 0.99.
     pub smoothing: Smoothing,

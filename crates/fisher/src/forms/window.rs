@@ -7,20 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::decaying::decaying;
 use crate::check::{self, Saved};
-use crate::damping::Damping;
-use crate::settings::{RowKind, Start};
+use crate::damping::{Damping, Start};
+use crate::rows::RowKind;
 use crate::smoothing::Smoothing;
 use crate::wide::{gram, products, scaled, widen};
 use crate::woodbury::Woodbury;
 use crate::{Fisher, FisherError, SolveReport, State};
 
-/// Settings of `form: "window"`.
+/// Settings of `form: "window"`: the last rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct WindowSettings {
-    /// The labels at which the gradients are taken; default: as given.
+    /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
-    /// The rows that it sees of a batch; default: one random-sign sum.
+    /// What it sees of a batch; default `signed`.
     pub rows: RowKind,
     /// Forgetting over observations; default 0.99.
     pub smoothing: Smoothing,
@@ -28,7 +29,7 @@ pub struct WindowSettings {
     pub damping: f64,
     /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; not for a decaying start; default false.
     pub relative: bool,
-    /// What becomes of D̃; default: it is held.
+    /// What becomes of D̃; default `held`.
     pub start: Start,
     /// Rows held, at least 1; default 256.
     pub length: usize,

@@ -3,8 +3,8 @@
 use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation, Rows, Statistic};
 use nhgd_fisher::{
     DenseSettings, DiagonalSettings, EigenKroneckerSettings, Fisher, FisherError, FisherSettings,
-    KroneckerDamping, KroneckerSettings, RowKind, SamplesSettings, SketchSettings, Smoothing, SolveReport,
-    Start, WindowSettings, build,
+    KroneckerDamping, KroneckerSettings, RowKind, SamplesSettings, Sharing, SketchSettings, Smoothing,
+    SolveReport, Start, WindowSettings, build,
 };
 use nhgd_kernels::Scalar;
 
@@ -103,6 +103,7 @@ pub struct Config {
     /// Rows of a window, samples held, or directions of a sketch.
     pub size: usize,
     pub kronecker_damping: KroneckerDamping,
+    pub sharing: Sharing,
     pub keep: f64,
     pub basis_every: usize,
     pub tolerance: f64,
@@ -122,6 +123,7 @@ impl Default for Config {
             start: window.start,
             size: window.length,
             kronecker_damping: KroneckerDamping::Joint,
+            sharing: kronecker.sharing,
             keep: kronecker.keep,
             basis_every: kronecker.basis_every,
             tolerance: samples.tolerance,
@@ -163,6 +165,7 @@ impl Config {
                 damping,
                 relative,
                 kronecker_damping,
+                sharing: self.sharing,
                 keep,
             }),
             Form::EigenKronecker => FisherSettings::EigenKronecker(EigenKroneckerSettings {
@@ -170,6 +173,7 @@ impl Config {
                 smoothing,
                 damping,
                 relative,
+                sharing: self.sharing,
                 keep,
                 basis_every,
             }),

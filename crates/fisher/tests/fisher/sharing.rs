@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Observation};
+use nhgd_fisher::Sharing;
 
 const LAYERS: [LayerShape; 2] = [LayerShape { inputs: 3, outputs: 2 }, LayerShape { inputs: 4, outputs: 3 }];
 
@@ -50,4 +51,40 @@ fn the_corrected_spectrum_keeps_the_trace() {
     let unit = |j: usize| (0..18).map(|i| if i == j { 1.0 } else { 0.0 }).collect::<Vec<f64>>();
     let found: f64 = (0..18).map(|j| reference(&a, |_| 0.0, &unit(j))[j] - 1.0).sum();
     assert!((found / trace - 1.0).abs() < 1e-9, "{found} against {trace}");
+}
+
+#[test]
+fn factors_are_exact_for_linear_networks_with_a_loss_where_the_setting_says() {
+    let (mut random, layers, samples, positions) = (Random(53), [layer(3, 2)], 9, 3);
+    // What follows the layer: ∂z_c/∂s_o.
+    let followed = [[0.7, -1.1], [0.4, 0.9]];
+    for theory in [Sharing::Expand, Sharing::Reduce] {
+        // A loss at each position has a direction per position and score, a loss at the mean has one per score.
+        let directions = if theory == Sharing::Expand { 2 * positions } else { 2 };
+        let output = |at: usize| {
+            let (o, t, k) = (at % 2, at / 2 % positions, at / (2 * positions) % directions);
+            match theory {
+                Sharing::Expand if k / 2 == t => followed[k % 2][o],
+                Sharing::Expand => 0.0,
+                Sharing::Reduce => followed[k][o] / positions as f64,
+            }
+        };
+        let mut factors = random.factors(samples, directions, &layers);
+        let outputs = (0..samples * directions * positions * 2).map(output).collect();
+        let inputs = random.normals(samples * positions * 3);
+        factors.layers[0] = LayerFactors { positions, ..LayerFactors::new(inputs, outputs) };
+        let (mut f, b) = (vec![0.0; 36], random.normals(6));
+        accumulate(&mut f, 0.0, 1.0, &factors.rows(&layers).data, 6);
+        let expected = reference(&f, |_| 0.1, &b);
+        for form in [Form::Kronecker, Form::EigenKronecker] {
+            for sharing in [Sharing::Expand, Sharing::Reduce] {
+                let mut fisher =
+                    fisher(form, 6, &layers, |config| (config.damping, config.sharing) = (0.1, sharing));
+                fisher.refresh(&Observation::Factors(factors.clone())).expect("good factors");
+                let error = distance(&solve(&mut *fisher, &b).0, &expected);
+                let exact = sharing == theory;
+                assert!(if exact { error < 1e-12 } else { error > 1e-2 }, "{form:?}, {sharing:?}: {error}");
+            }
+        }
+    }
 }

@@ -24,11 +24,12 @@ const GRAM_SAMPLES: usize = 1024;
 /// Conjugate-gradient steps before a solve reports what it has.
 const MAX_STEPS: usize = 1000;
 
-/// Settings of `form: "samples"`, which averages over the samples that it holds.
+/// Settings of `form: "samples"`: the factors of the last per-sample gradients, over which it averages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct SamplesSettings {
-    /// The labels at which the gradients are taken; default: as given.
+    /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
     /// λ ≥ 0, more than 0 where D has a zero; default 0.01.
     pub damping: f64,

@@ -8,7 +8,7 @@ use nhgd_kernels::vector::scale;
 
 use super::held::Held;
 use crate::basis::Basis;
-use crate::moments::{Moments, Sharing};
+use crate::moments::{LayerMoments, Moments, Sharing};
 
 /// Kronecker factors of a layer are used where their eigenbases, some 10 (p³ + q³) flops, cost less than a hundred
 /// products with F, 4 n p q flops each: this is the ratio of the two.
@@ -27,8 +27,8 @@ pub(super) fn bases<T: Scalar>(held: &Held<T>) -> Option<Bases<T>> {
     }
     let moments = Moments::of(&held.factors, &held.shapes, Sharing::Expand).ok()?;
     let rho = T::of(moments.inverse_weight());
-    let basis = |layer| {
-        let (basis, a, mut s) = Basis::of(layer).ok()?;
+    let basis = |layer: &LayerMoments<T>| {
+        let (basis, a, mut s) = layer.basis().ok()?;
         scale(rho, &mut s);
         Some((basis, a, s))
     };
