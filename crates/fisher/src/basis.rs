@@ -3,6 +3,9 @@
 use nhgd_curvature::LayerShape;
 use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, symmetric_eigen};
 
+/// The bases with their eigenvalues a and s.
+pub(crate) type Spectra<T> = (Basis<T>, Vec<T>, Vec<T>);
+
 /// E[w aaᵀ] = U diag(a) Uᵀ and E[w ssᵀ] = V diag(s) Vᵀ.
 #[derive(Clone, Debug)]
 pub(crate) struct Basis<T> {
@@ -28,10 +31,7 @@ pub(crate) fn product<T: Scalar>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Vec<T> {
 
 impl<T: Scalar> Basis<T> {
     /// Of the lower triangles of both moments, with their eigenvalues a and s, none below 0.
-    pub fn of(
-        [inputs, outputs]: [&[T]; 2],
-        shape: LayerShape,
-    ) -> Result<(Self, Vec<T>, Vec<T>), NoConvergence> {
+    pub fn of([inputs, outputs]: [&[T]; 2], shape: LayerShape) -> Result<Spectra<T>, NoConvergence> {
         let inputs = symmetric_eigen(shape.inputs, inputs.to_vec())?;
         let outputs = symmetric_eigen(shape.outputs, outputs.to_vec())?;
         let nulls = [&inputs.values, &outputs.values].map(|values| {

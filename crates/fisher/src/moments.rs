@@ -4,7 +4,7 @@ use nhgd_kernels::vector::{all_finite, axpy, scale};
 use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, syrk};
 use serde::{Deserialize, Serialize};
 
-use crate::basis::{Basis, product};
+use crate::basis::{Basis, Spectra, product};
 use crate::check::Saved;
 use crate::wide::widen;
 use crate::{FisherError, State};
@@ -139,7 +139,7 @@ fn trace<T: Scalar>(moment: &[T], n: usize) -> f64 {
 
 impl<T: Scalar> LayerMoments<T> {
     /// The eigenbases of the factors, with their eigenvalues.
-    pub fn basis(&self) -> Result<(Basis<T>, Vec<T>, Vec<T>), NoConvergence> {
+    pub fn basis(&self) -> Result<Spectra<T>, NoConvergence> {
         Basis::of([&self.inputs, &self.outputs], self.shape)
     }
 

@@ -7,7 +7,7 @@ use nhgd_kernels::Scalar;
 use nhgd_kernels::vector::scale;
 
 use super::held::Held;
-use crate::basis::Basis;
+use crate::basis::Spectra;
 use crate::moments::{LayerMoments, Moments, Sharing};
 
 /// Kronecker factors of a layer are used where their eigenbases, some 10 (p³ + q³) flops, cost less than a hundred
@@ -15,7 +15,7 @@ use crate::moments::{LayerMoments, Moments, Sharing};
 const CHEAP_BASES: usize = 40;
 
 /// For each layer the eigenbases of its factors, and their eigenvalues; those of the outputs are divided by the mean weight.
-pub(super) type Bases<T> = Vec<(Basis<T>, Vec<T>, Vec<T>)>;
+pub(super) type Bases<T> = Vec<Spectra<T>>;
 
 /// Eigenbases of the Kronecker factors of the samples, unless they would cost more than they save.
 pub(super) fn bases<T: Scalar>(held: &Held<T>) -> Option<Bases<T>> {
