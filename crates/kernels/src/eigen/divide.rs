@@ -3,6 +3,7 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
+use super::ascending;
 use super::ql::{NoConvergence, ql};
 use super::secular::rank_one_eigen;
 use crate::product::matmul;
@@ -49,19 +50,19 @@ fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) 
 
     // Order the rows: those with entries in the left half only, in both halves, in the right half only. The products
     // skip the zeros.
-    let mut order: Vec<usize> = (0..kept.len()).collect();
-    let side = |i: usize| {
-        if mixed[kept[i]] {
-            1
-        } else if kept[i] < half {
-            0
+    let side = |&k: &usize| {
+        if mixed[k] {
+            1.0
+        } else if k < half {
+            0.0
         } else {
-            2
+            2.0
         }
     };
-    order.sort_by_key(|&i| side(i));
-    let lefts = order.iter().filter(|&&i| side(i) < 2).count();
-    let only_left = order.iter().filter(|&&i| side(i) == 0).count();
+    let sides: Vec<f64> = kept.iter().map(side).collect();
+    let order = ascending(&sides);
+    let lefts = sides.iter().filter(|&&side| side < 2.0).count();
+    let only_left = sides.iter().filter(|&&side| side == 0.0).count();
     let count = kept.len();
     let gather = |order: &[usize], from: usize, to: usize| {
         let mut rows = Vec::with_capacity(order.len() * (to - from));
@@ -84,9 +85,7 @@ fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) 
     }
 
     let values: Vec<f64> = values.into_iter().chain(deflated.iter().map(|&k| d[k])).collect();
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    for (to, from) in order.into_iter().enumerate() {
+    for (to, from) in ascending(&values).into_iter().enumerate() {
         d[to] = values[from];
         let start = to * q.row_stride();
         q.data()[start..start + n].copy_from_slice(&rows[from * n..(from + 1) * n]);
@@ -113,10 +112,8 @@ fn deflate<T: Scalar>(
 ) -> Deflation {
     let n = d.len();
     let tolerance = 4.0 * T::epsilon().wide() * d.iter().fold(rho, |max, x| max.max(x.abs()));
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| d[i].total_cmp(&d[j]));
     let (mut kept, mut deflated, mut mixed) = (Vec::<usize>::new(), Vec::new(), vec![false; n]);
-    for k in order {
+    for k in ascending(d) {
         if rho * z[k].abs() <= tolerance {
             deflated.push(k);
             continue;

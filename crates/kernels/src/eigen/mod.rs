@@ -26,6 +26,13 @@ pub struct Eigen<T> {
     pub vectors: Vec<T>,
 }
 
+/// The order that sorts `keys`, stable. One function serves all: a copy of the sort per type weighs on WebAssembly.
+fn ascending(keys: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by(|&i, &j| keys[i].total_cmp(&keys[j]));
+    order
+}
+
 /// Eigenvalues and eigenvectors of the symmetric `n × n` matrix whose lower triangle is that of the row-major `a`.
 ///
 /// Fails if `a` holds NaN or infinities.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::ascending;
 use crate::{MatMut, Scalar};
 
 /// QL steps per eigenvalue. Two or three are usual.
@@ -72,10 +73,8 @@ pub(super) fn ql<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) 
             }
         }
     }
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| d[i].total_cmp(&d[j]));
     let values = d.to_vec();
-    for (to, from) in order.into_iter().enumerate() {
+    for (to, from) in ascending(&values).into_iter().enumerate() {
         d[to] = values[from];
         (0..n).for_each(|j| *q.at(to, j) = T::of(z[from * n + j]));
     }
