@@ -58,9 +58,12 @@ pub(crate) fn exact_direction<T: Scalar>(
     Ok((x, if size > 0.0 { left / size } else { 0.0 }))
 }
 
+/// b ← C⁻¹ b.
+type Solver = Box<dyn Fn(&mut [f64])>;
+
 /// b ← C⁻¹ b by Cholesky. The true Hessian of a network may be indefinite: it is then solved by its eigenvalues, none of
 /// which may vanish.
-fn solver(d: usize, dense: Vec<f64>, hessian: bool) -> Result<Box<dyn Fn(&mut [f64])>> {
+fn solver(d: usize, dense: Vec<f64>, hessian: bool) -> Result<Solver> {
     let kept = if hessian { dense.clone() } else { Vec::new() };
     let pivot = match Cholesky::factor(d, dense) {
         Ok(factor) => return Ok(Box::new(move |b| factor.solve(b))),

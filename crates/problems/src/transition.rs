@@ -66,7 +66,7 @@ impl<T: Scalar> Transition<T> {
             let spread = T::of(0.01) * sum(row) / T::of(classes as f64) + T::one();
             row.iter_mut().for_each(|count| *count += spread);
             let all = sum(row);
-            row.iter_mut().for_each(|count| *count = *count / all);
+            row.iter_mut().for_each(|count| *count /= all);
         }
         counts
     }
