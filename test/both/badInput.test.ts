@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../ts/backend/errors.ts'
 import { Fisher } from '../../ts/backend/fisher.ts'
 import { loadBackend } from '../../ts/backend/load.ts'
 import { type Matrix, matrix } from '../../ts/backend/matrix.ts'
+import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import type { NhgdOptions } from '../../ts/methods/nhgdOptions.ts'
@@ -291,6 +292,28 @@ for (const [name, [code, argument, options]] of Object.entries(solves)) {
     await usable(problem)
   })
 }
+
+test('what is no problem, no method and no signal is refused', async ({ backend }) => {
+  const problem = quadratic({ backend, h: [2], c: [1], c0: [0], q: [1], t: [1], mu: 1 })
+  const at = { inner: [0], outer: [0], method: exact() }
+  for (const no of [{}, 3, 'nhgd', nhgd]) {
+    await refuses('ERR_RANGE', 'problem', () => solve(no as never))
+    await refuses('ERR_RANGE', 'problem', () => hypergradient(no as never, at))
+    await refuses('ERR_RANGE', 'method', () => solve(problem, { method: no as never }))
+    await refuses('ERR_RANGE', 'method', () => hypergradient(problem, { ...at, method: no as never }))
+    await refuses('ERR_RANGE', 'signal', () => solve(problem, { signal: no as never }))
+  }
+})
+
+test('a hypergradient that overflows says so, whatever in it did', async ({ backend }) => {
+  const huge = { features: { ...features, data: features.data.map((x) => 1e20 * x) }, labels }
+  const model = softmaxRegression({ classes: 3 })
+  const problem = reweighting({ backend, model, train: huge, trusted: huge })
+  const at = { inner: new Float64Array(12), outer: new Float64Array(20) }
+  for (const method of [conjugateGradients(), nhgd(), preconditionedConjugateGradients()]) {
+    await refuses('ERR_NUMERIC', 'hypergradient', () => hypergradient(problem, { ...at, method }))
+  }
+})
 
 test('hypergradient at points of another length', async ({ backend }) => {
   const problem = randomReweighting(backend)

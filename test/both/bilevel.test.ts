@@ -318,6 +318,10 @@ test('sets and blocks that make no sense are refused', async ({ backend }) => {
   await refuses('ERR_RANGE', 'groups', () =>
     make({ hyperparameters: { x: penalty({ per: 'all', groups: [0, 1] }) } }),
   )
+  // Six units in the layer that follows two features.
+  const wide = multilayerPerceptron({ classes: 2, hidden: [6] })
+  const perFeature = penalty({ per: 'group', groups: [0, 1] })
+  await refuses('ERR_RANGE', 'groups', () => make({ hyperparameters: { x: perFeature } }, wide))
   await refuses('ERR_RANGE', 'start', () => penalty({ per: 'all', start: 0 }))
   await refuses('ERR_RANGE', 'per', () => penalty({ per: 'rows' as 'all' }))
   await refuses('ERR_RANGE', 'loss', () =>
@@ -326,6 +330,73 @@ test('sets and blocks that make no sense are refused', async ({ backend }) => {
       linearRegression(),
     ),
   )
+  await refuses('ERR_RANGE', 'backend', () => make({ backend: Promise.resolve(backend) }))
+  await refuses('ERR_RANGE', 'model', () => make({}, {} as never))
+  await refuses('ERR_DTYPE', 'features', () =>
+    make({ train: { features: { ...features, data: [1] }, labels } }),
+  )
+  await refuses('ERR_RANGE', 'targets', () => make({ train: targets }, linearRegression({ outputs: 2 })))
+  await refuses('ERR_RANGE', 'labels', () => make({}, linearRegression()))
+})
+
+test('what is no number is refused, not turned into one', async ({ backend }) => {
+  const features = matrix(new Float64Array(8), 4, 2)
+  const set = { features, targets: [1, 2, 3, 4] }
+  const make = (options: object = {}, dtype = 'f32') => {
+    const hyperparameters = { x: sampleWeights() }
+    const all = { backend, model: linearRegression(), train: set, validation: set, hyperparameters, dtype }
+    return bilevel({ ...all, ...options } as BilevelOptions)
+  }
+  for (const no of [null, '1', [1], undefined]) {
+    const numbers = new Array(4).fill(no)
+    const ones = new Array(4).fill(1)
+    await refuses('ERR_RANGE', 'targets', () => make({ train: { features, targets: numbers } }))
+    await refuses('ERR_RANGE', 'values', () => fixedWeights(numbers))
+    await refuses('ERR_RANGE', 'prior mean', () =>
+      sampleWeights({ prior: { mean: numbers, precision: ones } }),
+    )
+    await refuses('ERR_RANGE', 'prior precision', () =>
+      marginWeights({ prior: { mean: ones, precision: numbers } }),
+    )
+    await refuses('ERR_RANGE', 'transition', () => marginWeights({ transition: numbers }))
+    await refuses('ERR_RANGE', 'outer', () => solve(make(), { outer: numbers }).result)
+    await refuses(
+      'ERR_RANGE',
+      'labels',
+      () => make({ model: softmaxRegression({ classes: 2 }), train: { features, labels: numbers } }).oracles,
+    )
+  }
+  await refuses('ERR_RANGE', 'values', () => fixedWeights({ length: 2 ** 40 }))
+  const huge = new Array(4).fill(1e300)
+  for (const [name, options] of Object.entries({
+    targets: { train: { features, targets: huge } },
+    'validation targets': { validation: { features, targets: huge } },
+    weights: { hyperparameters: { x: fixedWeights(huge) } },
+    'prior mean': {
+      hyperparameters: { x: sampleWeights({ prior: { mean: huge, precision: [1, 1, 1, 1] } }) },
+    },
+    regularization: { regularization: 1e300 },
+  })) {
+    await refuses('ERR_NOT_FINITE', name, () => make(options).oracles)
+    assert.is(make(options, 'f64').oracles.innerLength, 3)
+  }
+})
+
+test('targets may be a matrix with a scale, and a matrix that contradicts itself is refused', async ({
+  backend,
+}) => {
+  const features = matrix(new Float64Array(8), 4, 2)
+  const lossOf = (targets: unknown) => {
+    const set = { features, targets } as never
+    const hyperparameters = { x: sampleWeights() }
+    const model = linearRegression()
+    const problem = bilevel({ backend, model, train: set, validation: set, hyperparameters, dtype: 'f64' })
+    return problem.oracles.outerLoss(problem.start())
+  }
+  assert.is(lossOf(matrix(Uint8Array.of(2, 4, 6, 8), 4, 1, 0.5)), lossOf([1, 2, 3, 4]))
+  await refuses('ERR_SHAPE', 'targets', () => lossOf({ data: [1, 2, 3, 4], rows: 8, columns: 1 }))
+  await refuses('ERR_RANGE', 'targets.columns', () => lossOf({ data: [1, 2, 3, 4], rows: 4 }))
+  await refuses('ERR_RANGE', 'targets', () => lossOf({ data: [1, 2, 3, 4], rows: 4, columns: 1, column: 2 }))
 })
 
 test.run()

@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
+import { matrix } from '../../ts/backend/matrix.ts'
 import { amigo } from '../../ts/methods/amigo.ts'
 import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { exact } from '../../ts/methods/exact.ts'
@@ -20,11 +21,16 @@ import { saba } from '../../ts/methods/saba.ts'
 import { sama } from '../../ts/methods/sama.ts'
 import { soba } from '../../ts/methods/soba.ts'
 import { unrolled } from '../../ts/methods/unrolled.ts'
+import { type BilevelOptions, bilevel } from '../../ts/problems/bilevel.ts'
+import { penalty, sampleWeights } from '../../ts/problems/blocks.ts'
+import { softmaxRegression } from '../../ts/problems/model.ts'
+import type { Problem } from '../../ts/problems/problem.ts'
 import type { Progress, SolveOptions } from '../../ts/run/options.ts'
 import { resume, type SolveResult, save, solve } from '../../ts/run/solve.ts'
 import { same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
 import { type RandomProblem, randomReweighting } from '../support/problems.ts'
+import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
 
 const test = backendSuite('checkpoint')
@@ -197,6 +203,9 @@ test('other methods, settings, problems and bytes are refused', async ({ backend
   await refused('run.problem.dtype', {}, bytes, { dtype: 'f32' })
   await refused('run.problem.samples', {}, bytes, { samples: 31 })
   await refused('run.problem.innerLength', {}, bytes, { columns: 4 })
+  for (const other of [null, undefined, [...bytes], bytes.buffer]) {
+    await refuses('ERR_DTYPE', 'bytes', () => resume(problemOf(backend), other as never, options).result)
+  }
   for (let length = 0; length < bytes.length; length += 97) await refused('bytes', {}, bytes.slice(0, length))
   await refused('bytes', {}, bytes.slice(0, -1))
   await refused('bytes', {}, Uint8Array.of(...bytes, 0))
@@ -210,6 +219,42 @@ test('other methods, settings, problems and bytes are refused', async ({ backend
   // The seed is the archive's where none is given.
   const { result } = resume(problemOf(backend), bytes, { ...options, seed: undefined })
   assert.is((await result).steps, 2)
+})
+
+test('a problem of the same shape with other settings is refused', async ({ backend }) => {
+  const random = new Random(2)
+  const set = { features: matrix(random.normals(20), 10, 2), labels: random.labels(10, 2) }
+  const make = (hyperparameters: BilevelOptions['hyperparameters'], regularization = 0.1, bias = true) =>
+    bilevel({
+      backend,
+      model: bias ? softmaxRegression({ classes: 2 }) : softmaxRegression({ classes: 3, bias }),
+      train: set,
+      validation: set,
+      hyperparameters,
+      regularization,
+    })
+  const [a, b] = [sampleWeights(), penalty({ per: 'feature' })]
+  const options = { method: exact(), outerSteps: 1 }
+  const bytes = await save(solve(make({ a, b }), options))
+  const refused = (name: string, problem: Problem) =>
+    refuses('ERR_CHECKPOINT', name, () => resume(problem, bytes, options).result)
+  await refused('run.problem.blocks.0.name', make({ b, a }))
+  await refused('run.problem.blocks.1.name', make({ a, c: b }))
+  await refused('run.problem.blocks.1.per', make({ a, b: penalty({ per: 'group', groups: [0, 1] }) }))
+  await refused('run.problem.regularization', make({ a, b }, 0.2))
+  await refused('run.problem.layers.0', make({ a, b }, 0.1, false))
+})
+
+test('an archive may come as a Buffer of a file', async ({ backend }) => {
+  const options = { method: exact(), outerSteps: 2, seed: 3 }
+  const bytes = await save(solve(problemOf(backend), options))
+  const buffer = Buffer.concat([Buffer.alloc(3), bytes]).subarray(3)
+  const of = (archive: Uint8Array) => resume(problemOf(backend), archive, options).result
+  assert.equal((await of(buffer)).outer, (await of(bytes)).outer)
+})
+
+test('what is no run is not saved', async () => {
+  for (const run of [null, undefined, {}, 3]) await refuses('ERR_RANGE', 'run', () => save(run as never))
 })
 
 test('a run that failed is not saved', async ({ backend }) => {

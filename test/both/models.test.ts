@@ -97,7 +97,7 @@ test('targets that do not fit a model are refused', async ({ backend }) => {
     backend.Samples.withTargets(x, undefined, random.normals(n * columns), columns)
   const make = (model: object, samples: Samples) => () => problem(backend, model, samples)
   const linear = (outputs: number) => ({ kind: 'linear', outputs, bias: true })
-  await refuses('ERR_RANGE', 'labels', make(linear(1), values(2)))
+  await refuses('ERR_RANGE', 'targets', make(linear(1), values(2)))
   await refuses('ERR_RANGE', 'labels', make({ kind: 'logistic', bias: true }, values(1)))
   await refuses('ERR_RANGE', 'labels', make({ kind: 'softmax', classes: 2, bias: true }, values(2)))
   await refuses('ERR_RANGE', 'outputs', make(linear(0), values(1)))

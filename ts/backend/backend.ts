@@ -1,6 +1,6 @@
 import { arrayType } from './arrays.ts'
 import type { Binding, DType, Features, Vector } from './binding.ts'
-import { refuse } from './check.ts'
+import { doubles, refuse } from './check.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import type { Matrix } from './matrix.ts'
 import { type Signature, signaturesOf } from './signatures.ts'
@@ -48,8 +48,9 @@ export function read(vector: Vector): Float32Array | Float64Array {
 
 /** A vector of the backend with the given entries; errors call them `name`. */
 export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DType, name = 'entries'): Vector {
-  const out = new backend.Vector(entries.length, dtype)
-  out.writeF64(entries instanceof Float64Array ? entries : Float64Array.from(entries), name)
+  const numbers = doubles(name, entries)
+  const out = new backend.Vector(numbers.length, dtype)
+  out.writeF64(numbers, name)
   return out
 }
 

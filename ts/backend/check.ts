@@ -70,6 +70,27 @@ export const callback: Check = is('a function', (value) => typeof value === 'fun
 /** An object of the library or of the platform, whose own methods check what they are given. */
 export const something: Check = is('an object', (value) => typeof value === 'object' && value !== null)
 
+/** An object with these methods. */
+export const having = (expected: string, ...methods: readonly string[]): Check =>
+  is(expected, (value) =>
+    methods.every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function'),
+  )
+
+export const backendCheck = having('a loaded backend', 'info')
+export const modelCheck = is(
+  'a model such as softmaxRegression({ classes: 2 })',
+  (value) => typeof (value as { kind?: unknown } | null)?.kind === 'string',
+) as Check
+export const signalCheck: Check = having('an AbortSignal', 'throwIfAborted')
+
+/** The numbers of an array as doubles; refuses an entry that is no number, which JavaScript would turn into one. */
+export function doubles(name: string, values: ArrayLike<number>): Float64Array {
+  if (values instanceof Float64Array) return values
+  const at = Array.prototype.findIndex.call(values, (value) => typeof value !== 'number')
+  if (at < 0) return Float64Array.from(values)
+  throw new NhgdError('ERR_RANGE', `"${name}" expected numbers, got ${shown(values[at])} at index ${at}`)
+}
+
 /** Numbers in an array or a typed array; whoever reads them checks them. */
 export const numbers: Check<ArrayLike<number>> = is(
   'an array of numbers',

@@ -1,10 +1,10 @@
 import type { Point, Vector } from '../backend/binding.ts'
-import { checkOptions, numbers, seedCheck, shape, something, whole } from '../backend/check.ts'
+import { checkOptions, numbers, seedCheck, shape, whole } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { conjugateGradients } from '../hypergradient/conjugateGradients.ts'
-import type { Problem } from '../problems/problem.ts'
-import type { Method } from './method.ts'
+import { type Problem, problemCheck } from '../problems/problem.ts'
+import { type Method, methodCheck } from './method.ts'
 
 export interface CheckOptions {
   readonly method: Method
@@ -18,7 +18,7 @@ export interface CheckOptions {
 }
 
 const checks = {
-  method: something,
+  method: methodCheck,
   at: shape({ inner: numbers, outer: numbers }),
   directions: whole(1),
   iterations: whole(1),
@@ -55,6 +55,7 @@ export interface CheckResult {
  * @throws NhgdError `ERR_DTYPE` unless the problem is of f64: differences need the digits.
  */
 export async function checkHypergradient(problem: Problem, options: CheckOptions): Promise<CheckResult> {
+  problemCheck('problem', problem)
   const {
     method,
     at = {},

@@ -1,4 +1,5 @@
 import type { Point, Vector } from '../backend/binding.ts'
+import { having } from '../backend/check.ts'
 import type { Stopped } from '../hypergradient/conjugateGradients.ts'
 import type { State } from '../hypergradient/state.ts'
 import type { Problem } from '../problems/problem.ts'
@@ -35,3 +36,5 @@ export interface Method<S extends State = State> {
   /** Takes one outer iteration up to its hypergradient. It changes θ and the state, and leaves v as it is. */
   step(problem: Problem, point: Point, state: S): Promise<Estimate>
 }
+
+export const methodCheck = having('a method such as nhgd()', 'init', 'step')

@@ -1,10 +1,12 @@
 import type { Backend } from '../backend/backend.ts'
 import type { DType } from '../backend/binding.ts'
 import {
+  backendCheck,
   type Check,
   checkOptions,
   dtypeCheck,
   is,
+  modelCheck,
   refuse,
   settingsJson,
   something,
@@ -41,8 +43,8 @@ const blocks: Check<Record<string, Block>> = (name, value) => {
 }
 
 const checks = {
-  backend: something,
-  model: something,
+  backend: backendCheck,
+  model: modelCheck,
   train: sampleSet,
   validation: sampleSet,
   hyperparameters: blocks,
@@ -99,7 +101,8 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
       inner: oracles.initial(seed).readF64(),
       outer: concat(blocks.map((block, i) => block.start(oracles.blocks[i]))),
     }),
-    Object.keys(hyperparameters),
+    hyperparameters,
+    { model, regularization },
   )
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
+import { checkOptions, doubles, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
 import type { BlockSettings } from '../backend/settings.ts'
 import { whole } from './samples.ts'
 
@@ -20,7 +20,10 @@ export interface Block {
 
 const prior = shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'precision'])
 const plainPrior = (given?: Prior) =>
-  given && { mean: Array.from(given.mean), precision: Array.from(given.precision) }
+  given && {
+    mean: Array.from(doubles('prior mean', given.mean)),
+    precision: Array.from(doubles('prior precision', given.precision)),
+  }
 
 /** Options of all blocks of learned weights. */
 export interface WeightsOptions {
@@ -56,7 +59,7 @@ export function marginWeights(options: MarginWeightsOptions = {}): Block {
     settings: {
       kind: 'marginWeights',
       anchors,
-      transition: transition && Array.from(transition),
+      transition: transition && Array.from(doubles('transition', transition)),
       prior: plainPrior(given),
     },
     start: (length) => given?.mean ?? new Float64Array(length),
@@ -65,7 +68,7 @@ export function marginWeights(options: MarginWeightsOptions = {}): Block {
 
 /** Weights ≥ 0 that are given, one per training sample: no hyperparameters. */
 export function fixedWeights(values: ArrayLike<number>): Block {
-  const fixed = Float64Array.from(numbers('values', values))
+  const fixed = doubles('values', numbers('values', values)).slice()
   return { settings: { kind: 'fixedWeights' }, fixed, start: () => [] }
 }
 

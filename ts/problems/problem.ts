@@ -1,6 +1,10 @@
 import { type Backend, read, vector } from '../backend/backend.ts'
 import type { DType, Oracles, Point, Vector } from '../backend/binding.ts'
+import { having } from '../backend/check.ts'
 import { checkMemory } from '../backend/memory.ts'
+import type { Block } from './blocks.ts'
+
+export const problemCheck = having('a problem such as bilevel(…)', 'start', 'point')
 
 /** θ and v to start from; the seed matters to networks alone. */
 type Start = (oracles: Oracles, seed: number) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
@@ -12,17 +16,19 @@ export class Problem {
   readonly #bytes: number
   readonly #build: () => Oracles
   readonly #start: Start
-  readonly #blocks: readonly string[]
+  readonly #blocks: Readonly<Record<string, Block>>
+  readonly #settings: object
   #oracles: Oracles | undefined
 
-  /** `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are the names of v's parts. */
+  /** `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are v's parts by name. */
   constructor(
     backend: Backend,
     dtype: DType,
     bytes: number,
     build: () => Oracles,
     start: Start,
-    blocks: readonly string[] = [],
+    blocks: Readonly<Record<string, Block>> = {},
+    settings: object = {},
   ) {
     this.backend = backend
     this.dtype = dtype
@@ -30,6 +36,7 @@ export class Problem {
     this.#build = build
     this.#start = start
     this.#blocks = blocks
+    this.#settings = settings
   }
 
   /** The oracles over uploaded data (`ERR_MEMORY`, before anything is uploaded, where WebAssembly can't hold it). */
@@ -54,7 +61,27 @@ export class Problem {
 
   /** What the blocks of v stand for at a point, by name: weights in [0, 1], strengths exp v; empty without blocks. */
   hyperparameters(point: Point): Record<string, Float32Array | Float64Array> {
-    return Object.fromEntries(this.#blocks.map((name, i) => [name, read(this.oracles.natural(i, point))]))
+    const names = Object.keys(this.#blocks)
+    return Object.fromEntries(names.map((name, i) => [name, read(this.oracles.natural(i, point))]))
+  }
+
+  /** What tells this problem from others: shapes and settings, but none of the numbers in arrays. */
+  about(): object {
+    const { innerLength, outerLength, samples, outerSamples, dtype, curvature, layers } = this.oracles
+    const shape = {
+      innerLength,
+      outerLength,
+      samples,
+      outerSamples,
+      dtype,
+      curvature,
+      layers: Array.from(layers),
+    }
+    const blocks = Object.entries(this.#blocks).map(([name, { settings }]) => {
+      const plain = Object.entries(settings).filter(([, value]) => typeof value !== 'object')
+      return { name, ...Object.fromEntries(plain) }
+    })
+    return { ...shape, ...this.#settings, blocks }
   }
 
   /** A point of these vectors, from which nothing is derived yet. */

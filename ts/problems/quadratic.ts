@@ -1,6 +1,6 @@
 import type { Backend } from '../backend/backend.ts'
 import type { DType } from '../backend/binding.ts'
-import { checkOptions, dtypeCheck, is, numbers, something } from '../backend/check.ts'
+import { backendCheck, checkOptions, doubles, dtypeCheck, is, numbers } from '../backend/check.ts'
 import { Problem } from './problem.ts'
 
 export interface QuadraticOptions {
@@ -24,7 +24,7 @@ const required = ['backend', 'h', 'c', 'c0', 'q', 't', 'mu'] as const
 /** The engine refuses a μ that is not finite. */
 const mu = is('a number', (value) => typeof value === 'number')
 const arrays = { h: numbers, c: numbers, c0: numbers, q: numbers, t: numbers }
-const checks = { backend: something, ...arrays, mu, dtype: dtypeCheck }
+const checks = { backend: backendCheck, ...arrays, mu, dtype: dtypeCheck }
 
 /**
  * A problem whose answer is known: g = ½ θᵀHθ − θᵀ(Cv + c₀), f = ½ (θ − t)ᵀQ(θ − t) + ½ μ‖v‖², so that
@@ -35,7 +35,9 @@ const checks = { backend: something, ...arrays, mu, dtype: dtypeCheck }
  */
 export function quadratic(options: QuadraticOptions): Problem {
   const { backend, dtype = 'f64', mu, ...parts } = checkOptions(options, checks, required)
-  const [h, c, c0, q, t] = [parts.h, parts.c, parts.c0, parts.q, parts.t].map((x) => Float64Array.from(x))
+  const [h, c, c0, q, t] = (['h', 'c', 'c0', 'q', 't'] as const).map((name) =>
+    doubles(name, parts[name]).slice(),
+  )
   const bytes = 8 * (3 * h.length + c.length + c0.length + t.length)
   const build = () => backend.Problem.quadratic(dtype, h, c, c0, q, t, mu)
   return new Problem(backend, dtype, bytes, build, ({ innerLength, outerLength }) => ({

@@ -1,6 +1,15 @@
 import type { Backend } from '../backend/backend.ts'
 import type { DType } from '../backend/binding.ts'
-import { checkOptions, dtypeCheck, numbers, oneOf, shape, size, something } from '../backend/check.ts'
+import {
+  backendCheck,
+  checkOptions,
+  dtypeCheck,
+  modelCheck,
+  numbers,
+  oneOf,
+  shape,
+  size,
+} from '../backend/check.ts'
 import { anyNumber, riskOf } from './bilevel.ts'
 import { fixedWeights, marginWeights, type Prior, sampleWeights } from './blocks.ts'
 import type { Model } from './model.ts'
@@ -31,8 +40,8 @@ export interface ReweightingOptions {
 
 const fixed = shape({ fixed: numbers }, ['fixed'])
 const checks = {
-  backend: something,
-  model: something,
+  backend: backendCheck,
+  model: modelCheck,
   train: sampleSet,
   trusted: sampleSet,
   regularization: anyNumber,

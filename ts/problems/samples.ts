@@ -1,6 +1,17 @@
+import { arrayType } from '../backend/arrays.ts'
 import { type Backend, upload } from '../backend/backend.ts'
 import type { Features, Samples } from '../backend/binding.ts'
-import { type Check, numbers, refuse, shape, something } from '../backend/check.ts'
+import {
+  type Check,
+  doubles,
+  number,
+  numbers,
+  refuse,
+  shape,
+  shown,
+  size,
+  something,
+} from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
 
@@ -22,9 +33,37 @@ export interface TargetSet extends Omit<LabelledSet, 'labels'> {
 
 export type SampleSet = LabelledSet | TargetSet
 
-const targets: Check = (name, value) =>
-  numbers(name, (value as { data?: unknown } | null)?.data ?? value) && value
-const both = { features: something, labels: numbers, targets, rows: numbers }
+const targetMatrix = shape<Exclude<TargetSet['targets'], ArrayLike<number>> & { scale?: number }>(
+  { data: numbers, rows: size(0), columns: size(1), scale: number() },
+  ['data', 'rows', 'columns'],
+)
+
+/** Targets as a matrix of doubles with one row per sample. */
+const targets: Check = (name, value) => {
+  const isMatrix = typeof value === 'object' && value !== null && 'data' in value
+  const array = isMatrix ? [] : numbers(name, value)
+  const {
+    data,
+    rows,
+    columns,
+    scale = 1,
+  } = isMatrix ? targetMatrix(name, value) : { data: array, rows: array.length, columns: 1 }
+  if (data.length !== rows * columns) {
+    refuse(name, `${rows} × ${columns} numbers`, data.length, 'ERR_SHAPE')
+  }
+  return { data: doubles(name, data).map((x) => scale * x), rows, columns }
+}
+
+/** A matrix whose type the kernels read, or what is uploaded already. */
+const features: Check = (name, value) => {
+  const { data } = something(name, value) as Partial<Matrix>
+  if (data !== undefined && !arrayType(data)) {
+    refuse(name, 'data in a Uint8Array, Float32Array or Float64Array', data, 'ERR_DTYPE')
+  }
+  return value
+}
+
+const both = { features, labels: numbers, targets, rows: numbers }
 const anySet = shape<LabelledSet & TargetSet>(both, ['features'])
 
 /** A set that has either labels or targets. */
@@ -62,11 +101,13 @@ export function setBytes({ features, rows, ...set }: SampleSet): number {
 /** Whole numbers below 2³², checked where the type could hold others. */
 export function whole(values: ArrayLike<number>, name: string): Uint32Array {
   if (values instanceof Uint32Array) return values
-  const out = Uint32Array.from(values)
-  const at = Array.prototype.findIndex.call(values, (value: number, i: number) => value !== out[i])
-  if (at < 0) return out
+  const at = Array.prototype.findIndex.call(
+    values,
+    (value) => typeof value !== 'number' || value !== value >>> 0,
+  )
+  if (at < 0) return Uint32Array.from(values)
   throw new NhgdError(
     'ERR_RANGE',
-    `"${name}" expected whole numbers from 0, got ${values[at]} at index ${at}`,
+    `"${name}" expected whole numbers from 0, got ${shown(values[at])} at index ${at}`,
   )
 }

@@ -56,7 +56,8 @@ export function writeArchive({ about, tensors }: Archive): Uint8Array {
  * @throws NhgdError `ERR_CHECKPOINT` for bytes that are truncated, or no such archive.
  */
 export function readArchive(bytes: Uint8Array): Archive {
-  const { header, data } = headerOf(bytes)
+  // A Buffer's `slice` would not copy.
+  const { header, data } = headerOf(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   const { __metadata__: metadata, ...entries } = header as Record<string, Entry> & {
     __metadata__?: { readonly nhgd?: string }
   }
@@ -80,7 +81,7 @@ export function readArchive(bytes: Uint8Array): Archive {
 }
 
 function headerOf(bytes: Uint8Array): { header: unknown; data: Uint8Array } {
-  if (!(bytes instanceof Uint8Array) || bytes.length < 8) throw foreign(`${bytes?.length} bytes`)
+  if (bytes.length < 8) throw foreign(`${bytes.length} bytes`)
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)
   if (length > bytes.length - 8) throw foreign(`${bytes.length} bytes`)
   const from = 8 + Number(length)

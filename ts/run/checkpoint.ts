@@ -10,19 +10,17 @@ const version = 1
 /** What a run that is resumed has in common with the one that was saved. */
 function about(problem: Problem, options: SolveOptions): unknown {
   const { method, outerOptimizer, seed, box, simplex, jumpCap, backtracking } = settled(options)
-  const { innerLength, outerLength, samples, outerSamples, dtype, curvature, layers } = problem.oracles
-  const shape = {
-    innerLength,
-    outerLength,
-    samples,
-    outerSamples,
-    dtype,
-    curvature,
-    layers: Array.from(layers),
-  }
   const { name, settings } = method
   const safeguards = { box, simplex, jumpCap, backtracking }
-  return plain({ version, problem: shape, method: name, settings, outerOptimizer, safeguards, seed })
+  return plain({
+    version,
+    problem: problem.about(),
+    method: name,
+    settings,
+    outerOptimizer,
+    safeguards,
+    seed,
+  })
 }
 
 /** As JSON holds it; functions and numbers that are not finite become words. */

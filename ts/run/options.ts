@@ -1,7 +1,7 @@
 import type { Point } from '../backend/binding.ts'
-import { callback, flag, number, numbers, seedCheck, shape, something, whole } from '../backend/check.ts'
+import { callback, flag, number, numbers, seedCheck, shape, signalCheck, whole } from '../backend/check.ts'
 import { type OptimizerSettings, optimizerSettings } from '../hypergradient/optimizer.ts'
-import type { Estimate, Method } from '../methods/method.ts'
+import { type Estimate, type Method, methodCheck } from '../methods/method.ts'
 
 export interface SolveOptions {
   /** {@link preconditionedConjugateGradients} by default. */
@@ -39,7 +39,7 @@ export interface SolveOptions {
 /** An infinite bound bounds nothing. */
 const limit = number(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY)
 export const optionChecks = {
-  method: something,
+  method: methodCheck,
   outerOptimizer: optimizerSettings,
   outerSteps: whole(0),
   seconds: number(0, Number.POSITIVE_INFINITY),
@@ -47,7 +47,7 @@ export const optionChecks = {
   inner: numbers,
   outer: numbers,
   seed: seedCheck,
-  signal: something,
+  signal: signalCheck,
   box: shape({ low: limit, high: limit }, ['low', 'high']),
   simplex: number(0),
   jumpCap: number(0, Number.POSITIVE_INFINITY),

@@ -1,9 +1,10 @@
+import { arrayType } from '../backend/arrays.ts'
 import { read } from '../backend/backend.ts'
-import { checkOptions } from '../backend/check.ts'
+import { checkOptions, having, refuse } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import type { Estimate } from '../methods/method.ts'
-import type { Problem } from '../problems/problem.ts'
+import { type Problem, problemCheck } from '../problems/problem.ts'
 import { restoreState, saveState } from './checkpoint.ts'
 import { optionChecks, type Progress, type SolveOptions } from './options.ts'
 import { type RunState, startRun, takeStep } from './state.ts'
@@ -72,7 +73,7 @@ export class Solve implements AsyncIterable<Progress> {
 
   /** `saved` is the archive to go on from. */
   constructor(problem: Problem, options: SolveOptions, saved?: Uint8Array) {
-    this.#problem = problem
+    this.#problem = problemCheck('problem', problem) as Problem
     this.#options = checkOptions(options, optionChecks)
     this.#saved = saved
   }
@@ -217,7 +218,8 @@ export function solve(problem: Problem, options: SolveOptions = {}): Solve {
  *
  * @throws NhgdError `ERR_CHECKPOINT` for a run that diverged or failed.
  */
-export function save(run: Solve): Promise<Uint8Array> {
+export async function save(run: Solve): Promise<Uint8Array> {
+  having('a run of solve or resume', 'save')('run', run)
   return run.save()
 }
 
@@ -225,11 +227,12 @@ export function save(run: Solve): Promise<Uint8Array> {
  * Goes on with a run that {@link save} wrote, with the same bits as if it had not been interrupted. The problem and
  * the options have to be those of the saved run, but for when it ends and what looks at it (`outerSteps`, `seconds`,
  * `tolerance`, `signal`, `onStep`, `throwOnFailure`); the seed is that of the archive. Functions in the options, such
- * as schedules of step sizes, and the samples of the problem are taken on trust.
+ * as schedules of step sizes, and the samples, priors and groups of the problem are taken on trust.
  *
  * @throws NhgdError `ERR_CHECKPOINT`, from what is awaited first, for an archive of another method, of other settings,
- * of a problem of another shape or scalar type, or of another version, and for bytes that are truncated or no archive.
+ * of a problem of another shape, other settings or scalar type, or of another version, and for bytes that are truncated or no archive.
  */
 export function resume(problem: Problem, bytes: Uint8Array, options: SolveOptions = {}): Solve {
+  if (arrayType(bytes) !== 'Uint8Array') refuse('bytes', 'Uint8Array', bytes, 'ERR_DTYPE')
   return new Solve(problem, options, bytes)
 }

@@ -92,8 +92,21 @@ fn at_least(name: &str, x: &[f64], low: f64, expected: &str) -> Result<()> {
     }
 }
 
-fn scalars<T: Scalar>(x: &[f64]) -> Vec<T> {
-    x.iter().map(|&x| T::of(x)).collect()
+/// Refuses the first of finite numbers that is beyond the range of `T`.
+fn held<T: Scalar>(name: &str, x: &[f64]) -> Result<()> {
+    match x.iter().position(|&x| !T::of(x).is_finite()) {
+        Some(i) => {
+            let expected = format!("numbers that {} can hold", T::NAME);
+            Err(Error::expected(Code::NotFinite, name, expected, format!("{:?} at index {i}", x[i])))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Finite numbers as `T`s, which have to hold them.
+fn scalars<T: Scalar>(name: &str, x: &[f64]) -> Result<Vec<T>> {
+    held::<T>(name, x)?;
+    Ok(x.iter().map(|&x| T::of(x)).collect())
 }
 
 /// `Weights` that leave the last `anchors` samples at one.
@@ -115,9 +128,11 @@ impl BilevelSettings {
             let name = format!("{} features", self.outer);
             return Err(Error::expected(Code::Shape, &name, format!("{columns} columns"), got));
         }
-        for (name, samples) in [("labels", train), (&*format!("{} labels", self.outer), validation)] {
-            let misfit = self.model.loss().misfit(samples.0.targets(), self.model.classes());
-            if let Some((expected, got)) = misfit {
+        for (of, samples) in [("", train), (&*format!("{} ", self.outer), validation)] {
+            let targets = samples.0.targets();
+            let continuous = self.model.loss() == Loss::Squared && matches!(targets, Targets::Values(..));
+            let name = &format!("{of}{}", if continuous { "targets" } else { "labels" });
+            if let Some((expected, got)) = self.model.loss().misfit(targets, self.model.classes()) {
                 return Err(Error::expected(Code::Range, name, expected, got));
             }
         }
@@ -127,6 +142,12 @@ impl BilevelSettings {
     /// The problem; `weights` are those of the fixed blocks, one after the other.
     pub fn build<T: Scalar>(self, train: Samples, validation: Samples, weights: &[f64]) -> Result<Risk<T>> {
         self.check(&train, &validation)?;
+        for (name, samples) in [("targets", &train), (&*format!("{} targets", self.outer), &validation)] {
+            if let Targets::Values(values, _) = samples.0.targets() {
+                held::<T>(name, values)?;
+            }
+        }
+        let regularization = scalars::<T>("regularization", &[self.regularization])?[0];
         let n = train.length();
         let model = self.model.build::<T>(train.0.features().cols());
         let fixed = self.blocks.iter().filter(|block| matches!(block, BlockSettings::FixedWeights)).count();
@@ -147,7 +168,7 @@ impl BilevelSettings {
                 }
                 BlockSettings::FixedWeights => {
                     let weights = weights.next().unwrap_or_default();
-                    (anchored(FixedWeights::new(scalars::<T>(weights)), n, 0), &None)
+                    (anchored(FixedWeights::new(scalars::<T>("weights", weights)?), n, 0), &None)
                 }
                 BlockSettings::Penalty { per, groups, bias, prior } => {
                     let per = match (per, groups) {
@@ -192,8 +213,9 @@ impl BilevelSettings {
             blocks.push(built);
         }
         let prior = precision.iter().any(|&x| x > 0.0);
-        let prior = prior.then(|| Prior { mean: scalars(&mean), precision: scalars(&precision) });
-        Ok(Risk::new(model, train.0, validation.0, blocks, T::of(self.regularization), prior))
+        let (mean, precision) = (scalars("prior mean", &mean)?, scalars("prior precision", &precision)?);
+        let prior = prior.then_some(Prior { mean, precision });
+        Ok(Risk::new(model, train.0, validation.0, blocks, regularization, prior))
     }
 
     fn free(&self, n: usize, anchors: usize) -> Result<usize> {
@@ -218,6 +240,7 @@ impl BilevelSettings {
             length("transition", classes * classes, transition.len())?;
             at_least("transition", transition, f64::MIN_POSITIVE, "finite numbers > 0")?;
         }
-        Ok(MarginWeights::new(labels[..free].to_vec(), classes, transition.map(scalars)))
+        let transition = transition.map(|x| scalars("transition", x)).transpose()?;
+        Ok(MarginWeights::new(labels[..free].to_vec(), classes, transition))
     }
 }

@@ -72,7 +72,7 @@ fn finite<T: Scalar, U: Scalar>(name: &str, source: &[T], _target: &[U]) -> Resu
     match source.iter().position(|s| !U::of(s.wide()).is_finite()) {
         None => Ok(()),
         Some(i) => {
-            let got = format!("{} at index {i}", source[i]);
+            let got = format!("{:?} at index {i}", source[i]);
             let expected = if source[i].is_finite() { "numbers that f32 can hold" } else { "finite numbers" };
             Err(Error::expected(Code::NotFinite, name, expected, got))
         }
@@ -83,7 +83,11 @@ fn finite<T: Scalar, U: Scalar>(name: &str, source: &[T], _target: &[U]) -> Resu
 fn scalar<T: Scalar>(name: &str, value: f64) -> Result<T> {
     let held = T::of(value);
     let expected = || format!("a number that {} can hold", T::NAME);
-    if held.is_finite() { Ok(held) } else { Err(Error::expected(Code::NotFinite, name, expected(), value)) }
+    if held.is_finite() {
+        Ok(held)
+    } else {
+        Err(Error::expected(Code::NotFinite, name, expected(), format!("{value:?}")))
+    }
 }
 
 /// x ← αx; an α beyond the range of `T` multiplies in double precision.

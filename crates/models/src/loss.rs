@@ -24,7 +24,11 @@ impl Loss {
         match targets {
             Targets::Classes(labels) => {
                 let i = labels.iter().position(|&y| y as usize >= classes)?;
-                Some((format!("classes 0 to {}", classes - 1), format!("{} at index {i}", labels[i])))
+                let expected = match classes {
+                    1 => "continuous targets for a model of one output".to_string(),
+                    _ => format!("classes 0 to {}", classes - 1),
+                };
+                Some((expected, format!("{} at index {i}", labels[i])))
             }
             Targets::Values(_, columns) if self == Self::Squared => (*columns != classes)
                 .then(|| (format!("{classes} target columns, one per output"), columns.to_string())),

@@ -1,6 +1,7 @@
 import type { Backend, BackendInfo } from '../../backend/backend.ts'
 import type { Features } from '../../backend/binding.ts'
 import {
+  backendCheck,
   callback,
   checkOptions,
   flag,
@@ -10,6 +11,7 @@ import {
   oneOf,
   present,
   seedCheck,
+  signalCheck,
   size,
   something,
 } from '../../backend/check.ts'
@@ -100,7 +102,7 @@ export interface CleanLabelsResult {
 }
 
 const checks = {
-  backend: something,
+  backend: backendCheck,
   features: something,
   labels: numbers,
   trusted: numbers,
@@ -115,7 +117,7 @@ const checks = {
   method: present,
   weights: numbers,
   seed: seedCheck,
-  signal: something,
+  signal: signalCheck,
   onProgress: callback,
 }
 

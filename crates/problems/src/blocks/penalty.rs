@@ -44,7 +44,22 @@ impl Groups {
         layers: &[LayerShape],
         features: usize,
     ) -> Result<Self, (&'static str, String, String)> {
-        let mut of = Vec::new();
+        let parameters: usize = layers.iter().map(|layer| layer.inputs * layer.outputs).sum();
+        let wrong = |name, expected: String, got: String| Err((name, expected, got));
+        if let Per::Group(groups) = per
+            && groups.len() != parameters
+            && (groups.len() != features || layers.len() > 1)
+        {
+            let per_feature =
+                if layers.len() == 1 { format!("per feature ({features}) or ") } else { String::new() };
+            let expected = format!("one group {per_feature}per parameter ({parameters})");
+            return wrong("groups", expected, groups.len().to_string());
+        }
+        if matches!(per, Per::Feature) && layers.len() > 1 {
+            let expected = "\"all\", \"group\" or \"layer\" for a model of several layers";
+            return wrong("per", expected.to_string(), "\"feature\"".to_string());
+        }
+        let mut of = Vec::with_capacity(parameters);
         let mut before = features;
         for (l, layer) in layers.iter().enumerate() {
             for row in 0..layer.inputs {
@@ -55,27 +70,13 @@ impl Groups {
                         Per::All => 0,
                         Per::Layer => l as u32,
                         Per::Feature => row as u32,
-                        Per::Group(groups) if groups.len() == features && is_bias => {
-                            groups.iter().max().map_or(0, |last| last + 1)
-                        }
-                        Per::Group(groups) if groups.len() == features => groups[row],
-                        Per::Group(groups) => groups.get(of.len()).copied().unwrap_or(FREE),
+                        Per::Group(groups) if groups.len() == parameters => groups[of.len()],
+                        Per::Group(groups) if is_bias => groups.iter().max().map_or(0, |last| last + 1),
+                        Per::Group(groups) => groups[row],
                     });
                 }
             }
             before = layer.outputs;
-        }
-        let wrong = |name, expected: String, got: String| Err((name, expected, got));
-        if let Per::Group(groups) = per
-            && groups.len() != of.len()
-            && (groups.len() != features || layers.len() > 1)
-        {
-            let expected = format!("one group per feature ({features}) or per parameter ({})", of.len());
-            return wrong("groups", expected, groups.len().to_string());
-        }
-        if matches!(per, Per::Feature) && layers.len() > 1 {
-            let expected = "\"all\", \"group\" or \"layer\" for a model of several layers";
-            return wrong("per", expected.to_string(), "\"feature\"".to_string());
         }
         let count = of.iter().filter(|&&k| k != FREE).max().map_or(0, |&last| last as usize + 1);
         let mut used = vec![false; count.min(of.len() + 1)];
@@ -205,6 +206,8 @@ mod tests {
         let error = |per, layers| Groups::new(&per, false, layers, 2).expect_err("a misfit").0;
         assert_eq!(error(Per::Feature, &LAYERS[..]), "per");
         assert_eq!(error(Per::Group(vec![0, 1]), &LAYERS[..]), "groups");
+        let wide = [LAYERS[0], LayerShape { inputs: 5, outputs: 1 }]; // more units than features
+        assert_eq!(error(Per::Group(vec![0, 1]), &wide), "groups");
         assert_eq!(error(Per::Group(vec![0, 2]), &LAYERS[..1]), "groups");
         assert_eq!(error(Per::Group(vec![0, FREE - 1]), &LAYERS[..1]), "groups");
         assert_eq!(error(Per::Group(vec![0; 5]), &LAYERS[..1]), "groups");
