@@ -11,7 +11,7 @@ const test = suite('size')
 const budgets = {
   'build/wasm/nhgd_bg.wasm': 330_000,
   'build/wasm-relaxed/nhgd_relaxed.wasm': 330_000,
-  'build/wasm-scalar/nhgd_scalar.wasm': 310_000,
+  'build/wasm-scalar/nhgd_scalar.wasm': 330_000,
   ...(hasThreads() && {
     'build/wasm-threads/nhgd_threads.wasm': 345_000,
     'build/wasm-threads/nhgd_threads_relaxed.wasm': 345_000,
