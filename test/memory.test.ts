@@ -25,7 +25,7 @@ function pretended(backend: 'native' | 'wasm') {
 
 /** Bytes that claim to be `rows` × 784 and hold nothing. */
 function claimed(rows: number) {
-  const data = Object.create(Uint8Array.prototype, { byteLength: { value: rows * 784 } }) as Uint8Array
+  const data = Object.defineProperty(new Uint8Array(0), 'byteLength', { value: rows * 784 })
   return { features: { data, rows, columns: 784 }, labels: { length: rows } }
 }
 

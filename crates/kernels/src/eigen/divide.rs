@@ -3,7 +3,7 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-use super::ascending;
+use super::order::ascending;
 use super::ql::{NoConvergence, ql};
 use super::secular::rank_one_eigen;
 use crate::product::matmul;

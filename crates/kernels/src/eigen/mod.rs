@@ -5,6 +5,7 @@
 
 mod divide;
 mod householder;
+mod order;
 mod ql;
 mod secular;
 
@@ -24,13 +25,6 @@ pub struct Eigen<T> {
     pub values: Vec<T>,
     /// V, `n × n` row-major: column j is the eigenvector of value j.
     pub vectors: Vec<T>,
-}
-
-/// The order that sorts `keys`, stable. One function serves all: a copy of the sort per type weighs on WebAssembly.
-fn ascending(keys: &[f64]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_by(|&i, &j| keys[i].total_cmp(&keys[j]));
-    order
 }
 
 /// Eigenvalues and eigenvectors of the symmetric `n × n` matrix whose lower triangle is that of the row-major `a`.

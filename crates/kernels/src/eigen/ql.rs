@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::ascending;
+use super::order::ascending;
 use crate::{MatMut, Scalar};
 
 /// QL steps per eigenvalue. Two or three are usual.
