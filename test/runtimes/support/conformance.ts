@@ -105,7 +105,7 @@ const checks: Record<string, Check> = {
     const { problem, at, expected } = randomQuadratic(backend)
     const { hypergradient: got, residual } = await hypergradient(problem, { ...at, method: exact() })
     close(got, expected, 1e-10)
-    assert.is(residual, 0)
+    assert.ok((residual ?? 1) < 1e-12, `${residual}`)
   },
 
   'natural hypergradients reach it too': async (backend) => {
