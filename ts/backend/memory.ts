@@ -10,7 +10,7 @@ import type { FisherSettings } from './settings.ts'
  */
 export function checkMemory(backend: Backend, name: string, bytes: number): void {
   const wasm = backend.info().backend === 'wasm'
-  const limit = wasm ? 2 ** 32 : builtin('node:os').totalmem()
+  const limit = wasm ? 2 ** 32 : totalMemory()
   if (bytes < limit) return
   const expected = `less than the ${limit} bytes that ${wasm ? 'WebAssembly can address' : 'this machine has'}`
   const advice = `use ${wasm ? 'the native backend, ' : ''}fewer samples or a smaller form of Fisher`
@@ -57,5 +57,14 @@ export function fisherBytes(
       return bytes * (3 * factors + 2 * d)
     default: // an unknown form is the engine's to refuse
       return 0
+  }
+}
+
+/** Deno tells it only where it may; elsewhere nothing is refused beforehand. */
+function totalMemory(): number {
+  try {
+    return builtin('node:os').totalmem()
+  } catch {
+    return Number.POSITIVE_INFINITY
   }
 }
