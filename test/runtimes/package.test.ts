@@ -119,7 +119,7 @@ test('its types are found under nodenext and under bundler', async () => {
   ]) {
     const options = ['--moduleResolution', resolution, '--module', module, '--target', 'es2023', '--noEmit']
     const lib = ['--lib', 'es2023,dom,esnext.disposable', '--strict', '--skipLibCheck']
-    await run(bin('tsc'), [...options, ...lib, join(folder, 'types.mts')])
+    await run(bin('tsc'), [...options, ...lib, 'types.mts'], { cwd: folder })
   }
 })
 
