@@ -35,6 +35,7 @@ export { type UnrolledOptions, unrolled } from './methods/unrolled.ts'
 export { type BilevelOptions, bilevel } from './problems/bilevel.ts'
 export {
   type Block,
+  type CheckedLabels,
   fixedWeights,
   type MarginWeightsOptions,
   marginWeights,
@@ -42,7 +43,9 @@ export {
   type Prior,
   penalty,
   sampleWeights,
+  type WeightNetworkOptions,
   type WeightsOptions,
+  weightNetwork,
 } from './problems/blocks.ts'
 export {
   linearRegression,
@@ -61,9 +64,13 @@ export type { Progress, SolveOptions } from './run/options.ts'
 export { resume, type Solve, type SolveResult, type Status, save, solve } from './run/solve.ts'
 export { Classifier } from './tasks/classifier.ts'
 export {
+  type BilevelGain,
+  type Checked,
   type CleaningProgress,
   type CleanLabelsOptions,
   type CleanLabelsResult,
   cleanLabels,
+  type Estimate as LabelEstimate,
+  type Issue,
 } from './tasks/cleanLabels/cleanLabels.ts'
 export { accuracy, auc } from './tasks/metrics.ts'

@@ -24,16 +24,17 @@ async function main(): Promise<void> {
   for (const [i, row] of trusted.entries()) labels[row] = known.trustedLabels[i]
 
   const [cpu, wall] = [process.cpuUsage(), performance.now()]
-  const { rows, weights, score } = await cleanLabels({ backend, features, classes, labels, trusted, seed })
+  const { rows, weights, scores } = await cleanLabels({ backend, features, classes, labels, trusted, seed })
   const { user, system } = process.cpuUsage(cpu)
   const seconds = { cpu: (user + system) / 1e6, wall: (performance.now() - wall) / 1000 }
 
-  const kept = Uint32Array.from([...rows.filter((_, i) => weights[i] > 0.5), ...trusted])
+  const kept = Uint32Array.from([...rows.filter((row) => weights[row] > 0.5), ...trusted])
   const set = { features, rows: kept, labels: kept.map((row) => labels[row]) }
   const model = await train(backend, classes, set, { ...recipe, seed })
+  const score = Array.from(rows, (row) => scores[row])
   const truth = Array.from(rows, (row) => wrong.has(row))
   const { f1 } = detection(
-    Array.from(score, (s) => s > 0.5),
+    score.map((s) => s > 0.5),
     truth,
   )
   const result: Cleaning = { accuracy: onTest(known, model), auc: auc(score, truth), f1, ...seconds }

@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert'
 import { vector } from '../../ts/backend/backend.ts'
+import type { ErrorCode } from '../../ts/backend/errors.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { readNpz } from '../../ts/data/npz.ts'
 import { Classifier } from '../../ts/tasks/classifier.ts'
@@ -25,16 +26,17 @@ const wrong = (rows: Uint32Array) => Array.from(rows, (row) => labels[row] !== t
 const quick = { outerSteps: 12 } as const
 
 /** How well wrong labels are told: by score, by weight, by a score above ½. */
-function quality({ rows, score, weights }: CleanLabelsResult) {
+function quality({ rows, scores, weights }: CleanLabelsResult) {
   const answer = wrong(rows)
+  const score = Array.from(rows, (row) => scores[row])
   return {
     score: auc(score, answer),
     weights: auc(
-      weights.map((w) => -w),
+      Array.from(rows, (row) => -weights[row]),
       answer,
     ),
     f1: detection(
-      Array.from(score, (s) => s > 0.5),
+      score.map((s) => s > 0.5),
       answer,
     ).f1,
   }
@@ -47,24 +49,34 @@ for (const weighting of ['margin', 'perSample'] as const) {
     assert.ok(found.score > 0.98, `AUC of the score ${found.score}`)
     assert.ok(found.weights > 0.9, `AUC of the weights ${found.weights}`)
     assert.ok(found.f1 > 0.93, `F1 ${found.f1}`)
-    const { rows, score, weights, ranking, suggested, model, curves, settings } = result
+    const { rows, scores, weights, ranking, suggested, model, curves, settings } = result
     same(
       rows,
       Uint32Array.from({ length: 510 }, (_, i) => i),
     )
-    assert.ok([...score, ...weights].every((x) => x >= 0 && x <= 1))
+    assert.ok([...scores, ...weights].every((x) => x >= 0 && x <= 1))
     // A ranking is an order of all rows in which the score never rises.
     assert.equal(new Set(ranking).size, rows.length)
-    ranking.forEach((i, rank) => {
-      assert.ok(rank === 0 || score[i] <= score[ranking[rank - 1]])
+    ranking.forEach((row, rank) => {
+      assert.ok(rank === 0 || scores[row] <= scores[ranking[rank - 1]])
     })
-    const right = Array.from(rows, (row, i) => suggested[i] === truth[row]).filter(Boolean).length
+    assert.equal(
+      result.issues.map(({ row }) => row),
+      Array.from(ranking).filter((row) => scores[row] > 0.5),
+    )
+    const { row, ...issue } = result.issues[0]
+    assert.equal(issue, { given: labels[row], suggested: suggested[row], score: scores[row] })
+    const right = Array.from(rows, (row) => suggested[row] === truth[row]).filter(Boolean).length
     assert.ok(right / rows.length > 0.95, `${right} suggestions are true`)
-    same(model.predict(features, rows), suggested, 'predictions')
+    same(
+      model.predict(features, rows),
+      Int32Array.from(rows, (row) => suggested[row]),
+      'predictions',
+    )
     assert.is(curves.length, settings.outerSteps)
     assert.ok(curves.every((curve) => Number.isFinite(curve.heldOutLoss)))
     assert.ok(result.bestStep >= 1 && result.bestStep <= curves.length)
-    assert.is(result.solve.status, 'outerSteps')
+    assert.is(result.solve?.status, 'outerSteps')
   })
 }
 
@@ -82,7 +94,8 @@ test('features at any scale give the same ranking', async ({ backend }) => {
     const scaled = quality(result)
     close([scaled.score, scaled.f1], [usual.score, usual.f1], 0.01, `scale ${scale}`)
     // Models take features as they were given.
-    same(result.model.predict(options.features, result.rows), result.suggested, 'predictions')
+    const own = Int32Array.from(result.rows, (row) => result.suggested[row])
+    same(result.model.predict(options.features, result.rows), own, 'predictions')
     const right = accuracy(result.theta.probabilities(options.features), 3, truth)
     assert.ok(right > 0.9, `θ is right on ${right}`)
   }
@@ -99,16 +112,16 @@ test('rates come from the data where features keep their scale', async ({ backen
 test('the same seed gives the same bits, another seed others', async ({ backend }) => {
   const run = (seed: number) => cleanLabels({ backend, ...given, ...quick, seed })
   const [first, again, other] = [await run(4), await run(4), await run(5)]
-  same(first.score, again.score)
+  same(first.scores, again.scores)
   same(first.weights, again.weights)
   same(first.model.theta, again.model.theta)
-  assert.ok(first.score.some((s, i) => s !== other.score[i]))
+  assert.ok(first.scores.some((s, i) => s !== other.scores[i]))
 })
 
 test('trusted rows may stand anywhere and in any order', async ({ backend }) => {
   const scattered = Array.from(trusted, (_, i) => 5 * i).reverse()
   const repaired = labels.map((y, row) => (row % 5 === 0 && row < 450 ? truth[row] : y))
-  const { rows, score } = await cleanLabels({
+  const { rows, scores } = await cleanLabels({
     backend,
     features,
     labels: repaired,
@@ -118,7 +131,12 @@ test('trusted rows may stand anywhere and in any order', async ({ backend }) => 
   assert.is(rows.length, 510)
   assert.not(rows.includes(445))
   const answer = Array.from(rows, (row) => repaired[row] !== truth[row])
-  assert.ok(auc(score, answer) > 0.95)
+  assert.ok(
+    auc(
+      Array.from(rows, (row) => scores[row]),
+      answer,
+    ) > 0.95,
+  )
 })
 
 test('weights to start from matter', async ({ backend }) => {
@@ -129,9 +147,10 @@ test('weights to start from matter', async ({ backend }) => {
   assert.is(quality(warm).weights, 1)
   assert.ok(quality(cold).weights < 0.999)
   // One Adam step of 0.5 on each logit at the most, all in all.
-  const moved = warm.weights.map((w, i) =>
-    Math.abs(Math.log(w / (1 - w)) - Math.log(known[i] / (1 - known[i]))),
-  )
+  const moved = known.map((start, row) => {
+    const w = warm.weights[row]
+    return Math.abs(Math.log(w / (1 - w)) - Math.log(start / (1 - start)))
+  })
   assert.ok(Math.sqrt(moved.reduce((sum, x) => sum + x * x, 0) / moved.length) < 0.6)
 })
 
@@ -160,14 +179,14 @@ test('a signal ends a run with what it has', async ({ backend }) => {
       if (progress.step === 3) controller.abort()
     },
   })
-  assert.is(result.solve.status, 'aborted')
+  assert.is(result.solve?.status, 'aborted')
   assert.equal(
     seen.map(({ step }) => step),
     [1, 2, 3],
   )
   assert.is(seen[0].steps, result.settings.outerSteps)
   assert.ok(seen.every(({ secondsLeft, outerLoss }) => secondsLeft >= 0 && Number.isFinite(outerLoss)))
-  assert.ok([...result.score, ...result.weights].every(Number.isFinite))
+  assert.ok([...result.scores, ...result.weights].every(Number.isFinite))
 })
 
 test('a signal that aborts before the end of the first outer step leaves no result', async ({ backend }) => {
@@ -199,11 +218,11 @@ test('the v is kept that was judged', () => {
 test('one outer step that is far too long is not kept', async ({ backend }) => {
   for (const weighting of ['margin', 'perSample'] as const) {
     const once = { backend, ...given, weighting, outerSteps: 1 }
-    const { outer, score, bestStep } = await cleanLabels({ ...once, outerRate: 50 })
+    const { outer, scores, bestStep } = await cleanLabels({ ...once, outerRate: 50 })
     const start = await cleanLabels({ ...once, outerRate: 0 })
     assert.is(bestStep, 1)
     same(outer, start.outer)
-    same(score, start.score)
+    same(scores, start.scores)
   }
 })
 
@@ -318,6 +337,120 @@ test('bytes of pictures work like numbers', async ({ backend }) => {
   // Bytes have a common offset, which the bias takes.
   const found = quality(await cleanLabels({ backend, ...given, features: pictures }))
   assert.ok(found.score > 0.9, `${found.score}`)
+})
+
+/** Rows that a person checked: the first of each stretch of eight. */
+const rows = Uint32Array.from({ length: 75 }, (_, i) => 8 * i)
+const looked = { features, labels, checked: { rows, labels: Array.from(rows, (row) => truth[row]) } }
+
+test('checked: tells wrong labels, and how many there are', async ({ backend }) => {
+  const result = await cleanLabels({ backend, ...looked })
+  const found = quality(result)
+  assert.ok(found.score > 0.98, `AUC of the score ${found.score}`)
+  assert.ok(found.f1 > 0.93, `F1 ${found.f1}`)
+  const { scores, suggested, weights, checked, estimate, bilevel, warnings, issues } = result
+  for (const [i, row] of rows.entries()) {
+    assert.is(scores[row], labels[row] === truth[row] ? 0 : 1)
+    assert.is(suggested[row], truth[row])
+    assert.is(checked.right[i], labels[row] === truth[row])
+  }
+  assert.ok(weights.every((w) => w >= 0 && w <= 1))
+  assert.ok(issues.every(({ row, given, suggested }) => given === labels[row] && suggested !== given))
+  const all = wrong(result.rows).filter(Boolean).length
+  const { low, high, count } = estimate?.wrong ?? { low: 0, high: 0, count: 0 }
+  assert.ok(low < count && count < high && low <= all && all <= high, `${low} to ${high}, there are ${all}`)
+  assert.ok((estimate?.precision?.low ?? 0) > 0.5)
+  assert.ok(bilevel && bilevel.endLoss <= bilevel.startLoss)
+  assert.is(bilevel.confirmed, bilevel.bestStep > 0)
+  assert.equal(warnings, [])
+  assert.ok(accuracy(result.model.probabilities(features), 3, truth) > 0.95)
+})
+
+test('checked: the same bits again, and the start where no step is taken', async ({ backend }) => {
+  const [first, again] = [
+    await cleanLabels({ backend, ...looked }),
+    await cleanLabels({ backend, ...looked }),
+  ]
+  same(first.scores, again.scores)
+  same(first.model.theta, again.model.theta)
+  const { bilevel } = await cleanLabels({ backend, ...looked, outerSteps: 0 })
+  assert.equal(
+    { ...bilevel, startLoss: 0, endLoss: 0 },
+    { steps: 0, bestStep: 0, startLoss: 0, endLoss: 0, confirmed: false },
+  )
+})
+
+test('checked: rows that are known to be wrong and no more', async ({ backend }) => {
+  const right = Array.from(rows, (row) => labels[row] === truth[row])
+  const result = await cleanLabels({ backend, features, labels, checked: { rows, right } })
+  assert.ok(quality(result).score > 0.97)
+  for (const [i, row] of rows.entries()) {
+    assert.is(result.scores[row], right[i] ? 0 : 1)
+    assert.is(result.suggested[row] === labels[row], right[i])
+  }
+})
+
+test('checked: a class that no checked row has is named and not judged', async ({ backend }) => {
+  const some = rows.filter((row) => truth[row] !== 2)
+  const { warnings, issues } = await cleanLabels({
+    backend,
+    ...looked,
+    checked: { rows: some, labels: Array.from(some, (row) => truth[row]) },
+  })
+  assert.match(warnings[0], /no checked row has the class 2/)
+  assert.ok(issues.length > 0 && issues.every(({ given }) => given !== 2))
+})
+
+test('checked: models that know nothing doubt nothing', async ({ backend }) => {
+  const noise = Float64Array.from({ length: 240 }, (_, i) => Math.sin(1e4 * Math.sin(i + 1)))
+  const coin = Uint32Array.from({ length: 240 }, (_, i) => (Math.sin(1e5 * Math.cos(i + 2)) > 0 ? 1 : 0))
+  const { issues, warnings } = await cleanLabels({
+    backend,
+    features: matrix(noise, 240, 1),
+    labels: coin,
+    checked: {
+      rows: Uint32Array.from({ length: 20 }, (_, i) => i),
+      labels: Array.from({ length: 20 }, (_, i) => i % 2),
+    },
+  })
+  assert.ok(issues.length === 0 || issues.every(({ score }) => score < 0.95), `${issues.length} ${warnings}`)
+})
+
+test('checked: what does not fit is refused by name', async ({ backend }) => {
+  const refused = (code: ErrorCode, name: string, options: object) =>
+    refuses(code, name, () => cleanLabels({ backend, features, labels, ...options } as CleanLabelsOptions))
+  const { checked } = looked
+  await refused('ERR_RANGE', 'cleanLabels', {})
+  await refused('ERR_RANGE', 'cleanLabels', { checked, trusted })
+  await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [0, 600] } })
+  await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [3, 3] } })
+  await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [1, 2, 3] } })
+  await refused('ERR_SHAPE', 'checked.labels', { checked: { rows, labels: [1] } })
+  await refused('ERR_RANGE', 'checked.labels', {
+    checked: { ...checked, labels: checked.labels.map(() => 3) },
+  })
+  await refused('ERR_RANGE', 'checked', { checked: { ...checked, labels: checked.labels.map(() => -1) } })
+  await refused('ERR_RANGE', 'checked.right', {
+    checked: { ...checked, right: checked.labels.map(() => false) },
+  })
+  await refused('ERR_RANGE', 'checked.right', { checked: { rows, right: 'all' } })
+  await refused('ERR_RANGE', 'checked', { checked: { ...checked, row: 1 } })
+  await refused('ERR_RANGE', 'holdout', { checked, holdout: 0.2 })
+  await refused('ERR_RANGE', 'standardize', { trusted, standardize: true })
+})
+
+test('checked: an abort leaves no result', async ({ backend }) => {
+  const controller = new AbortController()
+  const run = cleanLabels({
+    backend,
+    ...looked,
+    signal: controller.signal,
+    onProgress: () => controller.abort('enough'),
+  })
+  await run.then(
+    () => assert.unreachable('there is a result'),
+    (error) => assert.is(error, 'enough'),
+  )
 })
 
 test.run()

@@ -196,7 +196,19 @@ anchors: number, prior?: PriorSettings, } | { "kind": "marginWeights",
 /** Number of training samples, the last ones, that have weight one whatever v is. */
 anchors: number,
 /** How wrong labels arise, C × C, row-major, entries above 0; default: uniformly. */
-transition?: Array<number>, prior?: PriorSettings, } | { "kind": "fixedWeights" } | { "kind": "penalty", per: PerKind,
+transition?: Array<number>, prior?: PriorSettings, } | { "kind": "fixedWeights" } | { "kind": "weightNetwork",
+/** Number of training samples, the last ones, that have weight one whatever v is. */
+anchors: number,
+/** Samples that have signals: those of the training that are no anchors come first. */
+rows: number,
+/** Signals per sample. */
+columns: number,
+/** Units of the hidden layer; 0 for none. */
+hidden: number,
+/** Samples whose labels were checked and are right. */
+right: Array<number>,
+/** Samples whose labels were checked and are wrong. */
+wrong: Array<number>, prior?: PriorSettings, } | { "kind": "penalty", per: PerKind,
 /** For `group`: the number of a group, from 0, per feature or per parameter. */
 groups?: Array<number>,
 /** Whether biases are penalised too. */

@@ -9,7 +9,7 @@ import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/
 import { selfConfidence } from '../tasks/cleanLabels/selfConfidence.ts'
 import { accuracy } from '../tasks/metrics.ts'
 import { checkOptions } from './check.ts'
-import { type Figures, figures, flagged, mean, table, verdict } from './figures.ts'
+import { type Figures, figures, mean, table, verdict } from './figures.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
 import { writeAll, writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
 import { type ProgressLine, progressLine } from './progress.ts'
@@ -134,10 +134,12 @@ async function one(
   const report = options.report ?? (options.demo !== undefined ? 'nhgd-report.html' : undefined)
   const { out, weights, json } = options
   const { seconds, backend: info, settings } = result
-  const doubted = result.score.filter(flagged).length
+  const doubted = result.issues.length
   const summed = {
     doubted,
     classesWithoutTrusted: classesWithoutTrusted(input),
+    estimate: result.estimate,
+    bilevel: result.bilevel,
     seconds,
     backend: info,
     seed,
@@ -175,15 +177,15 @@ async function runRivals(
 
 function summary(
   spelling: readonly Option[],
-  { curves, bestStep, overfitting, score, seconds, solve }: CleanLabelsResult,
+  { curves, bestStep, overfitting, issues, rows, seconds, solve }: CleanLabelsResult,
   input: Input,
   accuracies: readonly number[],
 ): string {
-  const doubted = score.filter(flagged).length
   const phases = Object.entries(seconds).map(([phase, s]) => `${phase} ${s.toFixed(1)}`)
   const [before, after] = [accuracies[0], accuracies.at(-1)]
   return [
-    `${doubted} of ${score.length} labels are doubted (${input.title}); ended by ${solve.status}: ${inOptions(solve.advice, spelling)}`,
+    `${issues.length} of ${rows.length} labels are doubted (${input.title})`,
+    ...(solve ? [`ended by ${solve.status}: ${inOptions(solve.advice, spelling)}`] : []),
     ...(after === undefined
       ? []
       : [
@@ -228,7 +230,7 @@ async function withoutTrusted(
     )
   }
   const { out, json, seed } = options
-  const ranked = { rows, ranking, suggested, score, weights: score.map((s) => 1 - s) }
+  const ranked = { ranking, suggested, scores: score, weights: score.map((s) => 1 - s) }
   const summed = { method: 'selfConfidence', doubted: doubted.filter(Boolean).length, check, seed }
   await writeAll([out && (() => writeIssues(out, input, ranked)), json && (() => writeJson(json, summed))])
 }

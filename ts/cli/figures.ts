@@ -40,6 +40,7 @@ export function figures(
   seed: number,
 ): Figures {
   const truth = wrong(known)
+  const scores = Array.from(known.rows, (row) => result.scores[row])
   const last = accuracies.slice(-10)
   const { backend, simd, threads } = result.backend
   return {
@@ -49,19 +50,19 @@ export function figures(
         thetaLast10: last.reduce((sum, a) => sum + a, 0) / last.length,
         retrained: onTest(known, result.model),
       },
-      ...detection(Array.from(result.score, flagged), truth),
+      ...detection(scores.map(flagged), truth),
       auc: {
         weights: auc(
-          result.weights.map((w) => -w),
+          Array.from(known.rows, (row) => -result.weights[row]),
           truth,
         ),
-        score: auc(result.score, truth),
+        score: auc(scores, truth),
       },
-      outerLoss: result.solve.outerLoss,
-      outerSteps: result.solve.steps,
+      outerLoss: result.solve?.outerLoss ?? Number.NaN,
+      outerSteps: result.solve?.steps ?? result.bilevel?.steps ?? 0,
       bestStep: result.bestStep,
       overfitting: result.overfitting,
-      status: result.solve.status,
+      status: result.solve?.status ?? 'outerSteps',
     },
     rivals,
     seconds: phases(result.seconds),

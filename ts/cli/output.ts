@@ -2,11 +2,11 @@ import { writeFile } from 'node:fs/promises'
 import { writeNpz } from '../data/index.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
-import { type Figures, flagged, methods } from './figures.ts'
+import { type Figures, methods } from './figures.ts'
 import type { Input } from './input.ts'
 
 /** What is known of labels, whichever way they were judged. */
-type Ranked = Pick<CleanLabelsResult, 'rows' | 'ranking' | 'suggested' | 'weights' | 'score'>
+type Ranked = Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>
 
 /** Writes what there is to write, each output whether or not others fail; then throws the first failure. */
 export async function writeAll(
@@ -20,22 +20,27 @@ export async function writeAll(
 /** Every sample that was not trusted, most doubtful first: index, given, suggested, weight, score, rank. */
 export async function writeIssues(path: string, input: Input, result: Ranked): Promise<void> {
   const quote = (text: string) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
-  const lines = Array.from(result.ranking, (i, rank) => {
-    const row = result.rows[i]
+  const lines = Array.from(result.ranking, (row, rank) => {
     const given = quote(input.names[input.labels[row]])
-    const suggested = quote(input.names[result.suggested[i]])
-    return [row, given, suggested, result.weights[i].toFixed(6), result.score[i].toFixed(6), rank + 1].join()
+    const suggested = quote(input.names[result.suggested[row]])
+    return [
+      row,
+      given,
+      suggested,
+      result.weights[row].toFixed(6),
+      result.scores[row].toFixed(6),
+      rank + 1,
+    ].join()
   })
   await writeFile(path, `index,given,suggested,weight,score,rank\n${lines.join('\n')}\n`)
 }
 
-/** Weights and rows, and the retrained model, as NPZ. */
+/** Weight and score of every row, and the retrained model, as NPZ. */
 export async function writeWeights(path: string, result: CleanLabelsResult): Promise<void> {
-  const { rows, weights, score, model } = result
+  const { weights, scores, model } = result
   const arrays = {
-    rows: { data: rows, shape: [rows.length] },
     weights: { data: weights, shape: [weights.length] },
-    score: { data: score, shape: [score.length] },
+    scores: { data: scores, shape: [scores.length] },
     theta: { data: model.theta, shape: [model.columns + 1, model.classes] },
   }
   await writeFile(path, writeNpz(arrays))
@@ -67,8 +72,8 @@ export async function writeReport(
       samples: input.features.rows,
       classes: input.names.length,
       trusted: input.trusted.length,
-      'labels doubted': result.score.filter(flagged).length,
-      ended: result.solve.status,
+      'labels doubted': result.issues.length,
+      ...(result.solve && { ended: result.solve.status }),
     },
     ...(figures && {
       methods: methods(figures).map(({ seconds, ...row }) =>
@@ -95,16 +100,16 @@ export async function writeReport(
     ],
     ...(result.overfitting && { overfitting: result.bestStep }),
     weights: {
-      values: weights,
+      values: Float64Array.from(rows, (row) => weights[row]),
       ...(input.truth && { wrong: Array.from(rows, (row) => input.labels[row] !== input.truth?.[row]) }),
     },
-    suspects: Array.from(ranking.subarray(0, pictured), (i) => ({
-      index: rows[i],
-      given: input.names[input.labels[rows[i]]],
-      suggested: input.names[suggested[i]],
-      weight: weights[i],
-      ...(input.truth && { truth: input.names[input.truth[rows[i]]] }),
-      ...(input.imageShape && { pixels: data.subarray(rows[i] * columns, (rows[i] + 1) * columns) }),
+    suspects: Array.from(ranking.subarray(0, pictured), (row) => ({
+      index: row,
+      given: input.names[input.labels[row]],
+      suggested: input.names[suggested[row]],
+      weight: weights[row],
+      ...(input.truth && { truth: input.names[input.truth[row]] }),
+      ...(input.imageShape && { pixels: data.subarray(row * columns, (row + 1) * columns) }),
     })),
     ...(input.imageShape && { imageShape: input.imageShape }),
     phases: seconds,

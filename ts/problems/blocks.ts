@@ -1,4 +1,16 @@
-import { checkOptions, doubles, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
+import {
+  type Check,
+  checkOptions,
+  doubles,
+  flag,
+  number,
+  numbers,
+  oneOf,
+  refuse,
+  shape,
+  size,
+} from '../backend/check.ts'
+import type { Matrix } from '../backend/matrix.ts'
 import type { BlockSettings } from '../backend/settings.ts'
 import { whole } from './samples.ts'
 
@@ -12,7 +24,7 @@ export interface Prior {
 export interface Block {
   /** The block's settings for the engine. */
   readonly settings: BlockSettings
-  /** One weight per sample that no hyperparameter moves. */
+  /** Numbers per sample that no hyperparameter moves: fixed weights, or signals. */
   readonly fixed?: Float64Array
   /** The slice of v to start from, given its length. */
   start(length: number): ArrayLike<number>
@@ -70,6 +82,66 @@ export function marginWeights(options: MarginWeightsOptions = {}): Block {
 export function fixedWeights(values: ArrayLike<number>): Block {
   const fixed = doubles('values', numbers('values', values)).slice()
   return { settings: { kind: 'fixedWeights' }, fixed, start: () => [] }
+}
+
+/** Samples whose labels somebody looked at, by their rows of the signals. */
+export interface CheckedLabels {
+  readonly right: ArrayLike<number>
+  readonly wrong: ArrayLike<number>
+}
+
+export interface WeightNetworkOptions extends WeightsOptions {
+  /** Numbers that tell something of each training sample that is no anchor, one row per sample. Further rows may follow,
+   * for checked samples that train nothing. */
+  readonly signals: Matrix
+  /** Units of a hidden layer, 0 by default: none. */
+  readonly hidden?: number
+  /** Labels that were checked; their mean log loss under the scores joins f. */
+  readonly checked?: CheckedLabels
+}
+
+const matrix: Check<Matrix> = (name, value) => {
+  const given = shape<Matrix>({ data: numbers, rows: size(0), columns: size(1), scale: number() }, [
+    'data',
+    'rows',
+    'columns',
+  ])(name, value)
+  const { data, rows, columns } = given
+  if (data.length !== rows * columns) refuse(name, `${rows * columns} numbers`, data.length, 'ERR_SHAPE')
+  return given
+}
+
+/**
+ * A weight per training sample from a small network of the sample's signals, z = b + a·s, or z = b + a·tanh(W s + c) with
+ * a hidden layer. The weight is σ(e^τ z + β), and the score σ(z) is the probability that the label is right. v holds W and
+ * c where there is a hidden layer, then a, b, τ, β. In natural units: n weights. Without a prior, v starts at 0.
+ */
+export function weightNetwork(options: WeightNetworkOptions): Block {
+  const places = shape<CheckedLabels>({ right: numbers, wrong: numbers }, ['right', 'wrong'])
+  const checks = { anchors: size(0), prior, signals: matrix, hidden: size(0), checked: places }
+  const {
+    anchors = 0,
+    prior: given,
+    signals,
+    hidden = 0,
+    checked,
+  } = checkOptions(options, checks, ['signals'])
+  const list = (of: 'right' | 'wrong') => (checked ? Array.from(whole(checked[of], `checked.${of}`)) : [])
+  const { data, rows, columns, scale = 1 } = signals
+  return {
+    settings: {
+      kind: 'weightNetwork',
+      anchors,
+      rows,
+      columns,
+      hidden,
+      right: list('right'),
+      wrong: list('wrong'),
+      prior: plainPrior(given),
+    },
+    fixed: Float64Array.from(data, (x) => x * scale),
+    start: (length) => given?.mean ?? new Float64Array(length),
+  }
 }
 
 export interface PenaltyOptions {

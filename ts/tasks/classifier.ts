@@ -3,6 +3,7 @@ import type { Features } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { readNpz, writeNpz } from '../data/npz.ts'
+import type { Standardization } from '../data/standardize.ts'
 import { predictor, softmaxRegression } from '../problems/model.ts'
 import { mostLikely } from './metrics.ts'
 
@@ -44,6 +45,20 @@ export class Classifier {
     const bias = this.columns * this.classes
     const theta = this.theta.map((w, i) => (i < bias ? w * factor : w))
     return new Classifier(this.#backend, this.classes, this.columns, theta)
+  }
+
+  /** The same classifier for features that were not brought to mean 0 and deviation 1, as this one's were. */
+  forStandardization({ means, deviations }: Standardization): Classifier {
+    const { columns, classes } = this
+    const theta = this.theta.slice()
+    for (let j = 0; j < columns; j++) {
+      for (let c = 0; c < classes; c++) {
+        const w = deviations[j] > 0 ? this.theta[j * classes + c] / deviations[j] : 0
+        theta[j * classes + c] = w
+        theta[columns * classes + c] -= means[j] * w
+      }
+    }
+    return new Classifier(this.#backend, classes, columns, theta)
   }
 
   /** The model as an NPZ file: `theta`, (columns + 1) × classes. */

@@ -2,7 +2,9 @@
 
 use nhgd_kernels::Scalar;
 use nhgd_models::{Loss, Targets};
-use nhgd_problems::blocks::{Anchored, FixedWeights, Groups, MarginWeights, Per, SampleWeights, Weights};
+use nhgd_problems::blocks::{
+    Anchored, FixedWeights, Groups, MarginWeights, Per, SampleWeights, WeightNetwork, Weights,
+};
 use nhgd_problems::{Block, Prior, Risk};
 use serde::Deserialize;
 
@@ -44,6 +46,21 @@ pub(crate) enum BlockSettings {
         prior: Option<PriorSettings>,
     },
     FixedWeights,
+    WeightNetwork {
+        /// Number of training samples, the last ones, that have weight one whatever v is.
+        anchors: usize,
+        /// Samples that have signals: those of the training that are no anchors come first.
+        rows: usize,
+        /// Signals per sample.
+        columns: usize,
+        /// Units of the hidden layer; 0 for none.
+        hidden: usize,
+        /// Samples whose labels were checked and are right.
+        right: Vec<u32>,
+        /// Samples whose labels were checked and are wrong.
+        wrong: Vec<u32>,
+        prior: Option<PriorSettings>,
+    },
     Penalty {
         per: PerKind,
         /// For `group`: the number of a group, from 0, per feature or per parameter.
@@ -115,6 +132,18 @@ fn anchored<T: Scalar>(weights: impl Weights<T> + 'static, free: usize, anchors:
     Block::Weights(if anchors > 0 { Box::new(Anchored::new(weights, free)) } else { weights })
 }
 
+/// Checked samples below `rows` and whether their labels are right.
+fn checked_labels(rows: usize, right: &[u32], wrong: &[u32]) -> Result<Vec<(u32, bool)>> {
+    let mut all = Vec::with_capacity(right.len() + wrong.len());
+    for (name, samples, is) in [("right", right, true), ("wrong", wrong, false)] {
+        if let Some(i) = samples.iter().find(|&&i| i as usize >= rows) {
+            return Err(Error::expected(Code::Range, name, format!("rows below {rows}"), i));
+        }
+        all.extend(samples.iter().map(|&i| (i, is)));
+    }
+    Ok(all)
+}
+
 impl BilevelSettings {
     /// Checks what the settings say of each other and of the samples; blocks are checked when they are built.
     fn check(&self, train: &Samples, validation: &Samples) -> Result<()> {
@@ -139,8 +168,8 @@ impl BilevelSettings {
         Ok(())
     }
 
-    /// The problem; `weights` are those of the fixed blocks, one after the other.
-    pub fn build<T: Scalar>(self, train: Samples, validation: Samples, weights: &[f64]) -> Result<Risk<T>> {
+    /// The problem; `given` has the numbers of fixed weights and of signals, one block after the other.
+    pub fn build<T: Scalar>(self, train: Samples, validation: Samples, given: &[f64]) -> Result<Risk<T>> {
         self.check(&train, &validation)?;
         for (name, samples) in [("targets", &train), (&*format!("{} targets", self.outer), &validation)] {
             if let Targets::Values(values, _) = samples.0.targets() {
@@ -150,10 +179,14 @@ impl BilevelSettings {
         let regularization = scalars::<T>("regularization", &[self.regularization])?[0];
         let n = train.length();
         let model = self.model.build::<T>(train.0.features().cols());
-        let fixed = self.blocks.iter().filter(|block| matches!(block, BlockSettings::FixedWeights)).count();
-        length("weights", n * fixed, weights.len())?;
-        at_least("weights", weights, 0.0, "finite numbers ≥ 0")?;
-        let mut weights = weights.chunks_exact(n);
+        let mut rest = given;
+        let mut take = |name: &str, len: usize| {
+            let (own, others) = rest
+                .split_at_checked(len)
+                .ok_or_else(|| Error::expected(Code::Shape, name, format!("{len} numbers"), rest.len()))?;
+            rest = others;
+            Ok::<_, Error>(own)
+        };
         let (mut blocks, mut mean, mut precision) = (Vec::new(), Vec::new(), Vec::new());
         for block in &self.blocks {
             let (built, prior) = match block {
@@ -167,8 +200,30 @@ impl BilevelSettings {
                     (anchored(weights, free, *anchors), prior)
                 }
                 BlockSettings::FixedWeights => {
-                    let weights = weights.next().unwrap_or_default();
+                    let weights = take("weights", n)?;
+                    at_least("weights", weights, 0.0, "finite numbers ≥ 0")?;
                     (anchored(FixedWeights::new(scalars::<T>("weights", weights)?), n, 0), &None)
+                }
+                BlockSettings::WeightNetwork { anchors, rows, columns, hidden, right, wrong, prior } => {
+                    let free = self.free(n, *anchors)?;
+                    if *rows < free {
+                        let expected = format!("at least {free} rows, one per sample that is weighed");
+                        return Err(Error::expected(Code::Shape, "signals", expected, rows));
+                    }
+                    let signals = take("signals", rows.saturating_mul(*columns))?;
+                    at_least("signals", signals, f64::MIN, "finite numbers")?;
+                    let signals = scalars("signals", signals)?;
+                    let checked = checked_labels(*rows, right, wrong)?;
+                    if WeightNetwork::<T>::parameters(*columns, *hidden).is_none_or(|p| p > 1 << 24) {
+                        return Err(Error::expected(
+                            Code::Range,
+                            "hidden",
+                            "at most 2²⁴ entries of v",
+                            hidden,
+                        ));
+                    }
+                    let network = WeightNetwork::new(signals, *columns, *hidden, checked);
+                    (anchored(network, free, *anchors), prior)
                 }
                 BlockSettings::Penalty { per, groups, bias, prior } => {
                     let per = match (per, groups) {
@@ -211,6 +266,9 @@ impl BilevelSettings {
                 precision.resize(mean.len(), 0.0);
             }
             blocks.push(built);
+        }
+        if !rest.is_empty() {
+            return Err(Error::expected(Code::Shape, "weights", given.len() - rest.len(), given.len()));
         }
         let prior = precision.iter().any(|&x| x > 0.0);
         let (mean, precision) = (scalars("prior mean", &mean)?, scalars("prior precision", &precision)?);

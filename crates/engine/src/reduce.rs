@@ -37,7 +37,7 @@ pub(crate) fn inner_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T
 pub(crate) fn outer_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> f64 {
     let m = problem.outer_samples();
     let (sum, share) = all_reduce::<T>(&mut [], problem.outer_losses(point, RowSet::all(m)), m);
-    sum * share + prior(problem, point, &mut vec![T::zero(); point.outer.len()])
+    sum * share + of_outer(problem, point, &mut vec![T::zero(); point.outer.len()])
 }
 
 /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples; returns f there.
@@ -52,7 +52,7 @@ pub(crate) fn outer_gradient<T: Scalar>(
     let (sum, share) = all_reduce(target, sum, rows.len());
     vector::scale(T::of(share), target);
     direct.fill(T::zero());
-    sum * share + prior(problem, point, direct)
+    sum * share + of_outer(problem, point, direct)
 }
 
 /// product ← product + scale · Lᵀu, L estimated on a batch.
@@ -90,6 +90,8 @@ pub(crate) fn curvature_product<T: Scalar>(
     problem.penalty().add_product(point.outer, u, product);
 }
 
-fn prior<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>, gradient: &mut [T]) -> f64 {
-    problem.prior().map_or(0.0, |prior| prior.add(point.outer, gradient))
+/// What f has that depends on v alone: the prior and the terms of the blocks. Adds its gradient.
+fn of_outer<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>, gradient: &mut [T]) -> f64 {
+    let prior = problem.prior().map_or(0.0, |prior| prior.add(point.outer, gradient));
+    prior + problem.direct(point.outer, gradient)
 }

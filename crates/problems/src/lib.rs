@@ -59,6 +59,11 @@ pub trait Problem<T: Scalar>: Send + Sync {
         None
     }
 
+    /// gradient ← gradient + ∇_v of what f has beside the outer losses and ρ, a function of v alone; returns it.
+    fn direct(&self, _outer: &[T], _gradient: &mut [T]) -> f64 {
+        0.0
+    }
+
     /// gradient ← Σ ∇_θ of the rows' losses, and in the same pass what a Fisher wants of them (with the seed of its random
     /// numbers); returns the sum of the losses.
     fn inner_sums(

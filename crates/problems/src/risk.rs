@@ -9,7 +9,7 @@ use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
 use crate::blocks::{Groups, Penalty, Weights};
 use crate::{Point, Prior, Problem};
 
-/// g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ), f = (1/m) Σ ℓ'_j(θ) + ρ(v), where v is the concatenation of blocks (Franceschi et
+/// g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ), f = (1/m) Σ ℓ'_j(θ) + ρ(v) + the blocks' own terms, where v is the concatenation of blocks (Franceschi et
 /// al. 2017; Kong et al. 2026).
 ///
 /// The weights of several blocks multiply, w_i = Π_b w_i^b, and are pulled back by the product rule. The curvature of
@@ -155,6 +155,14 @@ impl<T: Scalar> Problem<T> for Risk<T> {
 
     fn prior(&self) -> Option<&Prior<T>> {
         self.prior.as_ref()
+    }
+
+    fn direct(&self, outer: &[T], gradient: &mut [T]) -> f64 {
+        let own = |slice: &Slice<T>| {
+            let range = slice.outer.clone();
+            slice.weights.as_ref().map_or(0.0, |w| w.direct(&outer[range.clone()], &mut gradient[range]))
+        };
+        self.slices.iter().map(own).sum()
     }
 
     fn inner_sums(

@@ -7,7 +7,7 @@ import { type SolveResult, solve } from '../../run/solve.ts'
 import { Classifier } from '../classifier.ts'
 import { meanLoss } from '../metrics.ts'
 import { Keeper } from './keep.ts'
-import type { CleanLabelsResult, Settings } from './options.ts'
+import type { CleanLabelsResult, TrustedSettings } from './options.ts'
 import type { Prepared } from './prepare.ts'
 import { concat, type Parts } from './split.ts'
 import type { Start } from './start.ts'
@@ -24,7 +24,7 @@ export interface BilevelRun extends Pick<CleanLabelsResult, 'curves' | 'bestStep
  * samples think best.
  */
 export async function bilevelRun(
-  settings: Settings,
+  settings: TrustedSettings,
   { features, classes, free, factor, labelsOf }: Prepared,
   { anchors, outer, heldOut }: Parts,
   start: Start,

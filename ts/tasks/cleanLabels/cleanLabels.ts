@@ -1,80 +1,25 @@
-import * as defaults from '../../defaults.ts'
-import { Clock } from '../../hypergradient/clock.ts'
-import { sigmoid } from '../metrics.ts'
-import { Trainer } from '../trainer.ts'
-import { bilevelRun } from './bilevelRun.ts'
-import { type CleanLabelsOptions, type CleanLabelsResult, settingsOf } from './options.ts'
-import { polish } from './polish.ts'
-import { prepare } from './prepare.ts'
-import { score } from './score.ts'
-import { concat, split } from './split.ts'
-import { marginStart, perSampleStart } from './start.ts'
+import { cleanChecked } from './checked.ts'
+import { type CleanLabelsOptions, type CleanLabelsResult, settingsOf, trustedSettings } from './options.ts'
+import { cleanTrusted } from './trusted.ts'
 
-export type { CleaningProgress, CleanLabelsOptions, CleanLabelsResult } from './options.ts'
+export type { Estimate } from './estimate.ts'
+export type {
+  BilevelGain,
+  Checked,
+  CleaningProgress,
+  CleanLabelsOptions,
+  CleanLabelsResult,
+  Issue,
+} from './options.ts'
 
 /**
- * Finds wrong labels with the help of some that are right. A softmax regression is trained with a weight for each
- * sample. The few parameters of the weights follow the hypergradient of the loss on trusted samples. A last model is
- * trained on the samples whose weight stays above ½, and the weights and this model together score every label.
+ * Finds wrong labels with the help of rows that somebody `checked`, or of some that are right (`trusted`).
  *
- * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, trusted rows out of range or twice, an absent class, unknown or
- * ill-typed options), `ERR_NOT_FINITE`. The signal's reason where it aborts before the end of the first outer step,
- * since nothing is known of any label by then.
+ * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, checked or trusted rows out of range or twice, an absent class,
+ * unknown or ill-typed options), `ERR_NOT_FINITE`. The signal's reason where it aborts before there is a result: with
+ * `trusted` before the end of the first outer step, with `checked` at any time.
  */
 export async function cleanLabels(given: CleanLabelsOptions): Promise<CleanLabelsResult> {
   const settings = settingsOf(given)
-  const { backend, weighting, holdout, outerSteps, regularization, seed, signal } = settings
-  const clock = new Clock()
-  clock.enter('start')
-  const data = prepare(settings)
-  const { features, classes, labels, free, trusted, factor } = data
-  const parts = split(data, settings)
-  const trainer = new Trainer(backend, classes, { features, labels }, regularization)
-  const rate = trainer.rate(free, 0)
-  const { steps, batchSize } = defaults.cleanLabels.retraining
-  const training = { rate, batchSize, seed, signal }
-  const start =
-    weighting === 'margin'
-      ? await marginStart(trainer, data, parts, training)
-      : perSampleStart(settings, data)
-
-  clock.enter('')
-  const run = await bilevelRun(settings, data, parts, start, rate)
-  const { solved, curves, bestStep, overfitting, outer } = run
-  if (solved.steps === 0) signal?.throwIfAborted()
-
-  clock.enter('polish')
-  const { inner } = solved
-  const logits =
-    weighting === 'margin'
-      ? await polish(trainer, data, { ...start, inner, outer }, training)
-      : Float64Array.from(outer)
-  const weights = logits.map(sigmoid)
-
-  clock.enter('retrain')
-  const positions = concat(
-    free.filter((_, i) => weights[i] > 0.5),
-    trusted,
-  )
-  const model = signal?.aborted ? inner : await trainer.train({ ...training, steps }, { positions })
-  const scores = score(trainer, data, logits, model)
-
-  clock.enter('')
-  const { total, ...phases } = solved.seconds
-  const own = Object.values(clock.seconds).reduce((sum, s) => sum + s, 0)
-  return {
-    rows: free,
-    weights,
-    ...scores,
-    theta: trainer.classifier(inner).forScale(factor),
-    model: trainer.classifier(model).forScale(factor),
-    curves,
-    bestStep,
-    overfitting,
-    outer,
-    solve: solved,
-    seconds: { ...clock.seconds, ...phases, total: total + own },
-    backend: backend.info(),
-    settings: { weighting, holdout, outerSteps, regularization, seed, innerRate: rate, ...run.method },
-  }
+  return settings.checked ? cleanChecked(settings) : cleanTrusted(trustedSettings(settings))
 }

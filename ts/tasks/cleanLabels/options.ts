@@ -2,15 +2,18 @@ import type { Backend, BackendInfo } from '../../backend/backend.ts'
 import type { Features } from '../../backend/binding.ts'
 import {
   backendCheck,
+  type Check,
   callback,
   checkOptions,
   flag,
   fraction,
+  is,
   number,
   numbers,
   oneOf,
   present,
   seedCheck,
+  shape,
   signalCheck,
   size,
   something,
@@ -21,15 +24,41 @@ import * as defaults from '../../defaults.ts'
 import type { PreconditionedConjugateGradientsOptions } from '../../methods/preconditionedConjugateGradients.ts'
 import type { SolveResult } from '../../run/solve.ts'
 import type { Classifier } from '../classifier.ts'
+import type { Estimate } from './estimate.ts'
+
+/** What is known of rows that somebody checked, at least 10, drawn at random at best. */
+export interface Checked {
+  readonly rows: ArrayLike<number>
+  /** The true class of each, −1 where it is wrong and nobody knows what is right. Where absent, the given labels of the
+   * rows that are `right` are true. */
+  readonly labels?: ArrayLike<number>
+  /** Whether the given label of each is right; true where absent. */
+  readonly right?: readonly boolean[]
+}
+
+/** A label that is doubted. */
+export interface Issue {
+  /** The row of the features, from 0. */
+  readonly row: number
+  readonly given: number
+  readonly suggested: number
+  /** How likely the given label is wrong, above ½. */
+  readonly score: number
+}
 
 export interface CleanLabelsOptions {
   readonly backend: Backend
   /** All samples, one per row. An uploaded matrix keeps the scale that it has. */
   readonly features: Matrix | Features
-  /** A class for each sample, 0 to C − 1. The labels of the trusted rows are right. */
+  /** The given class of each sample, 0 to C − 1, right or wrong. */
   readonly labels: ArrayLike<number>
-  /** Rows whose labels are known to be right, at least 4. */
-  readonly trusted: ArrayLike<number>
+  /** Rows that somebody checked, and what was found. */
+  readonly checked?: Checked
+  /** Rows whose labels are known to be right, at least 4, such as a clean set that was added to the data. In a random
+   * sample of the data some labels would be wrong: `checked` can say so, and learns from it. */
+  readonly trusted?: ArrayLike<number>
+  /** Whether to bring each column to mean 0 and deviation 1; by default all but bytes are (with `checked` alone). */
+  readonly standardize?: boolean
   /** C, at least 2; one more than the largest label by default. */
   readonly classes?: number
   /** How samples are weighed: by margins, which have few outer variables (the default), or by one logit per sample. */
@@ -73,17 +102,38 @@ export interface CleaningProgress {
   readonly classifier: () => Classifier
 }
 
+export interface BilevelGain {
+  /** Outer steps, and the one whose v was kept; 0 is the start. */
+  readonly steps: number
+  readonly bestStep: number
+  /** Held-out loss of the start and of what was kept. */
+  readonly startLoss: number
+  readonly endLoss: number
+  /** Whether the held-out folds confirm that it is better than its start; else the start was kept. */
+  readonly confirmed: boolean
+}
+
 export interface CleanLabelsResult {
-  /** Rows that were not trusted. All that follows is in their order. */
+  /** The doubted labels of rows that nobody checked, the most doubtful first. */
+  readonly issues: readonly Issue[]
+  /** Rows that nobody checked. */
   readonly rows: Uint32Array
-  /** Weight of each label, 0 to 1. The last training leaves out samples below ½. */
+  /** How likely the label of each row is wrong, 0 to 1; those of checked rows are known. */
+  readonly scores: Float64Array
+  /** Weight of each row in the last training, 0 to 1. */
   readonly weights: Float64Array
-  /** How likely each label is wrong, 0 to 1: weight and retrained model together. */
-  readonly score: Float64Array
-  /** Positions in `rows`, the most doubtful label first. */
-  readonly ranking: Uint32Array
-  /** The class that the retrained model would give. */
+  /** The class that each row should have: of a checked row the true one. */
   readonly suggested: Int32Array
+  /** Rows that nobody checked, the most doubtful label first. */
+  readonly ranking: Uint32Array
+  /** Checked rows, and whether their given labels are right. */
+  readonly checked: { readonly rows: Uint32Array; readonly right: readonly boolean[] }
+  /** About how many labels are wrong, which only rows that are `checked` can tell. */
+  readonly estimate?: Estimate
+  /** What makes the result doubtful, in sentences. */
+  readonly warnings: readonly string[]
+  /** What the hypergradient added to its start, by the loss on checked rows that were held out (with `checked`). */
+  readonly bilevel?: BilevelGain
   /** The model at the end of the bilevel run, θ^T. */
   readonly theta: Classifier
   /** The model retrained on the kept and the trusted samples. */
@@ -95,17 +145,25 @@ export interface CleanLabelsResult {
   /** Whether the held-out loss rose from there: over-fitting of the trusted samples. */
   readonly overfitting: boolean
   readonly outer: Float32Array | Float64Array
-  readonly solve: SolveResult
+  /** How the run of the outer loop ended (with `trusted`). */
+  readonly solve?: SolveResult
   readonly seconds: Readonly<Record<string, number>>
   readonly backend: BackendInfo
   readonly settings: Readonly<Record<string, unknown>>
 }
 
+const flags: Check<readonly boolean[]> = is(
+  'an array of booleans',
+  (value) => Array.isArray(value) && value.every((entry) => typeof entry === 'boolean'),
+)
+
 const checks = {
   backend: backendCheck,
   features: something,
   labels: numbers,
+  checked: shape<Checked>({ rows: numbers, labels: numbers, right: flags }, ['rows']),
   trusted: numbers,
+  standardize: flag,
   /** A single class is refused later, once the labels are known to fit the features. */
   classes: size(1),
   weighting: oneOf('margin', 'perSample'),
@@ -126,11 +184,32 @@ export type Settings = ReturnType<typeof settingsOf>
 
 /** @throws NhgdError `ERR_RANGE` for options that are unknown, ill-typed, out of range or without an effect. */
 export function settingsOf(given: CleanLabelsOptions) {
-  const options = checkOptions(given, checks, ['backend', 'features', 'labels', 'trusted'])
+  const options = checkOptions(given, checks, ['backend', 'features', 'labels'])
+  if ((options.trusted === undefined) === (options.checked === undefined)) {
+    const got = options.trusted ? 'both' : 'neither'
+    throw new NhgdError('ERR_RANGE', `"cleanLabels" expected either "checked" or "trusted", got ${got}`)
+  }
+  if (options.checked) {
+    for (const name of ['weighting', 'holdout', 'outerRate', 'method', 'weights', 'normalize'] as const) {
+      if (options[name] === undefined) continue
+      throw new NhgdError('ERR_RANGE', `"${name}" expected "trusted" beside it, got "checked"`)
+    }
+    return { ...options, weighting: 'margin' as const, seed: options.seed ?? 0 }
+  }
+  if (options.standardize !== undefined) {
+    throw new NhgdError('ERR_RANGE', '"standardize" expected "checked" beside it, got "trusted"')
+  }
   const weighting = options.weighting ?? 'margin'
   if (weighting === 'margin' && options.weights) {
     throw new NhgdError('ERR_RANGE', '"weights" expected the weighting "perSample", got "margin"')
   }
-  const { outerRate } = defaults.cleanLabels[weighting]
-  return { ...defaults.cleanLabels.options, weighting, outerRate, ...options }
+  return { ...options, weighting, seed: options.seed ?? 0 }
 }
+
+/** The defaults of a run with trusted rows. */
+export function trustedSettings(settings: Settings) {
+  const { outerRate } = defaults.cleanLabels[settings.weighting]
+  return { ...defaults.cleanLabels.options, outerRate, ...settings }
+}
+
+export type TrustedSettings = ReturnType<typeof trustedSettings>

@@ -5,7 +5,11 @@ import { NhgdError } from '../../backend/errors.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { listed } from '../../data/error.ts'
 import { absentClasses } from '../../data/labels.ts'
-import type { Settings } from './options.ts'
+import { standardize } from '../../data/standardize.ts'
+import * as defaults from '../../defaults.ts'
+import { Classifier } from '../classifier.ts'
+import type { Theta } from '../trainer.ts'
+import type { Settings, TrustedSettings } from './options.ts'
 
 /** A data set that is checked and uploaded. */
 export interface Prepared {
@@ -25,10 +29,10 @@ export interface Prepared {
  * @throws NhgdError `ERR_SHAPE` for too few or too many labels; `ERR_RANGE` for labels that are no class, classes
  * without a sample, and trusted rows that are out of range, repeated, too few or all; `ERR_NOT_FINITE` for features.
  */
-export function prepare(settings: Settings): Prepared {
+export function prepare(settings: TrustedSettings): Prepared {
   const { backend, features, normalize } = settings
   const { labels, classes } = checkedLabels(settings)
-  const trusted = checkedTrusted(settings)
+  const trusted = rowsOf('trusted', settings.trusted ?? [], features.rows, 4)
   const isTrusted = new Set(trusted)
   const free = Uint32Array.from(labels.keys()).filter((row) => !isTrusted.has(row))
   const labelsOf = (rows: Uint32Array) => rows.map((row) => labels[row])
@@ -46,6 +50,96 @@ export function prepare(settings: Settings): Prepared {
     free,
     freeLabels: labelsOf(free),
     labelsOf,
+  }
+}
+
+/** A data set of which somebody checked some rows. */
+export interface CheckedRows {
+  readonly features: Features
+  /** The features in the host's memory, where they were not uploaded before. */
+  readonly matrix: Matrix | undefined
+  readonly classes: number
+  readonly given: Uint32Array
+  /** All checked rows, in the order in which they were given. */
+  readonly checked: Uint32Array
+  /** Those whose true class is known, and that class. */
+  readonly known: Uint32Array
+  readonly truth: Uint32Array
+  /** Those that are known to be wrong, and no more. */
+  readonly wrong: Uint32Array
+  /** Rows that nobody checked. */
+  readonly free: Uint32Array
+  /** Classes that no checked row is known to have. */
+  readonly unseen: readonly number[]
+  /** θ as a model of the features as they were given. */
+  readonly classifier: (theta: Theta) => Classifier
+}
+
+/**
+ * @throws NhgdError like {@link prepare}; for `checked`: `ERR_SHAPE` for other lengths, `ERR_RANGE` for rows that are out
+ * of range, repeated or too few, for labels that are no class, and for a row that has its given label and is said to be
+ * wrong.
+ */
+export function prepareChecked(settings: Settings): CheckedRows {
+  const { backend, features, standardize: wanted } = settings
+  const { labels: given, classes } = checkedLabels(settings)
+  const { rows = [], labels, right } = settings.checked ?? { rows: [] }
+  const checked = rowsOf('checked.rows', rows, features.rows, defaults.cleanLabels.checked.least)
+  for (const [name, list] of [
+    ['checked.labels', labels],
+    ['checked.right', right],
+  ] as const) {
+    if (list && list.length !== checked.length) {
+      throw new NhgdError(
+        'ERR_SHAPE',
+        `"${name}" expected ${checked.length}, one per checked row, got ${list.length}`,
+      )
+    }
+  }
+  const answers = Array.from(checked, (row, i) => {
+    const isRight = right?.[i]
+    const label = labels?.[i] ?? (isRight === false ? -1 : given[row])
+    if (!(Number.isInteger(label) && label >= -1 && label < classes)) {
+      const got = `${label} at index ${i}`
+      throw new NhgdError(
+        'ERR_RANGE',
+        `"checked.labels" expected classes below ${classes}, or -1, got ${got}`,
+      )
+    }
+    if (isRight !== undefined && (label === given[row]) !== isRight) {
+      const got = `${isRight} for the row ${row}, whose label ${isRight ? 'is another' : 'is the given one'}`
+      throw new NhgdError('ERR_RANGE', `"checked.right" expected what "checked.labels" say, got ${got}`)
+    }
+    return label
+  })
+  const known = checked.filter((_, i) => answers[i] >= 0)
+  const truth = Uint32Array.from(answers.filter((label) => label >= 0))
+  if (known.length < defaults.cleanLabels.checked.least) {
+    const expected = `at least ${defaults.cleanLabels.checked.least} rows with a true label`
+    throw new NhgdError('ERR_RANGE', `"checked" expected ${expected}, got ${known.length}`)
+  }
+  const isChecked = new Set(checked)
+  const found = new Set(truth)
+  const plain = 'data' in features ? features : undefined
+  const own = plain && (wanted ?? !(plain.data instanceof Uint8Array)) ? standardize(plain) : undefined
+  const matrix = own?.features ?? plain
+  const scaled = matrix && { ...matrix, scale: usualScale(matrix) }
+  const factor = scaled && plain ? scaled.scale / (own ? 1 : (plain.scale ?? 1) || 1) : 1
+  return {
+    features: scaled ? upload(backend, scaled) : (features as Features),
+    matrix,
+    classes,
+    given,
+    checked,
+    known,
+    truth,
+    wrong: checked.filter((_, i) => answers[i] < 0),
+    free: Uint32Array.from(given.keys()).filter((row) => !isChecked.has(row)),
+    unseen: Array.from({ length: classes }, (_, c) => c).filter((c) => !found.has(c)),
+    classifier(theta) {
+      const model = new Classifier(backend, classes, features.columns, theta).forScale(factor)
+      return own ? model.forStandardization(own) : model
+    },
   }
 }
 
@@ -71,19 +165,20 @@ function checkedLabels({ features, labels: given, classes }: Settings) {
   return { labels, classes: count }
 }
 
-function checkedTrusted({ features: { rows }, trusted: given }: Settings): Uint32Array {
+/** Rows of the features, each once. */
+function rowsOf(name: string, given: ArrayLike<number>, rows: number, least: number): Uint32Array {
   const seen = new Set<number>()
-  const trusted = Uint32Array.from(given, (row, i) => {
+  const all = Uint32Array.from(given, (row, i) => {
     if (!Number.isInteger(row) || row < 0 || row >= rows) {
-      throw new NhgdError('ERR_RANGE', `"trusted" expected rows below ${rows}, got ${row} at index ${i}`)
+      throw new NhgdError('ERR_RANGE', `"${name}" expected rows below ${rows}, got ${row} at index ${i}`)
     }
-    if (seen.has(row)) throw new NhgdError('ERR_RANGE', `"trusted" expected each row once, got ${row} twice`)
+    if (seen.has(row)) throw new NhgdError('ERR_RANGE', `"${name}" expected each row once, got ${row} twice`)
     seen.add(row)
     return row
   })
-  if (trusted.length >= 4 && trusted.length < rows) return trusted
-  const expected = `at least 4 rows and fewer than all ${rows}`
-  throw new NhgdError('ERR_RANGE', `"trusted" expected ${expected}, got ${trusted.length}`)
+  if (all.length >= least && all.length < rows) return all
+  const expected = `at least ${least} rows and fewer than all ${rows}`
+  throw new NhgdError('ERR_RANGE', `"${name}" expected ${expected}, got ${all.length}`)
 }
 
 /** The scale at which rows have a root mean square norm of 10. */

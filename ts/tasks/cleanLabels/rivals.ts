@@ -113,9 +113,10 @@ async function mixture(c: CleaningCase, { seed, signal }: Recipe): Promise<Rival
   return timed(async () => {
     const { backend, features, classes, trusted } = c
     const options = { backend, features, classes, labels: labelsOf(c), trusted, seed, signal }
-    const { score, model } = await cleanLabels({ ...options, outerSteps: 1, outerRate: 0 })
-    const doubted = Array.from(score, (s) => s > 0.5)
-    return { accuracy: onTest(c, model), auc: auc(score, wrong(c)), ...detection(doubted, wrong(c)) }
+    const { scores, model } = await cleanLabels({ ...options, outerSteps: 1, outerRate: 0 })
+    const own = Array.from(c.rows, (row) => scores[row])
+    const doubted = own.map((score) => score > 0.5)
+    return { accuracy: onTest(c, model), auc: auc(own, wrong(c)), ...detection(doubted, wrong(c)) }
   })
 }
 

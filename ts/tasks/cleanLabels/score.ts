@@ -6,16 +6,17 @@ import type { Prepared } from './prepare.ts'
 /** Judges each free row's label by the log-odds of its weight and those of the retrained model, in equal parts. */
 export function score(
   trainer: Trainer,
-  { classes, free, freeLabels }: Prepared,
+  { classes, labels, free, freeLabels }: Prepared,
   logits: Float64Array,
   model: Theta,
-): Pick<CleanLabelsResult, 'score' | 'ranking' | 'suggested'> {
+): Pick<CleanLabelsResult, 'scores' | 'ranking' | 'suggested'> {
   const p = trainer.probabilities(model, free)
   const trust = margins(p, classes, freeLabels)
-  const score = logits.map((z, i) => sigmoid(-(z + trust[i]) / 2))
-  return {
-    score,
-    ranking: Uint32Array.from(score.keys()).sort((a, b) => score[b] - score[a] || a - b),
-    suggested: Int32Array.from(score, (_, i) => mostLikely(p, classes, i)),
+  const scores = new Float64Array(labels.length)
+  const suggested = Int32Array.from(labels)
+  for (const [i, row] of free.entries()) {
+    scores[row] = sigmoid(-(logits[i] + trust[i]) / 2)
+    suggested[row] = mostLikely(p, classes, i)
   }
+  return { scores, ranking: free.toSorted((a, b) => scores[b] - scores[a] || a - b), suggested }
 }

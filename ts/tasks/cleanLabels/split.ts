@@ -1,6 +1,6 @@
 import { NhgdError } from '../../backend/errors.ts'
 import { permutation } from '../../data/split.ts'
-import type { Settings } from './options.ts'
+import type { TrustedSettings } from './options.ts'
 import type { Prepared } from './prepare.ts'
 
 /** Trusted rows that anchor the inner objective, make the outer one, and are held back from both. */
@@ -11,7 +11,7 @@ export interface Parts {
 }
 
 /** Splits the trusted rows at random. The weighting by logits needs no anchors. */
-export function split({ trusted }: Prepared, { weighting, holdout, seed }: Settings): Parts {
+export function split({ trusted }: Prepared, { weighting, holdout, seed }: TrustedSettings): Parts {
   const order = Uint32Array.from(permutation(trusted.length, seed), (i) => trusted[i])
   const heldOut = order.slice(0, Math.round(holdout * trusted.length))
   const rest = order.slice(heldOut.length)

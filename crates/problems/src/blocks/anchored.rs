@@ -41,6 +41,10 @@ impl<T: Scalar> Weights<T> for Anchored<T> {
         self.weights.pull_back(outer, signals, RowSet::Indices(&samples), &q, scale, product);
     }
 
+    fn direct(&self, outer: &[T], gradient: &mut [T]) -> f64 {
+        self.weights.direct(outer, gradient)
+    }
+
     fn signals_len(&self) -> usize {
         self.weights.signals_len()
     }

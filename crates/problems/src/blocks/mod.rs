@@ -7,12 +7,14 @@ mod fixed_weights;
 mod margin_weights;
 mod penalty;
 mod sample_weights;
+mod weight_network;
 
 pub use anchored::Anchored;
 pub use fixed_weights::FixedWeights;
 pub use margin_weights::MarginWeights;
 pub use penalty::{FREE, Groups, Penalty, Per};
 pub use sample_weights::SampleWeights;
+pub use weight_network::WeightNetwork;
 
 use nhgd_kernels::{RowSet, Scalar};
 
@@ -31,6 +33,11 @@ pub trait Weights<T: Scalar>: Send + Sync {
 
     /// product ← product + scale · (∂w/∂v)ᵀ q, with one sensitivity q_i = ∇ℓ_iᵀu per sample in `rows`.
     fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]);
+
+    /// gradient ← gradient + ∇ of a term of f in v alone; returns the term.
+    fn direct(&self, _outer: &[T], _gradient: &mut [T]) -> f64 {
+        0.0
+    }
 
     /// Writes the signals that follow from the model's class probabilities of all samples, n × C, at v.
     fn refresh(&self, _outer: &[T], _probabilities: &[T], _signals: &mut [T]) {}

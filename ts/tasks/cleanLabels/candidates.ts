@@ -1,0 +1,161 @@
+import * as defaults from '../../defaults.ts'
+import { mostLikely } from '../metrics.ts'
+import type { Theta, Trainer, Training } from '../trainer.ts'
+
+const { steps, rounds, smoothing } = defaults.cleanLabels.checked
+
+/** Log class probabilities of every row by each candidate model, rows × classes. */
+export type Candidates = Readonly<Record<string, Float64Array>>
+
+/** What all candidates are made from. Labels are those of all rows; places of checked rows follow them in the trainers. */
+export interface CandidateData {
+  readonly classes: number
+  readonly given: Uint32Array
+  /** Checked rows whose true class is known, and that class. */
+  readonly known: Uint32Array
+  readonly truth: Uint32Array
+  /** Folds of all rows, so that no model judges a label that it was trained on. */
+  readonly fold: Int32Array
+  readonly folds: number
+  /** Trainers on given labels and on true ones, which have their own penalties. */
+  readonly trainer: Trainer
+  readonly trustedTrainer: Trainer
+  readonly training: Omit<Training, 'steps'>
+}
+
+/** Log probabilities by models of the given labels, each of rows that it was not trained on. */
+export async function fromGiven({
+  trainer,
+  given,
+  fold,
+  folds,
+  classes,
+  training,
+}: CandidateData): Promise<Float64Array> {
+  const out = new Float64Array(given.length * classes)
+  const all = Uint32Array.from(given.keys())
+  for (let f = 0; f < folds; f++) {
+    const theta = await fit(
+      trainer,
+      training,
+      steps.first,
+      all.filter((row) => fold[row] !== f),
+    )
+    predict(
+      trainer,
+      theta,
+      all.filter((row) => fold[row] === f),
+      classes,
+      out,
+    )
+  }
+  return out
+}
+
+/**
+ * The candidates that learn from checked rows, those of `use` (places in `known`) alone:
+ *
+ * - `trusted`: a model of these rows,
+ * - `retrained`: one of these and of the rows with whose label `trusted` agrees,
+ * - `filter`: the same again, some rounds on,
+ * - `posterior`: what `filter` says once the given label is known, by counted noise (Patrini et al. 2017).
+ */
+export async function fromChecked(
+  data: CandidateData,
+  use: Uint32Array,
+): Promise<{
+  readonly candidates: Candidates
+  /** A model of the filter to start from. */
+  readonly theta: Theta
+}> {
+  const { classes, given, known, truth, fold, folds, trainer, trustedTrainer, training } = data
+  const n = given.length
+  const all = Uint32Array.from(given.keys())
+  const checked = Uint32Array.from(use, (j) => n + j)
+  const used = new Set(Array.from(use, (j) => known[j]))
+  const seen = new Set(Array.from(use, (j) => truth[j]))
+  const trusted = new Float64Array(n * classes)
+  predict(trustedTrainer, await fit(trustedTrainer, training, steps.first, checked), all, classes, trusted)
+  // A class that no checked row has is not known to the model, which can't disagree with its labels.
+  const agrees = (logs: Float64Array, row: number) =>
+    !seen.has(given[row]) || mostLikely(logs, classes, row) === given[row]
+  let logs = trusted
+  let retrained = trusted
+  const thetas: (Theta | undefined)[] = Array(folds).fill(undefined)
+  for (let round = 0; round < rounds; round++) {
+    const next = new Float64Array(n * classes)
+    for (let f = 0; f < folds; f++) {
+      const kept = all.filter((row) => fold[row] !== f && !used.has(row) && agrees(logs, row))
+      const positions = new Uint32Array(kept.length + checked.length)
+      positions.set(kept)
+      positions.set(checked, kept.length)
+      const start = thetas[f]
+      const theta = await fit(trainer, training, start ? steps.next : steps.first, positions, start)
+      thetas[f] = theta
+      predict(
+        trainer,
+        theta,
+        all.filter((row) => fold[row] === f),
+        classes,
+        next,
+      )
+    }
+    logs = next
+    if (round === 0) retrained = next
+  }
+  const noise = countedNoise(data, use)
+  const posterior = logs.map((log, k) => log + noise[(k % classes) * classes + given[(k / classes) | 0]])
+  normalize(posterior, classes)
+  const theta = thetas[0] as Theta
+  return { candidates: { trusted, retrained, filter: logs, posterior }, theta }
+}
+
+/** log P(given y | true k), classes × classes, counted on checked rows with some confidence in right labels. */
+function countedNoise({ classes, given, known, truth }: CandidateData, use: Uint32Array): Float64Array {
+  const counts = new Float64Array(classes * classes).fill(smoothing.any)
+  for (let c = 0; c < classes; c++) counts[c * classes + c] += smoothing.right
+  for (const j of use) counts[truth[j] * classes + given[known[j]]]++
+  const totals = Float64Array.from({ length: classes }, (_, c) =>
+    counts.subarray(c * classes, (c + 1) * classes).reduce((sum, count) => sum + count, 0),
+  )
+  return counts.map((count, k) => Math.log(count / totals[(k / classes) | 0]))
+}
+
+/** Makes the exponentials of each row sum to one. */
+export function normalize(logs: Float64Array, classes: number): void {
+  for (let at = 0; at < logs.length; at += classes) {
+    const row = logs.subarray(at, at + classes)
+    const most = row.reduce((most, log) => Math.max(most, log), Number.NEGATIVE_INFINITY)
+    let total = 0
+    for (const log of row) total += Math.exp(log - most)
+    for (let c = 0; c < classes; c++) row[c] -= most + Math.log(total)
+  }
+}
+
+/** θ of a training on the positions. */
+export async function fit(
+  trainer: Trainer,
+  training: Omit<Training, 'steps'>,
+  count: number,
+  positions: Uint32Array,
+  start?: Theta,
+): Promise<Theta> {
+  training.signal?.throwIfAborted()
+  const batchSize = Math.min(training.batchSize, positions.length)
+  return trainer.train({ ...training, batchSize, steps: count, averaging: 0.5 }, { positions, start })
+}
+
+const least = 1e-6
+
+function predict(
+  trainer: Trainer,
+  theta: Theta,
+  rows: Uint32Array,
+  classes: number,
+  out: Float64Array,
+): void {
+  const p = trainer.probabilities(theta, rows)
+  for (const [i, row] of rows.entries()) {
+    for (let c = 0; c < classes; c++) out[row * classes + c] = Math.log(Math.max(least, p[i * classes + c]))
+  }
+}

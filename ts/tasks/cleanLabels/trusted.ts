@@ -1,0 +1,93 @@
+import { listed } from '../../data/error.ts'
+import { absentClasses } from '../../data/labels.ts'
+import * as defaults from '../../defaults.ts'
+import { Clock } from '../../hypergradient/clock.ts'
+import { sigmoid } from '../metrics.ts'
+import { Trainer } from '../trainer.ts'
+import { bilevelRun } from './bilevelRun.ts'
+import { issuesOf } from './issues.ts'
+import type { CleanLabelsResult, TrustedSettings } from './options.ts'
+import { polish } from './polish.ts'
+import { type Prepared, prepare } from './prepare.ts'
+import { score } from './score.ts'
+import { concat, split } from './split.ts'
+import { marginStart, perSampleStart } from './start.ts'
+
+/**
+ * Finds wrong labels with the help of rows that are right. A softmax regression is trained with a weight for each
+ * sample. The few parameters of the weights follow the hypergradient of the loss on trusted samples. A last model is
+ * trained on the samples whose weight stays above ½, and the weights and this model together score every label.
+ */
+export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabelsResult> {
+  const { backend, weighting, holdout, outerSteps, regularization, seed, signal } = settings
+  const clock = new Clock()
+  clock.enter('start')
+  const data = prepare(settings)
+  const { features, classes, labels, free, trusted, factor } = data
+  const parts = split(data, settings)
+  const trainer = new Trainer(backend, classes, { features, labels }, regularization)
+  const rate = trainer.rate(free, 0)
+  const { steps, batchSize } = defaults.cleanLabels.retraining
+  const training = { rate, batchSize, seed, signal }
+  const start =
+    weighting === 'margin'
+      ? await marginStart(trainer, data, parts, training)
+      : perSampleStart(settings, data)
+
+  clock.enter('')
+  const run = await bilevelRun(settings, data, parts, start, rate)
+  const { solved, curves, bestStep, overfitting, outer } = run
+  if (solved.steps === 0) signal?.throwIfAborted()
+
+  clock.enter('polish')
+  const { inner } = solved
+  const logits =
+    weighting === 'margin'
+      ? await polish(trainer, data, { ...start, inner, outer }, training)
+      : Float64Array.from(outer)
+  const weights = logits.map(sigmoid)
+
+  clock.enter('retrain')
+  const positions = concat(
+    free.filter((_, i) => weights[i] > 0.5),
+    trusted,
+  )
+  const model = signal?.aborted ? inner : await trainer.train({ ...training, steps }, { positions })
+  const judged = score(trainer, data, logits, model)
+
+  clock.enter('')
+  const { total, ...phases } = solved.seconds
+  const own = Object.values(clock.seconds).reduce((sum, s) => sum + s, 0)
+  const all = new Float64Array(labels.length).fill(1)
+  for (const [i, row] of free.entries()) all[row] = weights[i]
+  const { scores, suggested, ranking } = judged
+  return {
+    rows: free,
+    issues: issuesOf(ranking, labels, suggested, scores),
+    ...judged,
+    weights: all,
+    checked: { rows: trusted, right: Array.from(trusted, () => true) },
+    warnings: unseenClasses(data),
+    theta: trainer.classifier(inner).forScale(factor),
+    model: trainer.classifier(model).forScale(factor),
+    curves,
+    bestStep,
+    overfitting,
+    outer,
+    solve: solved,
+    seconds: { ...clock.seconds, ...phases, total: total + own },
+    backend: backend.info(),
+    settings: { weighting, holdout, outerSteps, regularization, seed, innerRate: rate, ...run.method },
+  }
+}
+
+/** A class of which no trusted row is known says nothing of how its labels go wrong. */
+function unseenClasses({ classes, trusted, labels }: Prepared): string[] {
+  const unseen = absentClasses(
+    Uint32Array.from(trusted, (row) => labels[row]),
+    classes,
+    3,
+  )
+  if (unseen.length === 0) return []
+  return [`no trusted row has the class ${listed(unseen)}: the scores of these labels are guesses`]
+}
