@@ -1,12 +1,11 @@
 //! Which Fisher matrix is meant, and in which form its samples are wanted.
 
-use serde::{Deserialize, Serialize};
+use nhgd_settings::words;
 
 /// The labels at which a Fisher takes its gradients: as given (`empirical`), one per sample that is drawn from the model
 /// (`sampled`), or all of them, weighted by the model (`expected`, Gauss–Newton).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub enum Statistic {
     /// The labels as given: consistent only where the model is well specified.
     Empirical,
@@ -15,6 +14,8 @@ pub enum Statistic {
     /// All labels, weighted by the model: the generalised Gauss–Newton matrix.
     Expected,
 }
+
+words!(Statistic { "empirical" Empirical, "sampled" Sampled, "expected" Expected });
 
 /// What a representation wants of the samples of a step. The regulariser is never part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

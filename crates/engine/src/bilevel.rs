@@ -6,15 +6,14 @@ use nhgd_problems::blocks::{
     Anchored, FixedWeights, Groups, MarginWeights, Per, SampleWeights, WeightNetwork, Weights,
 };
 use nhgd_problems::{Block, Prior, Risk};
-use serde::Deserialize;
+use nhgd_settings::{fields, kinds, words};
 
 use crate::error::length;
 use crate::model::ModelSettings;
 use crate::{Code, Error, Result, Samples};
 
 /// Settings of a problem over data.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct BilevelSettings {
     /// Scalar type of θ and v: `f32` or `f64`.
@@ -29,9 +28,8 @@ pub(crate) struct BilevelSettings {
 }
 
 /// A block of hyperparameters, with the fields that its kind reads.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(tag = "kind", rename_all = "camelCase", optional_fields))]
 pub(crate) enum BlockSettings {
     SampleWeights {
         /// Number of training samples, the last ones, that have weight one whatever v is.
@@ -45,7 +43,7 @@ pub(crate) enum BlockSettings {
         transition: Option<Vec<f64>>,
         prior: Option<PriorSettings>,
     },
-    FixedWeights,
+    FixedWeights {},
     WeightNetwork {
         /// Number of training samples, the last ones, that have weight one whatever v is.
         anchors: usize,
@@ -72,9 +70,8 @@ pub(crate) enum BlockSettings {
 }
 
 /// The parameters that share a strength: all, those of a group, of a feature (in models of one layer) or of a layer.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub(crate) enum PerKind {
     All,
     Group,
@@ -83,14 +80,24 @@ pub(crate) enum PerKind {
 }
 
 /// A Gaussian prior on a block's v: it adds ½ Σ precision_j (v_j − mean_j)² to f.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct PriorSettings {
     mean: Vec<f64>,
     /// At least 0.
     precision: Vec<f64>,
 }
+
+fields!(BilevelSettings { dtype, model, regularization, blocks, outer });
+fields!(PriorSettings { mean, precision });
+words!(PerKind { "all" All, "group" Group, "feature" Feature, "layer" Layer });
+kinds!(BlockSettings by "kind" {
+    "sampleWeights" SampleWeights { anchors, prior },
+    "marginWeights" MarginWeights { anchors, transition, prior },
+    "fixedWeights" FixedWeights {},
+    "weightNetwork" WeightNetwork { anchors, rows, columns, hidden, right, wrong, prior },
+    "penalty" Penalty { per, groups, bias, prior },
+});
 
 impl PriorSettings {
     fn check(&self, outer: usize) -> Result<()> {
@@ -199,7 +206,7 @@ impl BilevelSettings {
                     let weights = self.margins(&train, free, transition.as_deref())?;
                     (anchored(weights, free, *anchors), prior)
                 }
-                BlockSettings::FixedWeights => {
+                BlockSettings::FixedWeights {} => {
                     let weights = take("weights", n)?;
                     at_least("weights", weights, 0.0, "finite numbers ≥ 0")?;
                     (anchored(FixedWeights::new(scalars::<T>("weights", weights)?), n, 0), &None)

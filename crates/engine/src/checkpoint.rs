@@ -5,24 +5,25 @@
 
 use nhgd_curvature::LayerShape;
 use nhgd_fisher::FisherSettings;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use nhgd_settings::{Setting, Value, fields, read, text};
 
 use crate::{Code, Error, Result};
 
 const MAGIC: &[u8] = b"nhgd-fisher";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What a Fisher must have in common with the one that was saved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kind {
-    /// All settings as JSON text: numbers that are read from text may differ from those that were written.
-    settings: String,
+    /// All settings.
+    settings: Value,
     dtype: String,
     pub parameters: usize,
-    /// Inputs and outputs.
-    layers: Vec<(usize, usize)>,
+    /// Inputs and outputs, one after the other.
+    layers: Vec<usize>,
 }
+
+fields!(Kind { settings, dtype, parameters, layers });
 
 impl Kind {
     pub fn new(
@@ -31,65 +32,65 @@ impl Kind {
         parameters: usize,
         dtype: &str,
     ) -> Result<Self> {
-        let settings = serde_json::to_string(settings).map_err(unwritten)?;
-        let layers = layers.iter().map(|layer| (layer.inputs, layer.outputs)).collect();
+        // Numbers that are read from text may differ from those that were written.
+        let settings = read(&text(&settings.write())).map_err(Error::settings)?;
+        let layers = layers.iter().flat_map(|layer| [layer.inputs, layer.outputs]).collect();
         Ok(Self { settings, dtype: dtype.to_owned(), parameters, layers })
     }
 
-    fn settings(&self) -> Map<String, Value> {
-        serde_json::from_str(&self.settings).unwrap_or_default()
-    }
-
     /// The form's name.
-    pub fn form(&self) -> String {
-        self.settings().get("form").and_then(Value::as_str).unwrap_or_default().to_owned()
+    pub fn form(&self) -> &str {
+        self.settings["form"].as_str().unwrap_or_default()
     }
 
     /// `Ok` if `other` is the same, else the first difference: what is expected, and what it has.
     fn compare(&self, other: &Self) -> std::result::Result<(), (String, String)> {
-        let differ = |name: &str, ours: String, theirs: String| {
-            if ours == theirs { Ok(()) } else { Err((format!("a Fisher with {name} {ours}"), theirs)) }
+        let differ = |name: &str, ours: &Value, theirs: &Value| {
+            if ours == theirs {
+                Ok(())
+            } else {
+                Err((format!("a Fisher with {name} {}", text(ours)), text(theirs)))
+            }
         };
-        differ("form", self.form(), other.form())?;
-        differ("dtype", self.dtype.clone(), other.dtype.clone())?;
-        differ("parameters", self.parameters.to_string(), other.parameters.to_string())?;
-        differ("layers", format!("{:?}", self.layers), format!("{:?}", other.layers))?;
-        let theirs = other.settings();
-        for (name, ours) in self.settings() {
-            let theirs = theirs.get(&name).map_or("none".to_owned(), Value::to_string);
-            differ(&name, ours.to_string(), theirs)?;
+        differ("form", &self.settings["form"], &other.settings["form"])?;
+        let (ours, theirs) = (self.write(), other.write());
+        for name in ["dtype", "parameters", "layers"] {
+            differ(name, &ours[name], &theirs[name])?;
         }
-        differ("settings", self.settings.clone(), other.settings.clone())
+        let settings = [&self.settings, &other.settings].map(Value::as_object);
+        for name in settings.into_iter().flatten().flat_map(|settings| settings.keys()) {
+            differ(name, &self.settings[name], &other.settings[name])?;
+        }
+        Ok(())
     }
 }
 
-fn unwritten(error: serde_json::Error) -> Error {
-    Error { code: Code::Internal, message: error.to_string() }
-}
-
-#[derive(Serialize, Deserialize)]
 struct Header {
     kind: Kind,
-    /// Names and numbers of values.
-    entries: Vec<(String, usize)>,
+    /// Names of entries, and their numbers of values.
+    names: Vec<String>,
+    counts: Vec<usize>,
 }
+
+fields!(Header { kind, names, counts });
 
 fn foreign(expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Error {
     Error::expected(Code::Checkpoint, "bytes", expected, got)
 }
 
 /// State as bytes.
-pub(crate) fn encode(kind: &Kind, state: &[(&str, Vec<f64>)]) -> Result<Vec<u8>> {
-    let entries = state.iter().map(|(name, values)| ((*name).to_owned(), values.len())).collect();
-    let header = serde_json::to_vec(&Header { kind: kind.clone(), entries }).map_err(unwritten)?;
+pub(crate) fn encode(kind: &Kind, state: &[(&str, Vec<f64>)]) -> Vec<u8> {
+    let names = state.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let counts = state.iter().map(|(_, values)| values.len()).collect();
+    let header = text(&Header { kind: kind.clone(), names, counts }.write());
     let mut bytes = MAGIC.to_vec();
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend((header.len() as u32).to_le_bytes());
-    bytes.extend(header);
+    bytes.extend(header.as_bytes());
     for (_, values) in state {
         bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
     }
-    Ok(bytes)
+    bytes
 }
 
 /// What [`encode`] wrote for a Fisher of the same kind; `ERR_CHECKPOINT` for anything else.
@@ -102,10 +103,14 @@ pub(crate) fn decode(kind: &Kind, bytes: &[u8]) -> Result<Vec<(String, Vec<f64>)
     }
     let (length, rest) = number(rest).ok_or_else(truncated)?;
     let (header, mut rest) = rest.split_at_checked(length as usize).ok_or_else(truncated)?;
-    let header: Header = serde_json::from_slice(header).map_err(|e| foreign("a saved Fisher", e))?;
+    let header = str::from_utf8(header).map_err(|e| e.to_string()).and_then(read::<Header>);
+    let header = header.map_err(|e| foreign("a saved Fisher", e))?;
     kind.compare(&header.kind).map_err(|(expected, got)| foreign(expected, got))?;
-    let mut state = Vec::with_capacity(header.entries.len());
-    for (name, count) in header.entries {
+    if header.names.len() != header.counts.len() {
+        return Err(foreign("as many counts as names", header.counts.len()));
+    }
+    let mut state = Vec::new();
+    for (name, count) in header.names.into_iter().zip(header.counts) {
         let length = count.checked_mul(size_of::<f64>()).ok_or_else(truncated)?;
         let (values, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
         let (values, _) = values.as_chunks();
@@ -127,7 +132,7 @@ mod tests {
     const WINDOW: &str = r#"{"form":"window","damping":0.1,"length":7}"#;
 
     fn kind(settings: &str) -> Kind {
-        let settings = serde_json::from_str(settings).unwrap();
+        let settings = read(settings).unwrap();
         Kind::new(&settings, &[LayerShape { inputs: 7, outputs: 1 }], 7, "f32").unwrap()
     }
 
@@ -135,7 +140,7 @@ mod tests {
     fn what_is_written_is_read() {
         let state = [("rows", vec![1.5, -0.0, f64::MIN_POSITIVE]), ("none", vec![])];
         let kind = kind(WINDOW);
-        let read = decode(&kind, &encode(&kind, &state).unwrap()).unwrap();
+        let read = decode(&kind, &encode(&kind, &state)).unwrap();
         assert_eq!(read, state.map(|(name, values)| (name.to_owned(), values)));
     }
 
@@ -143,13 +148,13 @@ mod tests {
     fn settings_of_any_digits_are_the_same_to_themselves() {
         for digits in ["0.1234567890123456789", "3e-3", "1.7976931348623157e308", "2.2250738585072011e-308"] {
             let kind = kind(&format!(r#"{{"form":"window","damping":{digits}}}"#));
-            assert_eq!(decode(&kind, &encode(&kind, &[]).unwrap()).unwrap(), []);
+            assert_eq!(decode(&kind, &encode(&kind, &[])).unwrap(), []);
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        let bytes = encode(&kind(WINDOW), &[("rows", vec![1.0, 2.0])]).unwrap();
+        let bytes = encode(&kind(WINDOW), &[("rows", vec![1.0, 2.0])]);
         let mut bad: Vec<Vec<u8>> = (0..bytes.len()).map(|length| bytes[..length].to_vec()).collect();
         bad.push([&bytes[..], &[0]].concat());
         let mut newer = bytes.clone();
@@ -158,7 +163,7 @@ mod tests {
         for bytes in bad {
             assert_eq!(decode(&kind(WINDOW), &bytes).unwrap_err().code, Code::Checkpoint);
         }
-        let layers = vec![(1, 7)];
+        let layers = vec![1, 7];
         for (name, other) in [
             ("form", kind(r#"{"form":"sketch"}"#)),
             ("dtype", Kind { dtype: "f64".into(), ..kind(WINDOW) }),

@@ -71,7 +71,7 @@ impl Error {
     }
 
     /// Settings that could not be read.
-    pub fn settings(error: serde_json::Error) -> Self {
+    pub fn settings(error: String) -> Self {
         Self {
             code: Code::Range,
             message: format!("\"settings\" expected known names and values, got {error}"),

@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Wants};
 use nhgd_fisher::{Fisher as Representation, FisherError, FisherSettings, SolveReport, build};
-use serde::Serialize;
+use nhgd_settings::{object, read, text};
 
 use crate::checkpoint::{Kind, decode, encode};
 use crate::error::length;
@@ -140,7 +140,7 @@ impl<T: Observable> Core<T> {
 
     fn save(&self) -> Ticket<Result<Vec<u8>>> {
         let kind = self.kind.clone();
-        self.ask(move |worker| encode(&kind, &worker.run(|f| Ok(f.state()))?))
+        self.ask(move |worker| Ok(encode(&kind, &worker.run(|f| Ok(f.state()))?)))
     }
 
     fn restore(&self, bytes: &[u8]) -> Result<Ticket<Result<()>>> {
@@ -211,26 +211,21 @@ struct Solution<T> {
     report: SolveReport,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    residual: Option<f64>,
-    damping: f64,
-    fallbacks: u32,
-    steps: u32,
-    mean_regularizer: bool,
-}
-
 impl<T: Observable> Solution<T> {
     /// Copies the solution to `out` and tells how it went, as JSON.
     fn deliver(self, out: &Vector) -> Result<String> {
         out.copy_from(&Vector::from_vec(self.x))?;
         let SolveReport { residual, damping, fallbacks, steps, mean_regularizer } = self.report;
         // An overflow is told as the largest number: JSON has no infinity, and null would say that nobody looked.
-        let residual = residual.map(|r| if r.is_finite() { r } else { f64::MAX });
-        let report = Report { residual, damping, fallbacks, steps, mean_regularizer };
-        serde_json::to_string(&report).map_err(|e| Error { code: Code::Internal, message: e.to_string() })
+        let residual = residual.map(|r| ("residual", if r.is_finite() { r } else { f64::MAX }.into()));
+        let mut report = vec![
+            ("damping", damping.into()),
+            ("fallbacks", fallbacks.into()),
+            ("steps", steps.into()),
+            ("mean_regularizer", mean_regularizer.into()),
+        ];
+        report.extend(residual);
+        Ok(text(&object(report)))
     }
 }
 
@@ -262,7 +257,7 @@ impl Fisher {
         settings: &str,
         concurrent: bool,
     ) -> Result<Self> {
-        let settings: FisherSettings = serde_json::from_str(settings).map_err(Error::settings)?;
+        let settings: FisherSettings = read(settings).map_err(Error::settings)?;
         let (pairs, rest) = layers.as_chunks();
         if !rest.is_empty() {
             return Err(Error::expected(

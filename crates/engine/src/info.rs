@@ -1,16 +1,6 @@
 //! What this build runs on.
 
-use serde::Serialize;
-
-#[derive(Serialize)]
-struct Info {
-    version: &'static str,
-    simd: &'static str,
-    blas: &'static str,
-    threads: usize,
-    arch: &'static str,
-    os: &'static str,
-}
+use nhgd_settings::{object, text};
 
 /// Threads that a pass over many samples may use.
 pub(crate) fn threads() -> usize {
@@ -24,13 +14,12 @@ pub(crate) fn threads() -> usize {
 
 /// Version, SIMD level, BLAS, threads and target, as JSON.
 pub fn info() -> String {
-    let info = Info {
-        version: env!("CARGO_PKG_VERSION"),
-        simd: nhgd_kernels::simd::level(),
-        blas: nhgd_kernels::blas(),
-        threads: threads(),
-        arch: std::env::consts::ARCH,
-        os: std::env::consts::OS,
-    };
-    serde_json::to_string(&info).unwrap_or_default()
+    text(&object(vec![
+        ("version", env!("CARGO_PKG_VERSION").into()),
+        ("simd", nhgd_kernels::simd::level().into()),
+        ("blas", nhgd_kernels::blas().into()),
+        ("threads", threads().into()),
+        ("arch", std::env::consts::ARCH.into()),
+        ("os", std::env::consts::OS.into()),
+    ]))
 }

@@ -2,7 +2,7 @@
 
 use nhgd_kernels::Scalar;
 use nhgd_models::{Activation, Linear, Loss, Mlp, Model};
-use serde::Deserialize;
+use nhgd_settings::{kinds, read, words};
 
 use crate::error::reserved;
 use crate::info::threads;
@@ -10,9 +10,8 @@ use crate::step::Observable;
 use crate::{Batch, Code, Error, Features, Result, Vector};
 
 /// What θ is: the settings of a model. Each bias is the last input of its layer.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(tag = "kind", rename_all = "camelCase"))]
 pub(crate) enum ModelSettings {
     Softmax {
         /// Number of classes, at least 2.
@@ -43,22 +42,31 @@ pub(crate) enum ModelSettings {
     },
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub(crate) enum ActivationKind {
     Relu,
     Tanh,
     Gelu,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+words!(ActivationKind { "relu" Relu, "tanh" Tanh, "gelu" Gelu });
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub(crate) enum LossKind {
     CrossEntropy,
     Squared,
 }
+
+words!(LossKind { "crossEntropy" CrossEntropy, "squared" Squared });
+
+kinds!(ModelSettings by "kind" {
+    "softmax" Softmax { classes, bias },
+    "linear" Linear { outputs, bias },
+    "logistic" Logistic { bias },
+    "mlp" Mlp { hidden, classes, activation, loss },
+});
 
 impl ModelSettings {
     pub fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
@@ -135,7 +143,7 @@ pub struct Predictor(ModelSettings);
 impl Predictor {
     /// `model` is JSON, as in a problem's settings.
     pub fn new(model: &str) -> Result<Self> {
-        let settings: ModelSettings = serde_json::from_str(model).map_err(Error::settings)?;
+        let settings: ModelSettings = read(model).map_err(Error::settings)?;
         settings.check()?;
         Ok(Self(settings))
     }

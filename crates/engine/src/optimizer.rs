@@ -3,14 +3,13 @@
 use std::sync::{Mutex, MutexGuard};
 
 use nhgd_kernels::{Scalar, vector};
-use serde::Deserialize;
+use nhgd_settings::{kinds, read};
 
 use crate::{Code, Element, Error, Result, Vector};
 
 /// Settings of an optimiser.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "OptimizerRule"))]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "OptimizerRule", tag = "kind", rename_all = "camelCase"))]
 pub(crate) enum Rule {
     /// x ← x − η g.
     Sgd {},
@@ -31,6 +30,12 @@ pub(crate) enum Rule {
         shared: bool,
     },
 }
+
+kinds!(Rule by "kind" {
+    "sgd" Sgd {},
+    "momentum" Momentum { momentum },
+    "adam" Adam { beta1, beta2, epsilon, shared },
+});
 
 /// An optimiser and its state.
 #[derive(Debug)]
@@ -75,7 +80,7 @@ fn fraction(name: &str, x: f64) -> Result<()> {
 impl Optimizer {
     /// From settings such as `{"kind": "momentum", "momentum": 0.9}`.
     pub fn new(settings: &str) -> Result<Self> {
-        let rule: Rule = serde_json::from_str(settings).map_err(Error::settings)?;
+        let rule: Rule = read(settings).map_err(Error::settings)?;
         match rule {
             Rule::Sgd {} => {}
             Rule::Momentum { momentum } => fraction("momentum", momentum)?,

@@ -57,7 +57,7 @@ impl Problem {
         validation: &Samples,
         weights: Option<Vec<f64>>,
     ) -> Result<Self> {
-        let settings: BilevelSettings = serde_json::from_str(settings).map_err(Error::settings)?;
+        let settings: BilevelSettings = nhgd_settings::read(settings).map_err(Error::settings)?;
         let (train, validation, weights) = (train.clone(), validation.clone(), weights.unwrap_or_default());
         match settings.dtype.clone().as_str() {
             "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, validation, &weights)?)))),

@@ -2,7 +2,7 @@
 
 use nhgd_curvature::{Diagonal, LayerShape};
 use nhgd_kernels::Scalar;
-use serde::{Deserialize, Serialize};
+use nhgd_settings::words;
 
 use crate::check::Saved;
 use crate::wide::widen;
@@ -12,15 +12,16 @@ use crate::{FisherError, State};
 const TRIES: usize = 4;
 
 /// What becomes of D̃, from which F + D̃ starts: it is held, or decays with the smoothing as the method is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub enum Start {
     /// D̃ stays: A = (S + D̃)⁻¹ with S the data terms alone.
     Held,
     /// λI decays with the smoothing, as the method is printed (arXiv 2602.10905); the regulariser is ignored.
     Decaying,
 }
+
+words!(Start { "held" Held, "decaying" Decaying });
 
 /// The regulariser D, the damping λ and how often it had to be raised.
 #[derive(Clone, Debug)]

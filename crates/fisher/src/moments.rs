@@ -2,19 +2,18 @@
 
 use nhgd_kernels::vector::{all_finite, axpy, scale};
 use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, syrk};
-use serde::{Deserialize, Serialize};
 
 use crate::basis::{Basis, Spectra, product};
 use crate::check::Saved;
 use crate::wide::widen;
 use crate::{FisherError, State};
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs};
+use nhgd_settings::words;
 
 /// What the Kronecker factors of a layer make of the positions at which its weights are shared (Eschenhagen et al. 2023,
 /// section 3): each counts as a sample (`expand`), or their mean does (`reduce`). Without sharing both are the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub enum Sharing {
     /// Ā = (1/T) Σ_t a_t a_tᵀ and S̄ = Σ_t s_t s_tᵀ: each of the T positions counts as a sample of its own. Exact for
     /// deep linear networks with squared loss at each position; the KFC approximation of Grosse & Martens 2016.
@@ -24,6 +23,8 @@ pub enum Sharing {
     /// loss at the mean over the positions.
     Reduce,
 }
+
+words!(Sharing { "expand" Expand, "reduce" Reduce });
 
 /// E[w aaᵀ] and E[w Σ_k s_k s_kᵀ] of one layer, lower triangles.
 #[derive(Clone, Debug)]

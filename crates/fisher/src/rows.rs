@@ -1,13 +1,12 @@
 //! Which rows the forms that take rows ask for.
 
 use nhgd_curvature::{Statistic, Wants};
-use serde::{Deserialize, Serialize};
+use nhgd_settings::words;
 
 /// What a form that takes rows sees of a batch: its mean gradient, one random-sign sum of the gradients of its samples,
 /// or each of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub enum RowKind {
     /// The mean gradient of the batch; it takes the labels as given, whatever the statistic.
     Mean,
@@ -16,6 +15,8 @@ pub enum RowKind {
     /// One row per sample.
     PerSample,
 }
+
+words!(RowKind { "mean" Mean, "signed" Signed, "perSample" PerSample });
 
 impl RowKind {
     /// What a form that takes rows wants.

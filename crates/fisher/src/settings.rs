@@ -1,7 +1,7 @@
 //! Settings of a representation: one variant per form, with the fields that the form reads.
 
 use nhgd_kernels::Scalar;
-use serde::{Deserialize, Serialize};
+use nhgd_settings::{Fields, Setting, Value};
 
 use crate::damping::Start;
 use crate::forms::{
@@ -14,9 +14,8 @@ use nhgd_curvature::{Diagonal, LayerShape};
 
 /// The representations of A = (F + D̃)⁻¹ and their settings. `form` names the representation. A field that is absent takes
 /// its default, and a field that the form doesn't read is refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(tag = "form", rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(tag = "form", rename_all = "lowercase"))]
 pub enum FisherSettings {
     /// A and F themselves: exact, d² numbers.
     Dense(DenseSettings),
@@ -32,6 +31,38 @@ pub enum FisherSettings {
     Diagonal(DiagonalSettings),
     /// A few directions by frequent directions.
     Sketch(SketchSettings),
+}
+
+impl Setting for FisherSettings {
+    fn read(value: Value) -> nhgd_settings::Result<Self> {
+        let mut fields = Fields::of(value)?;
+        let form: String = fields.take("form", None)?;
+        let rest = fields.rest();
+        match &*form {
+            "dense" => Setting::read(rest).map(Self::Dense),
+            "window" => Setting::read(rest).map(Self::Window),
+            "samples" => Setting::read(rest).map(Self::Samples),
+            "kronecker" => Setting::read(rest).map(Self::Kronecker),
+            "eigenkronecker" => Setting::read(rest).map(Self::EigenKronecker),
+            "diagonal" => Setting::read(rest).map(Self::Diagonal),
+            "sketch" => Setting::read(rest).map(Self::Sketch),
+            _ => Err(format!("no form of the Fisher is called {form:?}")),
+        }
+    }
+
+    fn write(&self) -> Value {
+        let mut settings = match self {
+            Self::Dense(s) => s.write(),
+            Self::Window(s) => s.write(),
+            Self::Samples(s) => s.write(),
+            Self::Kronecker(s) => s.write(),
+            Self::EigenKronecker(s) => s.write(),
+            Self::Diagonal(s) => s.write(),
+            Self::Sketch(s) => s.write(),
+        };
+        settings["form"] = self.form().into();
+        settings
+    }
 }
 
 impl FisherSettings {

@@ -1,13 +1,12 @@
 //! How much an update forgets.
 
-use serde::{Deserialize, Serialize};
+use nhgd_settings::{Setting, Value, text};
 
 use crate::FisherError;
 
 /// Weights (β, γ) of an update F ← βF + γ·(the observation's term). In JSON it is β, 0 < β < 1, or
 /// `"average"` over all samples seen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Spelling", into = "Spelling")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS), ts(type = "number | \"average\""))]
 pub enum Smoothing {
     /// γ = 1 − β with a constant 0 < β < 1.
@@ -17,33 +16,19 @@ pub enum Smoothing {
     Average,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected `smoothing` to be a number between 0 and 1, or \"average\"")]
-enum Spelling {
-    Factor(f64),
-    Word(Word),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Word {
-    Average,
-}
-
-impl From<Spelling> for Smoothing {
-    fn from(spelling: Spelling) -> Self {
-        match spelling {
-            Spelling::Factor(beta) => Self::Forget(beta),
-            Spelling::Word(Word::Average) => Self::Average,
+impl Setting for Smoothing {
+    fn read(value: Value) -> nhgd_settings::Result<Self> {
+        match (value.as_f64(), value.as_str()) {
+            (Some(beta), _) => Ok(Self::Forget(beta)),
+            (_, Some("average")) => Ok(Self::Average),
+            _ => Err(format!("{} where a number or \"average\" is expected", text(&value))),
         }
     }
-}
 
-impl From<Smoothing> for Spelling {
-    fn from(smoothing: Smoothing) -> Self {
-        match smoothing {
-            Smoothing::Forget(beta) => Self::Factor(beta),
-            Smoothing::Average => Self::Word(Word::Average),
+    fn write(&self) -> Value {
+        match self {
+            Self::Forget(beta) => (*beta).into(),
+            Self::Average => "average".into(),
         }
     }
 }

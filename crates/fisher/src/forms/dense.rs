@@ -7,7 +7,7 @@ use nhgd_kernels::vector::{axpy, dot};
 use nhgd_kernels::{
     Cholesky, MatMut, MatRef, Scalar, SymmetricInverse, conjugate_gradients, matvec, mirror_lower, syrk,
 };
-use serde::{Deserialize, Serialize};
+use nhgd_settings::fields;
 
 use crate::check::{self, Saved};
 use crate::damping::{Damping, Start};
@@ -23,9 +23,8 @@ const BLOCK: usize = 32;
 const MAX_STEPS: usize = 200;
 
 /// Settings of `form: "dense"`: A and F themselves, d² numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub struct DenseSettings {
     /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
@@ -43,6 +42,8 @@ pub struct DenseSettings {
     /// decaying start; default 1e-10.
     pub tolerance: f64,
 }
+
+fields!(default DenseSettings { statistic, rows, smoothing, damping, relative, start, tolerance });
 
 impl Default for DenseSettings {
     fn default() -> Self {

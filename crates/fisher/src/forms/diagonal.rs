@@ -2,7 +2,7 @@
 
 use nhgd_curvature::{Diagonal, Observation, Statistic, Wants};
 use nhgd_kernels::Scalar;
-use serde::{Deserialize, Serialize};
+use nhgd_settings::fields;
 
 use crate::check::{self, Saved};
 use crate::damping::Damping;
@@ -12,9 +12,8 @@ use crate::wide::widen;
 use crate::{Fisher, FisherError, SolveReport, State};
 
 /// Settings of `form: "diagonal"`: the diagonal of F.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub struct DiagonalSettings {
     /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
@@ -27,6 +26,8 @@ pub struct DiagonalSettings {
     /// Whether λ is in units of tr(F)/d, the mean eigenvalue of F; default false.
     pub relative: bool,
 }
+
+fields!(default DiagonalSettings { statistic, rows, smoothing, damping, relative });
 
 impl Default for DiagonalSettings {
     fn default() -> Self {

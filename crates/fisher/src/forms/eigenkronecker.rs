@@ -4,7 +4,7 @@
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
 use nhgd_kernels::vector::all_finite;
 use nhgd_kernels::{MatRef, Scalar};
-use serde::{Deserialize, Serialize};
+use nhgd_settings::fields;
 
 use crate::basis::{Basis, product};
 use crate::check::{self, Saved};
@@ -15,9 +15,8 @@ use crate::wide::widen;
 use crate::{Fisher, FisherError, SolveReport, State};
 
 /// Settings of `form: "eigenkronecker"`: the eigenbases of the Kronecker factors, with second moments of their own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub struct EigenKroneckerSettings {
     /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
@@ -34,6 +33,8 @@ pub struct EigenKroneckerSettings {
     /// Observations from one eigenbasis to the next, at least 1; a refresh takes a new one in any case; default 10.
     pub basis_every: usize,
 }
+
+fields!(default EigenKroneckerSettings { statistic, smoothing, damping, relative, sharing, keep, basis_every });
 
 impl Default for EigenKroneckerSettings {
     fn default() -> Self {

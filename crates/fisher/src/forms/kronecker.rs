@@ -2,7 +2,7 @@
 
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
 use nhgd_kernels::{Cholesky, MatMut, Scalar};
-use serde::{Deserialize, Serialize};
+use nhgd_settings::{fields, words};
 
 use crate::basis::Basis;
 use crate::check::{self, Saved};
@@ -12,9 +12,8 @@ use crate::smoothing::Smoothing;
 use crate::{Fisher, FisherError, SolveReport, State};
 
 /// Settings of `form: "kronecker"`: Kronecker factors of each layer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub struct KroneckerSettings {
     /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
@@ -32,6 +31,8 @@ pub struct KroneckerSettings {
     pub keep: f64,
 }
 
+fields!(default KroneckerSettings { statistic, smoothing, damping, relative, kronecker_damping, sharing, keep });
+
 impl Default for KroneckerSettings {
     fn default() -> Self {
         Self {
@@ -47,15 +48,16 @@ impl Default for KroneckerSettings {
 }
 
 /// How damping enters a Kronecker product: exactly (`joint`), or split between the factors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub enum KroneckerDamping {
     /// (ρ Ā ⊗ S̄ + D̃)⁻¹, exactly.
     Joint,
     /// (ρĀ + π√c I)⁻¹ ⊗ (S̄ + π⁻¹√c I)⁻¹.
     Split,
 }
+
+words!(KroneckerDamping { "joint" Joint, "split" Split });
 
 /// What the system of a layer is solved with.
 enum Inverse<T> {

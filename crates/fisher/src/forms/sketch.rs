@@ -3,7 +3,7 @@
 use nhgd_curvature::{Diagonal, Observation, Rows, Statistic, Wants};
 use nhgd_kernels::vector::{dot, scale};
 use nhgd_kernels::{MatMut, MatRef, Scalar, symmetric_eigen, syrk};
-use serde::{Deserialize, Serialize};
+use nhgd_settings::fields;
 
 use crate::basis::product;
 use crate::check::{self, Saved};
@@ -15,9 +15,8 @@ use crate::woodbury::Woodbury;
 use crate::{Fisher, FisherError, SolveReport, State};
 
 /// Settings of `form: "sketch"`: a few directions by frequent directions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub struct SketchSettings {
     /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
@@ -32,6 +31,8 @@ pub struct SketchSettings {
     /// Directions k that are kept, at least 1; up to 2k rows are held; default 256.
     pub rank: usize,
 }
+
+fields!(default SketchSettings { statistic, rows, smoothing, damping, relative, rank });
 
 impl Default for SketchSettings {
     fn default() -> Self {

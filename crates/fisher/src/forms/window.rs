@@ -3,7 +3,7 @@
 use nhgd_curvature::{Diagonal, Observation, Statistic, Wants};
 use nhgd_kernels::vector::{dot, scale};
 use nhgd_kernels::{MatRef, Scalar};
-use serde::{Deserialize, Serialize};
+use nhgd_settings::fields;
 
 use super::decaying::decaying;
 use crate::check::{self, Saved};
@@ -15,9 +15,8 @@ use crate::woodbury::Woodbury;
 use crate::{Fisher, FisherError, SolveReport, State};
 
 /// Settings of `form: "window"`: the last rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub struct WindowSettings {
     /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
@@ -34,6 +33,8 @@ pub struct WindowSettings {
     /// Rows held, at least 1; default 256.
     pub length: usize,
 }
+
+fields!(default WindowSettings { statistic, rows, smoothing, damping, relative, start, length });
 
 impl Default for WindowSettings {
     fn default() -> Self {

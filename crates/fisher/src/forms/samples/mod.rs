@@ -9,7 +9,7 @@ use std::convert::Infallible;
 
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
 use nhgd_kernels::{Scalar, conjugate_gradients};
-use serde::{Deserialize, Serialize};
+use nhgd_settings::fields;
 
 use crate::check::{self, Saved};
 use crate::damping::Damping;
@@ -25,9 +25,8 @@ const GRAM_SAMPLES: usize = 1024;
 const MAX_STEPS: usize = 1000;
 
 /// Settings of `form: "samples"`: the factors of the last per-sample gradients, over which it averages.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
 pub struct SamplesSettings {
     /// The labels at which the gradients are taken; default `empirical`.
     pub statistic: Statistic,
@@ -41,6 +40,8 @@ pub struct SamplesSettings {
     /// reach; default 1e-10.
     pub tolerance: f64,
 }
+
+fields!(default SamplesSettings { statistic, damping, relative, samples, tolerance });
 
 impl Default for SamplesSettings {
     fn default() -> Self {
