@@ -386,7 +386,7 @@ csv('takes a label in quotes as it is, whatever it says', () => {
     const text = `x,kind\n1,"${label}"\n2,b\n`
     assert.equal(readCsv(utf8(text), { label: 'kind' }).labels, [label, 'b'])
     assert.equal(readCsvColumn(utf8(text), 'kind'), [label, 'b'])
-    fails(() => readCsvColumn(utf8(text.replaceAll('"', '')), 'kind'), 'ERR_DATA', `${label} in row 1`)
+    fails(() => readCsvColumn(utf8(text.replaceAll('"', '')), 'kind'), 'ERR_DATA', `${label} in row 0`)
   }
   assert.equal(readCsvColumn(utf8('"NA"\nb\n')), ['b'])
 })
@@ -399,15 +399,15 @@ csv('leaves out columns where they are there', () => {
 
 csv('names row and column of missing values', () => {
   for (const missing of ['', 'NA', 'NaN', 'nan', '""', '  ', 'N/A', '#N/A', 'null', 'NULL', 'None', '<NA>']) {
-    fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`)), 'ERR_DATA', 'row 2, column "b"')
-    fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`), { label: 'b' }), 'ERR_DATA', 'row 2, column "b"')
+    fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`)), 'ERR_DATA', 'row 1, column "b"')
+    fails(() => readCsv(utf8(`a,b\n1,2\n3,${missing}\n`), { label: 'b' }), 'ERR_DATA', 'row 1, column "b"')
   }
 })
 
 csv('names row and column of text and infinity in a feature', () => {
-  fails(() => readCsv(utf8('a,b\n1,2\n3,red\n')), 'ERR_DATA', '"red" in row 2, column "b"')
+  fails(() => readCsv(utf8('a,b\n1,2\n3,red\n')), 'ERR_DATA', '"red" in row 1, column "b"')
   for (const infinite of ['inf', '-Infinity', '1e999']) {
-    fails(() => readCsv(utf8(`a,b\n1,${infinite}\n`)), 'ERR_NOT_FINITE', 'row 1, column "b"')
+    fails(() => readCsv(utf8(`a,b\n1,${infinite}\n`)), 'ERR_NOT_FINITE', 'row 0, column "b"')
   }
 })
 
@@ -417,12 +417,57 @@ csv('refuses what is not a table', () => {
   fails(() => readCsv(utf8('a,b\n1,2,3\n')), 'ERR_DATA', 'line 2')
   fails(() => readCsv(utf8('a,b\n1\n')), 'ERR_DATA', 'line 2')
   fails(() => readCsv(utf8('a,b\n1,"2\n')), 'ERR_DATA')
-  fails(() => readCsv(utf8(',a\n0,1\n')), 'ERR_DATA', 'column 1')
+  fails(() => readCsv(utf8(',a\n7,1\n')), 'ERR_DATA', 'column 1')
+  fails(() => readCsv(utf8('a,\n0,1\n')), 'ERR_DATA', 'column 2')
   fails(() => readCsv(utf8('a,a\n0,1\n')), 'ERR_DATA', '"a" twice')
   fails(() => readCsv(utf8('a,b\n0,1\n'), { label: 'kind' }), 'ERR_DATA', 'column "kind"', 'a, b')
   fails(() => readCsv(pictures), 'ERR_DATA', 'UTF-8')
   fails(() => readCsv(Uint8Array.of(0, 65, 0, 10)), 'ERR_DATA', 'binary')
   neverCrashes(readCsv, utf8('a,"b"\r\n1,2.5\r\n3,4e1\r\n'))
+})
+
+csv('makes numbers of truth values and of few words, and leaves an index out', () => {
+  const text = ',open,colour,size\n0,True,red,1\n1,false,blue,2\n2,yes,red,3\n3,no,blue,4\n'
+  const { features, columns, notes } = readCsv(utf8(text))
+  assert.equal(columns, ['open', 'colour=blue', 'colour=red', 'size'])
+  assert.equal(Array.from(features.data), [1, 0, 1, 1, 0, 1, 0, 2, 1, 0, 1, 3, 0, 1, 0, 4])
+  assert.is(notes.length, 2)
+  assert.equal(readCsv(utf8('Unnamed: 0,a\n0,5\n1,6\n')).columns, ['a'])
+  assert.equal(readCsv(utf8('Unnamed: 0,a\n3,5\n1,6\n')).columns, ['Unnamed: 0', 'a'])
+})
+
+csv('fills missing values where it is asked to', () => {
+  const table = readCsv(utf8('a,b\n1,2\n,4\nNA,4\n5,x\n'.replace('x', '6')), { impute: 'median' })
+  assert.equal(Array.from(table.features.data), [1, 2, 3, 4, 3, 4, 5, 6])
+  assert.match(table.notes[0], /2 missing values of "a"/)
+})
+
+csv('tells all columns that hold no numbers at once', () => {
+  const rows = Array.from(
+    { length: 50 },
+    (_, i) => `${i},word ${i},${i === 3 ? 'NA' : 1},${i === 4 ? 'many' : 2}`,
+  )
+  const text = utf8(`a,b,c,d\n${rows.join('\n')}\n`)
+  fails(
+    () => readCsv(text),
+    'ERR_DATA',
+    '"word 0" in row 0, column "b" (of 50 different texts)',
+    'NA in row 3, column "c"',
+    '"many" in row 4, column "d"',
+    '--impute median',
+    '--ignore',
+  )
+})
+
+csv('reads tables without a header, and columns as text', () => {
+  const { features, columns } = readCsv(utf8('1,2\n3,4\n'), { header: false })
+  assert.equal(columns, ['x0', 'x1'])
+  assert.is(features.rows, 2)
+  assert.equal(readCsvColumn(utf8('7\n8\n'), undefined, { header: false }), ['7', '8'])
+  const { texts, columns: left } = readCsv(utf8('id,a\nu1,2\n,3\n'), { texts: ['id'] })
+  assert.equal(texts, { id: ['u1', ''] })
+  assert.equal(left, ['a'])
+  fails(() => readCsv(utf8('a\n1\n'), { texts: ['id'] }), 'ERR_DATA', 'column "id"')
 })
 
 csv('reads one column whatever the others hold', () => {
@@ -518,7 +563,8 @@ features('are read by extension, gzipped or not', async () => {
     'ERR_DATA',
     'only the labels',
   )
-  fails(() => parseFeatures({ name: 'a.parquet', bytes }), 'ERR_DATA', '.npy', '"a.parquet"')
+  fails(() => parseFeatures({ name: 'a.parquet', bytes }), 'ERR_DATA', 'to_csv', '"a.parquet"')
+  fails(() => parseFeatures({ name: 'a.jpeg', bytes }), 'ERR_DATA', '.npy', '"a.jpeg"')
   for (const path of ['no-such-file.npy', '.']) {
     const error = await readFeatures(path).then(
       () => undefined,

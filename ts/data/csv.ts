@@ -1,6 +1,7 @@
 import { parse } from 'csv-parse/browser/esm/sync'
 import { NhgdError } from '../backend/errors.ts'
-import { type Matrix, matrix } from '../backend/matrix.ts'
+import type { Matrix } from '../backend/matrix.ts'
+import { numericColumns, type Odd } from './columns.ts'
 import { dataError, listed } from './error.ts'
 
 export interface CsvOptions {
@@ -8,6 +9,12 @@ export interface CsvOptions {
   readonly label?: string
   /** Columns to leave out where they are there. */
   readonly ignore?: readonly string[]
+  /** Columns to give back as text, missing values as ''. They are no features. */
+  readonly texts?: readonly string[]
+  /** What stands for a missing feature: the median of its column, or nothing, since it is an error (the default). */
+  readonly impute?: 'median'
+  /** Whether the first line has names; else columns are called x0, x1, … */
+  readonly header?: boolean
   /** A comma, a semicolon or a tab by default: whichever the header has most of. */
   readonly delimiter?: string
 }
@@ -18,47 +25,62 @@ export interface Table {
   readonly columns: readonly string[]
   /** The label column as it stands in the file. */
   readonly labels?: readonly string[]
+  /** The columns that were asked for as text. */
+  readonly texts: Readonly<Record<string, readonly string[]>>
+  /** What was made of columns that hold no plain numbers, in sentences. */
+  readonly notes: readonly string[]
 }
 
 /** What pandas, R, SQL, Python and Excel write for a value that is missing. */
 const MISSING = /^(#?n\/?a|[-+]?nan|<na>|null)?$/i
 /** Stands before a text that says "missing" within quotes, and so means itself. No file has it. */
 const QUOTED = '\0'
-const INFINITE = /^[+-]?inf(inity)?$/i
 
 /**
- * Reads CSV with a header (UTF-8; quotes, CRLF, a byte-order mark and empty lines are fine). Rows in messages count
- * from 1 below the header. A label such as NA is a missing value, unless it stands in quotes.
+ * Reads CSV with a header (UTF-8; quotes, CRLF, a byte-order mark and empty lines are fine). Rows in messages count from 0
+ * below the header. A label such as NA is a missing value, unless it stands in quotes. Columns of truth values become
+ * numbers, columns of few words a column of 0 and 1 per word, and the index of a data frame, a first column without a name
+ * that counts the rows, is left out.
  *
  * @throws NhgdError `ERR_DATA` for missing values (empty, NA, N/A, NaN, null, None) and for text in a feature, with row
- * and column; for rows of another length than the header, nameless or repeated columns, names that are all numbers
- * (but for 0, 1, 2 and so on in three columns or more), an absent label column.
+ * and column, of all columns at once; for rows of another length than the header, nameless or repeated columns, names that
+ * are all numbers (but for 0, 1, 2 and so on in three columns or more), an absent column.
  * `ERR_NOT_FINITE` for infinity.
  */
-export function readCsv(
-  bytes: Uint8Array,
-  { label, ignore = [], delimiter }: CsvOptions = {},
-  name = 'file',
-): Table {
+export function readCsv(bytes: Uint8Array, options: CsvOptions = {}, name = 'file'): Table {
+  const { label, ignore = [], texts: wanted = [], impute, delimiter, header: named = true } = options
   const labels: string[] = []
+  const texts = Object.fromEntries(wanted.map((column) => [column, [] as string[]]))
   const numbers = new Growing()
-  const ignored = new Set(ignore)
+  const odd = new Map<number, Odd[]>()
+  const left = new Set([...ignore, ...wanted, ...(label === undefined ? [] : [label])])
   const take = (record: string[], row: number, header: string[]) => {
     for (let i = 0; i < record.length; i++) {
-      if (ignored.size > 0 && ignored.has(header[i])) continue
       const value = Number(record[i])
-      if (header[i] === label) labels.push(present(record[i], row, header[i], name))
-      else if (Number.isFinite(value) && record[i] !== '') numbers.push(value)
-      else throw notANumber(present(record[i], row, header[i], name), row, header[i], name)
+      if (Number.isFinite(value) && record[i] !== '' && !left.has(header[i])) {
+        numbers.push(value)
+      } else if (header[i] === label) {
+        labels.push(present(record[i], row, header[i], name))
+      } else if (texts[header[i]]) {
+        texts[header[i]].push(isMissing(record[i]) ? '' : plain(record[i]))
+      } else if (!left.has(header[i])) {
+        numbers.push(Number.NaN)
+        const list = odd.get(i) ?? []
+        odd.set(i, list)
+        list.push({ row, text: isMissing(record[i]) ? '' : plain(record[i]), written: plain(record[i]) })
+      }
     }
   }
   const onHeader = (header: string[]) => {
-    if (label !== undefined) findColumn(header, label, name)
+    for (const column of [...wanted, ...(label === undefined ? [] : [label])])
+      findColumn(header, column, name)
   }
-  const { header, rows } = eachRow(bytes, delimiter, name, take, onHeader)
-  const columns = header.filter((column) => column !== label && !ignored.has(column))
-  const features = matrix(numbers.take(), rows, columns.length)
-  return label === undefined ? { features, columns } : { features, columns, labels }
+  const { header, rows } = eachRow(bytes, delimiter, name, take, onHeader, named)
+  const kept = [...header.keys()].filter((i) => !left.has(header[i]))
+  const plainColumns = kept.map((i) => ({ name: header[i], odd: odd.get(i) ?? [] }))
+  const { features, columns, notes } = numericColumns(numbers.take(), rows, plainColumns, impute, name)
+  const table = { features, columns, texts, notes }
+  return label === undefined ? table : { ...table, labels }
 }
 
 /**
@@ -69,14 +91,21 @@ export function readCsv(
 export function readCsvColumn(
   bytes: Uint8Array,
   column?: string,
-  { delimiter }: { delimiter?: string } = {},
+  { delimiter, header = true }: { delimiter?: string; header?: boolean } = {},
   name = 'file',
 ): string[] {
   const values: string[] = []
-  eachRow(bytes, delimiter, name, (record, row, header) => {
-    const at = findColumn(header, column, name)
-    values.push(present(record[at], row, header[at], name))
-  })
+  eachRow(
+    bytes,
+    delimiter,
+    name,
+    (record, row, header) => {
+      const at = findColumn(header, column, name)
+      values.push(present(record[at], row, header[at], name))
+    },
+    undefined,
+    header,
+  )
   return values
 }
 
@@ -87,15 +116,18 @@ function eachRow(
   name: string,
   take: (record: string[], row: number, header: string[]) => void,
   onHeader: (header: string[]) => void = () => {},
+  named = true,
 ): { header: string[]; rows: number } {
   let header: string[] | undefined
   let rows = 0
   const onRecord = (record: string[]): null => {
-    if (header) take(record, ++rows, header)
-    else {
-      header = checkHeader(record, name)
-      onHeader(header)
+    if (header) {
+      take(record, rows++, header)
+      return null
     }
+    header = named ? checkHeader(record, name) : record.map((_, i) => `x${i}`)
+    onHeader(header)
+    if (!named) take(record, rows++, header)
     return null
   }
   const text = decode(bytes, name)
@@ -158,17 +190,12 @@ function checkHeader(record: string[], name: string): string[] {
     throw dataError(
       name,
       'a header',
-      `names that are all numbers: ${listed(header)} (is the header missing?)`,
+      `names that are all numbers: ${listed(header)} (is the header missing? then say so with --no-header)`,
     )
   }
-  const nameless = header.indexOf('')
-  if (nameless >= 0) {
-    throw dataError(
-      name,
-      'a name for every column',
-      `none for column ${nameless + 1} (a data frame's index?)`,
-    )
-  }
+  // The first column may be the index of a data frame, which has no name.
+  const nameless = header.indexOf('', 1)
+  if (nameless >= 0) throw dataError(name, 'a name for every column', `none for column ${nameless + 1}`)
   const repeated = firstRepeated(header)
   if (repeated === undefined) return header
   throw dataError(name, 'a header with different names', `"${repeated}" twice (is the header missing?)`)
@@ -190,7 +217,7 @@ function findColumn(header: string[], column: string | undefined, name: string):
   )
 }
 
-function isMissing(text: string): boolean {
+export function isMissing(text: string): boolean {
   return MISSING.test(text) || text === 'None'
 }
 
@@ -202,13 +229,6 @@ function plain(text: string): string {
 function present(text: string, row: number, column: string, name: string): string {
   if (!isMissing(text)) return plain(text)
   throw dataError(name, 'a value', `${text || 'none'} in row ${row}, column "${column}"`)
-}
-
-function notANumber(text: string, row: number, column: string, name: string): NhgdError {
-  const got = `"${text.slice(0, 40)}" in row ${row}, column "${column}"`
-  const infinite = INFINITE.test(text) || !Number.isNaN(Number(text))
-  if (!infinite) return dataError(name, 'a number', got)
-  return new NhgdError('ERR_NOT_FINITE', `"${name}" expected finite numbers, got ${got}`)
 }
 
 /** Numbers of a length that isn't known beforehand. */

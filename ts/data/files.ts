@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { dataError } from './error.ts'
 import type { Labels } from './labels.ts'
-import { parseFeatures, parseIndices, parseLabels, parseSet, type SetOptions } from './read.ts'
+import { parseFeatures, parseIndices, parseLabels, parseSet, type ReadSet, type SetOptions } from './read.ts'
 import type { Features } from './tensor.ts'
 
 /** What one call of the system reads at most; whole files may be larger. */
@@ -16,23 +16,23 @@ export async function readFeatures(
 }
 
 /** {@link parseSet} of the file at `path` (Node only), which is read once. */
-export async function readSet(
-  path: string,
-  options: SetOptions = {},
-): Promise<Features & { readonly labels?: Labels }> {
+export async function readSet(path: string, options: SetOptions = {}): Promise<ReadSet> {
   return parseSet({ name: path, bytes: await readBytes(path, options.as ?? 'features') }, options)
 }
 
 /** {@link parseLabels} of the file at `path` (Node only). */
 export async function readLabels(
   path: string,
-  options: { label?: string; names?: readonly string[]; as?: string } = {},
+  options: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Promise<Labels> {
   return parseLabels({ name: path, bytes: await readBytes(path, options.as ?? 'labels') }, options)
 }
 
 /** {@link parseIndices} of the file at `path` (Node only). */
-export async function readIndices(path: string, options: { as?: string } = {}): Promise<Int32Array> {
+export async function readIndices(
+  path: string,
+  options: { as?: string; header?: boolean } = {},
+): Promise<Int32Array> {
   return parseIndices({ name: path, bytes: await readBytes(path, options.as ?? 'indices') }, options)
 }
 

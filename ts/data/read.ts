@@ -1,5 +1,5 @@
 import { NhgdError } from '../backend/errors.ts'
-import { readCsv, readCsvColumn } from './csv.ts'
+import { readCsv, readCsvColumn, type Table } from './csv.ts'
 import { dataError, listed } from './error.ts'
 import { gunzip } from './gzip.ts'
 import { readIdx } from './idx.ts'
@@ -14,7 +14,7 @@ export interface File {
   readonly bytes: Uint8Array
 }
 
-const FORMATS = ['npy', 'npz', 'csv', 'tsv', 'idx'] as const
+const FORMATS = ['npy', 'npz', 'csv', 'tsv', 'txt', 'idx'] as const
 type Format = 'npy' | 'npz' | 'csv' | 'idx'
 
 /** Names under which arrays are looked for in an NPZ file, the first that is there. */
@@ -28,9 +28,18 @@ export interface SetOptions {
   readonly label?: string
   /** Columns of a CSV file that are left out where they are there. */
   readonly ignore?: readonly string[]
+  /** Columns of a CSV file that are given back as text. */
+  readonly texts?: readonly string[]
+  /** What stands for missing features of a CSV file. */
+  readonly impute?: 'median'
+  /** Whether a CSV file has names in its first line, true by default. */
+  readonly header?: boolean
   /** What messages call the argument. */
   readonly as?: string
 }
+
+/** Features, and in CSV the columns that were asked for as text and what was made of columns without numbers. */
+export type ReadSet = Features & { readonly labels?: Labels } & Partial<Pick<Table, 'texts' | 'notes'>>
 
 /**
  * Features from NPY, NPZ, IDX or CSV, gzipped or not, and in the same pass the labels where the file holds them: in the
@@ -38,16 +47,14 @@ export interface SetOptions {
  *
  * @throws NhgdError as the readers do.
  */
-export function parseSet(
-  file: File,
-  { label, ignore, as = 'features' }: SetOptions = {},
-): Features & { readonly labels?: Labels } {
+export function parseSet(file: File, { as = 'features', ...options }: SetOptions = {}): ReadSet {
+  const { label } = options
   const { format, bytes } = open(file, as)
   if (format === 'csv') {
-    const { features, columns, labels } = readCsv(bytes, { label, ignore }, as)
+    const { features, columns, labels, texts, notes } = readCsv(bytes, options, as)
     if (columns.length === 0)
       throw dataError(as, 'at least one column of features', `only the labels, "${label}"`)
-    const read = { features: checkFinite(features, as, columns), columns }
+    const read = { features: checkFinite(features, as, columns), columns, texts, notes }
     return labels ? { ...read, labels: encodeLabels(labels, undefined, as) } : read
   }
   if (format !== 'npz') return toFeatures(readTensor(format, bytes, as), as)
@@ -92,12 +99,17 @@ export function namesLabels(name: string): boolean {
  */
 export function parseLabels(
   file: File,
-  { label, names, as = 'labels' }: { label?: string; names?: readonly string[]; as?: string } = {},
+  {
+    label,
+    names,
+    header,
+    as = 'labels',
+  }: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Labels {
   const { format, bytes } = open(file, as)
   const values =
     format === 'csv'
-      ? readCsvColumn(bytes, label, {}, as)
+      ? readCsvColumn(bytes, label, { header }, as)
       : readList(format, bytes, label === undefined ? LABEL_NAMES : [label], as).data
   return encodeLabels(values, names, as)
 }
@@ -108,11 +120,14 @@ export function parseLabels(
  *
  * @throws NhgdError `ERR_RANGE` for negative or fractional numbers.
  */
-export function parseIndices(file: File, { as = 'indices' } = {}): Int32Array {
+export function parseIndices(
+  file: File,
+  { as = 'indices', header }: { as?: string; header?: boolean } = {},
+): Int32Array {
   const { format, bytes } = open(file, as)
   const { data, boolean } =
     format === 'csv'
-      ? { data: readCsvColumn(bytes, undefined, {}, as) }
+      ? truthValues(readCsvColumn(bytes, undefined, { header }, as))
       : readList(format, bytes, INDEX_NAMES, as)
   if (boolean) return Int32Array.from(Array.from(data, Number).flatMap((truth, row) => (truth ? [row] : [])))
   return Int32Array.from(data as ArrayLike<number | string>, (value, i) => {
@@ -122,15 +137,28 @@ export function parseIndices(file: File, { as = 'indices' } = {}): Int32Array {
   })
 }
 
+/** A column of `true` and `false` is a mask. */
+function truthValues(data: readonly string[]): { data: readonly (string | number)[]; boolean?: boolean } {
+  if (data.length === 0 || !data.every((text) => /^(true|false)$/i.test(text))) return { data }
+  return { data: data.map((text) => (/^true$/i.test(text) ? 1 : 0)), boolean: true }
+}
+
 function formatOf(name: string): Format | undefined {
   const plain = name.toLowerCase().replace(/\.gz$/, '')
   if (/-ubyte$/.test(plain)) return 'idx'
   const found = FORMATS.find((candidate) => plain.endsWith(`.${candidate}`))
-  return found === 'tsv' ? 'csv' : found
+  return found === 'tsv' || found === 'txt' ? 'csv' : found
 }
 
 function open({ name, bytes }: File, as: string): { format: Format; bytes: Uint8Array } {
   const format = formatOf(name)
+  if (!format && /\.(xlsx?|parquet|feather|arrow)$/i.test(name)) {
+    throw dataError(
+      as,
+      'CSV, NPY or NPZ: save it as CSV first (in pandas df.to_csv(…, index=False))',
+      `"${name}"`,
+    )
+  }
   if (!format)
     throw dataError(as, `a file named ${FORMATS.map((f) => `.${f}`).join(', ')} or -ubyte`, `"${name}"`)
   return { format, bytes: gunzip(bytes, as) }
