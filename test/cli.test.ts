@@ -132,9 +132,10 @@ test('options that would be ignored', () =>
     [[...usual, '--trusted', trusted, '--seeds', '2'], /"--seeds" expected "--demo" beside it/],
     [[...usual, '--trusted', trusted, '--noise', '0.5'], /"--noise" expected "--demo" beside it/],
     [[...usual, '--trusted', trusted, '--no-rivals'], /"--no-rivals" expected "--demo" beside it/],
-    [[...usual, '--report', inFolder('r.html')], /"--report" expected "--trusted" beside it/],
+    [[...usual, '--trusted', trusted, '--checked', trusted], /"--checked" expected no "--trusted"/],
+    [['clean', '--demo', 'mnist', '--no-standardize'], /"--no-standardize" expected "--features" beside it/],
     [[...usual, '--weighting', 'margin'], /"--weighting" expected "--trusted" beside it/],
-    [[...usual, '--outer-steps', '3'], /"--outer-steps" expected "--trusted" beside it/],
+    [[...usual, '--outer-steps', '3'], /"--outer-steps" expected "--checked" or "--trusted" beside it/],
     [[...usual, '--no-holdout'], /"--no-holdout" expected "--trusted" beside it/],
     [
       [...usual, '--trusted', trusted, '--suggest-trusted', '9'],
@@ -206,20 +207,21 @@ test('classes without a trusted row are named', async () => {
   assert.equal(JSON.parse(readFileSync(json, 'utf8')).classesWithoutTrusted, ['hen'])
 })
 
-test('a column of another scale is named, unless columns are standardized', async () => {
+test('a column of another scale is named', async () => {
   const vast = csv(rowsOf.map((row) => row.with(1, '1000000')))
   const run = ['clean', '--label', 'kind', '--features', write('vast-column.csv', vast), '--trusted', trusted]
-  const { error } = await nhgd(...run, '--outer-steps', '2', '--quiet')
-  assert.match(error, /^nhgd: column "x1" is of another scale .*"--standardize"$/m)
-  assert.is((await nhgd(...run, '--outer-steps', '2', '--quiet', '--standardize')).error, '')
+  const quick = [...run, '--outer-steps', '2', '--quiet']
+  assert.match((await nhgd(...quick)).error, /^nhgd: column "x1" is of another scale .* or has an outlier$/m)
+  const { error } = await nhgd(...quick, '--no-standardize')
+  assert.match(error, /^nhgd: column "x1" is of another scale .*: leave "--no-standardize" out$/m)
 })
 
-test('interrupted before the end of the first outer step, it writes nothing and says so', async () => {
+test('interrupted before there is a result, it writes nothing and says so', async () => {
   const out = inFolder('interrupted.csv')
   const args = ['clean', '--features', table, '--label', 'kind', '--trusted', trusted, '--out', out]
-  const { code, error } = await nhgdWith(args, / backend, .*\n/)
+  const { code, error } = await nhgdWith([...args, '--verbose'], / backend, .*\n/)
   assert.is(code, 130, error)
-  assert.match(error, /interrupted before the end of the first outer step: nothing was written$/m)
+  assert.match(error, /interrupted before there was a result: nothing was written$/m)
   assert.not.ok(existsSync(out))
 })
 
@@ -230,7 +232,7 @@ test('files that are not there, truncated, foreign', () => {
     [[...usual, '--trusted', inFolder('nowhere.npy')], /"--trusted" expected .*nowhere\.npy/],
     [[...usual, '--trusted', short], /"--trusted" expected .*, got /],
     [['clean', '--features', write('foreign.npy', 'no array')], /"--features" expected .*, got /],
-    [['clean', '--features', write('data.txt', '1 2 3')], /"--features" expected .*data\.txt/],
+    [['clean', '--features', write('data.jpg', '1 2 3')], /"--features" expected .*data\.jpg/],
   ])
 })
 
@@ -240,13 +242,19 @@ test('missing values, text and infinity are named by row and column', () => {
     return ['clean', '--label', 'kind', '--features', write(name, csv(cells))]
   }
   return misuse([
-    [file('none.csv', 6, 2, ''), /"--features" expected a value, got none in row 7, column "x2"/],
-    [file('nan.csv', 6, 2, 'NaN'), /"--features" expected a value, got NaN in row 7, column "x2"/],
-    [file('wordy.csv', 0, 0, 'many'), /expected a number, got "many" in row 1, column "x0"/],
-    [file('vast.csv', 3, 1, 'inf'), /finite numbers, got "inf" in row 4, column "x1"/],
-    [file('unlabelled.csv', 9, columns, ''), /expected a value, got none in row 10, column "kind"/],
+    [
+      file('none.csv', 6, 2, ''),
+      /"--features" expected a value in every cell, got none in row 6, column "x2"/,
+    ],
+    [
+      file('nan.csv', 6, 2, 'NaN'),
+      /"--features" expected a value in every cell, got NaN in row 6, column "x2"/,
+    ],
+    [file('wordy.csv', 0, 0, 'many'), /expected a number in every cell, got "many" in row 0, column "x0"/],
+    [file('vast.csv', 3, 1, 'inf'), /finite numbers, got "inf" in row 3, column "x1"/],
+    [file('unlabelled.csv', 9, columns, ''), /expected a value, got none in row 9, column "kind"/],
     [['clean', '--features', table, '--label', 'sort'], /expected a column "sort", got .*kind/],
-    [['clean', '--features', table], /expected a number, got "\w+" in row 1, column "kind"/],
+    [['clean', '--features', table], /"--labels" expected a file, since the features file holds none/],
   ])
 })
 
@@ -285,12 +293,14 @@ test('a table with text labels is cleaned from end to end', async () => {
   ]
   const { code, out: printed, error } = await nhgd(...args)
   assert.is(code, 0, error)
-  assert.match(printed, /\d+ of 340 labels are doubted/)
-  assert.match(error, /outer step \d+\/\d+ +loss /, 'plain lines of progress')
+  assert.match(printed, /^\d+ of 340 labels look wrong, about \d+ of them really are\.\n/)
+  assert.match(printed, /^row +given +suggested +score$/m)
+  assert.not.match(printed, /outer|bilevel|hypergradient/)
+  assert.match(error, /step \d+\/\d+ +loss /, 'plain lines of progress')
   assert.not.match(error, '\x1b[')
 
   const [head, ...lines] = readFileSync(out, 'utf8').trim().split('\n')
-  assert.is(head, 'index,given,suggested,weight,score,rank')
+  assert.is(head, 'row,given,suggested,weight,score,rank,doubted')
   const issues = lines.map((line) => line.split(','))
   assert.is(issues.length, 340)
   const wrong = issues.map(([index]) => data.labels[Number(index)] !== data.truth[Number(index)])
@@ -300,7 +310,8 @@ test('a table with text labels is cleaned from end to end', async () => {
       wrong,
     ) > 0.97,
   )
-  issues.forEach(([index, given, suggested, weight, score, rank], i) => {
+  issues.forEach(([index, given, suggested, weight, score, rank, doubted], i) => {
+    assert.is(doubted, String(Number(score) > 0.5))
     assert.is(given, names[data.labels[Number(index)]])
     assert.ok(names.includes(suggested))
     assert.ok([weight, score].every((x) => Number(x) >= 0 && Number(x) <= 1))
@@ -311,7 +322,7 @@ test('a table with text labels is cleaned from end to end', async () => {
   assert.ok(suggestions.length > 0.95 * 340)
 
   const arrays = readNpz(readFileSync(weights))
-  assert.equal(arrays.weights.shape, [340])
+  assert.equal(arrays.weights.shape, [400])
   assert.equal(arrays.theta.shape, [columns + 1, 3])
   const run = JSON.parse(readFileSync(json, 'utf8'))
   assert.is(run.seed, 3)
@@ -328,6 +339,66 @@ test('--quiet prints nothing', async () => {
   assert.equal(ending, { code: 0, out: '', error: '' })
 })
 
+test('checked rows teach it, in a file and in a column', async () => {
+  const rows = Array.from({ length: 60 }, (_, i) => 6 * i)
+  const answer = (row: number) =>
+    data.labels[row] === data.truth[row] ? 'right' : row % 4 ? names[data.truth[row]] : 'wrong'
+  const file = write(
+    'checked.csv',
+    ['row,note,label', ...rows.map((row) => `${row},,${answer(row)}`), '7,,'].join('\n'),
+  )
+  const json = inFolder('checked.json')
+  const { code, out, error } = await nhgd(...usual.slice(0, -1), '--checked', file, '--json', json)
+  assert.is(code, 0, error)
+  assert.match(
+    out,
+    /^\d+ of 340 labels look wrong, about \d+ of them really are\.\nOf all that nobody checked, about \d+ are wrong \(between \d+ and \d+, by your 60 checks/,
+  )
+  const { doubted, estimate, bilevel } = JSON.parse(readFileSync(json, 'utf8'))
+  assert.ok(doubted > 90 && doubted < 180, `${doubted}`)
+  assert.ok(estimate.wrong.low < estimate.wrong.count && bilevel.steps === 12)
+
+  const truth = csv(rowsOf.map((row, i) => [...row, `u${i}`, rows.includes(i) ? names[data.truth[i]] : '']))
+  const wide = write('wide.csv', truth.replace('kind\n', 'kind,name,true kind\n'))
+  const out2 = inFolder('wide-issues.csv')
+  const column = ['--checked-column', 'true kind', '--id', 'name', '--out', out2, '--outer-steps', '1']
+  const again = await nhgd('clean', '--features', wide, '--label', 'kind', '--quiet', ...column)
+  assert.equal(again, { code: 0, out: '', error: '' })
+  const lines = readFileSync(out2, 'utf8').trim().split('\n')
+  assert.is(lines[0], 'row,given,suggested,weight,score,rank,doubted,id')
+  assert.is(lines.length, 341)
+  assert.ok(lines.slice(1).every((line) => `u${line.split(',')[0]}` === line.split(',').at(-1)))
+
+  await misuse([
+    [
+      [...usual, '--checked', write('c1.csv', 'row,label\n1,fox\n')],
+      /"--checked" expected right, wrong or one of cat, dog, hen, got "fox" for row 1/,
+    ],
+    [
+      [...usual, '--checked', write('c2.csv', 'row,label\n400,cat\n')],
+      /"--checked" expected rows from 0 to 399, got 400/,
+    ],
+    [
+      [...usual, '--checked', write('c3.csv', 'row,label\n4,cat\n4,cat\n')],
+      /"--checked" expected each row once, got 4 twice/,
+    ],
+    [
+      [...usual, '--checked', write('c4.csv', 'row,answer\n4,cat\n')],
+      /"--checked" expected a column "label"/,
+    ],
+    [[...usual, '--checked', write('c5.csv', 'label\ncat\n')], /"--checked" expected .*"row"/],
+    [
+      [...usual, '--checked', write('c6.csv', 'row,label\n4,cat\n')],
+      /"checked.rows" expected at least 10 rows/,
+    ],
+    [[...usual, '--checked-column', 'nothing'], /expected a column "nothing"/],
+    [
+      [...usual, '--trusted', write('mask.csv', `ok\n${'true\n'.repeat(300)}`)],
+      /"--trusted" expected 400 truth values, one per row, got 300/,
+    ],
+  ])
+})
+
 test('without trusted rows it ranks by self-confidence, says so, and lists what to check', async () => {
   const out = inFolder('ranked.csv')
   const {
@@ -338,7 +409,7 @@ test('without trusted rows it ranks by self-confidence, says so, and lists what 
     ...['clean', '--features', table, '--label', 'kind', '--suggest-trusted', '25', '--out', out],
   )
   assert.is(code, 0, error)
-  assert.match(error, /self-confidence, which is not the bilevel method/)
+  assert.match(printed, /^\d+ of 400 labels disagree with models that never saw them\./)
   const listed = printed.trim().split('\n').at(-1)?.split(' ').map(Number) ?? []
   assert.is(new Set(listed).size, 25)
   assert.ok(listed.every((row) => row >= 0 && row < 400))

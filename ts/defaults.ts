@@ -185,7 +185,7 @@ export const cleanLabels = {
     /** Least number of checked rows. */
     least: 10,
     /** Factors of ‖θ‖² that cross-validation chooses from, for a root mean square norm of 10. */
-    regularizations: [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5],
+    regularizations: [1, 3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5],
     /** Folds of the checked rows, and of all rows for models of given labels. */
     folds: { checked: 5, given: 3 },
     /** Steps of a training from θ = 0, of one that goes on, and of the last one. */
@@ -222,6 +222,8 @@ export const cleanLabels = {
       prior: { slopes: 4, intercept: 0.1, outputs: 2, penalty: 2 },
     },
   },
+  /** Without checked or trusted rows. */
+  unchecked: { folds: 10 },
   perSample: {
     method: { averaging: 0, refineDamping: 0 },
     outerRate: 0.5,

@@ -15,17 +15,20 @@ const beside = {
   labels: 'features',
   label: 'features',
   trusted: 'features',
+  checked: 'features',
+  checkedColumn: 'features',
+  ignore: 'features',
+  id: 'features',
+  impute: 'features',
+  header: 'features',
   standardize: 'features',
   imageShape: 'features',
   suggestTrusted: 'features',
   weighting: 'trusted',
-  outerSteps: 'trusted',
   holdout: 'trusted',
-  weights: 'trusted',
-  report: 'trusted',
 } as const
 
-const inputs = ['features', 'labels', 'trusted'] as const
+const inputs = ['features', 'labels', 'trusted', 'checked'] as const
 const outputs = ['out', 'weights', 'report', 'json'] as const
 
 /** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */
@@ -42,8 +45,23 @@ export async function checkOptions(command: Command): Promise<void> {
       throw new NhgdError('ERR_RANGE', `"${long(name)}" expected "${long(other)}" beside it, got none`)
     }
   }
-  if (given('suggestTrusted') && given('trusted')) {
-    throw new NhgdError('ERR_RANGE', '"--suggest-trusted" expected no "--trusted" beside it, got both')
+  const instead = [
+    ['suggestTrusted', 'trusted'],
+    ['suggestTrusted', 'checked'],
+    ['checked', 'trusted'],
+    ['checkedColumn', 'trusted'],
+    ['checkedColumn', 'checked'],
+    ['verbose', 'quiet'],
+  ] as const
+  for (const [name, other] of instead) {
+    if (!given(name) || !given(other)) continue
+    throw new NhgdError('ERR_RANGE', `"${long(name)}" expected no "${long(other)}" beside it, got both`)
+  }
+  if (given('outerSteps') && !['trusted', 'checked', 'checkedColumn', 'demo'].some(given)) {
+    throw new NhgdError(
+      'ERR_RANGE',
+      '"--outer-steps" expected "--checked" or "--trusted" beside it, got none',
+    )
   }
   const taken = new Map<string, string>()
   for (const name of [...inputs, ...outputs]) {

@@ -6,10 +6,10 @@ import { listed } from '../data/error.ts'
 import { oddColumn } from '../data/standardize.ts'
 import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels/cleanLabels.ts'
 import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/rivals.ts'
-import { selfConfidence } from '../tasks/cleanLabels/selfConfidence.ts'
 import { accuracy } from '../tasks/metrics.ts'
 import { checkOptions } from './check.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
+import { expectedWrong, findings, worthChecking } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
 import { writeAll, writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
 import { type ProgressLine, progressLine } from './progress.ts'
@@ -28,6 +28,7 @@ interface Options extends InputOptions {
   readonly report?: string
   readonly json?: string
   readonly suggestTrusted: number
+  readonly verbose: boolean
   readonly quiet: boolean
 }
 
@@ -39,8 +40,14 @@ export function cleanCommand(): Command {
     .option('--features <file>', 'features, one sample per row: NPY, NPZ, IDX, or CSV (TSV) with a header')
     .option('--labels <file>', 'labels, numbers or text (default: the features file)')
     .option('--label <name>', 'the column of a CSV file, or the array of an NPZ file, that holds the labels')
-    .option('--trusted <file>', 'rows whose labels are right, counted from 0')
-    .option('--standardize', 'bring every feature to mean 0 and deviation 1')
+    .option('--checked <file>', 'CSV of rows that you checked: row (from 0) and label, or right, or wrong')
+    .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
+    .option('--trusted <file>', 'rows whose labels are right, counted from 0, or a mask')
+    .option('--ignore <names>', 'columns to leave out, with commas between', list)
+    .option('--id <name>', 'a column with a name of each row, which outputs repeat')
+    .option('--impute <how>', 'what stands for missing values: median', oneOf('median'))
+    .option('--no-header', 'the first line of CSV files holds data')
+    .option('--no-standardize', 'leave the scales of columns as they are')
     .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
     .option('--trusted-size <n>', 'demo: trusted samples', whole(4, 10_000), 10_000)
     .option('--noise <rate>', 'demo: share of the labels that are replaced', share, 0.5)
@@ -58,16 +65,17 @@ export function cleanCommand(): Command {
     .addOption(
       new Option('--backend <name>', 'where it runs').choices(['auto', 'native', 'wasm']).default('auto'),
     )
-    .option('--out <file>', 'write every doubted label as CSV')
+    .option('--out <file>', 'write every label that was judged as CSV, the most doubtful first')
     .option('--weights <file>', 'write weights, scores and the model as NPZ')
     .option('--report <file>', 'write an HTML report (demo: nhgd-report.html)')
     .option('--json <file>', 'write the figures as JSON')
     .option(
       '--suggest-trusted <n>',
-      'without --trusted: list this many samples to check by hand',
+      'without checked or trusted rows: list this many rows to check by hand',
       whole(1, 1e6),
-      200,
+      50,
     )
+    .option('--verbose', 'tell how the run went as well', false)
     .option('--quiet', 'print nothing but warnings and errors', false)
     .action(clean)
 }
@@ -78,12 +86,10 @@ async function clean(options: Options, command: Command): Promise<void> {
   const line = progressLine(options.quiet)
   const backend = await loadBackend(options.backend === 'auto' ? {} : { backend: options.backend })
   const { backend: name, simd, threads } = backend.info()
-  line.say(`${name} backend, ${simd}, ${threads} threads`)
+  if (options.verbose) line.say(`${name} backend, ${simd}, ${threads} threads`)
   const runs: Figures[] = []
   for (let seed = options.seed; seed < options.seed + (options.seeds ?? 1); seed++) {
     const input = await readInput(options, seed)
-    if (options.demo === undefined && options.trusted === undefined)
-      return withoutTrusted(backend, input, options, line)
     const run = await one(backend, input, options, seed, line, stop, command)
     if (run) runs.push(run)
     if (stop.aborted) break
@@ -104,16 +110,23 @@ async function one(
 ): Promise<Figures | undefined> {
   const accuracies: number[] = []
   const known = input.truth && input.test && knownCase(backend, input)
+  for (const note of input.notes) line.say(note)
+  const { checked } = input
+  const trusted = options.demo !== undefined || options.trusted !== undefined
   const result = await cleanLabels({
     backend,
     features: input.features,
     labels: input.labels,
-    trusted: input.trusted,
     classes: input.names.length,
-    weighting: options.weighting,
-    holdout: options.holdout ? 0.2 : 0,
+    ...(checked && { checked }),
+    ...(trusted && {
+      trusted: input.trusted,
+      weighting: options.weighting,
+      holdout: options.holdout ? 0.2 : 0,
+      normalize: input.normalize,
+    }),
     outerSteps: options.outerSteps,
-    normalize: input.normalize,
+    ...(!options.standardize && { standardize: false }),
     seed,
     signal,
     onProgress(progress) {
@@ -125,8 +138,13 @@ async function one(
     },
   })
   line.end()
-  for (const warning of warnings(input)) console.error(`nhgd: ${warning}`)
-  if (!options.quiet) console.log(summary(command.options, result, input, accuracies))
+  for (const warning of warnings(input, result, options)) console.error(`nhgd: ${warning}`)
+  if (!options.quiet) {
+    if (known)
+      console.log(`${result.issues.length} of ${result.rows.length} labels look wrong (${input.title})`)
+    else console.log(findings(result, input, options))
+    if (options.verbose) console.log(course(command.options, result, accuracies))
+  }
   const found =
     known &&
     figures(result, known, accuracies, await runRivals(known, result, options, seed, line, signal), seed)
@@ -134,12 +152,15 @@ async function one(
   const report = options.report ?? (options.demo !== undefined ? 'nhgd-report.html' : undefined)
   const { out, weights, json } = options
   const { seconds, backend: info, settings } = result
-  const doubted = result.issues.length
   const summed = {
-    doubted,
-    classesWithoutTrusted: classesWithoutTrusted(input),
+    doubted: result.issues.length,
+    judged: result.rows.length,
+    expectedWrong: expectedWrong(result),
     estimate: result.estimate,
     bilevel: result.bilevel,
+    warnings: result.warnings,
+    classesWithoutTrusted: unseenClasses(input),
+    ...(result.checked.rows.length === 0 && { check: worthChecking(result, options.suggestTrusted) }),
     seconds,
     backend: info,
     seed,
@@ -175,84 +196,60 @@ async function runRivals(
   return found
 }
 
-function summary(
+/** How the run went, for those who know the method. */
+function course(
   spelling: readonly Option[],
-  { curves, bestStep, overfitting, issues, rows, seconds, solve }: CleanLabelsResult,
-  input: Input,
+  { curves, bestStep, overfitting, seconds, solve, bilevel }: CleanLabelsResult,
   accuracies: readonly number[],
 ): string {
   const phases = Object.entries(seconds).map(([phase, s]) => `${phase} ${s.toFixed(1)}`)
   const [before, after] = [accuracies[0], accuracies.at(-1)]
   return [
-    `${issues.length} of ${rows.length} labels are doubted (${input.title})`,
     ...(solve ? [`ended by ${solve.status}: ${inOptions(solve.advice, spelling)}`] : []),
     ...(after === undefined
       ? []
       : [
           `test accuracy ${before.toFixed(4)} after the first outer step, ${after.toFixed(4)} after the last`,
         ]),
-    overfitting
-      ? `over-fitting of the trusted samples began after outer step ${bestStep} of ${curves.length}; its weights were kept`
-      : `kept the weights of outer step ${bestStep} of ${curves.length}`,
+    ...(overfitting
+      ? [
+          `over-fitting of the trusted samples began after outer step ${bestStep} of ${curves.length}; its weights were kept`,
+        ]
+      : curves.length > 0
+        ? [`kept the weights of outer step ${bestStep} of ${solve ? curves.length : curves.length - 1}`]
+        : []),
+    ...(bilevel
+      ? [
+          `loss on held-out checked rows: ${bilevel.startLoss.toFixed(4)} at the start, ${bilevel.endLoss.toFixed(4)} in the end`,
+        ]
+      : []),
     `seconds: ${phases.join(', ')}`,
   ].join('\n')
 }
 
-/** No label is known to be right: rank them by what models that never saw them think, and say what to check. */
-async function withoutTrusted(
-  backend: Backend,
-  input: Input,
-  options: Options,
-  line: ProgressLine,
-): Promise<void> {
-  line.say('no trusted samples: ranking by cross-validated self-confidence, which is not the bilevel method')
-  const { labels, names } = input
-  if (labels.length !== input.features.rows) {
-    const expected = `${input.features.rows}, one per row`
-    throw new NhgdError('ERR_SHAPE', `"--labels" expected ${expected}, got ${labels.length}`)
-  }
-  if (names.length < 2) throw new NhgdError('ERR_RANGE', '"--labels" expected at least 2 classes, got 1')
-  const rows = Uint32Array.from(labels.keys())
-  const features = upload(backend, input.features)
-  const known = { features, classes: names.length, rows, labels }
-  const training = { steps: 500, rate: 0.1, batchSize: 1024, regularization: 1e-4, seed: options.seed }
-  const { score, flagged: doubted, suggested } = await selfConfidence(backend, known, training)
-  const ranking = rows.toSorted((a, b) => score[b] - score[a] || a - b)
-  // The labels nearest to the border between right and wrong tell most when they are checked by hand.
-  const worth = rows.toSorted((a, b) => Math.abs(score[a] - 0.5) - Math.abs(score[b] - 0.5) || a - b)
-  const check = Array.from(worth.subarray(0, options.suggestTrusted))
-  if (!options.quiet) {
-    console.log(
-      `${doubted.filter(Boolean).length} of ${labels.length} labels disagree with models that never saw them`,
-    )
-    console.log(
-      `check these ${check.length} rows by hand and pass the right ones as --trusted:\n${check.join(' ')}`,
-    )
-  }
-  const { out, json, seed } = options
-  const ranked = { ranking, suggested, scores: score, weights: score.map((s) => 1 - s) }
-  const summed = { method: 'selfConfidence', doubted: doubted.filter(Boolean).length, check, seed }
-  await writeAll([out && (() => writeIssues(out, input, ranked)), json && (() => writeJson(json, summed))])
-}
-
-/** Names of the classes that no trusted row is labelled with. */
-function classesWithoutTrusted({ names, labels, trusted }: Input): string[] {
-  const seen = new Set(Array.from(trusted, (row) => labels[row]))
-  return names.filter((_, index) => !seen.has(index))
+/** Names of the classes of which no row was checked or trusted; none where nobody checked any. */
+function unseenClasses({ names, labels, trusted, checked }: Input): string[] {
+  const known = checked ? checked.labels : Array.from(trusted, (row) => labels[row])
+  const seen = new Set(Array.from(known))
+  return seen.size === 0 ? [] : names.filter((_, index) => !seen.has(index))
 }
 
 /** What makes the result doubtful, in sentences. */
-function warnings(input: Input): string[] {
-  const unseen = classesWithoutTrusted(input)
+function warnings(input: Input, result: CleanLabelsResult, options: Options): string[] {
+  const unseen = unseenClasses(input)
   const odd = input.imageShape ? undefined : oddColumn(input.features)
   const named = odd === undefined ? '' : `"${input.columns?.[odd] ?? odd}"`
+  const advice = options.standardize ? '' : ': leave "--no-standardize" out'
   return [
     ...(unseen.length > 0
-      ? [`no trusted row is labelled ${listed(unseen)}: the scores of these labels are guesses`]
+      ? [
+          input.checked
+            ? `no checked row has the class ${listed(unseen)}: the labels of these classes are not judged`
+            : `no trusted row is labelled ${listed(unseen)}: the scores of these labels are guesses`,
+        ]
       : []),
-    ...(named
-      ? [`column ${named} is of another scale than the others, or has an outlier: try "--standardize"`]
-      : []),
+    ...result.warnings.filter((warning) => !/^no (checked|trusted) row has the class/.test(warning)),
+    ...(named ? [`column ${named} is of another scale than the others, or has an outlier${advice}`] : []),
   ]
 }
 
@@ -295,6 +292,18 @@ function whole(low: number, high: number) {
     const n = Number(text)
     if (Number.isInteger(n) && n >= low && n <= high && text.trim() !== '') return n
     throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}.`)
+  }
+}
+
+function list(text: string): string[] {
+  return text.split(',').map((name) => name.trim())
+}
+
+function oneOf<T extends string>(...known: readonly T[]) {
+  return (text: string): T => {
+    const found = known.find((one) => one === text)
+    if (found !== undefined) return found
+    throw new InvalidArgumentError(`expected ${known.join(' or ')}.`)
   }
 }
 

@@ -1,8 +1,9 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
+import { type CheckedFile, checkedColumn, parseChecked } from '../data/checked.ts'
 import { dataError } from '../data/error.ts'
-import { cleaningSplit, loadMnist, readIndices, readLabels, readSet, standardize } from '../data/index.ts'
-import { namesLabels } from '../data/read.ts'
+import { cleaningSplit, loadMnist, readBytes, readLabels, readSet } from '../data/index.ts'
+import { namesLabels, parseRows } from '../data/read.ts'
 
 /** A data set to clean, and what is known about it. */
 export interface Input {
@@ -13,6 +14,12 @@ export interface Input {
   readonly names: readonly string[]
   /** Rows that are right; none where the user has none. */
   readonly trusted: Int32Array
+  /** Rows that somebody checked, and their true classes. */
+  readonly checked?: CheckedFile
+  /** What the user calls each row, where a column says so. */
+  readonly ids?: readonly string[]
+  /** What was made of columns that hold no plain numbers, in sentences. */
+  readonly notes: readonly string[]
   readonly imageShape?: readonly [number, number]
   /** Names of the columns, where the file has them. */
   readonly columns?: readonly string[]
@@ -32,7 +39,13 @@ export interface InputOptions {
   readonly trustedSize: number
   readonly noise: number
   readonly noiseKind: 'uniform' | 'pair'
-  readonly standardize?: boolean
+  readonly checked?: string
+  readonly checkedColumn?: string
+  readonly standardize: boolean
+  readonly header: boolean
+  readonly ignore?: readonly string[]
+  readonly id?: string
+  readonly impute?: 'median'
   readonly imageShape?: readonly [number, number]
 }
 
@@ -73,8 +86,20 @@ async function demo({ demo, trustedSize, noise, noiseKind }: InputOptions, seed:
     trusted: Int32Array.from(split.trusted, (_, i) => split.train.length + i),
     imageShape: [28, 28],
     test: mnist.test,
+    notes: [],
     normalize: false,
   }
+}
+
+async function file(path: string, as: string) {
+  return { name: path, bytes: await readBytes(path, as) }
+}
+
+/** Rows that are right; a mask has as many entries as there are rows. */
+async function readRows(path: string, rows: number, header: boolean): Promise<Int32Array> {
+  const { rows: found, mask } = parseRows(await file(path, '--trusted'), { as: '--trusted', header })
+  if (mask === undefined || mask === rows) return found
+  throw new NhgdError('ERR_SHAPE', `"--trusted" expected ${rows} truth values, one per row, got ${mask}`)
 }
 
 async function files(options: InputOptions, path: string): Promise<Input> {
@@ -85,13 +110,21 @@ async function files(options: InputOptions, path: string): Promise<Input> {
       `"--label" expected a CSV or an NPZ file, got "${options.labels ?? path}"`,
     )
   }
+  const { header, id, checkedColumn: answers, impute } = options
+  const ignore = options.ignore ?? []
+  const texts = [id, answers].filter((column) => column !== undefined)
+  const set = { header, impute, texts, as: '--features' }
   const { labels: own, ...read } = options.labels
-    ? await readSet(path, { ignore: label === undefined ? [] : [label], as: '--features' })
-    : await readSet(path, { label, as: '--features' })
-  const given = options.labels ? await readLabels(options.labels, { label, as: '--labels' }) : own
+    ? await readSet(path, { ...set, ignore: label === undefined ? ignore : [...ignore, label] })
+    : await readSet(path, { ...set, ignore, label })
+  const given = options.labels ? await readLabels(options.labels, { label, header, as: '--labels' }) : own
   if (!given) throw dataError('--labels', 'a file, since the features file holds none', 'none')
   const { labels, names } = given
-  const features = options.standardize ? standardize(read.features).features : read.features
+  const { features } = read
+  const checked =
+    answers === undefined
+      ? options.checked && parseChecked(await file(options.checked, '--checked'), given, '--checked')
+      : checkedColumn(read.texts?.[answers] ?? [], given, '--checked-column')
   const imageShape = options.imageShape ?? read.imageShape
   if (imageShape && imageShape[0] * imageShape[1] !== features.columns) {
     const got = `${imageShape.join('x')} for ${features.columns} columns`
@@ -105,9 +138,12 @@ async function files(options: InputOptions, path: string): Promise<Input> {
     features,
     labels,
     names,
-    trusted: options.trusted ? await readIndices(options.trusted, { as: '--trusted' }) : new Int32Array(0),
+    trusted: options.trusted ? await readRows(options.trusted, labels.length, header) : new Int32Array(0),
     imageShape,
     columns: read.columns,
+    ...(checked && { checked }),
+    ...(id !== undefined && { ids: read.texts?.[id] }),
+    notes: read.notes ?? [],
     normalize: true,
   }
 }

@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     if ((error as Error).name === 'AbortError') {
-      console.error('nhgd: interrupted before the end of the first outer step: nothing was written')
+      console.error('nhgd: interrupted before there was a result: nothing was written')
       return 130
     }
     if (error instanceof NhgdError) {

@@ -17,22 +17,20 @@ export async function writeAll(
   if (failed?.status === 'rejected') throw failed.reason
 }
 
-/** Every sample that was not trusted, most doubtful first: index, given, suggested, weight, score, rank. */
+/** Every row that nobody checked, the most doubtful first; rows count from 0. */
 export async function writeIssues(path: string, input: Input, result: Ranked): Promise<void> {
   const quote = (text: string) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
   const lines = Array.from(result.ranking, (row, rank) => {
     const given = quote(input.names[input.labels[row]])
     const suggested = quote(input.names[result.suggested[row]])
-    return [
-      row,
-      given,
-      suggested,
-      result.weights[row].toFixed(6),
-      result.scores[row].toFixed(6),
-      rank + 1,
-    ].join()
+    const numbers = [result.weights[row].toFixed(6), result.scores[row].toFixed(6), rank + 1]
+    const id = input.ids ? [quote(input.ids[row])] : []
+    return [row, given, suggested, ...numbers, result.scores[row] > 0.5, ...id].join()
   })
-  await writeFile(path, `index,given,suggested,weight,score,rank\n${lines.join('\n')}\n`)
+  await writeFile(
+    path,
+    `row,given,suggested,weight,score,rank,doubted${input.ids ? ',id' : ''}\n${lines.join('\n')}\n`,
+  )
 }
 
 /** Weight and score of every row, and the retrained model, as NPZ. */
@@ -71,7 +69,7 @@ export async function writeReport(
     facts: {
       samples: input.features.rows,
       classes: input.names.length,
-      trusted: input.trusted.length,
+      'checked or trusted': result.checked.rows.length,
       'labels doubted': result.issues.length,
       ...(result.solve && { ended: result.solve.status }),
     },

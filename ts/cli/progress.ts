@@ -32,8 +32,8 @@ export function progressLine(quiet: boolean, stream = process.stderr): ProgressL
   }
 }
 
-function line({ step, steps, outerLoss, heldOutLoss, residual, secondsLeft }: CleaningProgress): string {
+function line({ step, steps, outerLoss, heldOutLoss, secondsLeft }: CleaningProgress): string {
   const held = Number.isNaN(heldOutLoss) ? '' : `  held-out ${heldOutLoss.toFixed(4)}`
   const left = `  ${secondsLeft.toFixed(0)} s left`
-  return `outer step ${step}/${steps}  loss ${outerLoss.toFixed(4)}${held}  residual ${residual.toFixed(3)}${left}`
+  return `step ${step}/${steps}  loss ${outerLoss.toFixed(4)}${held}${left}`
 }

@@ -1,9 +1,18 @@
+export { type CheckedFile, checkedColumn, type GivenLabels, parseChecked } from './checked.ts'
 export { type CsvOptions, readCsv, readCsvColumn, type Table } from './csv.ts'
 export { readIdx } from './idx.ts'
 export { absentClasses, encodeLabels, type Labels } from './labels.ts'
 export { readNpy, writeNpy } from './npy.ts'
 export { pickArray, readNpz, writeNpz } from './npz.ts'
-export { type File, parseFeatures, parseIndices, parseLabels, parseSet, type SetOptions } from './read.ts'
+export {
+  type File,
+  parseFeatures,
+  parseIndices,
+  parseLabels,
+  parseSet,
+  type ReadSet,
+  type SetOptions,
+} from './read.ts'
 export {
   assignFolds,
   cleaningSplit,

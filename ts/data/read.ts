@@ -124,17 +124,29 @@ export function parseIndices(
   file: File,
   { as = 'indices', header }: { as?: string; header?: boolean } = {},
 ): Int32Array {
+  return parseRows(file, { as, header }).rows
+}
+
+/** {@link parseIndices}, and for truth values how many there were. */
+export function parseRows(
+  file: File,
+  { as = 'indices', header }: { as?: string; header?: boolean } = {},
+): { readonly rows: Int32Array; readonly mask?: number } {
   const { format, bytes } = open(file, as)
   const { data, boolean } =
     format === 'csv'
       ? truthValues(readCsvColumn(bytes, undefined, { header }, as))
       : readList(format, bytes, INDEX_NAMES, as)
-  if (boolean) return Int32Array.from(Array.from(data, Number).flatMap((truth, row) => (truth ? [row] : [])))
-  return Int32Array.from(data as ArrayLike<number | string>, (value, i) => {
+  if (boolean) {
+    const rows = Int32Array.from(Array.from(data, Number).flatMap((truth, row) => (truth ? [row] : [])))
+    return { rows, mask: data.length }
+  }
+  const rows = Int32Array.from(data as ArrayLike<number | string>, (value, i) => {
     const row = value === '' ? Number.NaN : Number(value)
     if (Number.isInteger(row) && row >= 0 && row < 2 ** 31) return row
     throw new NhgdError('ERR_RANGE', `"${as}" expected row numbers from 0, got ${value} at ${i}`)
   })
+  return { rows }
 }
 
 /** A column of `true` and `false` is a mask. */

@@ -4,7 +4,6 @@ import { preconditionedConjugateGradients } from '../../methods/preconditionedCo
 import { predictor, softmaxRegression } from '../../problems/model.ts'
 import { reweighting } from '../../problems/reweighting.ts'
 import { type SolveResult, solve } from '../../run/solve.ts'
-import { Classifier } from '../classifier.ts'
 import { meanLoss } from '../metrics.ts'
 import { Keeper } from './keep.ts'
 import type { CleanLabelsResult, TrustedSettings } from './options.ts'
@@ -25,7 +24,7 @@ export interface BilevelRun extends Pick<CleanLabelsResult, 'curves' | 'bestStep
  */
 export async function bilevelRun(
   settings: TrustedSettings,
-  { features, classes, free, factor, labelsOf }: Prepared,
+  { features, classes, free, labelsOf, classifier: classifierOf }: Prepared,
   { anchors, outer, heldOut }: Parts,
   start: Start,
   innerRate: number,
@@ -73,8 +72,7 @@ export async function bilevelRun(
       const progress = { step, outerLoss, heldOutLoss, residual, seconds }
       curves.push(progress)
       const secondsLeft = (seconds / step) * (outerSteps - step)
-      const classifier = () =>
-        new Classifier(backend, classes, features.columns, read(estimate.inner)).forScale(factor)
+      const classifier = () => classifierOf(read(estimate.inner))
       settings.onProgress?.({ ...progress, steps: outerSteps, secondsLeft, classifier })
     },
   }).result

@@ -31,7 +31,10 @@ export async function fromGiven({
   folds,
   classes,
   training,
-}: CandidateData): Promise<Float64Array> {
+}: Pick<
+  CandidateData,
+  'trainer' | 'given' | 'fold' | 'folds' | 'classes' | 'training'
+>): Promise<Float64Array> {
   const out = new Float64Array(given.length * classes)
   const all = Uint32Array.from(given.keys())
   for (let f = 0; f < folds; f++) {

@@ -3,14 +3,15 @@ import { listed } from '../../data/error.ts'
 import { assignFolds } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
 import { Clock } from '../../hypergradient/clock.ts'
-import { logit, meanLoss, mostLikely, sigmoid } from '../metrics.ts'
+import { logit, mostLikely, sigmoid } from '../metrics.ts'
 import { certain, type Theta, Trainer } from '../trainer.ts'
-import { type CandidateData, type Candidates, fit, fromChecked, fromGiven } from './candidates.ts'
+import { type CandidateData, type Candidates, type fit, fromChecked, fromGiven } from './candidates.ts'
 import { type Combined, combine, fitCombination, signals } from './combination.ts'
 import { estimateWrong } from './estimate.ts'
 import { issuesOf } from './issues.ts'
 import { neighbourShares } from './neighbours.ts'
 import type { CleanLabelsResult, Settings } from './options.ts'
+import { choosePenalty } from './penalty.ts'
 import { type CheckedRows, prepareChecked } from './prepare.ts'
 import { type Fold, fitSignalModel, scoresOf, weightLogits } from './signalModel.ts'
 
@@ -28,7 +29,7 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
   const data = prepareChecked(settings)
   const { features, classes, given, known, truth, wrong, free } = data
   const make = trainers(backend, data)
-  const rate = make(constants.regularizations[2]).rate(free, 0)
+  const rate = make(constants.regularizations[4]).rate(free, 0)
   const training = { rate, batchSize: constants.batchSize, seed, signal }
 
   clock.enter('penalty')
@@ -111,6 +112,8 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
   clock.enter('retrain')
   const logits = weightLogits(signals(candidates, together, classes, given, free), model.coefficients)
   const theta = await retrain(backend, data, together.suggested, logits, model.regularization, training)
+
+  signal?.throwIfAborted()
 
   clock.enter('')
   const seen = combine(combination, crossed, classes, given)
@@ -253,59 +256,6 @@ function trainers(backend: Backend, { features, classes, given, known, truth }: 
   labels.set(given)
   labels.set(truth, given.length)
   return (regularization: number) => new Trainer(backend, classes, { features, rows, labels }, regularization)
-}
-
-/**
- * The penalty with the least cross-validated loss of the labels themselves, from the largest down to where the loss
- * rises. Of many samples one fold is enough.
- */
-async function choosePenalty({
-  make,
-  training,
-  classes,
-  positions,
-  rows,
-  labels,
-}: {
-  make: (regularization: number) => Trainer
-  training: Parameters<typeof fit>[1]
-  classes: number
-  /** Positions of samples in the trainers, their rows of the features and their labels. */
-  positions: Uint32Array
-  rows: Uint32Array
-  labels: Uint32Array
-}): Promise<number> {
-  const folds = constants.folds.checked
-  const fold = assignFolds(labels, folds, training.seed)
-  const used = positions.length > 4000 ? 1 : folds
-  let best: { loss: number; regularization: number } = {
-    loss: Number.POSITIVE_INFINITY,
-    regularization: constants.regularizations[0],
-  }
-  const thetas: (Theta | undefined)[] = []
-  for (const regularization of constants.regularizations) {
-    const trainer = make(regularization)
-    let loss = 0
-    for (let f = 0; f < used; f++) {
-      const inside = positions.filter((_, i) => fold[i] !== f)
-      const start = thetas[f]
-      const theta = await fit(
-        trainer,
-        training,
-        start ? constants.steps.next : constants.steps.first,
-        inside,
-        start,
-      )
-      thetas[f] = theta
-      const unseen = rows.filter((_, i) => fold[i] === f)
-      const p = trainer.probabilities(theta, unseen)
-      const truth = labels.filter((_, i) => fold[i] === f)
-      loss += (meanLoss(p, classes, truth) * unseen.length) / positions.length
-    }
-    if (loss < best.loss) best = { loss, regularization }
-    else break
-  }
-  return best.regularization
 }
 
 /** The candidates, where each checked row is judged by models that have not learned from it. */

@@ -57,7 +57,8 @@ export interface CleanLabelsOptions {
   /** Rows whose labels are known to be right, at least 4, such as a clean set that was added to the data. In a random
    * sample of the data some labels would be wrong: `checked` can say so, and learns from it. */
   readonly trusted?: ArrayLike<number>
-  /** Whether to bring each column to mean 0 and deviation 1; by default all but bytes are (with `checked` alone). */
+  /** Whether to bring each column to mean 0 and deviation 1; by default columns of bytes are not, all others are where
+   * the features are normalized. */
   readonly standardize?: boolean
   /** C, at least 2; one more than the largest label by default. */
   readonly classes?: number
@@ -66,12 +67,12 @@ export interface CleanLabelsOptions {
   /** Share of the trusted samples that neither objective sees, 0.2 by default. They choose the v to keep; with 0 the
    * last v is kept. */
   readonly holdout?: number
-  /** Number of outer iterations, 30 by default; 0 keeps the start. */
+  /** Number of outer iterations: 30 by default with `trusted`, 12 with `checked`; 0 keeps the start. */
   readonly outerSteps?: number
   /** First step size of the outer optimiser, Adam: 0.03 for `margin` and 0.5 for `perSample` by default. 0 keeps the
    * start, which is the posterior of a mixture of right and uniform labels. */
   readonly outerRate?: number
-  /** Factor of ‖θ‖², 1e-4 by default. */
+  /** Factor of ‖θ‖²: 1e-4 by default with `trusted`, else what cross-validation of the given labels chooses. */
   readonly regularization?: number
   /** Whether to bring the features to a usual scale by one common factor, so that step sizes need no tuning; true by
    * default. */
@@ -185,19 +186,16 @@ export type Settings = ReturnType<typeof settingsOf>
 /** @throws NhgdError `ERR_RANGE` for options that are unknown, ill-typed, out of range or without an effect. */
 export function settingsOf(given: CleanLabelsOptions) {
   const options = checkOptions(given, checks, ['backend', 'features', 'labels'])
-  if ((options.trusted === undefined) === (options.checked === undefined)) {
-    const got = options.trusted ? 'both' : 'neither'
-    throw new NhgdError('ERR_RANGE', `"cleanLabels" expected either "checked" or "trusted", got ${got}`)
+  if (options.trusted && options.checked) {
+    throw new NhgdError('ERR_RANGE', '"trusted" expected no "checked" beside it, got both')
   }
-  if (options.checked) {
-    for (const name of ['weighting', 'holdout', 'outerRate', 'method', 'weights', 'normalize'] as const) {
+  if (!options.trusted) {
+    const unused = ['weighting', 'holdout', 'outerRate', 'method', 'weights'] as const
+    for (const name of options.checked ? unused : [...unused, 'outerSteps' as const]) {
       if (options[name] === undefined) continue
-      throw new NhgdError('ERR_RANGE', `"${name}" expected "trusted" beside it, got "checked"`)
+      throw new NhgdError('ERR_RANGE', `"${name}" expected "trusted" beside it, got none`)
     }
     return { ...options, weighting: 'margin' as const, seed: options.seed ?? 0 }
-  }
-  if (options.standardize !== undefined) {
-    throw new NhgdError('ERR_RANGE', '"standardize" expected "checked" beside it, got "trusted"')
   }
   const weighting = options.weighting ?? 'margin'
   if (weighting === 'margin' && options.weights) {

@@ -1,3 +1,4 @@
+import { arrayType } from '../../backend/arrays.ts'
 import { upload } from '../../backend/backend.ts'
 import type { Features } from '../../backend/binding.ts'
 import { size } from '../../backend/check.ts'
@@ -14,8 +15,8 @@ import type { Settings, TrustedSettings } from './options.ts'
 /** A data set that is checked and uploaded. */
 export interface Prepared {
   readonly features: Features
-  /** What the given features were multiplied by. */
-  readonly factor: number
+  /** θ as a model of the features as they were given. */
+  readonly classifier: (theta: Theta) => Classifier
   readonly classes: number
   readonly labels: Uint32Array
   readonly trusted: Uint32Array
@@ -30,20 +31,14 @@ export interface Prepared {
  * without a sample, and trusted rows that are out of range, repeated, too few or all; `ERR_NOT_FINITE` for features.
  */
 export function prepare(settings: TrustedSettings): Prepared {
-  const { backend, features, normalize } = settings
+  const { features } = settings
   const { labels, classes } = checkedLabels(settings)
   const trusted = rowsOf('trusted', settings.trusted ?? [], features.rows, 4)
   const isTrusted = new Set(trusted)
   const free = Uint32Array.from(labels.keys()).filter((row) => !isTrusted.has(row))
   const labelsOf = (rows: Uint32Array) => rows.map((row) => labels[row])
-  const given = 'data' in features ? (features.scale ?? 1) : 1
-  if (!Number.isFinite(given)) {
-    throw new NhgdError('ERR_NOT_FINITE', `"scale" expected a finite number, got ${given}`)
-  }
-  const scale = normalize && 'data' in features ? usualScale(features) : given
   return {
-    features: 'data' in features ? upload(backend, { ...features, scale }) : features,
-    factor: given === 0 ? 1 : scale / given,
+    ...brought(settings, classes),
     classes,
     labels,
     trusted,
@@ -81,7 +76,7 @@ export interface CheckedRows {
  * wrong.
  */
 export function prepareChecked(settings: Settings): CheckedRows {
-  const { backend, features, standardize: wanted } = settings
+  const { features } = settings
   const { labels: given, classes } = checkedLabels(settings)
   const { rows = [], labels, right } = settings.checked ?? { rows: [] }
   const checked = rowsOf('checked.rows', rows, features.rows, defaults.cleanLabels.checked.least)
@@ -120,14 +115,8 @@ export function prepareChecked(settings: Settings): CheckedRows {
   }
   const isChecked = new Set(checked)
   const found = new Set(truth)
-  const plain = 'data' in features ? features : undefined
-  const own = plain && (wanted ?? !(plain.data instanceof Uint8Array)) ? standardize(plain) : undefined
-  const matrix = own?.features ?? plain
-  const scaled = matrix && { ...matrix, scale: usualScale(matrix) }
-  const factor = scaled && plain ? scaled.scale / (own ? 1 : (plain.scale ?? 1) || 1) : 1
   return {
-    features: scaled ? upload(backend, scaled) : (features as Features),
-    matrix,
+    ...brought(settings, classes),
     classes,
     given,
     checked,
@@ -136,7 +125,34 @@ export function prepareChecked(settings: Settings): CheckedRows {
     wrong: checked.filter((_, i) => answers[i] < 0),
     free: Uint32Array.from(given.keys()).filter((row) => !isChecked.has(row)),
     unseen: Array.from({ length: classes }, (_, c) => c).filter((c) => !found.has(c)),
-    classifier(theta) {
+  }
+}
+
+/** A data set of which nobody checked a row. */
+export function prepareUnchecked(settings: Settings) {
+  const { labels: given, classes } = checkedLabels(settings)
+  return { ...brought(settings, classes), classes, given }
+}
+
+/**
+ * Features as models take them, uploaded: columns of mean 0 and deviation 1 but for bytes, and one scale, unless that is
+ * not wanted. An uploaded matrix stays as it is.
+ */
+function brought({ backend, features, standardize: wanted, normalize = true }: Settings, classes: number) {
+  const plain = 'data' in features ? features : undefined
+  const given = plain?.scale ?? 1
+  if (!Number.isFinite(given)) {
+    throw new NhgdError('ERR_NOT_FINITE', `"scale" expected a finite number, got ${given}`)
+  }
+  const bytes = plain && arrayType(plain.data) === 'Uint8Array'
+  const own = plain && (wanted ?? (normalize && !bytes)) ? standardize(plain) : undefined
+  const matrix = own?.features ?? plain
+  const scaled = matrix && { ...matrix, scale: normalize ? usualScale(matrix) : (matrix.scale ?? 1) }
+  const factor = scaled && given !== 0 ? scaled.scale / (own ? 1 : given) : 1
+  return {
+    features: scaled ? upload(backend, scaled) : (features as Features),
+    matrix,
+    classifier(theta: Theta) {
       const model = new Classifier(backend, classes, features.columns, theta).forScale(factor)
       return own ? model.forStandardization(own) : model
     },

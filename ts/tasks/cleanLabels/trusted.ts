@@ -23,7 +23,7 @@ export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabe
   const clock = new Clock()
   clock.enter('start')
   const data = prepare(settings)
-  const { features, classes, labels, free, trusted, factor } = data
+  const { features, classes, labels, free, trusted } = data
   const parts = split(data, settings)
   const trainer = new Trainer(backend, classes, { features, labels }, regularization)
   const rate = trainer.rate(free, 0)
@@ -68,8 +68,8 @@ export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabe
     weights: all,
     checked: { rows: trusted, right: Array.from(trusted, () => true) },
     warnings: unseenClasses(data),
-    theta: trainer.classifier(inner).forScale(factor),
-    model: trainer.classifier(model).forScale(factor),
+    theta: data.classifier(inner),
+    model: data.classifier(model),
     curves,
     bestStep,
     overfitting,

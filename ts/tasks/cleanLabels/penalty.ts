@@ -1,0 +1,60 @@
+import { assignFolds } from '../../data/split.ts'
+import * as defaults from '../../defaults.ts'
+import { meanLoss } from '../metrics.ts'
+import type { Theta, Trainer } from '../trainer.ts'
+import { fit } from './candidates.ts'
+
+const { checked: constants } = defaults.cleanLabels
+
+/**
+ * The penalty with the least cross-validated loss of the labels themselves, from the largest down to where the loss
+ * rises. Of many samples one fold is enough.
+ */
+export async function choosePenalty({
+  make,
+  training,
+  classes,
+  positions,
+  rows,
+  labels,
+}: {
+  make: (regularization: number) => Trainer
+  training: Parameters<typeof fit>[1]
+  classes: number
+  /** Positions of samples in the trainers, their rows of the features and their labels. */
+  positions: Uint32Array
+  rows: Uint32Array
+  labels: Uint32Array
+}): Promise<number> {
+  const folds = constants.folds.checked
+  const fold = assignFolds(labels, folds, training.seed)
+  const used = positions.length > 4000 ? 1 : folds
+  let best: { loss: number; regularization: number } = {
+    loss: Number.POSITIVE_INFINITY,
+    regularization: constants.regularizations[0],
+  }
+  const thetas: (Theta | undefined)[] = []
+  for (const regularization of constants.regularizations) {
+    const trainer = make(regularization)
+    let loss = 0
+    for (let f = 0; f < used; f++) {
+      const inside = positions.filter((_, i) => fold[i] !== f)
+      const start = thetas[f]
+      const theta = await fit(
+        trainer,
+        training,
+        start ? constants.steps.next : constants.steps.first,
+        inside,
+        start,
+      )
+      thetas[f] = theta
+      const unseen = rows.filter((_, i) => fold[i] === f)
+      const p = trainer.probabilities(theta, unseen)
+      const truth = labels.filter((_, i) => fold[i] === f)
+      loss += (meanLoss(p, classes, truth) * unseen.length) / positions.length
+    }
+    if (loss < best.loss) best = { loss, regularization }
+    else break
+  }
+  return best.regularization
+}
