@@ -133,7 +133,7 @@ test('own CSV: what is wrong with it is said, then its rows are ranked', () =>
     await page.check('[value=own]')
     await says(/file of features/)
     await giveFruit(page, ['1,2,heavy,apple', ...fruit])
-    await says(/expected a number, got "heavy" in row 1, column "weight"/)
+    await says(/expected a number in every cell, got "heavy" in row 0, column "weight"/)
     await page.setInputFiles('#features', csv(fruit))
     await page.fill('#label', 'colour')
     await says(/expected a column "colour"/)

@@ -140,7 +140,8 @@ test('trusted rows may stand anywhere and in any order', async ({ backend }) => 
 })
 
 test('weights to start from matter', async ({ backend }) => {
-  const options = { backend, ...given, weighting: 'perSample', holdout: 0, outerSteps: 1 } as const
+  const plain = { backend, ...given, standardize: false }
+  const options = { ...plain, weighting: 'perSample', holdout: 0, outerSteps: 1 } as const
   const known = Float64Array.from({ length: 510 }, (_, row) => (labels[row] === truth[row] ? 0.95 : 0.05))
   const warm = await cleanLabels({ ...options, weights: known })
   const cold = await cleanLabels(options)
@@ -420,8 +421,7 @@ test('checked: what does not fit is refused by name', async ({ backend }) => {
   const refused = (code: ErrorCode, name: string, options: object) =>
     refuses(code, name, () => cleanLabels({ backend, features, labels, ...options } as CleanLabelsOptions))
   const { checked } = looked
-  await refused('ERR_RANGE', 'cleanLabels', {})
-  await refused('ERR_RANGE', 'cleanLabels', { checked, trusted })
+  await refused('ERR_RANGE', 'trusted', { checked, trusted })
   await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [0, 600] } })
   await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [3, 3] } })
   await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [1, 2, 3] } })
@@ -436,7 +436,27 @@ test('checked: what does not fit is refused by name', async ({ backend }) => {
   await refused('ERR_RANGE', 'checked.right', { checked: { rows, right: 'all' } })
   await refused('ERR_RANGE', 'checked', { checked: { ...checked, row: 1 } })
   await refused('ERR_RANGE', 'holdout', { checked, holdout: 0.2 })
-  await refused('ERR_RANGE', 'standardize', { trusted, standardize: true })
+  await refused('ERR_RANGE', 'outerSteps', { outerSteps: 3 })
+  await refused('ERR_RANGE', 'standardize', { checked, standardize: 1 })
+})
+
+test('nobody checked a row: models that never saw the labels judge them', async ({ backend }) => {
+  const result = await cleanLabels({ backend, features, labels })
+  assert.is(result.rows.length, labels.length)
+  const found = quality(result)
+  assert.ok(found.score > 0.97, `AUC ${found.score}`)
+  assert.is(result.estimate, undefined)
+  assert.ok(accuracy(result.model.probabilities(features), 3, truth) > 0.95)
+})
+
+test('models take features as they were given, standardized or not', async ({ backend }) => {
+  const shifted = features.data.map((x, k) => 100 * (k % 4) + (k % 4 ? 7 : 0.01) * x)
+  const moved = matrix(shifted, features.rows, features.columns)
+  for (const how of [{ checked: looked.checked }, { trusted }, {}]) {
+    const { model } = await cleanLabels({ backend, features: moved, labels, ...how })
+    const right = accuracy(model.probabilities(moved), 3, truth)
+    assert.ok(right > 0.95, `${Object.keys(how)}: ${right}`)
+  }
 })
 
 test('checked: an abort leaves no result', async ({ backend }) => {
