@@ -58,7 +58,7 @@ export function missing({ dataset }: Pick<Cell, 'dataset'>, fashion: string): st
   return `Fashion-MNIST is not in ${fashion}: install Debian's package dataset-fashion-mnist, or say where with --fashion DIR`
 }
 
-async function loadFashion(folder: string): Promise<Mnist> {
+export async function loadFashion(folder: string): Promise<Mnist> {
   const set = async (name: string): Promise<DigitSet> => {
     const { data, rows, columns } = (await readFeatures(fileOf(folder, `${name}-images-idx3`))).features
     const { labels } = await readLabels(fileOf(folder, `${name}-labels-idx1`))

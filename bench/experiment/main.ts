@@ -6,6 +6,7 @@ import { type Cell, debianFashion, missing } from './data.ts'
 import { describe, grid } from './grid.ts'
 import type { Job, Run } from './job.ts'
 import { type RunnerOptions, runner, write } from './jobs.ts'
+import { noiseCommand } from './noise/command.ts'
 import { quadraticTable } from './quadratic.ts'
 import { csv, entry, mean, page, table } from './report.ts'
 import { lost } from './verdict.ts'
@@ -74,6 +75,8 @@ const program = new Command('experiment')
         if (json) write(json, `${JSON.stringify(entries, null, 2)}\n`)
       }),
   )
+
+program.addCommand(noiseCommand())
 
 async function cleaning(options: Options): Promise<void> {
   const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)
