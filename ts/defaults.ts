@@ -137,6 +137,9 @@ export const methods = {
 /** The outer optimiser of `solve`. */
 export const outerOptimizer = { kind: 'adam', rate: 0.1 } as const
 
+/** Which rows to check next: the share that is drawn at random, and how much few checks of a class weigh. */
+export const review = { fair: 0.2, coverage: 1 } as const
+
 /**
  * The task `cleanLabels`. Every constant was chosen by the accuracy and the F1 that
  * `npm start -- --no-rivals --seeds 3 --trusted-size N` gives for N of 10000, 2000, 500 and 100.

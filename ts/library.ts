@@ -74,3 +74,4 @@ export {
   type Issue,
 } from './tasks/cleanLabels/cleanLabels.ts'
 export { accuracy, auc } from './tasks/metrics.ts'
+export { type RelabelNextOptions, relabelNext } from './tasks/review/relabelNext.ts'

@@ -7,6 +7,7 @@ import { describe, grid } from './grid.ts'
 import type { Job, Run } from './job.ts'
 import { type RunnerOptions, runner, write } from './jobs.ts'
 import { noiseCommand } from './noise/command.ts'
+import { reviewCommand } from './noise/review.ts'
 import { quadraticTable } from './quadratic.ts'
 import { csv, entry, mean, page, table } from './report.ts'
 import { lost } from './verdict.ts'
@@ -76,7 +77,7 @@ const program = new Command('experiment')
       }),
   )
 
-program.addCommand(noiseCommand())
+program.addCommand(noiseCommand()).addCommand(reviewCommand())
 
 async function cleaning(options: Options): Promise<void> {
   const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)

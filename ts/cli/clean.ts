@@ -8,6 +8,7 @@ import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels/cleanL
 import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/rivals.ts'
 import { accuracy } from '../tasks/metrics.ts'
 import { checkOptions } from './check.ts'
+import { dataOptions, whole } from './dataOptions.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
 import { expectedWrong, findings, worthChecking } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
@@ -34,19 +35,10 @@ interface Options extends InputOptions {
 
 /** `nhgd clean`. */
 export function cleanCommand(): Command {
-  return new Command('clean')
-    .description('find wrong labels with the help of some that are right')
+  return dataOptions(new Command('clean'))
+    .description('find wrong labels, with the help of some that somebody checked')
     .option('--demo <name>', 'a data set with known answers: mnist')
-    .option('--features <file>', 'features, one sample per row: NPY, NPZ, IDX, or CSV (TSV) with a header')
-    .option('--labels <file>', 'labels, numbers or text (default: the features file)')
-    .option('--label <name>', 'the column of a CSV file, or the array of an NPZ file, that holds the labels')
-    .option('--checked <file>', 'CSV of rows that you checked: row (from 0) and label, or right, or wrong')
-    .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
     .option('--trusted <file>', 'rows whose labels are right, counted from 0, or a mask')
-    .option('--ignore <names>', 'columns to leave out, with commas between', list)
-    .option('--id <name>', 'a column with a name of each row, which outputs repeat')
-    .option('--impute <how>', 'what stands for missing values: median', oneOf('median'))
-    .option('--no-header', 'the first line of CSV files holds data')
     .option('--no-standardize', 'leave the scales of columns as they are')
     .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
     .option('--trusted-size <n>', 'demo: trusted samples', whole(4, 10_000), 10_000)
@@ -285,26 +277,6 @@ function interrupts(): AbortSignal {
 /** The command that repeats a run: every option that was given. */
 function commandLine(): string {
   return ['nhgd', ...process.argv.slice(2)].join(' ')
-}
-
-function whole(low: number, high: number) {
-  return (text: string): number => {
-    const n = Number(text)
-    if (Number.isInteger(n) && n >= low && n <= high && text.trim() !== '') return n
-    throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}.`)
-  }
-}
-
-function list(text: string): string[] {
-  return text.split(',').map((name) => name.trim())
-}
-
-function oneOf<T extends string>(...known: readonly T[]) {
-  return (text: string): T => {
-    const found = known.find((one) => one === text)
-    if (found !== undefined) return found
-    throw new InvalidArgumentError(`expected ${known.join(' or ')}.`)
-  }
 }
 
 function share(text: string): number {

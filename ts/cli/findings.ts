@@ -40,8 +40,8 @@ export function findings(
   }
   if (issues.length > 0) lines.push('', 'The most doubtful (rows count from 0):', worst(result, input))
   const advice = known
-    ? 'Check some of these, add them to the file of checked rows, and run again.'
-    : `Check these ${options.suggestTrusted} rows by hand, write a CSV with the columns row and label, and pass it as --checked:\n${worthChecking(result, options.suggestTrusted).join(' ')}`
+    ? 'Next: check the rows that help most with "nhgd review", and run again with what you found.'
+    : `Next: check labels with "nhgd review", or by hand: a CSV with the columns row and label, passed as --checked. These ${options.suggestTrusted} rows tell most:\n${worthChecking(result, options.suggestTrusted).join(' ')}`
   return [...lines, '', advice].join('\n')
 }
 

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { isMissing } from '../data/csv.ts'
 import { writeNpz } from '../data/index.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
@@ -17,14 +18,44 @@ export async function writeAll(
   if (failed?.status === 'rejected') throw failed.reason
 }
 
+/** A text as it stands in CSV; one that says "missing" stands in quotes, since it means itself. */
+export function csvCell(text: string): string {
+  return /[",;\t\n\r]/.test(text) || isMissing(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** Writes a file as a whole or not at all: beside it first, and then in its place. */
+export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  // Devices and pipes have no place beside them.
+  if (
+    await stat(path).then(
+      (there) => !there.isFile(),
+      () => false,
+    )
+  )
+    return writeFile(path, content)
+  const beside = `${path}.${process.pid}.part`
+  try {
+    const file = await open(beside, 'w')
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(beside, path)
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw error
+  }
+}
+
 /** Every row that nobody checked, the most doubtful first; rows count from 0. */
 export async function writeIssues(path: string, input: Input, result: Ranked): Promise<void> {
-  const quote = (text: string) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
   const lines = Array.from(result.ranking, (row, rank) => {
-    const given = quote(input.names[input.labels[row]])
-    const suggested = quote(input.names[result.suggested[row]])
+    const given = csvCell(input.names[input.labels[row]])
+    const suggested = csvCell(input.names[result.suggested[row]])
     const numbers = [result.weights[row].toFixed(6), result.scores[row].toFixed(6), rank + 1]
-    const id = input.ids ? [quote(input.ids[row])] : []
+    const id = input.ids ? [csvCell(input.ids[row])] : []
     return [row, given, suggested, ...numbers, result.scores[row] > 0.5, ...id].join()
   })
   await writeFile(
@@ -41,12 +72,12 @@ export async function writeWeights(path: string, result: CleanLabelsResult): Pro
     scores: { data: scores, shape: [scores.length] },
     theta: { data: model.theta, shape: [model.columns + 1, model.classes] },
   }
-  await writeFile(path, writeNpz(arrays))
+  await writeWhole(path, writeNpz(arrays))
 }
 
 /** NaN and infinities become null. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`)
+  await writeWhole(path, `${JSON.stringify(value, null, 2)}\n`)
 }
 
 const pictured = 100
@@ -118,5 +149,5 @@ export async function writeReport(
     settings,
     command,
   }
-  await writeFile(path, cleaningReport(report))
+  await writeWhole(path, cleaningReport(report))
 }

@@ -59,15 +59,17 @@ async function noise(options: Options): Promise<void> {
     }
   }
   const numbers = (text: string) => text.split(',').map(Number)
-  const cells: Cell[] = [...large, ...options.set.map((text) => text.split('=', 1)[0])].flatMap((set): Cell[] => {
-    const folder = folders.get(set)
-    const real = folder !== undefined && existsSync(`${folder}/given.npy`)
-    const sizes = numbers(options.checked).filter((size) => size < 1000 || large.includes(set))
-    if (real) return sizes.map((checked) => ({ set, kind: 'real' as const, rate: 0, checked }))
-    return kinds.flatMap((kind) =>
-      numbers(options.rates).flatMap((rate) => sizes.map((checked) => ({ set, kind, rate, checked }))),
-    )
-  })
+  const cells: Cell[] = [...large, ...options.set.map((text) => text.split('=', 1)[0])].flatMap(
+    (set): Cell[] => {
+      const folder = folders.get(set)
+      const real = folder !== undefined && existsSync(`${folder}/given.npy`)
+      const sizes = numbers(options.checked).filter((size) => size < 1000 || large.includes(set))
+      if (real) return sizes.map((checked) => ({ set, kind: 'real' as const, rate: 0, checked }))
+      return kinds.flatMap((kind) =>
+        numbers(options.rates).flatMap((rate) => sizes.map((checked) => ({ set, kind, rate, checked }))),
+      )
+    },
+  )
   const named = (cell: Cell) => `${cell.set} ${cell.kind} ${cell.rate} ${cell.checked}`
   const wanted = options.quick
     ? cells.filter(({ checked, rate }) => checked === 60 && rate >= 0.3).slice(0, 1)

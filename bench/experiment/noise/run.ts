@@ -73,7 +73,7 @@ export async function runCell(
 }
 
 /** Figures over the rows that nobody checked, and accuracy on the test set. */
-function quality(
+export function quality(
   { truth, classes, test }: LabelledData,
   given: Int32Array,
   checked: Uint32Array,

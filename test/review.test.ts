@@ -1,0 +1,191 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Answers, dialogue } from '../ts/cli/dialogue.ts'
+import { parseChecked } from '../ts/data/checked.ts'
+import { relabelNext } from '../ts/tasks/review/relabelNext.ts'
+import { refuses } from './support/errors.ts'
+import { gaussians } from './support/gaussians.ts'
+
+const test = suite('review')
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'nhgd-review-'))
+const inFolder = (name: string) => join(folder, name)
+test.after(() => rmSync(folder, { recursive: true }))
+
+const names = ['cat', 'dog', 'hen']
+
+/** What a dialogue says and saves when it is answered so. */
+async function talk(answers: readonly string[], before: Answers = new Map()) {
+  const left = [...answers]
+  const said: string[] = []
+  const saved: [number, string][][] = []
+  const count = await dialogue(Uint32Array.of(7, 3, 5), before, {
+    names,
+    show: (row) => `row ${row}`,
+    ask: async () => left.shift(),
+    say: (text) => said.push(text),
+    save: async (all) => {
+      saved.push([...all])
+    },
+  })
+  return { count, said, saved }
+}
+
+test('each answer is saved at once, as a class or as right or wrong', async () => {
+  const { count, saved } = await talk(['right', 'HEN', 'w'], new Map([[1, 'dog']]))
+  assert.is(count, 4)
+  assert.equal(saved, [
+    [
+      [1, 'dog'],
+      [7, 'right'],
+    ],
+    [
+      [1, 'dog'],
+      [7, 'right'],
+      [3, 'hen'],
+    ],
+    [
+      [1, 'dog'],
+      [7, 'right'],
+      [3, 'hen'],
+      [5, 'wrong'],
+    ],
+  ])
+})
+
+test('undo takes the last answer back, skip leaves a row out, quit keeps the rest', async () => {
+  const { count, said, saved } = await talk(['undo', 'cat', 'undo', 'dog', 'skip', 'quit'])
+  assert.is(count, 1)
+  assert.ok(said.includes('there is nothing to undo'))
+  assert.equal(saved, [[[7, 'cat']], [], [[7, 'dog']]])
+})
+
+test('what is no answer is told, and the end of the input quits', async () => {
+  const { count, said } = await talk(['fox'])
+  assert.is(count, 0)
+  assert.ok(said.some((text) => text === '"fox" is no answer: the classes are cat, dog, hen'))
+})
+
+const scores = Float64Array.from({ length: 200 }, (_, row) => (row % 100) / 100)
+const result = {
+  rows: Uint32Array.from({ length: 190 }, (_, i) => i + 10),
+  scores,
+  suggested: Int32Array.from({ length: 200 }, (_, row) => row % 2),
+  checked: { rows: Uint32Array.from({ length: 10 }, (_, i) => i), right: Array<boolean>(10).fill(true) },
+}
+const labels = Int32Array.from({ length: 200 }, (_, row) => row % 2)
+
+test('rows to check next: mostly doubtful ones, some at random, each once', async () => {
+  const rows = relabelNext({ result, labels, count: 50, seed: 3 })
+  assert.is(new Set(rows).size, 50)
+  assert.ok(rows.every((row) => row >= 10 && row < 200))
+  const doubtful = Array.from(rows).filter((row) => Math.abs(scores[row] - 0.5) < 0.25).length
+  assert.ok(doubtful >= 40 && doubtful < 50, `${doubtful} are doubtful`)
+  assert.equal(relabelNext({ result, labels, count: 50, seed: 3 }), rows)
+  assert.not.equal(relabelNext({ result, labels, count: 50, seed: 4 }), rows)
+  assert.is(relabelNext({ result, labels, count: 1000 }).length, 190)
+  const none = { result, labels, count: 0 }
+  await refuses('ERR_RANGE', 'count', () => relabelNext(none))
+  await refuses('ERR_SHAPE', 'labels', () => relabelNext({ result, labels: [1] }))
+})
+
+test('classes with few checks come first among equals', () => {
+  const even = Float64Array.from({ length: 200 }, () => 0.5)
+  const known = {
+    rows: Uint32Array.from({ length: 8 }, (_, i) => 2 * i),
+    right: Array<boolean>(8).fill(true),
+  }
+  const rows = relabelNext({ result: { ...result, scores: even, checked: known }, labels, count: 10 })
+  const odd = Array.from(rows).filter((row) => labels[row] === 1).length
+  assert.ok(odd >= 7, `${odd} of the class without checks`)
+})
+
+const data = gaussians({ samples: 200, trusted: 8 })
+const { columns } = data.features
+const lines = Array.from(data.labels, (label, i) =>
+  [...data.features.data.subarray(i * columns, (i + 1) * columns), names[label]].join(),
+)
+const table = inFolder('table.csv')
+writeFileSync(table, `a,b,c,d,kind\n${lines.join('\n')}\n`)
+const review = ['--import', 'tsx', 'ts/cli/main.ts', 'review', '--features', table, '--label', 'kind']
+
+test('a file to fill in, which clean takes', () => {
+  const out = inFolder('review.csv')
+  const asked = spawnSync(process.execPath, [...review, '--count', '12', '--out', out], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  assert.is(asked.status, 0, asked.stderr)
+  assert.match(asked.stdout, /12 rows are in .*review\.csv/)
+  const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n')
+  assert.is(head, 'row,given,suggested,score,label')
+  const filled = rows.map((line, i) =>
+    i < 11 ? `${line}${i % 2 ? 'right' : names[data.truth[Number(line.split(',')[0])]]}` : line,
+  )
+  const bytes = new TextEncoder().encode([head, ...filled].join('\n'))
+  const read = parseChecked({ name: 'review.csv', bytes }, { names, labels: data.labels })
+  assert.is(read.rows.length, 11)
+})
+
+test('without a terminal it says what to do', () => {
+  const { status, stderr } = spawnSync(process.execPath, review, { cwd: root, encoding: 'utf8', input: '' })
+  assert.is(status, 2)
+  assert.match(stderr, /"--out" expected a file where no terminal can ask/)
+})
+
+/** Types lines into the command at a pseudo-terminal, each when it asks. */
+const typing = `
+import os, pty, select, sys
+answers = sys.argv[1].split(',')
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+seen = b''
+while True:
+    ready = select.select([fd], [], [], 120)[0]
+    try:
+        part = os.read(fd, 65536) if ready else b''
+    except OSError:
+        break
+    if not part:
+        break
+    seen += part
+    if seen.count(b'or quit? ') > 0 and answers:
+        seen = b''
+        os.write(fd, (answers.pop(0) + chr(10)).encode())
+    sys.stdout.write(part.decode(errors='replace'))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`
+
+test('in a terminal: right, wrong, undo, quit, and on where it stopped', () => {
+  if (spawnSync('python3', ['-c', 'import pty']).status !== 0) return // no pseudo-terminal to be had
+  const checked = inFolder('typed.csv')
+  const type = (answers: string) =>
+    spawnSync('python3', ['-c', typing, answers, process.execPath, ...review, '--checked', checked], {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: 240_000,
+    })
+  const first = type('right,wrong,undo,dog,quit')
+  assert.is(first.status, 0, first.stdout + first.stderr)
+  assert.match(first.stdout, /2 answers are in .*typed\.csv/)
+  const before = readFileSync(checked, 'utf8').trim().split('\n')
+  assert.is(before.length, 3)
+  assert.match(before[1], /^\d+,right$/)
+  assert.match(before[2], /^\d+,dog$/)
+  const second = type('w,q')
+  assert.match(second.stdout, /3 answers are in/)
+  const after = readFileSync(checked, 'utf8').trim().split('\n')
+  assert.is(new Set(after.map((line) => line.split(',')[0])).size, 4)
+  // A right label is written by its name from then on.
+  assert.equal(after[2], before[2])
+  assert.match(after[3], /^\d+,wrong$/)
+  assert.not.ok(existsSync(`${checked}.part`))
+})
+
+test.run()

@@ -1,0 +1,36 @@
+import { type Command, InvalidArgumentError } from 'commander'
+
+/** Adds the options that say where the data are, for every command that reads data. */
+export function dataOptions(command: Command): Command {
+  return command
+    .option('--features <file>', 'features, one sample per row: NPY, NPZ, IDX, or CSV (TSV) with a header')
+    .option('--labels <file>', 'labels, numbers or text (default: the features file)')
+    .option('--label <name>', 'the column of a CSV file, or the array of an NPZ file, that holds the labels')
+    .option('--checked <file>', 'CSV of rows that you checked: row (from 0) and label, or right, or wrong')
+    .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
+    .option('--ignore <names>', 'columns to leave out, with commas between', list)
+    .option('--id <name>', 'a column with a name of each row, which outputs repeat')
+    .option('--impute <how>', 'what stands for missing values: median', oneOf('median'))
+    .option('--no-header', 'the first line of CSV files holds data')
+}
+
+/** Reads a whole number. */
+export function whole(low: number, high: number) {
+  return (text: string): number => {
+    const n = Number(text)
+    if (Number.isInteger(n) && n >= low && n <= high && text.trim() !== '') return n
+    throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}.`)
+  }
+}
+
+function list(text: string): string[] {
+  return text.split(',').map((name) => name.trim())
+}
+
+function oneOf<T extends string>(...known: readonly T[]) {
+  return (text: string): T => {
+    const found = known.find((one) => one === text)
+    if (found !== undefined) return found
+    throw new InvalidArgumentError(`expected ${known.join(' or ')}.`)
+  }
+}

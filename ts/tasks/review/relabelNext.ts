@@ -1,0 +1,70 @@
+import { checkOptions, numbers, seedCheck, size, something } from '../../backend/check.ts'
+import { NhgdError } from '../../backend/errors.ts'
+import { permutation } from '../../data/split.ts'
+import * as defaults from '../../defaults.ts'
+import type { CleanLabelsResult } from '../cleanLabels/cleanLabels.ts'
+
+const { fair, coverage } = defaults.review
+
+export interface RelabelNextOptions {
+  /** What {@link cleanLabels} found. */
+  readonly result: Pick<CleanLabelsResult, 'rows' | 'scores' | 'suggested' | 'checked'>
+  /** The given labels of all rows. */
+  readonly labels: ArrayLike<number>
+  /** How many rows to name, 50 by default; all that nobody checked where there are fewer. */
+  readonly count?: number
+  /** Decides the draws, 0 by default. */
+  readonly seed?: number
+}
+
+/**
+ * The rows whose check would help most, in the order in which they should be checked. Most are those whose labels are
+ * neither clearly right nor clearly wrong, with rows first whose given or suggested class has few checks (uncertainty
+ * sampling, Lewis and Gale 1994). A share is drawn at random from all rows, so that what the checked rows say of the data
+ * does not lean on the doubtful ones alone.
+ *
+ * @throws NhgdError `ERR_RANGE` for options, `ERR_SHAPE` for labels that are not as many as the scores.
+ */
+export function relabelNext(given: RelabelNextOptions): Uint32Array {
+  const checks = { result: something, labels: numbers, count: size(1), seed: seedCheck }
+  const { result, labels, count = 50, seed = 0 } = checkOptions(given, checks, ['result', 'labels'])
+  const { rows, scores, suggested, checked } = result as RelabelNextOptions['result']
+  if (labels.length !== scores.length) {
+    throw new NhgdError('ERR_SHAPE', `"labels" expected ${scores.length}, one per row, got ${labels.length}`)
+  }
+  const most = Math.min(count, rows.length)
+  const drawn = Array.from(
+    permutation(rows.length, seed).subarray(0, Math.round(fair * most)),
+    (i) => rows[i],
+  )
+  const taken = new Set(drawn)
+  const seenOf = new Map<number, number>()
+  const add = (label: number) => seenOf.set(label, (seenOf.get(label) ?? 0) + 1)
+  for (const row of checked.rows) add(suggested[row])
+  const doubt = (row: number) => 1 - Math.abs(2 * scores[row] - 1)
+  // Rows are taken one by one, since each check of a class makes the next one of it less urgent.
+  const open = rows
+    .filter((row) => !taken.has(row))
+    .sort((a, b) => doubt(b) - doubt(a) || a - b)
+    .subarray(0, 20 * most)
+  const chosen: number[] = []
+  const left = new Set(open)
+  while (chosen.length + drawn.length < most) {
+    let best = { row: -1, worth: -1 }
+    for (const row of left) {
+      const seen = Math.min(seenOf.get(labels[row]) ?? 0, seenOf.get(suggested[row]) ?? 0)
+      const worth = doubt(row) * (1 + coverage / (1 + seen))
+      if (worth > best.worth) best = { row, worth }
+    }
+    left.delete(best.row)
+    chosen.push(best.row)
+    add(labels[best.row])
+  }
+  // The fair rows stand between the others, so that whoever stops early has checked some of both.
+  const all = new Uint32Array(most)
+  for (let i = 0, c = 0, d = 0; i < most; i++) {
+    const due = Math.floor(((i + 1) * drawn.length) / most) > d
+    all[i] = due ? drawn[d++] : chosen[c++]
+  }
+  return all
+}
