@@ -9,7 +9,14 @@ import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
 import { type BilevelOptions, bilevel } from '../../ts/problems/bilevel.ts'
-import { type Block, fixedWeights, marginWeights, penalty, sampleWeights } from '../../ts/problems/blocks.ts'
+import {
+  type Block,
+  fixedWeights,
+  marginWeights,
+  penalty,
+  sampleWeights,
+  weightNetwork,
+} from '../../ts/problems/blocks.ts'
 import {
   linearRegression,
   logisticRegression,
@@ -46,10 +53,15 @@ function problemOf(
 }
 
 const prior = { mean: [0.2, -0.1, 0.1, 1], precision: [0.1, 0.2, 0.3, 0.1] }
+/** Two signals for each training sample that is no anchor, and for one more. */
+const signals = matrix(new Random(2).normals(2 * (n - 2)), n - 2, 2)
+const checked = { right: [0, n - 3], wrong: [4] }
 const blocks: Record<string, () => Block> = {
   samples: () => sampleWeights(),
   'samples with anchors': () => sampleWeights({ anchors: 3 }),
   margins: () => marginWeights({ anchors: 4, prior }),
+  'a network': () => weightNetwork({ signals, anchors: 3, checked }),
+  'a network with a hidden layer': () => weightNetwork({ signals, anchors: 3, hidden: 2 }),
   'fixed weights': () => fixedWeights(new Random(3).normals(n).map((x) => x * x)),
   'penalty per all': () => penalty({ per: 'all', start: 0.3 }),
   'penalty per feature': () => penalty({ per: 'feature', bias: true, start: [0.1, 0.2, 0.3, 0.4, 0.5] }),
@@ -113,11 +125,12 @@ for (const [first, one] of Object.entries(blocks)) {
   }
 }
 
-test('one hypergradient for four blocks at once is that of the value function', async ({ backend }) => {
+test('one hypergradient for five blocks at once is that of the value function', async ({ backend }) => {
   const problem = problemOf(backend, {
     weights: sampleWeights({ anchors: 5 }),
     given: fixedWeights(new Float64Array(n).fill(0.5)),
     margins: marginWeights({ prior }),
+    network: weightNetwork({ signals, anchors: 3, hidden: 2, checked }),
     strength: penalty({ per: 'feature', bias: true, start: 0.2 }),
   })
   const outer = new Random(5).normals(problem.oracles.outerLength, 0.5)
@@ -127,6 +140,44 @@ test('one hypergradient for four blocks at once is that of the value function', 
     directions: 4,
   })
   assert.ok(worst < 1e-4, verdict)
+})
+
+test('a network of signals: weights by its formula, and the log loss of checked samples in f', ({
+  backend,
+}) => {
+  const problem = problemOf(backend, { network: weightNetwork({ signals, anchors: 3, checked }) })
+  const without = problemOf(backend, { network: weightNetwork({ signals, anchors: 3 }) })
+  const v = [0.7, -0.4, 0.3, 0.2, -0.1] // a, b, τ, β
+  const point = problem.start(0, { outer: v })
+  const z = Array.from({ length: n - 2 }, (_, i) => {
+    const [s, t] = signals.data.subarray(2 * i, 2 * i + 2)
+    return v[0] * s + v[1] * t + v[2]
+  })
+  const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
+  const weights = z.slice(0, n - 3).map((z) => sigmoid(Math.exp(v[3]) * z + v[4]))
+  close(problem.hyperparameters(point).network, [...weights, 1, 1, 1], 1e-12)
+  const loss = -(Math.log(sigmoid(z[0])) + Math.log(sigmoid(z[n - 3])) + Math.log(sigmoid(-z[4]))) / 3
+  const more = problem.oracles.outerLoss(point) - without.oracles.outerLoss(without.start(0, { outer: v }))
+  close([more], [loss], 1e-12)
+})
+
+test('a network of signals that does not fit is refused by name', async ({ backend }) => {
+  const make = (options: object) =>
+    problemOf(backend, { x: weightNetwork({ signals, ...options } as Parameters<typeof weightNetwork>[0]) })
+      .oracles
+  await refuses('ERR_SHAPE', 'signals', () => make({}))
+  const anchors = 3
+  await refuses('ERR_SHAPE', 'signals', () => make({ anchors, signals: { ...signals, rows: 5 } }))
+  const odd = matrix(signals.data.with(3, Number.NaN), signals.rows, 2)
+  await refuses('ERR_RANGE', 'signals', () => make({ anchors, signals: odd }))
+  await refuses('ERR_RANGE', 'hidden', () => make({ anchors, hidden: -1 }))
+  await refuses('ERR_RANGE', 'hidden', () => make({ anchors, hidden: 2 ** 31 }))
+  await refuses('ERR_RANGE', 'right', () => make({ anchors, checked: { right: [n], wrong: [] } }))
+  await refuses('ERR_RANGE', 'wrong', () => make({ anchors, checked: { right: [], wrong: [n] } }))
+  await refuses('ERR_RANGE', 'checked.right', () => make({ anchors, checked: { right: [0.5], wrong: [] } }))
+  await refuses('ERR_RANGE', 'checked.wrong', () => make({ anchors, checked: { right: [0] } }))
+  await refuses('ERR_RANGE', 'options', () => make({ anchors, units: 3 }))
+  await refuses('ERR_SHAPE', 'prior mean', () => make({ anchors, prior: { mean: [1], precision: [1] } }))
 })
 
 test('a penalty of a network per layer, all and groups of parameters', async ({ backend }) => {
