@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -7,6 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readNpz, writeNpy } from '../ts/data/index.ts'
 import { auc } from '../ts/tasks/metrics.ts'
+import { type Ending, nhgdWith } from './support/command.ts'
 import { gaussians } from './support/gaussians.ts'
 
 const test = suite('cli')
@@ -14,30 +14,6 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'nhgd-cli-'))
 const inFolder = (name: string) => join(folder, name)
 test.after(() => rmSync(folder, { recursive: true }))
-
-interface Ending {
-  readonly code: number | null
-  readonly out: string
-  readonly error: string
-}
-
-/** `nhgd` with some arguments; `interrupt` sends a signal once standard error has it. */
-function nhgdWith(args: readonly string[], interrupt?: RegExp): Promise<Ending> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'ts/cli/main.ts', ...args], { cwd: root })
-  let [out, error, interrupted] = ['', '', false]
-  child.stdout.on('data', (chunk) => {
-    out += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    error += chunk
-    if (interrupt?.test(error) && !interrupted) child.kill('SIGINT')
-    interrupted ||= interrupt?.test(error) ?? false
-  })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, out, error }))
-  })
-}
 
 const nhgd = (...args: string[]) => nhgdWith(args)
 
@@ -79,7 +55,7 @@ const rowsOf = Array.from(data.labels, (label, i) => [
 const csv = (rows: readonly (readonly string[])[]) => [header, ...rows].map((row) => row.join()).join('\n')
 const table = write('table.csv', csv(rowsOf))
 const trusted = write('trusted.npy', writeNpy({ data: data.trusted, shape: [60] }))
-const usual = ['clean', '--features', table, '--label', 'kind', '--quiet']
+const usual = ['clean', '--features', table, '--label', 'kind']
 
 test('--help and --version', async () => {
   const help = await nhgd('--help')
@@ -136,6 +112,24 @@ test('options that would be ignored', () =>
     [['clean', '--demo', 'mnist', '--no-standardize'], /"--no-standardize" expected "--features" beside it/],
     [[...usual, '--weighting', 'margin'], /"--weighting" expected "--trusted" beside it/],
     [[...usual, '--outer-steps', '3'], /"--outer-steps" expected "--checked" or "--trusted" beside it/],
+    [[...usual, '--trusted', trusted, '--quiet'], /"--quiet" expected "--out" or another output beside it/],
+    [
+      ['clean', '--features', trusted, '--labels', trusted, '--id', 'a'],
+      /"--id" expected a CSV file of features/,
+    ],
+    [
+      ['clean', '--features', trusted, '--labels', trusted, '--ignore', 'a'],
+      /"--ignore" expected a CSV file/,
+    ],
+    [
+      ['clean', '--features', trusted, '--labels', trusted, '--checked-column', 'a'],
+      /"--checked-column" expected a CSV/,
+    ],
+    [
+      ['clean', '--features', trusted, '--labels', trusted, '--no-header'],
+      /"--no-header" expected a CSV file/,
+    ],
+    [[...usual, '--ignore', 'colour'], /"--features" expected a column "colour"/],
     [[...usual, '--no-holdout'], /"--no-holdout" expected "--trusted" beside it/],
     [
       [...usual, '--trusted', trusted, '--suggest-trusted', '9'],
@@ -201,7 +195,16 @@ test('classes without a trusted row are named', async () => {
   const some = Int32Array.from(data.trusted).filter((row) => data.labels[row] !== 2)
   const file = write('two-classes.npy', writeNpy({ data: some, shape: [some.length] }))
   const json = inFolder('two-classes.json')
-  const { code, error } = await nhgd(...usual, '--trusted', file, '--outer-steps', '2', '--json', json)
+  const { code, error } = await nhgd(
+    ...usual,
+    '--quiet',
+    '--trusted',
+    file,
+    '--outer-steps',
+    '2',
+    '--json',
+    json,
+  )
   assert.is(code, 0, error)
   assert.match(error, /^nhgd: no trusted row is labelled hen: /)
   assert.equal(JSON.parse(readFileSync(json, 'utf8')).classesWithoutTrusted, ['hen'])
@@ -210,7 +213,7 @@ test('classes without a trusted row are named', async () => {
 test('a column of another scale is named', async () => {
   const vast = csv(rowsOf.map((row) => row.with(1, '1000000')))
   const run = ['clean', '--label', 'kind', '--features', write('vast-column.csv', vast), '--trusted', trusted]
-  const quick = [...run, '--outer-steps', '2', '--quiet']
+  const quick = [...run, '--outer-steps', '2', '--quiet', '--json', '/dev/null']
   assert.match((await nhgd(...quick)).error, /^nhgd: column "x1" is of another scale .* or has an outlier$/m)
   const { error } = await nhgd(...quick, '--no-standardize')
   assert.match(error, /^nhgd: column "x1" is of another scale .*: leave "--no-standardize" out$/m)
@@ -219,7 +222,7 @@ test('a column of another scale is named', async () => {
 test('interrupted before there is a result, it writes nothing and says so', async () => {
   const out = inFolder('interrupted.csv')
   const args = ['clean', '--features', table, '--label', 'kind', '--trusted', trusted, '--out', out]
-  const { code, error } = await nhgdWith([...args, '--verbose'], / backend, .*\n/)
+  const { code, error } = await nhgdWith([...args, '--verbose'], { interrupt: / backend, .*\n/ })
   assert.is(code, 130, error)
   assert.match(error, /interrupted before there was a result: nothing was written$/m)
   assert.not.ok(existsSync(out))
@@ -335,7 +338,16 @@ test('a table with text labels is cleaned from end to end', async () => {
 })
 
 test('--quiet prints nothing', async () => {
-  const ending = await nhgd(...usual, '--trusted', trusted, '--outer-steps', '3')
+  const ending = await nhgd(
+    ...usual,
+    '--trusted',
+    trusted,
+    '--outer-steps',
+    '3',
+    '--quiet',
+    '--json',
+    '/dev/null',
+  )
   assert.equal(ending, { code: 0, out: '', error: '' })
 })
 
@@ -348,7 +360,7 @@ test('checked rows teach it, in a file and in a column', async () => {
     ['row,note,label', ...rows.map((row) => `${row},,${answer(row)}`), '7,,'].join('\n'),
   )
   const json = inFolder('checked.json')
-  const { code, out, error } = await nhgd(...usual.slice(0, -1), '--checked', file, '--json', json)
+  const { code, out, error } = await nhgd(...usual, '--checked', file, '--json', json)
   assert.is(code, 0, error)
   assert.match(
     out,
@@ -384,7 +396,7 @@ test('checked rows teach it, in a file and in a column', async () => {
     ],
     [
       [...usual, '--checked', write('c4.csv', 'row,answer\n4,cat\n')],
-      /"--checked" expected a column "label"/,
+      /"--checked" expected the columns "row" and "label" .*got row, answer/,
     ],
     [[...usual, '--checked', write('c5.csv', 'label\ncat\n')], /"--checked" expected .*"row"/],
     [

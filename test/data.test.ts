@@ -15,6 +15,7 @@ import {
   encodeLabels,
   loadMnist,
   type NumericArray,
+  parseChecked,
   parseFeatures,
   parseIndices,
   parseLabels,
@@ -476,6 +477,90 @@ csv('reads one column whatever the others hold', () => {
   fails(() => readCsvColumn(utf8('a,b\n1,2\n')), 'ERR_DATA', 'one column or its name', 'a, b')
 })
 
+csv('takes a first line of values for no header, and numbers that name columns for one', () => {
+  for (const text of ['5.1,3.5,cat\n4.9,3.0,dog', '5,3,1,cat\n4,2,2,dog', '1,cat\n2,dog', '2019,2018\n1,2']) {
+    fails(() => readCsv(utf8(text)), 'ERR_DATA', 'a header', '--no-header')
+  }
+  fails(() => readCsvColumn(utf8('true\nfalse')), 'ERR_DATA', 'a header')
+  fails(() => readCsvColumn(utf8('cat\ndog\ncat')), 'ERR_DATA', 'a header', 'cat')
+  for (const names of [
+    '2019,2020,2021,kind',
+    '0,kind',
+    '0,1,2',
+    'region,age,2020,kind',
+    '0.25,0.5,0.75,kind',
+  ]) {
+    const width = names.split(',').length
+    const text = `${names}\n${Array.from({ length: width }, (_, i) => 10 - i)}`
+    assert.is(readCsv(utf8(text)).columns.length, width, names)
+  }
+})
+
+csv('ends lines in every way, also in one file, with and without quotes', () => {
+  for (const quote of ['', '"']) {
+    const text = utf8(`a,b\r\n1,${quote}2${quote}\n3,4\r5,6\r\n\r\n`)
+    assert.equal(Array.from(readCsv(text).features.data), [1, 2, 3, 4, 5, 6])
+  }
+})
+
+csv('counts missing labels, an empty line of a list among them', () => {
+  fails(() => readCsvColumn(utf8('kind\ncat\n\ndog\nNA\n\n')), 'ERR_DATA', 'none in row 1', '2 of 4 values')
+  const text = utf8('a,kind\n1,cat\n2,null\n3,\n')
+  fails(() => readCsv(text, { label: 'kind' }), 'ERR_DATA', 'null in row 1', '2 of 3 values', 'count from 0')
+})
+
+csv('leaves the index of a data frame out of a list', () => {
+  assert.equal(readCsvColumn(utf8(',kind\n0,cat\n1,dog\n')), ['cat', 'dog'])
+  fails(() => readCsv(utf8('a,b\n1,2'), { required: ['c'] }), 'ERR_DATA', 'a column "c"')
+})
+
+csv('reads what somebody checked, in words or in truth values, beside other columns', () => {
+  const given = { names: ['cat', 'dog'], labels: [0, 0, 1, 1] }
+  const read = (text: string) => {
+    const { rows, labels } = parseChecked({ name: 'checked.csv', bytes: utf8(text) }, given)
+    return [Array.from(rows), Array.from(labels)]
+  }
+  const words = 'row,"a, note",label\n0,"x, y",right\n3,,\n1,,dog\n2,,wrong\n'
+  assert.equal(read(words), [
+    [0, 1, 2],
+    [0, 1, -1],
+  ])
+  assert.equal(read('row,right\n0,True\n2,0\n3,\n'), [
+    [0, 2],
+    [0, -1],
+  ])
+  assert.equal(read('row;wrong\n0;x\n2;no\n'), [
+    [0, 2],
+    [-1, 1],
+  ])
+  fails(() => read('row,right\n0,perhaps\n'), 'ERR_DATA', 'true or false')
+  fails(() => read('row,label\n0,1\n'), 'ERR_DATA', 'right, wrong or one of cat, dog')
+})
+
+csv('reads lists without a header, arrays by name and pipes by their content', () => {
+  const file = (name: string, bytes: Uint8Array) => ({ name, bytes })
+  assert.equal(Array.from(parseIndices(file('rows.txt', utf8('3\n7\n')))), [3, 7])
+  assert.equal(Array.from(parseIndices(file('rows.csv', utf8('ok\nTrue\nfalse\nTrue\n')))), [0, 2])
+  assert.equal(parseLabels(file('kinds.txt', utf8('cat\ndog\ncat\n'))).names, ['cat', 'dog'])
+  const array = (...numbers: number[]) => ({ data: Float64Array.from(numbers), shape: [numbers.length, 1] })
+  const archive = writeNpz({ X: array(1, 2), emb: array(3, 4), rows: { data: Int32Array.of(5), shape: [1] } })
+  assert.equal(Array.from(parseFeatures(file('set.npz:emb', archive)).features.data), [3, 4])
+  assert.equal(Array.from(parseSet(file('set.npz:emb', archive)).features.data), [3, 4])
+  assert.equal(Array.from(parseSet(file('-', archive)).features.data), [1, 2])
+  assert.equal(Array.from(parseSet(file('-', gzipSync(utf8('a,b\n1,2\n')))).features.data), [1, 2])
+  fails(() => parseFeatures(file('set.npz:other', archive)), 'ERR_DATA', 'an array named other', 'emb [2, 1]')
+  fails(() => parseLabels(file('set.npz', archive), { label: 'kind' }), 'ERR_DATA', 'an array named kind')
+  fails(() => parseSet(file('set.parquet', archive)), 'ERR_DATA', 'save it as CSV')
+})
+
+csv('fills NaN of arrays with medians too', () => {
+  const data = Float32Array.of(1, Number.NaN, 3, 4, 5, 8)
+  const bytes = writeNpy({ data, shape: [3, 2] })
+  const { features } = parseSet({ name: 'x.npy', bytes }, { impute: 'median' })
+  assert.equal(Array.from(features.data), [1, 6, 3, 4, 5, 8])
+  fails(() => parseSet({ name: 'x.npy', bytes }), 'ERR_NOT_FINITE', 'row 0, column 1')
+})
+
 csv('reads the same with and without quotes', () => {
   const cell = fc.string({ unit: fc.constantFrom('a', 'é', ' ', '\t', '7', '-', '.', ';'), maxLength: 4 })
   const end = fc.constantFrom('\n', '\r\n', '\r')
@@ -649,6 +734,12 @@ labels('of trusted rows are indices or truth values', () => {
     )
   }
 })
+labels('keeps text that is not written as numbers are', () => {
+  assert.equal(encodeLabels(['007', '7', '010']).names, ['007', '010', '7'])
+  assert.equal(encodeLabels(['1e5', '100000']).names, ['100000', '1e5'])
+  assert.equal(encodeLabels(['7', '7.0', '-2']).names, ['-2', '7'])
+})
+
 labels.run()
 
 const standardized = suite('standardize')

@@ -4,6 +4,8 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError } from '../data/error.ts'
+import { arrayOf, isCsv } from '../data/read.ts'
+import { PIPE } from './write.ts'
 
 /** Options that need another option beside them. */
 const beside = {
@@ -34,8 +36,12 @@ const outputs = ['out', 'weights', 'report', 'json'] as const
 /** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */
 export async function checkOptions(command: Command): Promise<void> {
   const given = (name: string) => command.getOptionValueSource(name) === 'cli'
-  const long = (name: string) =>
-    command.options.find((option) => option.attributeName() === name)?.long ?? name
+  const value = (name: string): string | undefined => command.getOptionValue(name)
+  const long = (name: string) => {
+    const negated = (value(name) as unknown) === false
+    const named = command.options.filter((option) => option.attributeName() === name)
+    return named.find((option) => option.negate === negated)?.long ?? name
+  }
   if (given('demo') && given('features')) {
     throw new NhgdError('ERR_RANGE', '"--features" expected no "--demo" beside it, got both')
   }
@@ -63,21 +69,35 @@ export async function checkOptions(command: Command): Promise<void> {
       '"--outer-steps" expected "--checked" or "--trusted" beside it, got none',
     )
   }
+  if (given('quiet') && !given('demo') && !outputs.some(given)) {
+    throw new NhgdError('ERR_RANGE', '"--quiet" expected "--out" or another output beside it, got none')
+  }
+  const features = value('features')
+  for (const name of ['ignore', 'id', 'checkedColumn'] as const) {
+    if (!given(name) || features === undefined || isCsv(features)) continue
+    throw dataError(long(name), 'a CSV file of features', `"${features}"`)
+  }
+  if (given('header') && !['features', 'labels', 'trusted'].some((name) => isCsv(value(name) ?? ''))) {
+    throw dataError('--no-header', 'a CSV file', `"${features}"`)
+  }
   const taken = new Map<string, string>()
   for (const name of [...inputs, ...outputs]) {
-    const path: string | undefined = command.getOptionValue(name)
+    const path = value(name)
     if (path === undefined) continue
     const output = !inputs.includes(name as never)
     if (output) await writable(`--${name}`, path)
-    const file = await identity(path)
+    const file = await identity(path, output)
     const other = file && taken.get(file)
-    if (output && other) throw dataError(`--${name}`, `another file than "--${other}"`, `"${path}" twice`)
+    if (other && (output || path === PIPE))
+      throw dataError(`--${name}`, `another file than "--${other}"`, `"${path}" twice`)
     if (file) taken.set(file, name)
   }
 }
 
-/** What tells a file from others, whatever it is called; nothing for devices and pipes. */
-async function identity(path: string): Promise<string | undefined> {
+/** What tells a file from others, whatever it is called; nothing for devices. */
+async function identity(name: string, output: boolean): Promise<string | undefined> {
+  if (name === PIPE) return output ? 'standard output' : 'standard input'
+  const { path } = arrayOf(name)
   const there = await stat(path).catch(() => undefined)
   if (there) return there.isFile() ? `${there.dev} ${there.ino}` : undefined
   return join(await realpath(dirname(path)).catch(() => resolve(dirname(path))), basename(path))
@@ -86,10 +106,15 @@ async function identity(path: string): Promise<string | undefined> {
 /** @throws NhgdError `ERR_DATA` where a file could not be written to `path`. */
 export async function writable(name: string, path: string): Promise<void> {
   const refuse = (reason: string) => dataError(name, 'a file that can be written', `"${path}" (${reason})`)
+  if (path === PIPE) return
   if (path === '') throw refuse('no name')
   const there = await stat(path).catch(() => undefined)
   if (there?.isDirectory()) throw refuse('a folder')
-  await access(there ? path : dirname(path), constants.W_OK).catch((error: Error) => {
-    throw refuse(error.message)
-  })
+  // The file is written beside its place first.
+  const touched = [...(there ? [path] : []), ...(!there || there.isFile() ? [dirname(path)] : [])]
+  for (const one of touched) {
+    await access(one, constants.W_OK).catch((error: Error) => {
+      throw refuse(error.message)
+    })
+  }
 }

@@ -12,9 +12,10 @@ import { dataOptions, whole } from './dataOptions.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
 import { expectedWrong, findings, worthChecking } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
-import { writeAll, writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
+import { writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
 import { type ProgressLine, progressLine } from './progress.ts'
 import { inOptions } from './spelling.ts'
+import { PIPE, writeAll } from './write.ts'
 
 interface Options extends InputOptions {
   readonly seed: number
@@ -39,6 +40,10 @@ export function cleanCommand(): Command {
     .description('find wrong labels, with the help of some that somebody checked')
     .option('--demo <name>', 'a data set with known answers: mnist')
     .option('--trusted <file>', 'rows whose labels are right, counted from 0, or a mask')
+    .option(
+      '--standardize',
+      'bring every column to mean 0 and deviation 1 (default: but for images of bytes)',
+    )
     .option('--no-standardize', 'leave the scales of columns as they are')
     .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
     .option('--trusted-size <n>', 'demo: trusted samples', whole(4, 10_000), 10_000)
@@ -57,10 +62,13 @@ export function cleanCommand(): Command {
     .addOption(
       new Option('--backend <name>', 'where it runs').choices(['auto', 'native', 'wasm']).default('auto'),
     )
-    .option('--out <file>', 'write every label that was judged as CSV, the most doubtful first')
+    .option(
+      '--out <file>',
+      'write every label that was judged as CSV, the most doubtful first; - is the pipe',
+    )
     .option('--weights <file>', 'write weights, scores and the model as NPZ')
     .option('--report <file>', 'write an HTML report (demo: nhgd-report.html)')
-    .option('--json <file>', 'write the figures as JSON')
+    .option('--json <file>', 'write the figures as JSON; - is the pipe')
     .option(
       '--suggest-trusted <n>',
       'without checked or trusted rows: list this many rows to check by hand',
@@ -101,6 +109,9 @@ async function one(
   command: Command,
 ): Promise<Figures | undefined> {
   const accuracies: number[] = []
+  // What goes through the pipe stands alone there.
+  const piped = [options.out, options.weights, options.report, options.json].includes(PIPE)
+  const print = (text: string) => (piped ? console.error(text) : console.log(text))
   const known = input.truth && input.test && knownCase(backend, input)
   for (const note of input.notes) line.say(note)
   const { checked } = input
@@ -118,7 +129,7 @@ async function one(
       normalize: input.normalize,
     }),
     outerSteps: options.outerSteps,
-    ...(!options.standardize && { standardize: false }),
+    ...(options.standardize !== undefined && { standardize: options.standardize }),
     seed,
     signal,
     onProgress(progress) {
@@ -132,15 +143,14 @@ async function one(
   line.end()
   for (const warning of warnings(input, result, options)) console.error(`nhgd: ${warning}`)
   if (!options.quiet) {
-    if (known)
-      console.log(`${result.issues.length} of ${result.rows.length} labels look wrong (${input.title})`)
-    else console.log(findings(result, input, options))
-    if (options.verbose) console.log(course(command.options, result, accuracies))
+    if (known) print(`${result.issues.length} of ${result.rows.length} labels look wrong (${input.title})`)
+    else print(findings(result, input, options))
+    if (options.verbose) print(course(command.options, result, accuracies))
   }
   const found =
     known &&
     figures(result, known, accuracies, await runRivals(known, result, options, seed, line, signal), seed)
-  if (found && !options.quiet) console.log(`\n${table(found)}\n\n${verdict(found)}`)
+  if (found && !options.quiet) print(`\n${table(found)}\n\n${verdict(found)}`)
   const report = options.report ?? (options.demo !== undefined ? 'nhgd-report.html' : undefined)
   const { out, weights, json } = options
   const { seconds, backend: info, settings } = result
@@ -231,7 +241,7 @@ function warnings(input: Input, result: CleanLabelsResult, options: Options): st
   const unseen = unseenClasses(input)
   const odd = input.imageShape ? undefined : oddColumn(input.features)
   const named = odd === undefined ? '' : `"${input.columns?.[odd] ?? odd}"`
-  const advice = options.standardize ? '' : ': leave "--no-standardize" out'
+  const advice = options.standardize !== false ? '' : ': leave "--no-standardize" out'
   return [
     ...(unseen.length > 0
       ? [

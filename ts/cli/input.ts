@@ -1,7 +1,7 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
 import { type CheckedFile, checkedColumn, parseChecked } from '../data/checked.ts'
-import { dataError } from '../data/error.ts'
+import { dataError, listed } from '../data/error.ts'
 import { cleaningSplit, loadMnist, readBytes, readLabels, readSet } from '../data/index.ts'
 import { namesLabels, parseRows } from '../data/read.ts'
 
@@ -41,7 +41,7 @@ export interface InputOptions {
   readonly noiseKind: 'uniform' | 'pair'
   readonly checked?: string
   readonly checkedColumn?: string
-  readonly standardize: boolean
+  readonly standardize?: boolean
   readonly header: boolean
   readonly ignore?: readonly string[]
   readonly id?: string
@@ -113,12 +113,15 @@ async function files(options: InputOptions, path: string): Promise<Input> {
   const { header, id, checkedColumn: answers, impute } = options
   const ignore = options.ignore ?? []
   const texts = [id, answers].filter((column) => column !== undefined)
-  const set = { header, impute, texts, as: '--features' }
+  const set = { header, impute, texts, required: ignore, as: '--features' }
   const { labels: own, ...read } = options.labels
     ? await readSet(path, { ...set, ignore: label === undefined ? ignore : [...ignore, label] })
     : await readSet(path, { ...set, ignore, label })
   const given = options.labels ? await readLabels(options.labels, { label, header, as: '--labels' }) : own
-  if (!given) throw dataError('--labels', 'a file, since the features file holds none', 'none')
+  if (!given) {
+    const columns = read.columns ? ` (or --label with one of ${listed(read.columns)})` : ''
+    throw dataError('--labels', `a file, since the features file holds none${columns}`, 'none')
+  }
   const { labels, names } = given
   const { features } = read
   const checked =

@@ -1,52 +1,17 @@
-import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { isMissing } from '../data/csv.ts'
 import { writeNpz } from '../data/index.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import { type Figures, methods } from './figures.ts'
 import type { Input } from './input.ts'
+import { writeWhole } from './write.ts'
 
 /** What is known of labels, whichever way they were judged. */
 type Ranked = Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>
 
-/** Writes what there is to write, each output whether or not others fail; then throws the first failure. */
-export async function writeAll(
-  writes: readonly ((() => Promise<void>) | '' | false | undefined)[],
-): Promise<void> {
-  const ended = await Promise.allSettled(writes.map((write) => (write ? write() : undefined)))
-  const failed = ended.find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason
-}
-
 /** A text as it stands in CSV; one that says "missing" stands in quotes, since it means itself. */
 export function csvCell(text: string): string {
   return /[",;\t\n\r]/.test(text) || isMissing(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-/** Writes a file as a whole or not at all: beside it first, and then in its place. */
-export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
-  // Devices and pipes have no place beside them.
-  if (
-    await stat(path).then(
-      (there) => !there.isFile(),
-      () => false,
-    )
-  )
-    return writeFile(path, content)
-  const beside = `${path}.${process.pid}.part`
-  try {
-    const file = await open(beside, 'w')
-    try {
-      await file.writeFile(content)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(beside, path)
-  } catch (error) {
-    await rm(beside, { force: true })
-    throw error
-  }
 }
 
 /** Every row that nobody checked, the most doubtful first; rows count from 0. */
@@ -58,7 +23,7 @@ export async function writeIssues(path: string, input: Input, result: Ranked): P
     const id = input.ids ? [csvCell(input.ids[row])] : []
     return [row, given, suggested, ...numbers, result.scores[row] > 0.5, ...id].join()
   })
-  await writeFile(
+  await writeWhole(
     path,
     `row,given,suggested,weight,score,rank,doubted${input.ids ? ',id' : ''}\n${lines.join('\n')}\n`,
   )

@@ -9,7 +9,8 @@ import { checkOptions } from './check.ts'
 import { dataOptions, whole } from './dataOptions.ts'
 import { type Answers, dialogue } from './dialogue.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
-import { csvCell, writeWhole } from './output.ts'
+import { csvCell } from './output.ts'
+import { PIPE, writeWhole } from './write.ts'
 
 interface Options extends InputOptions {
   readonly count: number
@@ -60,7 +61,8 @@ async function review(options: Options, command: Command): Promise<void> {
       return [row, ...id, given, suggested, result.scores[row].toFixed(3), ''].join()
     })
     await writeWhole(out, `${head}\n${lines.join('\n')}\n`)
-    console.log(
+    const told = out === PIPE ? console.error : console.log
+    told(
       `${rows.length} rows are in ${out}. Write the true label into the column "label" (or right, or wrong), and pass the file as --checked.`,
     )
     return

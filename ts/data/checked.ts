@@ -1,8 +1,11 @@
 import { NhgdError } from '../backend/errors.ts'
-import { readCsv } from './csv.ts'
+import { readCsvTexts } from './csv.ts'
 import { dataError, listed } from './error.ts'
 import { gunzip } from './gzip.ts'
 import type { File } from './read.ts'
+
+const YES = /^(true|yes|1|x)$/i
+const NO = /^(false|no|0)$/i
 
 /** Rows that somebody checked. */
 export interface CheckedFile {
@@ -19,18 +22,29 @@ export interface GivenLabels {
 
 /**
  * Answers of a person from a CSV file with the columns `row`, counted from 0, and `label`: the true class, or the words
- * `right` or `wrong` where these are no classes. A row without an answer was not checked.
+ * `right` or `wrong` where these are no classes; or with a column `right` or `wrong` of truth values. A row without an
+ * answer was not checked, and other columns do not matter.
  *
  * @throws NhgdError `ERR_DATA` for other columns and for labels that are no class; `ERR_RANGE` for rows that are out of
  * range or answered twice.
  */
-export function parseChecked(file: File, given: GivenLabels, as = 'checked'): CheckedFile {
-  const { columns, texts, features } = readChecked(file, as)
-  const at = columns.indexOf('row')
-  if (at < 0) throw dataError(as, 'the columns "row" and "label"', listed([...columns, 'label']))
-  const answers = texts.label
-  const rows = answers.map((_, i) => features.data[i * features.columns + at] * (features.scale ?? 1))
-  return answered(rows, answers, given, as)
+export function parseChecked({ name, bytes }: File, given: GivenLabels, as = 'checked'): CheckedFile {
+  if (name !== '-' && !/\.(csv|tsv|txt)(\.gz)?$/i.test(name)) throw dataError(as, 'a CSV file', `"${name}"`)
+  const wanted = ['row', 'label', 'right', 'wrong']
+  const { header, texts } = readCsvTexts(gunzip(bytes, as), wanted, as)
+  const answers = wanted.slice(1).filter((column) => texts[column])
+  if (!texts.row || answers.length === 0) {
+    throw dataError(as, 'the columns "row" and "label" (or "right", or "wrong")', listed(header))
+  }
+  const words = texts.row.map((_, i) => {
+    const [column, text] = answers.map((column) => [column, texts[column][i]]).find(([, text]) => text) ?? []
+    if (column === undefined || column === 'label') return text ?? ''
+    if (YES.test(text)) return column
+    if (NO.test(text)) return column === 'right' ? 'wrong' : 'right'
+    throw dataError(as, `true or false in the column "${column}"`, `"${text.slice(0, 40)}" at ${i}`)
+  })
+  const rows = texts.row.map((text) => (text === '' ? Number.NaN : Number(text)))
+  return answered(rows, words, given, as)
 }
 
 /** The same from a column with an answer, or nothing, for each row. */
@@ -39,16 +53,6 @@ export function checkedColumn(answers: readonly string[], given: GivenLabels, as
     throw new NhgdError('ERR_SHAPE', `"${as}" expected ${given.labels.length} rows, got ${answers.length}`)
   }
   return answered([...answers.keys()], answers, given, as)
-}
-
-function readChecked({ name, bytes }: File, as: string) {
-  if (!/\.(csv|tsv|txt)(\.gz)?$/i.test(name)) throw dataError(as, 'a CSV file', `"${name}"`)
-  const plain = gunzip(bytes, as)
-  // What else a review file shows of a row is no answer.
-  const [first] = new TextDecoder().decode(plain.subarray(0, 65536)).split(/\r?\n|\r/, 1)
-  const others = first.split(/[,;\t]/).map((column) => column.trim().replace(/^"|"$/g, ''))
-  const ignore = others.filter((column) => column !== 'row' && column !== 'label')
-  return readCsv(plain, { texts: ['label'], ignore }, as)
 }
 
 function answered(

@@ -1,5 +1,5 @@
 import { NhgdError } from '../backend/errors.ts'
-import { type Matrix, matrix } from '../backend/matrix.ts'
+import { type Matrix, matrix, type Numbers } from '../backend/matrix.ts'
 import { dataError, listed } from './error.ts'
 
 /** A cell that holds no number: its text, which is empty where the value is missing, and how that is written. */
@@ -114,13 +114,25 @@ function refused(name: string, wrong: readonly string[]): NhgdError {
   return dataError(
     name,
     `${expected} in every cell`,
-    `${listed(wrong, wrong.length, 10)}: ${help.join('; ')}`,
+    `${listed(wrong, wrong.length, 10)} (rows count from 0): ${help.join('; ')}`,
   )
 }
 
 /** What pandas writes above the index. */
 function isIndex(title: string): boolean {
   return title === '' || title === 'Unnamed: 0'
+}
+
+/** A copy of a matrix, in which the median of its column stands for NaN. */
+export function withMedians(data: Numbers, rows: number, columns: number): Numbers {
+  if (data instanceof Uint8Array || data.every((x) => !Number.isNaN(x))) return data
+  const filled = data.slice()
+  for (let j = 0; j < columns; j++) {
+    const values = Float64Array.from({ length: rows }, (_, i) => data[i * columns + j])
+    fillMedian(values)
+    for (const [i, value] of values.entries()) filled[i * columns + j] = value
+  }
+  return filled
 }
 
 /** Puts the median of the numbers in the place of NaN. */

@@ -9,6 +9,8 @@ export interface CsvOptions {
   readonly label?: string
   /** Columns to leave out where they are there. */
   readonly ignore?: readonly string[]
+  /** Columns that have to be there. */
+  readonly required?: readonly string[]
   /** Columns to give back as text, missing values as ''. They are no features. */
   readonly texts?: readonly string[]
   /** What stands for a missing feature: the median of its column, or nothing, since it is an error (the default). */
@@ -49,18 +51,19 @@ const QUOTED = '\0'
  */
 export function readCsv(bytes: Uint8Array, options: CsvOptions = {}, name = 'file'): Table {
   const { label, ignore = [], texts: wanted = [], impute, delimiter, header: named = true } = options
-  const labels: string[] = []
+  const asked = [...wanted, ...(label === undefined ? [] : [label])]
+  const labels = new Labels()
   const texts = Object.fromEntries(wanted.map((column) => [column, [] as string[]]))
   const numbers = new Growing()
   const odd = new Map<number, Odd[]>()
-  const left = new Set([...ignore, ...wanted, ...(label === undefined ? [] : [label])])
+  const left = new Set([...asked, ...ignore])
   const take = (record: string[], row: number, header: string[]) => {
     for (let i = 0; i < record.length; i++) {
       const value = Number(record[i])
       if (Number.isFinite(value) && record[i] !== '' && !left.has(header[i])) {
         numbers.push(value)
       } else if (header[i] === label) {
-        labels.push(present(record[i], row, header[i], name))
+        labels.push(record[i], row, header[i])
       } else if (texts[header[i]]) {
         texts[header[i]].push(isMissing(record[i]) ? '' : plain(record[i]))
       } else if (!left.has(header[i])) {
@@ -72,19 +75,18 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}, name = 'fil
     }
   }
   const onHeader = (header: string[]) => {
-    for (const column of [...wanted, ...(label === undefined ? [] : [label])])
-      findColumn(header, column, name)
+    for (const column of [...asked, ...(options.required ?? [])]) findColumn(header, column, name)
   }
   const { header, rows } = eachRow(bytes, delimiter, name, take, onHeader, named)
   const kept = [...header.keys()].filter((i) => !left.has(header[i]))
   const plainColumns = kept.map((i) => ({ name: header[i], odd: odd.get(i) ?? [] }))
   const { features, columns, notes } = numericColumns(numbers.take(), rows, plainColumns, impute, name)
   const table = { features, columns, texts, notes }
-  return label === undefined ? table : { ...table, labels }
+  return label === undefined ? table : { ...table, labels: labels.take(name) }
 }
 
 /**
- * One column of a CSV file as text: the one called `column`, or the only one.
+ * One column of a CSV file as text: the one called `column`, or the only one beside an index without a name.
  *
  * @throws NhgdError `ERR_DATA` as {@link readCsv}.
  */
@@ -94,19 +96,37 @@ export function readCsvColumn(
   { delimiter, header = true }: { delimiter?: string; header?: boolean } = {},
   name = 'file',
 ): string[] {
-  const values: string[] = []
-  eachRow(
+  const values = new Labels()
+  let at = 0
+  const { header: titles } = eachRow(
     bytes,
     delimiter,
     name,
-    (record, row, header) => {
-      const at = findColumn(header, column, name)
-      values.push(present(record[at], row, header[at], name))
+    (record, row, titles) => values.push(record[at], row, titles[at]),
+    (titles) => {
+      at = findColumn(titles, column, name)
     },
-    undefined,
     header,
   )
-  return values
+  const texts = values.take(name)
+  if (header && column === undefined && texts.includes(titles[at])) throw headerless(name, [titles[at]])
+  return texts
+}
+
+/** The columns of these names, where they are there, as text. */
+export function readCsvTexts(
+  bytes: Uint8Array,
+  wanted: readonly string[],
+  name = 'file',
+): { readonly header: readonly string[]; readonly texts: Readonly<Record<string, string[]>> } {
+  const texts: Record<string, string[]> = {}
+  const take = (record: string[], _row: number, header: string[]) => {
+    for (const [i, text] of record.entries()) texts[header[i]]?.push(isMissing(text) ? '' : plain(text))
+  }
+  const { header } = eachRow(bytes, undefined, name, take, (header) => {
+    for (const column of wanted) if (header.includes(column)) texts[column] = []
+  })
+  return { header, texts }
 }
 
 /** Reads row by row; otherwise millions of small strings would be alive at once. */
@@ -136,7 +156,9 @@ function eachRow(
     quoting && value !== '' && isMissing(value) ? QUOTED + value : value
   try {
     if (text.includes('"')) {
-      parse(text, { delimiter, trim: true, skip_empty_lines: true, cast, on_record: onRecord as never })
+      const record_delimiter = ['\r\n', '\n', '\r']
+      const on_record = onRecord as never
+      parse(text, { delimiter, record_delimiter, trim: true, skip_empty_lines: true, cast, on_record })
     } else eachPlainRecord(text, delimiter, onRecord)
   } catch (error) {
     if (error instanceof NhgdError) throw error
@@ -154,21 +176,22 @@ function delimiterOf(text: string): string {
 }
 
 /** Where nothing is quoted there is nothing to parse, and splitting takes a fraction of the time. */
-function eachPlainRecord(text: string, delimiter: string, onRecord: (record: string[]) => void): void {
-  const lineEnd = /\r\n|\n|\r/.exec(text)?.[0] ?? '\n'
+function eachPlainRecord(content: string, delimiter: string, onRecord: (record: string[]) => void): void {
+  const text = (content.includes('\r') ? content.replace(/\r\n?/g, '\n') : content).trimEnd()
   let width: number | undefined
   for (let line = 1, from = 0; from < text.length; line++) {
-    const found = text.indexOf(lineEnd, from)
+    const found = text.indexOf('\n', from)
     const to = found < 0 ? text.length : found
     const record = text.slice(from, to).split(delimiter)
-    if (to > from) {
+    // In a list, an empty line is a missing value.
+    if (to > from || width === 1) {
       width ??= record.length
       if (record.length !== width)
         throw new Error(`${record.length} instead of ${width} columns on line ${line}`)
       for (let i = 0; i < record.length; i++) record[i] = record[i].trim()
       onRecord(record)
     }
-    from = to + lineEnd.length
+    from = to + 1
   }
 }
 
@@ -184,21 +207,38 @@ function decode(bytes: Uint8Array, name: string): string {
 
 function checkHeader(record: string[], name: string): string[] {
   const header = record.map(plain)
-  // A data frame without names of its own has 0, 1, 2, …; in few columns these may be data.
-  const counted = header.length > 2 && header.every((column, i) => column === String(i))
-  if (!counted && header.every((column) => column !== '' && !Number.isNaN(Number(column)))) {
-    throw dataError(
-      name,
-      'a header',
-      `names that are all numbers: ${listed(header)} (is the header missing? then say so with --no-header)`,
-    )
-  }
+  if (looksLikeData(header)) throw headerless(name, header)
   // The first column may be the index of a data frame, which has no name.
   const nameless = header.indexOf('', 1)
   if (nameless >= 0) throw dataError(name, 'a name for every column', `none for column ${nameless + 1}`)
   const repeated = firstRepeated(header)
   if (repeated === undefined) return header
   throw dataError(name, 'a header with different names', `"${repeated}" twice (is the header missing?)`)
+}
+
+/**
+ * Whether a first line holds values: truth values, or numbers that are no names. Beside names of text, numbers may count
+ * from 0, rise (2019, 2020, 2021), or be one or two whole ones among more texts; alone they have to count, in three columns
+ * or more.
+ */
+function looksLikeData(header: readonly string[]): boolean {
+  if (header.some((column) => /^(true|false)$/i.test(column))) return true
+  const numbers = header.filter((column) => column !== '' && !Number.isNaN(Number(column)))
+  if (numbers.length === 0) return false
+  const texts = header.filter((column) => column !== '').length - numbers.length
+  if (numbers.every((column, i) => column === String(i))) return texts === 0 && header.length < 3
+  const rising = numbers.every((column, i) => i === 0 || Number(column) > Number(numbers[i - 1]))
+  const few =
+    numbers.length < 3 && (numbers.length >= texts || !numbers.every((column) => /^\d+$/.test(column)))
+  return texts === 0 || few || !rising
+}
+
+function headerless(name: string, header: readonly string[]): NhgdError {
+  return dataError(
+    name,
+    'a header',
+    `what looks like data: ${listed(header)} (is the header missing? then say so with --no-header)`,
+  )
 }
 
 /** The first entry that an earlier one equals; each entry is read once. */
@@ -208,7 +248,8 @@ export function firstRepeated(names: readonly string[]): string | undefined {
 }
 
 function findColumn(header: string[], column: string | undefined, name: string): number {
-  const at = column === undefined && header.length === 1 ? 0 : header.indexOf(column ?? '')
+  const only = header.length === 1 ? 0 : header.length === 2 && header[0] === '' ? 1 : -1
+  const at = column === undefined ? only : header.indexOf(column)
   if (at >= 0) return at
   throw dataError(
     name,
@@ -226,9 +267,24 @@ function plain(text: string): string {
   return text.startsWith(QUOTED) ? text.slice(QUOTED.length) : text
 }
 
-function present(text: string, row: number, column: string, name: string): string {
-  if (!isMissing(text)) return plain(text)
-  throw dataError(name, 'a value', `${text || 'none'} in row ${row}, column "${column}"`)
+/** A column of labels; those that are missing are counted, and refused in the end. */
+class Labels {
+  readonly #texts: string[] = []
+  #missing = 0
+  #first = ''
+
+  push(text: string, row: number, column: string): void {
+    if (isMissing(text) && this.#missing++ === 0)
+      this.#first = `${text || 'none'} in row ${row}, column "${column}"`
+    this.#texts.push(plain(text))
+  }
+
+  take(name: string): string[] {
+    if (this.#missing === 0) return this.#texts
+    const count = `${this.#missing} of ${this.#texts.length} values are missing`
+    const help = 'rows count from 0; a name such as NA has to stand in quotes'
+    throw dataError(name, 'a value', `${this.#first} (${count}; ${help})`)
+  }
 }
 
 /** Numbers of a length that isn't known beforehand. */

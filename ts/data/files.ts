@@ -1,7 +1,15 @@
 import { open } from 'node:fs/promises'
 import { dataError } from './error.ts'
 import type { Labels } from './labels.ts'
-import { parseFeatures, parseIndices, parseLabels, parseSet, type ReadSet, type SetOptions } from './read.ts'
+import {
+  arrayOf,
+  parseFeatures,
+  parseIndices,
+  parseLabels,
+  parseSet,
+  type ReadSet,
+  type SetOptions,
+} from './read.ts'
 import type { Features } from './tensor.ts'
 
 /** What one call of the system reads at most; whole files may be larger. */
@@ -37,13 +45,19 @@ export async function readIndices(
 }
 
 /**
- * All bytes of a file, of any size (`readFile` stops at 2 GiB).
+ * All bytes of a file, of any size (`readFile` stops at 2 GiB). `-` stands for standard input, and `set.npz:X` for the
+ * file of the array.
  *
  * @throws NhgdError `ERR_DATA` when it can't be read.
  */
 export async function readBytes(path: string, name = 'file'): Promise<Uint8Array> {
   try {
-    const file = await open(path)
+    if (path === '-') {
+      const chunks: Buffer[] = []
+      for await (const chunk of process.stdin) chunks.push(chunk)
+      return Buffer.concat(chunks)
+    }
+    const file = await open(arrayOf(path).path)
     try {
       const bytes = new Uint8Array((await file.stat()).size)
       for (let at = 0; at < bytes.length; ) {

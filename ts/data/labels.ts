@@ -10,7 +10,8 @@ export interface Labels {
 }
 
 /**
- * Turns labels of any kind into class indices. Text of whole numbers counts as numbers.
+ * Turns labels of any kind into class indices. Text counts as numbers where all of it is written as numbers are, so
+ * that "7" and "7.0" are one class; "007" is a text.
  *
  * @param names - the classes where they are already known, as for a second set of the same data.
  * @throws NhgdError `ERR_RANGE` for fractional numbers, `ERR_NOT_FINITE` for NaN and infinity, `ERR_SHAPE` for none,
@@ -64,7 +65,7 @@ function classNames(values: ArrayLike<number | string>, name: string): string[] 
 }
 
 function isNumber(value: number | string): boolean {
-  return typeof value === 'number' || (value.trim() !== '' && !Number.isNaN(Number(value)))
+  return typeof value === 'number' || /^-?((0|[1-9]\d*)(\.\d*)?|inf(inity)?)$/i.test(value.trim())
 }
 
 /** `7`, `'7'` and `'7.0'` are one class. */

@@ -28,9 +28,11 @@ export interface SetOptions {
   readonly label?: string
   /** Columns of a CSV file that are left out where they are there. */
   readonly ignore?: readonly string[]
+  /** Columns that a CSV file has to have. */
+  readonly required?: readonly string[]
   /** Columns of a CSV file that are given back as text. */
   readonly texts?: readonly string[]
-  /** What stands for missing features of a CSV file. */
+  /** What stands for a missing feature: the median of its column, or nothing, since it is an error (the default). */
   readonly impute?: 'median'
   /** Whether a CSV file has names in its first line, true by default. */
   readonly header?: boolean
@@ -49,7 +51,8 @@ export type ReadSet = Features & { readonly labels?: Labels } & Partial<Pick<Tab
  */
 export function parseSet(file: File, { as = 'features', ...options }: SetOptions = {}): ReadSet {
   const { label } = options
-  const { format, bytes } = open(file, as)
+  const { format, bytes, array } = open(file, as)
+  const { impute } = options
   if (format === 'csv') {
     const { features, columns, labels, texts, notes } = readCsv(bytes, options, as)
     if (columns.length === 0)
@@ -57,12 +60,9 @@ export function parseSet(file: File, { as = 'features', ...options }: SetOptions
     const read = { features: checkFinite(features, as, columns), columns, texts, notes }
     return labels ? { ...read, labels: encodeLabels(labels, undefined, as) } : read
   }
-  if (format !== 'npz') return toFeatures(readTensor(format, bytes, as), as)
+  if (format !== 'npz') return toFeatures(readTensor(format, bytes, as), as, impute)
   const entries = unzip(bytes, as)
-  const features = toFeatures(
-    pickEntry(entries, FEATURE_NAMES, ({ shape }) => shape.length > 1, as),
-    as,
-  )
+  const features = toFeatures(pickFeatures(entries, array, as), as, impute)
   const names = label === undefined ? LABEL_NAMES.filter((name) => Object.hasOwn(entries, name)) : [label]
   if (names.length === 0) return features
   const labels = list(
@@ -74,21 +74,28 @@ export function parseSet(file: File, { as = 'features', ...options }: SetOptions
 
 /** The features of {@link parseSet} alone: labels of another kind than it reads do not matter. */
 export function parseFeatures(file: File, { label, as = 'features' }: SetOptions = {}): Features {
-  const { format, bytes } = open(file, as)
+  const { format, bytes, array } = open(file, as)
   if (format !== 'npz') {
     const { labels: _, ...features } = parseSet(file, { label: format === 'csv' ? label : undefined, as })
     return features
   }
-  return toFeatures(
-    pickEntry(unzip(bytes, as), FEATURE_NAMES, ({ shape }) => shape.length > 1, as),
-    as,
-  )
+  return toFeatures(pickFeatures(unzip(bytes, as), array, as), as)
+}
+
+function pickFeatures(entries: Record<string, Uint8Array>, array: string | undefined, as: string): Tensor {
+  return array === undefined
+    ? pickEntry(entries, FEATURE_NAMES, ({ shape }) => shape.length > 1, as)
+    : pickEntry(entries, [array], () => false, as)
+}
+
+/** Whether a file of this name is read as CSV; what comes through a pipe may be. */
+export function isCsv(name: string): boolean {
+  return name === '-' || formatOf(name) === 'csv'
 }
 
 /** Whether a file of this name may hold labels under a name of their own. */
 export function namesLabels(name: string): boolean {
-  const format = formatOf(name)
-  return format === 'csv' || format === 'npz'
+  return isCsv(name) || formatOf(name) === 'npz'
 }
 
 /**
@@ -106,17 +113,17 @@ export function parseLabels(
     as = 'labels',
   }: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Labels {
-  const { format, bytes } = open(file, as)
+  const { format, bytes, list, array = label } = open(file, as)
   const values =
     format === 'csv'
-      ? readCsvColumn(bytes, label, { header }, as)
-      : readList(format, bytes, label === undefined ? LABEL_NAMES : [label], as).data
+      ? readCsvColumn(bytes, label, { header: list ? false : header }, as)
+      : readList(format, bytes, LABEL_NAMES, array, as).data
   return encodeLabels(values, names, as)
 }
 
 /**
- * Row numbers (from 0) from NPY, NPZ, IDX or a CSV of one column; an array of truth values stands for the rows where
- * it is true.
+ * Row numbers (from 0) from NPY, NPZ, IDX, a CSV of one column or a text file of one number per line; truth values stand
+ * for the rows where they are true.
  *
  * @throws NhgdError `ERR_RANGE` for negative or fractional numbers.
  */
@@ -132,11 +139,11 @@ export function parseRows(
   file: File,
   { as = 'indices', header }: { as?: string; header?: boolean } = {},
 ): { readonly rows: Int32Array; readonly mask?: number } {
-  const { format, bytes } = open(file, as)
+  const { format, bytes, list, array } = open(file, as)
   const { data, boolean } =
     format === 'csv'
-      ? truthValues(readCsvColumn(bytes, undefined, { header }, as))
-      : readList(format, bytes, INDEX_NAMES, as)
+      ? truthValues(readCsvColumn(bytes, undefined, { header: list ? false : header }, as))
+      : readList(format, bytes, INDEX_NAMES, array, as)
   if (boolean) {
     const rows = Int32Array.from(Array.from(data, Number).flatMap((truth, row) => (truth ? [row] : [])))
     return { rows, mask: data.length }
@@ -155,15 +162,39 @@ function truthValues(data: readonly string[]): { data: readonly (string | number
   return { data: data.map((text) => (/^true$/i.test(text) ? 1 : 0)), boolean: true }
 }
 
+/** The file and the array that `set.npz:X` stands for; any other name is a file. */
+export function arrayOf(name: string): { readonly path: string; readonly array?: string } {
+  const [, path, array] = /^(.+\.npz):([^/\\:]+)$/i.exec(name) ?? []
+  return path === undefined ? { path: name } : { path, array }
+}
+
 function formatOf(name: string): Format | undefined {
-  const plain = name.toLowerCase().replace(/\.gz$/, '')
+  const plain = arrayOf(name).path.toLowerCase().replace(/\.gz$/, '')
   if (/-ubyte$/.test(plain)) return 'idx'
   const found = FORMATS.find((candidate) => plain.endsWith(`.${candidate}`))
   return found === 'tsv' || found === 'txt' ? 'csv' : found
 }
 
-function open({ name, bytes }: File, as: string): { format: Format; bytes: Uint8Array } {
-  const format = formatOf(name)
+/** What bytes without a name are, by how they begin. */
+function sniff(bytes: Uint8Array): Format {
+  if (bytes[0] === 0x93) return 'npy'
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'npz'
+  return bytes[0] === 0 && bytes[1] === 0 ? 'idx' : 'csv'
+}
+
+interface Opened {
+  readonly format: Format
+  readonly bytes: Uint8Array
+  /** A text file, which has one value per line and no header where one column is read. */
+  readonly list: boolean
+  /** The array that the name asks for. */
+  readonly array?: string
+}
+
+/** A file called `-` came through a pipe. */
+function open({ name, bytes: packed }: File, as: string): Opened {
+  const bytes = gunzip(packed, as)
+  const format = name === '-' ? sniff(bytes) : formatOf(name)
   if (!format && /\.(xlsx?|parquet|feather|arrow)$/i.test(name)) {
     throw dataError(
       as,
@@ -173,7 +204,7 @@ function open({ name, bytes }: File, as: string): { format: Format; bytes: Uint8
   }
   if (!format)
     throw dataError(as, `a file named ${FORMATS.map((f) => `.${f}`).join(', ')} or -ubyte`, `"${name}"`)
-  return { format, bytes: gunzip(bytes, as) }
+  return { format, bytes, list: /\.txt(\.gz)?$/i.test(name), array: arrayOf(name).array }
 }
 
 function readTensor(format: 'idx' | 'npy', bytes: Uint8Array, as: string): Tensor {
@@ -209,14 +240,14 @@ function pickEntry(
 function readList(
   format: Exclude<Format, 'csv'>,
   bytes: Uint8Array,
-  names: readonly string[],
+  usual: readonly string[],
+  array: string | undefined,
   as: string,
 ): Tensor {
   if (format !== 'npz') return list(readTensor(format, bytes, as), as)
-  return list(
-    pickEntry(unzip(bytes, as), names, ({ shape }) => shape.length === 1, as),
-    as,
-  )
+  const names = array === undefined ? usual : [array]
+  const fits = ({ shape }: Tensor) => array === undefined && shape.length === 1
+  return list(pickEntry(unzip(bytes, as), names, fits, as), as)
 }
 
 function list(tensor: Tensor, as: string): Tensor {

@@ -1,6 +1,7 @@
 import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix, type Numbers } from '../backend/matrix.ts'
+import { withMedians } from './columns.ts'
 
 /** Numbers as files hold them; 64-bit integers arrive as `Float64Array`. */
 export type NumericArray =
@@ -37,12 +38,13 @@ export function sizeOf(shape: readonly number[]): number {
 
 /**
  * Features of shape samples × anything, flattened to one row per sample. Bytes stay bytes. Where the shape says that
- * they are pictures (samples × height × width …), a scale of 1/255 maps them to [0, 1].
+ * they are pictures (samples × height × width …), a scale of 1/255 maps them to [0, 1]. With `impute` the median of its
+ * column stands for NaN.
  *
  * @throws NhgdError `ERR_SHAPE` for fewer than two dimensions or nothing in them, `ERR_DTYPE` for text,
  * `ERR_NOT_FINITE` for NaN or infinity, with its row and column (from 0).
  */
-export function toFeatures({ data, shape }: Tensor, name = 'features'): Features {
+export function toFeatures({ data, shape }: Tensor, name = 'features', impute?: 'median'): Features {
   const [rows = 0, ...rest] = shape
   if (rest.length === 0 || sizeOf(shape) === 0) {
     const got = `shape [${shape.join(', ')}]`
@@ -51,7 +53,9 @@ export function toFeatures({ data, shape }: Tensor, name = 'features'): Features
   if (Array.isArray(data)) throw new NhgdError('ERR_DTYPE', `"${name}" expected numbers, got text`)
   const picture = rest.length === 2 || (rest.length === 3 && rest[2] === 1)
   const scale = arrayType(data) === 'Uint8Array' && rest.length > 1 ? 1 / 255 : 1
-  const features = checkFinite(matrix(widen(data), rows, sizeOf(rest), scale), name)
+  const columns = sizeOf(rest)
+  const numbers = impute ? withMedians(widen(data), rows, columns) : widen(data)
+  const features = checkFinite(matrix(numbers, rows, columns, scale), name)
   return picture ? { features, imageShape: [rest[0], rest[1]] } : { features }
 }
 

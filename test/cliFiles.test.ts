@@ -1,0 +1,107 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { writeAll, writeWhole } from '../ts/cli/write.ts'
+import { writeNpz } from '../ts/data/index.ts'
+import { nhgdWith } from './support/command.ts'
+
+const test = suite('cli files')
+const folder = mkdtempSync(join(tmpdir(), 'nhgd-files-'))
+const inFolder = (name: string) => join(folder, name)
+test.after(() => rmSync(folder, { recursive: true }))
+
+function write(name: string, content: string | Uint8Array): string {
+  writeFileSync(inFolder(name), content)
+  return inFolder(name)
+}
+
+// Two far groups of 30 rows; every tenth label is wrong.
+const group = (row: number) => row % 2
+const given = (row: number) => (row % 10 === 3 ? 1 - group(row) : group(row))
+const rows = Array.from({ length: 60 }, (_, row) => row)
+const value = (row: number) => ((group(row) ? 3 : -3) + ((row * 7) % 11) / 11).toFixed(3)
+const lines = (kind: (row: number) => string) => rows.map((row) => `${value(row)},${row % 5},${kind(row)}`)
+const word = (row: number) => (given(row) ? 'hen' : 'cat')
+const table = ['a,b,kind', ...lines(word)].join('\n')
+const trusted = write('trusted.txt', '0\n1\n2\n4\n5\n6\n7\n8\n9\n10\n')
+const quick = ['--trusted', trusted, '--outer-steps', '1']
+
+test('a file is written whole or left as it was', async () => {
+  const path = write('kept.txt', 'old')
+  await writeWhole(path, 'new')
+  assert.is(readFileSync(path, 'utf8'), 'new')
+  const before = readdirSync(folder).sort()
+  await writeWhole(path, { length: 3 } as never).then(
+    () => assert.unreachable('no content was written'),
+    () => {},
+  )
+  assert.is(readFileSync(path, 'utf8'), 'new')
+  assert.equal(readdirSync(folder).sort(), before, 'nothing is left beside it')
+})
+
+test('an output that fails leaves the others', async () => {
+  const path = inFolder('other.txt')
+  const failing = async () => {
+    throw new Error('full')
+  }
+  await writeAll([failing, () => writeWhole(path, 'there')]).then(
+    () => assert.unreachable('no failure was told'),
+    (error: Error) => assert.is(error.message, 'full'),
+  )
+  assert.is(readFileSync(path, 'utf8'), 'there')
+})
+
+test('a full disk is told in one line, ends with 1 and leaves the other outputs', async () => {
+  if (!existsSync('/dev/full')) return
+  const file = write('table.csv', table)
+  const out = inFolder('left.csv')
+  const outputs = ['--out', out, '--json', '/dev/full', '--quiet']
+  const { code, error } = await nhgdWith([
+    'clean',
+    '--features',
+    file,
+    '--label',
+    'kind',
+    ...quick,
+    ...outputs,
+  ])
+  assert.is(code, 1, error)
+  assert.match(error, /^nhgd: ENOSPC[^\n]*\n$/)
+  assert.is(readFileSync(out, 'utf8').trim().split('\n').length, 51)
+})
+
+test('features come and results go through a pipe, which has nothing else', async () => {
+  const args = ['clean', '--features', '-', '--label', 'kind', ...quick]
+  const { code, out, error } = await nhgdWith([...args, '--out', '-'], { input: table })
+  assert.is(code, 0, error)
+  assert.match(out, /^row,given,suggested,weight,score,rank,doubted\n/)
+  assert.is(out.trim().split('\n').length, 51)
+  assert.match(error, /labels look wrong/)
+  const json = await nhgdWith([...args, '--json', '-'], { input: table })
+  assert.is(JSON.parse(json.out).judged, 50)
+  const archive = writeNpz({
+    X: { data: Float32Array.from(rows, (row) => Number(value(row))), shape: [60, 1] },
+    y: { data: Int32Array.from(rows, given), shape: [60] },
+  })
+  const npz = await nhgdWith(['clean', '--features', '-', ...quick, '--json', '-'], { input: archive })
+  assert.is(JSON.parse(npz.out).judged, 50)
+  const both = await nhgdWith([...args, '--out', '-', '--json', '-'], { input: table })
+  assert.is(both.code, 2)
+  assert.match(both.error, /"--json" expected another file than "--out"/)
+  const twice = await nhgdWith(['clean', '--features', '-', '--labels', '-'], { input: table })
+  assert.match(twice.error, /"--labels" expected another file than "--features"/)
+})
+
+test('a file without a header is taken as one where that is said', async () => {
+  const file = write('bare.csv', lines(word).join('\n'))
+  const args = ['clean', '--features', file, '--label', 'x2', ...quick, '--json', '-']
+  const { code, error } = await nhgdWith(args)
+  assert.is(code, 2)
+  assert.match(error, /"--features" expected a header, got what looks like data.*--no-header/)
+  const taken = await nhgdWith([...args, '--no-header'])
+  assert.is(JSON.parse(taken.out).judged, 50)
+})
+
+test.run()
