@@ -257,7 +257,11 @@ test('missing values, text and infinity are named by row and column', () => {
     [file('vast.csv', 3, 1, 'inf'), /finite numbers, got "inf" in row 3, column "x1"/],
     [file('unlabelled.csv', 9, columns, ''), /expected a value, got none in row 9, column "kind"/],
     [['clean', '--features', table, '--label', 'sort'], /expected a column "sort", got .*kind/],
-    [['clean', '--features', table], /"--labels" expected a file, since the features file holds none/],
+    [
+      ['clean', '--features', table],
+      /"--labels" expected a file, or "--label" with a column of the features \(x0, x1, x2, x3, kind\)/,
+    ],
+    [['clean', '--features', trusted], /expected at least one sample and one feature/],
   ])
 })
 

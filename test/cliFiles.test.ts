@@ -94,6 +94,13 @@ test('features come and results go through a pipe, which has nothing else', asyn
   assert.match(twice.error, /"--labels" expected another file than "--features"/)
 })
 
+test('whoever stops reading gets no stack trace', async () => {
+  const file = write('stopped.csv', table)
+  const args = ['clean', '--features', file, '--label', 'kind', ...quick, '--out', '-', '--quiet']
+  const { code, error } = await nhgdWith(args, { deaf: true })
+  assert.equal({ code, error }, { code: 0, error: '' })
+})
+
 test('a file without a header is taken as one where that is said', async () => {
   const file = write('bare.csv', lines(word).join('\n'))
   const args = ['clean', '--features', file, '--label', 'x2', ...quick, '--json', '-']

@@ -509,6 +509,14 @@ csv('counts missing labels, an empty line of a list among them', () => {
   fails(() => readCsv(text, { label: 'kind' }), 'ERR_DATA', 'null in row 1', '2 of 3 values', 'count from 0')
 })
 
+csv('reads decimal commas between semicolons alone', () => {
+  const { features, notes } = readCsv(utf8('a;b\n1,5;2\n-3,25;4,0\n'))
+  assert.equal(Array.from(features.data), [1.5, 2, -3.25, 4])
+  assert.match(notes[0], /^3 numbers have a decimal comma/)
+  assert.equal(readCsv(utf8('a;b\n1,5;2\n'), { label: 'a' }).labels, ['1,5'])
+  fails(() => readCsv(utf8('a\tb\n1,5\t2\n2\t3\n')), 'ERR_DATA', '"1,5" in row 0')
+})
+
 csv('leaves the index of a data frame out of a list', () => {
   assert.equal(readCsvColumn(utf8(',kind\n0,cat\n1,dog\n')), ['cat', 'dog'])
   fails(() => readCsv(utf8('a,b\n1,2'), { required: ['c'] }), 'ERR_DATA', 'a column "c"')

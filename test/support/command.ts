@@ -9,10 +9,11 @@ export interface Ending {
   readonly error: string
 }
 
-/** `nhgd` with some arguments and standard input; `interrupt` sends a signal once standard error has it. */
+/** `nhgd` with some arguments and standard input; `interrupt` sends a signal once standard error has it, and `deaf` reads
+ * no output. */
 export function nhgdWith(
   args: readonly string[],
-  { interrupt, input }: { interrupt?: RegExp; input?: string | Uint8Array } = {},
+  { interrupt, input, deaf }: { interrupt?: RegExp; input?: string | Uint8Array; deaf?: boolean } = {},
 ): Promise<Ending> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'ts/cli/main.ts', ...args], { cwd: root })
   let [out, error, interrupted] = ['', '', false]
@@ -24,6 +25,7 @@ export function nhgdWith(
     if (interrupt?.test(error) && !interrupted) child.kill('SIGINT')
     interrupted ||= interrupt?.test(error) ?? false
   })
+  if (deaf) child.stdout.destroy()
   // A command that is refused does not read what it is given.
   child.stdin.on('error', () => {})
   child.stdin.end(input ?? '')

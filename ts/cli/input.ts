@@ -1,9 +1,12 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
 import { type CheckedFile, checkedColumn, parseChecked } from '../data/checked.ts'
+import { readCsvTexts } from '../data/csv.ts'
 import { dataError, listed } from '../data/error.ts'
+import { gunzip } from '../data/gzip.ts'
 import { cleaningSplit, loadMnist, readBytes, readLabels, readSet } from '../data/index.ts'
-import { namesLabels, parseRows } from '../data/read.ts'
+import { isCsv, namesLabels, parseRows } from '../data/read.ts'
+import { PIPE } from './write.ts'
 
 /** A data set to clean, and what is known about it. */
 export interface Input {
@@ -110,6 +113,11 @@ async function files(options: InputOptions, path: string): Promise<Input> {
       `"--label" expected a CSV or an NPZ file, got "${options.labels ?? path}"`,
     )
   }
+  if (label === undefined && !options.labels && options.header && path !== PIPE && isCsv(path)) {
+    const { bytes } = await file(path, '--features')
+    const columns = listed(readCsvTexts(gunzip(bytes, '--features'), [], '--features').header)
+    throw dataError('--labels', `a file, or "--label" with a column of the features (${columns})`, 'none')
+  }
   const { header, id, checkedColumn: answers, impute } = options
   const ignore = options.ignore ?? []
   const texts = [id, answers].filter((column) => column !== undefined)
@@ -118,10 +126,7 @@ async function files(options: InputOptions, path: string): Promise<Input> {
     ? await readSet(path, { ...set, ignore: label === undefined ? ignore : [...ignore, label] })
     : await readSet(path, { ...set, ignore, label })
   const given = options.labels ? await readLabels(options.labels, { label, header, as: '--labels' }) : own
-  if (!given) {
-    const columns = read.columns ? ` (or --label with one of ${listed(read.columns)})` : ''
-    throw dataError('--labels', `a file, since the features file holds none${columns}`, 'none')
-  }
+  if (!given) throw dataError('--labels', 'a file, since the features file holds none', 'none')
   const { labels, names } = given
   const { features } = read
   const checked =

@@ -1,6 +1,6 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix, type Numbers } from '../backend/matrix.ts'
-import { dataError, listed } from './error.ts'
+import { dataError } from './error.ts'
 
 /** A cell that holds no number: its text, which is empty where the value is missing, and how that is written. */
 export interface Odd {
@@ -111,10 +111,11 @@ function refused(name: string, wrong: readonly string[]): NhgdError {
       : []),
   ]
   const expected = missing ? 'a value' : 'a number'
+  const more = wrong.length > 10 ? ` and ${wrong.length - 10} more columns` : ''
   return dataError(
     name,
     `${expected} in every cell`,
-    `${listed(wrong, wrong.length, 10)} (rows count from 0): ${help.join('; ')}`,
+    `${wrong.slice(0, 10).join(', ')}${more} (rows count from 0): ${help.join('; ')}`,
   )
 }
 

@@ -35,13 +35,15 @@ export interface Table {
 
 /** What pandas, R, SQL, Python and Excel write for a value that is missing. */
 const MISSING = /^(#?n\/?a|[-+]?nan|<na>|null)?$/i
+/** As spreadsheets write numbers where semicolons separate the columns. */
+const DECIMAL_COMMA = /^[-+]?\d+,\d+(e[-+]?\d+)?$/i
 /** Stands before a text that says "missing" within quotes, and so means itself. No file has it. */
 const QUOTED = '\0'
 
 /**
  * Reads CSV with a header (UTF-8; quotes, CRLF, a byte-order mark and empty lines are fine). Rows in messages count from 0
  * below the header. A label such as NA is a missing value, unless it stands in quotes. Columns of truth values become
- * numbers, columns of few words a column of 0 and 1 per word, and the index of a data frame, a first column without a name
+ * numbers, as do decimal commas between semicolons; columns of few words become a column of 0 and 1 per word, and the index of a data frame, a first column without a name
  * that counts the rows, is left out.
  *
  * @throws NhgdError `ERR_DATA` for missing values (empty, NA, N/A, NaN, null, None) and for text in a feature, with row
@@ -57,7 +59,8 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}, name = 'fil
   const numbers = new Growing()
   const odd = new Map<number, Odd[]>()
   const left = new Set([...asked, ...ignore])
-  const take = (record: string[], row: number, header: string[]) => {
+  let commas = 0
+  const take = (record: string[], row: number, header: string[], between: string) => {
     for (let i = 0; i < record.length; i++) {
       const value = Number(record[i])
       if (Number.isFinite(value) && record[i] !== '' && !left.has(header[i])) {
@@ -66,6 +69,9 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}, name = 'fil
         labels.push(record[i], row, header[i])
       } else if (texts[header[i]]) {
         texts[header[i]].push(isMissing(record[i]) ? '' : plain(record[i]))
+      } else if (between === ';' && DECIMAL_COMMA.test(record[i]) && !left.has(header[i])) {
+        commas++
+        numbers.push(Number(record[i].replace(',', '.')))
       } else if (!left.has(header[i])) {
         numbers.push(Number.NaN)
         const list = odd.get(i) ?? []
@@ -81,6 +87,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}, name = 'fil
   const kept = [...header.keys()].filter((i) => !left.has(header[i]))
   const plainColumns = kept.map((i) => ({ name: header[i], odd: odd.get(i) ?? [] }))
   const { features, columns, notes } = numericColumns(numbers.take(), rows, plainColumns, impute, name)
+  if (commas > 0) notes.push(`${commas} numbers have a decimal comma, as 1,5 for 1.5`)
   const table = { features, columns, texts, notes }
   return label === undefined ? table : { ...table, labels: labels.take(name) }
 }
@@ -134,7 +141,7 @@ function eachRow(
   bytes: Uint8Array,
   given: string | undefined,
   name: string,
-  take: (record: string[], row: number, header: string[]) => void,
+  take: (record: string[], row: number, header: string[], delimiter: string) => void,
   onHeader: (header: string[]) => void = () => {},
   named = true,
 ): { header: string[]; rows: number } {
@@ -142,12 +149,12 @@ function eachRow(
   let rows = 0
   const onRecord = (record: string[]): null => {
     if (header) {
-      take(record, rows++, header)
+      take(record, rows++, header, delimiter)
       return null
     }
     header = named ? checkHeader(record, name) : record.map((_, i) => `x${i}`)
     onHeader(header)
-    if (!named) take(record, rows++, header)
+    if (!named) take(record, rows++, header, delimiter)
     return null
   }
   const text = decode(bytes, name)
