@@ -567,6 +567,7 @@ csv('fills NaN of arrays with medians too', () => {
   const { features } = parseSet({ name: 'x.npy', bytes }, { impute: 'median' })
   assert.equal(Array.from(features.data), [1, 6, 3, 4, 5, 8])
   fails(() => parseSet({ name: 'x.npy', bytes }), 'ERR_NOT_FINITE', 'row 0, column 1')
+  fails(() => parseSet({ name: 'x.npy', bytes }, { as: '--features' }), 'ERR_NOT_FINITE', '--impute median')
 })
 
 csv('reads the same with and without quotes', () => {

@@ -66,9 +66,13 @@ export function checkFinite(features: Matrix, name = 'features', columns?: reado
   if (at < 0) return features
   const column = at % features.columns
   const place = `row ${(at - column) / features.columns}, column ${columns ? `"${columns[column]}"` : column}`
+  const help =
+    name.startsWith('--') && Number.isNaN(features.data[at])
+      ? ' (rows count from 0): fill missing values with --impute median'
+      : ''
   throw new NhgdError(
     'ERR_NOT_FINITE',
-    `"${name}" expected finite numbers, got ${features.data[at]} in ${place}`,
+    `"${name}" expected finite numbers, got ${features.data[at]} in ${place}${help}`,
   )
 }
 
