@@ -1,5 +1,6 @@
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
-import { paper } from '../../ts/methods/nhgdOptions.ts'
+import { nhgd } from '../../ts/methods/nhgd.ts'
+import { type NhgdSettings, paper } from '../../ts/methods/nhgdOptions.ts'
 import {
   type PreconditionedConjugateGradientsSettings,
   preconditionedConjugateGradients,
@@ -168,7 +169,16 @@ export function warmContenders(): Contender[] {
     }),
     defaults(),
     defaults(2),
+    online(),
   ]
+}
+
+/** What `nhgd()` does; its batches here are smaller than what it would see of a step. */
+function online(): Contender {
+  const { fisher, observe, refine, refineSamples, refineDamping } = nhgd().settings as unknown as NhgdSettings
+  const feed: Feed = { from: 'steps', every: observe.every }
+  const detail = `nhgd()'s own: the batch of one step out of ${observe.every}, λ ${fisher.damping}`
+  return warm({ detail, fisher, feed, refine: refine as number, refineSamples, refineDamping })
 }
 
 /** What `preconditionedConjugateGradients()` does, or what it would do with another number of corrections. */

@@ -4,8 +4,11 @@ import { type Cost, cpuOf, type Moment } from './contender.ts'
 
 /** Where a Fisher's samples come from. */
 export type Feed =
-  /** Each inner step's batch; with `last`, only in that many outer iterations before a checkpoint. */
-  | { readonly from: 'steps'; readonly last?: number; readonly reset?: boolean }
+  /**
+   * Each inner step's batch; with `last`, only in that many outer iterations before a checkpoint; with `every`, only one
+   * step out of so many of the run.
+   */
+  | { readonly from: 'steps'; readonly last?: number; readonly reset?: boolean; readonly every?: number }
   /** `samples` fresh samples at θ_k, every `every` outer iterations, from the first on. */
   | { readonly from: 'fresh'; readonly samples: number; readonly every: number }
   /** `samples` fresh samples at a checkpoint. */
@@ -20,12 +23,13 @@ export function feeder(problem: Problem, point: Moment['point'], settings: Fishe
   const sampler = new backend.Sampler(1, oracles.samples)
   const slot = new backend.Step(oracles.innerLength, dtype)
 
-  async function steps({ point, steps }: Moment): Promise<number> {
-    for (const { inner, batch } of steps) {
+  async function steps({ k, point, steps }: Moment, every = 1): Promise<number> {
+    const seen = steps.filter((_, t) => ((k - 1) * steps.length + t) % every === 0)
+    for (const { inner, batch } of seen) {
       oracles.observe(point.at(inner), batch, slot, fisher.handle, sampler.seed())
       await fisher.observe(slot)
     }
-    return steps.reduce((sum, { batch }) => sum + batch.length, 0)
+    return seen.reduce((sum, { batch }) => sum + batch.length, 0)
   }
 
   async function anew({ point }: Moment, samples: number): Promise<number> {
@@ -41,7 +45,7 @@ export function feeder(problem: Problem, point: Moment['point'], settings: Fishe
     if (feed.from === 'checkpoint') return checkpoint ? anew(moment, feed.samples) : 0
     if (feed.reset) fisher.reset()
     const left = Math.min(...checkpoints.map((at) => at - k).filter((left) => left >= 0))
-    return left < (feed.last ?? Number.POSITIVE_INFINITY) ? steps(moment) : 0
+    return left < (feed.last ?? Number.POSITIVE_INFINITY) ? steps(moment, feed.every) : 0
   }
 
   async function observe(moment: Moment): Promise<Cost> {

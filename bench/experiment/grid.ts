@@ -73,14 +73,14 @@ const single = [
 
 /** Which samples the online Fisher may see, and how soon it may forget them. */
 const observations = [
-  { every: 3, samples: 256, smoothing: 0.9 },
-  { every: 8, samples: 128, smoothing: 0.95 },
-  { every: 8, samples: 128, smoothing: 0.98 },
-  { every: 8, samples: 128, smoothing: 'average' },
-  { every: 15, samples: 256, smoothing: 0.9 },
   { every: 15, samples: 256, smoothing: 0.95 },
-  { every: 15, samples: 256, smoothing: 'average' },
-  { every: 30, samples: 512, smoothing: 'average' },
+  { every: 60, samples: 256, smoothing: 0.8 },
+  { every: 60, samples: 512, smoothing: 0.8 },
+  { every: 60, samples: 512, smoothing: 0.5 },
+  { every: 120, samples: 512, smoothing: 0.5 },
+  { every: 120, samples: 1024, smoothing: 0.5 },
+  { every: 120, samples: 1024, smoothing: 0.8 },
+  { every: 240, samples: 1024, smoothing: 0.5 },
 ] as const
 
 /** The grid: each method's candidates, by the name of its file. Exact differentiation is out of reach at this size. */

@@ -5,7 +5,10 @@ import type { TakeGradient } from './innerLoop.ts'
 
 /** Which samples of the inner steps a Fisher sees. */
 export interface ObserveOptions {
-  /** The Fisher sees one step, the first, out of this many; 1 shows it all steps. */
+  /**
+   * The Fisher sees one step, the first, out of this many of the run, or of the outer iteration where it is reset there;
+   * 1 shows it all steps.
+   */
   readonly every?: number
   /** Samples that it sees of a step's batch, all where absent. A part of the batch costs a pass of its own. */
   readonly samples?: number
@@ -18,15 +21,24 @@ export class Observer {
   readonly #sampler: Sampler
   readonly #options: ObserveOptions
   readonly #room: Step
+  readonly #before: number
   #seen: Step | undefined
 
-  /** `room` holds the samples of a batch that is not seen whole. */
-  constructor(problem: Problem, fisher: Fisher, sampler: Sampler, options: ObserveOptions, room: Step) {
+  /** `room` holds the samples of a batch that is not seen whole; `before` steps were taken since the Fisher was new. */
+  constructor(
+    problem: Problem,
+    fisher: Fisher,
+    sampler: Sampler,
+    options: ObserveOptions,
+    room: Step,
+    before: number,
+  ) {
     this.#problem = problem
     this.#fisher = fisher
     this.#sampler = sampler
     this.#options = options
     this.#room = room
+    this.#before = before
   }
 
   /** Takes the gradient of an inner step, and in the same pass what the Fisher wants of the samples. */
@@ -34,7 +46,7 @@ export class Observer {
     const { oracles } = this.#problem
     const { every = 1, samples } = this.#options
     this.#seen = undefined
-    if (t % every !== 0) return oracles.innerStep(point, batch, step)
+    if ((this.#before + t) % every !== 0) return oracles.innerStep(point, batch, step)
     if (samples === undefined || samples >= batch.length) {
       this.#seen = step
       return oracles.innerStepFor(point, batch, step, this.#fisher.handle, this.#sampler.seed())

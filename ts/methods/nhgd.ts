@@ -18,7 +18,8 @@ export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
   async function step(problem: Problem, point: Point, state: FisherState): Promise<Estimate> {
     const { fisher, sampler, u, scratch } = state
     const { clock, direct, target, sample } = scratch
-    const observer = new Observer(problem, fisher, sampler, settings.observe, sample)
+    const before = reset === 'outer' ? 0 : state.outerStep * settings.innerSteps
+    const observer = new Observer(problem, fisher, sampler, settings.observe, sample, before)
     const cross = new Cross(problem, settings.cross, sampler)
     if (reset === 'outer') fisher.reset()
     // θ ← θ − η ∇_θ g
