@@ -67,6 +67,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// `"name" expected …, got …`.
     pub fn expected(code: Code, name: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
+        Self::told(code, name, &expected, &got)
+    }
+
+    fn told(code: Code, name: &str, expected: &dyn fmt::Display, got: &dyn fmt::Display) -> Self {
         Self { code, message: format!("\"{name}\" expected {expected}, got {got}") }
     }
 

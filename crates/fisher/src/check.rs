@@ -4,6 +4,7 @@ use nhgd_kernels::Scalar;
 use nhgd_kernels::vector::{all_finite, dot};
 
 use crate::FisherError;
+use crate::wide::narrow;
 use nhgd_curvature::{Factors, LayerShape, Observation, Outputs, Rows};
 
 fn shape(expected: String, got: impl Into<String>) -> FisherError {
@@ -105,12 +106,14 @@ pub(crate) fn solution<T: Scalar>(x: &[T]) -> Result<(), FisherError> {
     if all_finite(x) { Ok(()) } else { Err(FisherError::NotFinite { name: "solution" }) }
 }
 
-/// A saved state under its names.
+/// A saved state under its names. It is read by functions that are not inlined: their copies in each form would be a
+/// part of WebAssembly modules that one can measure.
 pub(crate) struct Saved<'a>(pub &'a [(String, Vec<f64>)]);
 
 impl Saved<'_> {
     /// The finite values under `name`, which must be as many as `fits` says.
-    pub fn values(&self, name: &str, fits: impl Fn(usize) -> bool) -> Result<&[f64], FisherError> {
+    #[inline(never)]
+    pub fn values(&self, name: &str, fits: &dyn Fn(usize) -> bool) -> Result<&[f64], FisherError> {
         let values = self.0.iter().find(|(key, _)| key == name).map(|(_, values)| values.as_slice());
         match values {
             Some(values) if !fits(values.len()) => {
@@ -124,8 +127,9 @@ impl Saved<'_> {
     }
 
     /// One number.
+    #[inline(never)]
     pub fn number(&self, name: &str) -> Result<f64, FisherError> {
-        Ok(self.values(name, |n| n == 1)?[0])
+        Ok(self.values(name, &|n| n == 1)?[0])
     }
 
     /// The next place of a ring that holds `held` of at most `length` entries.
@@ -141,8 +145,8 @@ impl Saved<'_> {
     pub fn scalars<T: Scalar>(
         &self,
         name: &str,
-        fits: impl Fn(usize) -> bool,
+        fits: &dyn Fn(usize) -> bool,
     ) -> Result<Vec<T>, FisherError> {
-        Ok(self.values(name, fits)?.iter().map(|&x| T::of(x)).collect())
+        self.values(name, fits).map(narrow)
     }
 }

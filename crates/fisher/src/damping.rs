@@ -155,7 +155,7 @@ impl<T: Scalar> Damping<T> {
 
     /// A copy that holds what [`Damping::state`] gave.
     pub fn restored(&self, state: &Saved) -> Result<Self, FisherError> {
-        let entries: Vec<T> = state.scalars("regularizer", |n| n == 1 || n == self.size)?;
+        let entries: Vec<T> = state.scalars("regularizer", &|n| n == 1 || n == self.size)?;
         let mut damping = Self { fallbacks: state.number("fallbacks")? as u32, latest: 0, ..self.clone() };
         damping.set_regularizer(&match entries[..] {
             [c] => Diagonal::Scalar(c),

@@ -36,7 +36,7 @@ pub enum FisherSettings {
 impl Setting for FisherSettings {
     fn read(value: Value) -> nhgd_settings::Result<Self> {
         let mut fields = Fields::of(value)?;
-        let form: String = fields.take("form", None)?;
+        let form: String = fields.take("form", None).unwrap_or_default();
         let rest = fields.rest();
         match &*form {
             "dense" => Setting::read(rest).map(Self::Dense),

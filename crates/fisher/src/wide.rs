@@ -7,13 +7,20 @@ use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, matvec, syrk};
 const TILE: usize = 16;
 
 /// Scalars as f64.
+#[inline(never)]
 pub(crate) fn widen<T: Scalar>(x: &[T]) -> Vec<f64> {
     x.iter().map(|x| x.wide()).collect()
 }
 
 /// f64 rounded to the scalar type.
+#[inline(never)]
 pub(crate) fn narrow<T: Scalar>(x: &[f64]) -> Vec<T> {
     x.iter().map(|&x| T::of(x)).collect()
+}
+
+/// Scalars of several slices, one after the other, as f64.
+pub(crate) fn widen_all<T: Scalar>(parts: &[&[T]]) -> Vec<f64> {
+    widen(&parts.concat())
 }
 
 /// Columns that a Gram matrix widens together.

@@ -137,9 +137,10 @@ macro_rules! fields {
         impl $crate::Setting for $type {
             fn read(value: $crate::Value) -> $crate::Result<Self> {
                 let mut fields = $crate::Fields::of(value)?;
-                let read = Self { $($field: fields.take(stringify!($field), $absent)?),* };
+                let read = ($(fields.take(stringify!($field), $absent),)*);
                 fields.end()?;
-                Ok(read)
+                let ($(Some($field),)*) = read else { unreachable!("a missing value is wrong") };
+                Ok(Self { $($field),* })
             }
 
             fn write(&self) -> $crate::Value {
@@ -155,17 +156,19 @@ macro_rules! fields {
 macro_rules! kinds {
     ($type:ident by $tag:literal { $($word:literal $variant:ident { $($field:ident),* $(,)? }),* $(,)? }) => {
         impl $crate::Setting for $type {
+            #[allow(irrefutable_let_patterns, reason = "a variant may have no fields")]
             fn read(value: $crate::Value) -> $crate::Result<Self> {
                 let mut fields = $crate::Fields::of(value)?;
-                let kind: $crate::Value = fields.take($tag, None)?;
-                let read = match kind.as_str() {
-                    $(Some($word) => Self::$variant {
-                        $($field: fields.take(stringify!($field), $crate::Setting::absent())?),*
-                    },)*
-                    _ => return Err($crate::unknown(&kind, &[$($word),*])),
-                };
-                fields.end()?;
-                Ok(read)
+                let kind = fields.take($tag, None).unwrap_or($crate::Value::Null);
+                match kind.as_str() {
+                    $(Some($word) => {
+                        let read = ($(fields.take(stringify!($field), $crate::Setting::absent()),)*);
+                        fields.end()?;
+                        let ($(Some($field),)*) = read else { unreachable!("a missing value is wrong") };
+                        Ok(Self::$variant { $($field),* })
+                    })*
+                    _ => Err($crate::unknown(&kind, &[$($word),*])),
+                }
             }
 
             fn write(&self) -> $crate::Value {

@@ -75,7 +75,7 @@ pub(super) fn update<T: Scalar>(
 
 /// A as a state holds it.
 pub(super) fn saved_inverse<T: Scalar>(state: &Saved, d: usize) -> Result<SymmetricInverse<T>, FisherError> {
-    let parts: Vec<T> = state.scalars("inverse", |_| true)?;
+    let parts: Vec<T> = state.scalars("inverse", &|_| true)?;
     SymmetricInverse::from_parts(d, &parts).ok_or_else(|| {
         let got = format!("{} values", parts.len());
         FisherError::range("state", "\"inverse\" of a Fisher of the same size", got)
@@ -288,9 +288,9 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
         let (state, d) = (Saved(state), self.d);
-        let data = state.scalars("data", |n| n == d * d)?;
-        let weights = state.values("weights", |n| n < BLOCK)?.to_vec();
-        let pending = state.scalars("pending", |n| n == weights.len() * d)?;
+        let data = state.scalars("data", &|n| n == d * d)?;
+        let weights = state.values("weights", &|n| n < BLOCK)?.to_vec();
+        let pending = state.scalars("pending", &|n| n == weights.len() * d)?;
         let inverse = saved_inverse(&state, d)?;
         let (scale, seen) = (state.number("scale")?, state.number("seen")?);
         let (remains, level) = (state.number("remains")?, state.number("level")?);

@@ -121,7 +121,7 @@ impl<T: Scalar> Fisher<T> for DiagonalFisher<T> {
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
         let state = Saved(state);
-        let squares = state.scalars("squares", |n| n == self.squares.len())?;
+        let squares = state.scalars("squares", &|n| n == self.squares.len())?;
         let (seen, damping) = (state.number("seen")?, self.damping.restored(&state)?);
         (self.squares, self.seen, self.damping) = (squares, seen, damping);
         Ok(())

@@ -11,7 +11,7 @@ use crate::check::{self, Saved};
 use crate::damping::{Damping, LayerDamping};
 use crate::moments::{LayerMoments, Moments, Sharing, layer_diagonal};
 use crate::smoothing::Smoothing;
-use crate::wide::widen;
+use crate::wide::{widen, widen_all};
 use crate::{Fisher, FisherError, SolveReport, State};
 
 /// Settings of `form: "eigenkronecker"`: the eigenbases of the Kronecker factors, with second moments of their own.
@@ -227,10 +227,12 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
         state.extend(self.moments.state());
         state.push(("seen", vec![self.seen]));
         state.push(("age", vec![self.age as f64]));
-        state.push(("inputBases", self.bases.iter().flat_map(|basis| widen(&basis.inputs)).collect()));
-        state.push(("outputBases", self.bases.iter().flat_map(|basis| widen(&basis.outputs)).collect()));
+        let joined =
+            |pick: fn(&Basis<T>) -> &[T]| widen_all(&self.bases.iter().map(pick).collect::<Vec<_>>());
+        state.push(("inputBases", joined(|basis| &basis.inputs)));
+        state.push(("outputBases", joined(|basis| &basis.outputs)));
         state.push(("nulls", self.bases.iter().flat_map(|basis| basis.nulls.map(|n| n as f64)).collect()));
-        state.push(("spectra", self.spectra.iter().flat_map(|sigma| widen(sigma)).collect()));
+        state.push(("spectra", widen(&self.spectra.concat())));
         state
     }
 
@@ -241,11 +243,11 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
         let size = |n: fn(&LayerShape) -> usize| if age == 0 { 0 } else { self.shapes.iter().map(n).sum() };
         let (inputs, outputs) = (size(|s| s.inputs * s.inputs), size(|s| s.outputs * s.outputs));
         let sigmas = size(|s| s.inputs * s.outputs);
-        let inputs: Vec<T> = state.scalars("inputBases", |n| n == inputs)?;
-        let outputs: Vec<T> = state.scalars("outputBases", |n| n == outputs)?;
-        let sigmas: Vec<T> = state.scalars("spectra", |n| n == sigmas)?;
+        let inputs: Vec<T> = state.scalars("inputBases", &|n| n == inputs)?;
+        let outputs: Vec<T> = state.scalars("outputBases", &|n| n == outputs)?;
+        let sigmas: Vec<T> = state.scalars("spectra", &|n| n == sigmas)?;
         let nulls = size(|_| 2);
-        let mut nulls = state.values("nulls", |n| n == nulls)?.iter().map(|&n| n as usize);
+        let mut nulls = state.values("nulls", &|n| n == nulls)?.iter().map(|&n| n as usize);
         self.damping = self.damping.restored(&state)?;
         let (mut inputs, mut outputs, mut sigmas) =
             (inputs.into_iter(), outputs.into_iter(), sigmas.into_iter());

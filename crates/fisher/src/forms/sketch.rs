@@ -227,7 +227,7 @@ impl<T: Scalar> Fisher<T> for Sketch<T> {
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
         let state = Saved(state);
-        let rows = state.scalars("rows", |n| n % self.d == 0 && n <= 2 * self.rank * self.d)?;
+        let rows = state.scalars("rows", &|n| n % self.d == 0 && n <= 2 * self.rank * self.d)?;
         let (factor, seen) = (state.number("factor")?, state.number("seen")?);
         self.damping = self.damping.restored(&state)?;
         (self.rows, self.factor, self.seen, self.inner) = (rows, factor, seen, None);

@@ -284,11 +284,11 @@ impl<T: Scalar> Fisher<T> for Window<T> {
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
         let state = Saved(state);
-        let weights = state.values("weights", |n| n <= self.length)?.to_vec();
+        let weights = state.values("weights", &|n| n <= self.length)?.to_vec();
         let held = weights.len();
-        let rows = state.scalars("rows", |n| n == held * self.d)?;
-        let gram = state.values("gram", |n| n == held * held)?;
-        let metric = state.values("metric", |n| n == 1 || n == self.d)?.to_vec();
+        let rows = state.scalars("rows", &|n| n == held * self.d)?;
+        let gram = state.values("gram", &|n| n == held * held)?;
+        let metric = state.values("metric", &|n| n == 1 || n == self.d)?.to_vec();
         let (next, remains) = (state.place("next", held, self.length)?, state.number("remains")?);
         self.damping = self.damping.restored(&state)?;
         self.gram = vec![0.0; self.length * self.length];

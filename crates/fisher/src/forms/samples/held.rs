@@ -5,7 +5,7 @@ use nhgd_kernels::{MatRef, Scalar};
 
 use crate::check::Saved;
 use crate::moments::layer_diagonal;
-use crate::wide::widen;
+use crate::wide::{widen, widen_all};
 use crate::{FisherError, State};
 
 /// The last `capacity` samples.
@@ -112,18 +112,18 @@ impl<T: Scalar> Held<T> {
             ("weights", widen(&self.factors.weights)),
             ("positions", layers.iter().map(|layer| layer.positions as f64).collect()),
             ("softmax", layers.iter().map(softmax).collect()),
-            ("inputs", layers.iter().flat_map(|layer| widen(&layer.inputs)).collect()),
-            ("outputs", layers.iter().flat_map(|layer| widen(&layer.outputs)).collect()),
+            ("inputs", widen_all(&layers.iter().map(|layer| &layer.inputs[..]).collect::<Vec<_>>())),
+            ("outputs", widen_all(&layers.iter().map(|layer| &layer.outputs[..]).collect::<Vec<_>>())),
         ]
     }
 
     /// What [`Held::state`] gave.
     pub fn restored(&self, state: &Saved) -> Result<Self, FisherError> {
         let mut held = Self::new(&self.shapes, self.capacity);
-        held.factors.weights = state.scalars("weights", |n| n <= self.capacity)?;
+        held.factors.weights = state.scalars("weights", &|n| n <= self.capacity)?;
         held.factors.directions = state.number("directions")? as usize;
         held.next = state.place("next", held.len(), self.capacity)?;
-        let per_layer = |name| state.values(name, |n| n == self.shapes.len());
+        let per_layer = |name| state.values(name, &|n| n == self.shapes.len());
         let kinds = per_layer("positions")?.iter().zip(per_layer("softmax")?);
         let mut sizes = Vec::new();
         let (n, k) = (held.len(), held.factors.directions);
@@ -138,8 +138,8 @@ impl<T: Scalar> Held<T> {
             sizes.push((n * layer.positions * shape.inputs, n * layer.output_width(k, shape.outputs)));
         }
         let total = |size: fn(&(usize, usize)) -> usize| sizes.iter().map(size).sum::<usize>();
-        let mut inputs = state.scalars("inputs", |n| n == total(|size| size.0))?.into_iter();
-        let mut outputs = state.scalars("outputs", |n| n == total(|size| size.1))?.into_iter();
+        let mut inputs = state.scalars("inputs", &|n| n == total(|size| size.0))?.into_iter();
+        let mut outputs = state.scalars("outputs", &|n| n == total(|size| size.1))?.into_iter();
         for (layer, (a, s)) in held.factors.layers.iter_mut().zip(sizes) {
             layer.inputs = inputs.by_ref().take(a).collect();
             layer.outputs = outputs.by_ref().take(s).collect();
