@@ -138,6 +138,34 @@ test('without a terminal it says what to do', () => {
   assert.match(stderr, /"--out" expected a file where no terminal can ask/)
 })
 
+test('new rows are predicted by name with the model that clean wrote, and other columns are refused', () => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, ['--import', 'tsx', 'ts/cli/main.ts', ...args], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+  const [model, fresh, out] = ['model.npz', 'fresh.csv', 'predictions.csv'].map(inFolder)
+  const cleaned = run('clean', '--features', table, '--label', 'kind', '--weights', model, '--quiet')
+  assert.is(cleaned.status, 0, cleaned.stderr)
+  writeFileSync(fresh, `a,b,c,d,kind\n${lines.join('\n')}\n`)
+  const given = ['predict', '--model', model, '--out', out, '--features', fresh]
+  assert.is(run(...given, '--ignore', 'kind').status, 0)
+  const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n')
+  assert.is(head, 'row,label,probability')
+  assert.is(rows.length, 200)
+  const right = rows.filter((line, i) => line.split(',')[1] === names[data.truth[i]]).length
+  assert.ok(right > 170, `${right} of 200 are predicted as they truly are`)
+  const numbers = lines.map((line) => line.split(',').slice(0, columns))
+  const refused = (header: string, cells: string[][], message: RegExp) => {
+    writeFileSync(fresh, `${header}\n${cells.join('\n')}\n`)
+    const { status, stderr } = run(...given)
+    assert.is(status, 2, stderr)
+    assert.match(stderr, message)
+  }
+  refused('a,b,c,e', numbers, /expected the columns of training, got none called "?d.*also "?e/)
+  refused('b,a,c,d', numbers, /expected the columns in the order of training/)
+})
+
 /** Types lines into the command at a pseudo-terminal, each when it asks. */
 const typing = `
 import os, pty, select, sys

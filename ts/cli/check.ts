@@ -30,7 +30,7 @@ const beside = {
   holdout: 'trusted',
 } as const
 
-const inputs = ['features', 'labels', 'trusted', 'checked'] as const
+const inputs = ['features', 'labels', 'trusted', 'checked', 'model'] as const
 const outputs = ['out', 'weights', 'report', 'json'] as const
 
 /** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */

@@ -170,7 +170,7 @@ async function one(
   }
   await writeAll([
     out && (() => writeIssues(out, input, result)),
-    weights && (() => writeWeights(weights, result)),
+    weights && (() => writeWeights(weights, input, result)),
     report && (() => writeReport(report, input, result, accuracies, found, commandLine())),
     !known && json && (() => writeJson(json, summed)),
   ])

@@ -1,20 +1,25 @@
 import { type Command, InvalidArgumentError } from 'commander'
 
-/** Adds the options that say where the data are, for every command that reads data. */
-export function dataOptions(command: Command): Command {
+/** Adds the options that say where features are, for every command that reads some. */
+export function featureOptions(command: Command): Command {
   return command
     .option(
       '--features <file>',
       'features, one sample per row: NPY, NPZ (or set.npz:ARRAY), IDX, CSV or TSV; - is the pipe',
     )
-    .option('--labels <file>', 'labels, numbers or text (default: the features file); - is the pipe')
-    .option('--label <name>', 'the column of a CSV file, or the array of an NPZ file, that holds the labels')
-    .option('--checked <file>', 'CSV of rows that you checked: row (from 0) and label (or right, or wrong)')
-    .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
     .option('--ignore <names>', 'columns to leave out, with commas between', list)
     .option('--id <name>', 'a column with a name of each row, which outputs repeat')
     .option('--impute <how>', 'what stands for missing values: median', oneOf('median'))
     .option('--no-header', 'the first line of CSV files holds data; columns are called x0, x1, …')
+}
+
+/** Adds the options that say where the data are, for every command that reads labels as well. */
+export function dataOptions(command: Command): Command {
+  return featureOptions(command)
+    .option('--labels <file>', 'labels, numbers or text (default: the features file); - is the pipe')
+    .option('--label <name>', 'the column of a CSV file, or the array of an NPZ file, that holds the labels')
+    .option('--checked <file>', 'CSV of rows that you checked: row (from 0) and label (or right, or wrong)')
+    .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
 }
 
 /** Reads a whole number. */

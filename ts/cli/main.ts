@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { cleanCommand } from './clean.ts'
 import { info } from './info.ts'
+import { predictCommand } from './predict.ts'
 import { reviewCommand } from './review.ts'
 import { inOptions } from './spelling.ts'
 import { version } from './version.ts'
@@ -24,6 +25,7 @@ const program = new Command('nhgd')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'nhgd: ')) })
   .addCommand(cleanCommand())
   .addCommand(reviewCommand())
+  .addCommand(predictCommand())
   .addCommand(
     new Command('info')
       .description('tell which backend runs here, and why others do not')

@@ -29,13 +29,21 @@ export async function writeIssues(path: string, input: Input, result: Ranked): P
   )
 }
 
-/** Weight and score of every row, and the retrained model, as NPZ. */
-export async function writeWeights(path: string, result: CleanLabelsResult): Promise<void> {
+/** Names as an array of numbers: the bytes of their JSON. */
+function namesArray(names: readonly string[]) {
+  const data = new TextEncoder().encode(JSON.stringify(names))
+  return { data, shape: [data.length] }
+}
+
+/** Weight and score of every row, and the retrained model with the names of its classes and columns, as NPZ. */
+export async function writeWeights(path: string, input: Input, result: CleanLabelsResult): Promise<void> {
   const { weights, scores, model } = result
   const arrays = {
     weights: { data: weights, shape: [weights.length] },
     scores: { data: scores, shape: [scores.length] },
     theta: { data: model.theta, shape: [model.columns + 1, model.classes] },
+    classes: namesArray(input.names),
+    ...(input.columns && { columns: namesArray(input.columns) }),
   }
   await writeWhole(path, writeNpz(arrays))
 }
