@@ -26,7 +26,7 @@ const wrong = (rows: Uint32Array) => Array.from(rows, (row) => labels[row] !== t
 const quick = { outerSteps: 12 } as const
 
 /** How well wrong labels are told: by score, by weight, by a score above ½. */
-function quality({ rows, scores, weights }: CleanLabelsResult) {
+function quality({ rows, scores, weights }: Pick<CleanLabelsResult, 'rows' | 'scores' | 'weights'>) {
   const answer = wrong(rows)
   const score = Array.from(rows, (row) => scores[row])
   return {
@@ -81,7 +81,7 @@ for (const weighting of ['margin', 'perSample'] as const) {
 }
 
 test('features at any scale give the same ranking', async ({ backend }) => {
-  const at = (scale: number): CleanLabelsOptions => ({
+  const at = (scale: number) => ({
     backend,
     ...given,
     features: gaussians({ scale }).features,
@@ -447,6 +447,67 @@ test('nobody checked a row: models that never saw the labels judge them', async 
   assert.ok(found.score > 0.97, `AUC ${found.score}`)
   assert.is(result.estimate, undefined)
   assert.ok(accuracy(result.model.probabilities(features), 3, truth) > 0.95)
+})
+
+/** Probabilities by a model that is right on two rows of three, and mostly in doubt on the third. */
+const predicted = matrix(
+  Float64Array.from({ length: 3 * labels.length }, (_, k) => {
+    const [row, c] = [Math.floor(k / 3), k % 3]
+    if (row % 3 > 0) return c === truth[row] ? 0.9 : 0.05
+    return c === (truth[row] + 1) % 3 ? 0.4 : 0.3
+  }),
+  labels.length,
+  3,
+)
+
+test('predicted probabilities are judges, beside features and alone', async ({ backend }) => {
+  const blind = matrix(
+    Float64Array.from({ length: labels.length }, (_, i) => Math.sin(1e4 * Math.sin(i + 1))),
+    labels.length,
+    1,
+  )
+  for (const checked of [looked.checked, undefined]) {
+    for (const own of [undefined, blind]) {
+      const result = await cleanLabels({
+        backend,
+        features: own,
+        labels,
+        predictedProbabilities: predicted,
+        checked,
+      })
+      const sure = result.rows.filter((row) => row % 3 > 0)
+      const found = quality({ ...result, rows: sure })
+      assert.ok(found.score > 0.99, `${own ? 'beside' : 'alone'}, checked ${!!checked}: AUC ${found.score}`)
+      const suggested = Array.from(sure, (row) => result.suggested[row] === truth[row]).filter(Boolean)
+      assert.ok(suggested.length / sure.length > 0.95, `${suggested.length} of ${sure.length}`)
+    }
+    // Without them such features tell nothing.
+    const { rows, scores, weights } = await cleanLabels({ backend, features: blind, labels, checked })
+    assert.ok(quality({ rows, scores, weights }).score < 0.7)
+  }
+})
+
+test('predicted probabilities that are none are refused by name', async ({ backend }) => {
+  const refused = (code: ErrorCode, name: string, options: object) =>
+    refuses(code, name, () => cleanLabels({ backend, labels, ...options } as CleanLabelsOptions))
+  const name = 'predictedProbabilities'
+  const changed = (at: number, to: number) => ({
+    ...predicted,
+    data: (predicted.data as Float64Array).with(at, to),
+  })
+  await refused('ERR_RANGE', 'features', {})
+  await refused('ERR_RANGE', name, { predictedProbabilities: predicted.data })
+  await refused('ERR_RANGE', name, { predictedProbabilities: predicted, trusted })
+  await refused('ERR_RANGE', name, { predictedProbabilities: { ...predicted, row: 1 } })
+  await refused('ERR_RANGE', name, { predictedProbabilities: changed(4, 0.5) })
+  await refused('ERR_RANGE', name, { predictedProbabilities: { ...predicted, scale: -1 } })
+  await refused('ERR_NOT_FINITE', name, { predictedProbabilities: changed(4, Number.NaN) })
+  await refused('ERR_SHAPE', name, { predictedProbabilities: { ...predicted, rows: 10 } })
+  const fewer = matrix(predicted.data.slice(3), labels.length - 1, 3)
+  await refused('ERR_SHAPE', 'labels', { predictedProbabilities: fewer })
+  await refused('ERR_SHAPE', name, { features, predictedProbabilities: fewer })
+  const two = matrix(new Float32Array(2 * labels.length).fill(0.5), labels.length, 2)
+  await refused('ERR_SHAPE', name, { features, predictedProbabilities: two })
 })
 
 test('models take features as they were given, standardized or not', async ({ backend }) => {

@@ -51,6 +51,7 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
   }
   const alone: Record<string, Float64Array> = { given: await fromGiven(candidateData) }
   if (data.matrix) alone.neighbours = neighbourShares(backend, data.matrix, given, classes, seed)
+  if (data.predicted) alone.predicted = data.predicted
   const everyone = Uint32Array.from(known.keys())
   const full = await fromChecked(candidateData, everyone)
   const fold = assignFolds(truth, constants.folds.checked, seed)

@@ -5,8 +5,9 @@ import { conditionalLogit } from './conditionalLogit.ts'
 
 const { slope, bias, intercept, classBiases } = defaults.cleanLabels.checked.combination
 
-/** Candidates whose class probabilities are combined; the others judge given labels alone. */
-const classModels = ['trusted', 'retrained', 'filter', 'posterior'] as const
+/** Candidates whose class probabilities are combined, where there are such; the others judge given labels alone. */
+const classModels = ['trusted', 'retrained', 'filter', 'posterior', 'predicted']
+const classModelsOf = (candidates: Candidates) => classModels.filter((name) => name in candidates)
 
 /** Coefficients of both combinations. */
 interface Coefficients {
@@ -59,18 +60,19 @@ export function fitCombination(
     },
   )
   const odds = rightOdds(candidates, classes, given, right)
-  const width = classModels.length + 1 + biases
+  const models = classModelsOf(candidates).length
+  const width = models + 1 + biases
   const own = new Float64Array(known.length * classes * width)
   for (const [i, row] of known.entries()) {
     const at = i * classes * width
     classFeatures(candidates, classes, given[row], odds[row], row, own.subarray(at, at + classes * width))
   }
-  const shares = 0.5 / classModels.length
+  const shares = 0.5 / models
   const stack = conditionalLogit(
     { alternatives: classes, columns: width, features: own, chosen: truth },
     {
-      mean: filled([classModels.length, shares], [1, 0.5], [biases, 0]),
-      precision: filled([classModels.length + 1, slope], [biases, bias]),
+      mean: filled([models, shares], [1, 0.5], [biases, 0]),
+      precision: filled([models + 1, slope], [biases, bias]),
     },
   )
   return { right, classes: stack }
@@ -166,10 +168,11 @@ function classFeatures(
   out: Float64Array,
 ): void {
   const width = out.length / classes
-  const models = classModels.length
+  const names = classModelsOf(candidates)
+  const models = names.length
   for (let c = 0; c < classes; c++) {
     const own = out.subarray(c * width, (c + 1) * width)
-    for (const [j, name] of classModels.entries()) own[j] = candidates[name][row * classes + c]
+    for (const [j, name] of names.entries()) own[j] = candidates[name][row * classes + c]
     if (c === label) own[models] = odds
     if (width > models + 1) own[models + 1 + c] = 1
   }

@@ -25,6 +25,7 @@ import type { PreconditionedConjugateGradientsOptions } from '../../methods/prec
 import type { SolveResult } from '../../run/solve.ts'
 import type { Classifier } from '../classifier.ts'
 import type { Estimate } from './estimate.ts'
+import { logProbabilities } from './predicted.ts'
 
 /** What is known of rows that somebody checked, at least 10, drawn at random at best. */
 export interface Checked {
@@ -48,8 +49,9 @@ export interface Issue {
 
 export interface CleanLabelsOptions {
   readonly backend: Backend
-  /** All samples, one per row. An uploaded matrix keeps the scale that it has. */
-  readonly features: Matrix | Features
+  /** All samples, one per row. An uploaded matrix keeps the scale that it has. Where they are absent the logarithms of
+   * `predictedProbabilities` take their place, and `model` takes these. */
+  readonly features?: Matrix | Features
   /** The given class of each sample, 0 to C − 1, right or wrong. */
   readonly labels: ArrayLike<number>
   /** Rows that somebody checked, and what was found. */
@@ -57,6 +59,9 @@ export interface CleanLabelsOptions {
   /** Rows whose labels are known to be right, at least 4, such as a clean set that was added to the data. In a random
    * sample of the data some labels would be wrong: `checked` can say so, and learns from it. */
   readonly trusted?: ArrayLike<number>
+  /** Class probabilities of each row, n × C, by a model of your own that was cross-validated on the given labels, so that it
+   * never saw the label of a row that it predicts. They are one more signal beside the features, or the only one. */
+  readonly predictedProbabilities?: Matrix
   /** Whether to bring each column to mean 0 and deviation 1; by default columns of bytes are not, all others are where
    * the features are normalized. */
   readonly standardize?: boolean
@@ -164,6 +169,11 @@ const checks = {
   labels: numbers,
   checked: shape<Checked>({ rows: numbers, labels: numbers, right: flags }, ['rows']),
   trusted: numbers,
+  predictedProbabilities: shape<Matrix>({ data: numbers, rows: size(0), columns: size(1), scale: number() }, [
+    'data',
+    'rows',
+    'columns',
+  ]),
   standardize: flag,
   /** A single class is refused later, once the labels are known to fit the features. */
   classes: size(1),
@@ -185,7 +195,17 @@ export type Settings = ReturnType<typeof settingsOf>
 
 /** @throws NhgdError `ERR_RANGE` for options that are unknown, ill-typed, out of range or without an effect. */
 export function settingsOf(given: CleanLabelsOptions) {
-  const options = checkOptions(given, checks, ['backend', 'features', 'labels'])
+  const own = given?.predictedProbabilities
+  const { predictedProbabilities, ...rest } = checkOptions(
+    given,
+    checks,
+    own ? ['backend', 'labels'] : ['backend', 'features', 'labels'],
+  )
+  if (predictedProbabilities && rest.trusted) {
+    throw new NhgdError('ERR_RANGE', '"predictedProbabilities" expected no "trusted" beside it, got both')
+  }
+  const predicted = predictedProbabilities && logProbabilities(predictedProbabilities)
+  const options = { ...rest, features: (rest.features ?? predicted) as Matrix | Features, predicted }
   if (options.trusted && options.checked) {
     throw new NhgdError('ERR_RANGE', '"trusted" expected no "checked" beside it, got both')
   }

@@ -53,6 +53,8 @@ export interface CheckedRows {
   readonly features: Features
   /** The features in the host's memory, where they were not uploaded before. */
   readonly matrix: Matrix | undefined
+  /** Log class probabilities by the user's own model. */
+  readonly predicted: Float64Array | undefined
   readonly classes: number
   readonly given: Uint32Array
   /** All checked rows, in the order in which they were given. */
@@ -117,6 +119,7 @@ export function prepareChecked(settings: Settings): CheckedRows {
   const found = new Set(truth)
   return {
     ...brought(settings, classes),
+    predicted: settings.predicted?.data,
     classes,
     given,
     checked,
@@ -131,7 +134,7 @@ export function prepareChecked(settings: Settings): CheckedRows {
 /** A data set of which nobody checked a row. */
 export function prepareUnchecked(settings: Settings) {
   const { labels: given, classes } = checkedLabels(settings)
-  return { ...brought(settings, classes), classes, given }
+  return { ...brought(settings, classes), predicted: settings.predicted?.data, classes, given }
 }
 
 /**
@@ -159,7 +162,7 @@ function brought({ backend, features, standardize: wanted, normalize = true }: S
   }
 }
 
-function checkedLabels({ features, labels: given, classes }: Settings) {
+function checkedLabels({ features, labels: given, classes, predicted }: Settings) {
   if (given.length !== features.rows) {
     throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one per row, got ${given.length}`)
   }
@@ -177,6 +180,11 @@ function checkedLabels({ features, labels: given, classes }: Settings) {
   if (absent.length > 0) {
     const got = listed(absent, count - new Set(labels).size)
     throw new NhgdError('ERR_RANGE', `"labels" expected every class 0 to ${count - 1}, got none of ${got}`)
+  }
+  if (predicted && (predicted.rows !== features.rows || predicted.columns !== count)) {
+    const got = `${predicted.rows} × ${predicted.columns}`
+    const expected = `${features.rows} × ${count}, a row per sample and a column per class`
+    throw new NhgdError('ERR_SHAPE', `"predictedProbabilities" expected ${expected}, got ${got}`)
   }
   return { labels, classes: count }
 }

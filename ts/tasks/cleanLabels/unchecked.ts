@@ -14,7 +14,7 @@ const { checked: constants, unchecked } = defaults.cleanLabels
 
 /**
  * Judges labels without any that were checked: by models that never saw them (cross-validated self-confidence, the idea
- * of confident learning, Northcutt et al. 2021) and by nearest neighbours, in equal parts of log probabilities. The last
+ * of confident learning, Northcutt et al. 2021) by nearest neighbours, and by a model of the user's own, in equal parts of log probabilities. The last
  * model is trained on the labels that are not doubted.
  */
 export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsResult> {
@@ -22,7 +22,7 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
   const clock = new Clock()
   clock.enter('prepare')
   const data = prepareUnchecked(settings)
-  const { features, classes, given, matrix } = data
+  const { features, classes, given, matrix, predicted } = data
   const rows = Uint32Array.from(given.keys())
   const make = (regularization: number) =>
     new Trainer(backend, classes, { features, labels: given }, regularization)
@@ -37,12 +37,11 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
   const trainer = make(regularization)
   const { folds } = unchecked
   const fold = assignFolds(given, folds, seed)
-  const logs = await fromGiven({ trainer, given, fold, folds, classes, training })
-  if (matrix) {
-    const shares = neighbourShares(backend, matrix, given, classes, seed)
-    for (let k = 0; k < logs.length; k++) logs[k] = (logs[k] + shares[k]) / 2
-    normalize(logs, classes)
-  }
+  const judges = [await fromGiven({ trainer, given, fold, folds, classes, training })]
+  if (matrix) judges.push(neighbourShares(backend, matrix, given, classes, seed))
+  if (predicted) judges.push(predicted)
+  const logs = judges[0].map((_, k) => judges.reduce((sum, logs) => sum + logs[k], 0) / judges.length)
+  normalize(logs, classes)
   const suggested = Int32Array.from(rows, (row) => mostLikely(logs, classes, row))
   const scores = Float64Array.from(rows, (row) => {
     const others = logs.slice(row * classes, (row + 1) * classes).fill(-Infinity, given[row], given[row] + 1)
