@@ -10,6 +10,7 @@ import {
   type CleanLabelsResult,
   cleanLabels,
 } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
+import { confidentDoubts, knowsNothing } from '../../ts/tasks/cleanLabels/confidence.ts'
 import { Keeper } from '../../ts/tasks/cleanLabels/keep.ts'
 import { accuracy, auc, detection } from '../../ts/tasks/metrics.ts'
 import { close, same } from '../support/close.ts'
@@ -445,7 +446,11 @@ test('nobody checked a row: models that never saw the labels judge them', async 
   assert.is(result.rows.length, labels.length)
   const found = quality(result)
   assert.ok(found.score > 0.97, `AUC ${found.score}`)
+  assert.ok(found.f1 > 0.93, `F1 ${found.f1}`)
   assert.is(result.estimate, undefined)
+  assert.equal(result.warnings, [])
+  assert.ok(result.issues.every(({ row, given, suggested }) => given === labels[row] && suggested !== given))
+  assert.ok(result.ranking.every((row) => result.scores[row] > 0.5 || result.suggested[row] === labels[row]))
   assert.ok(accuracy(result.model.probabilities(features), 3, truth) > 0.95)
 })
 
@@ -508,6 +513,46 @@ test('predicted probabilities that are none are refused by name', async ({ backe
   await refused('ERR_SHAPE', name, { features, predictedProbabilities: fewer })
   const two = matrix(new Float32Array(2 * labels.length).fill(0.5), labels.length, 2)
   await refused('ERR_SHAPE', name, { features, predictedProbabilities: two })
+})
+
+test('nobody checked a row: models that know nothing doubt nothing, and say so', async ({ backend }) => {
+  const noise = Float64Array.from({ length: 300 }, (_, i) => Math.sin(1e4 * Math.sin(i + 1)))
+  const coin = Uint32Array.from({ length: 300 }, (_, i) => (Math.sin(1e5 * Math.cos(i + 2)) > 0 ? 1 : 0))
+  const { issues, warnings } = await cleanLabels({ backend, features: matrix(noise, 300, 1), labels: coin })
+  assert.equal(issues, [])
+  assert.match(warnings[0], /no more of the labels than chance/)
+})
+
+test('nobody checked a row: an abort leaves no result', async ({ backend }) => {
+  const signal = AbortSignal.abort('enough')
+  await cleanLabels({ backend, features, labels, signal }).then(
+    () => assert.unreachable('there is a result'),
+    (error) => assert.is(error, 'enough'),
+  )
+})
+
+test('confident learning counts as many doubts as the confident joint', () => {
+  // Two classes, whose labels have .7 and .6 on average: four rows and three are sure, one of each for the other class.
+  const first = [0.9, 0.9, 0.9, 0.9, 0.1, 0.5] // of label 0
+  const second = [0.9, 0.8, 0.1, 0.6] // of label 1
+  const own = [...first, ...second]
+  const given = Uint32Array.of(0, 0, 0, 0, 0, 0, 1, 1, 1, 1)
+  const logs = Float64Array.from(
+    own.flatMap((p, row) => (given[row] === 0 ? [p, 1 - p] : [1 - p, p]).map(Math.log)),
+  )
+  const { odds, others } = confidentDoubts(logs, given, 2)
+  // Five of six rows are sure with one for the other class, 6/5; four of four with one, 1: two doubts.
+  assert.equal(
+    Array.from(given.keys()).filter((row) => odds[row] > 0),
+    [4, 8],
+  )
+  assert.equal([...others], [1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
+  const [of0, of1] = [0.7, 0.6]
+  const plain = own.map((p, row) => Math.log((1 - p) / p) + (row < 6 ? 1 : -1) * Math.log(of0 / of1))
+  close(odds, plain, 1e-12)
+  assert.is(knowsNothing(logs, given, 2), false)
+  const shares = Float64Array.from({ length: 20 }, (_, k) => Math.log(k % 2 ? 0.4 : 0.6))
+  assert.is(knowsNothing(shares, given, 2), true)
 })
 
 test('models take features as they were given, standardized or not', async ({ backend }) => {

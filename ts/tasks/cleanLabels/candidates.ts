@@ -23,27 +23,24 @@ export interface CandidateData {
   readonly training: Omit<Training, 'steps'>
 }
 
-/** Log probabilities by models of the given labels, each of rows that it was not trained on. */
-export async function fromGiven({
-  trainer,
-  given,
-  fold,
-  folds,
-  classes,
-  training,
-}: Pick<
-  CandidateData,
-  'trainer' | 'given' | 'fold' | 'folds' | 'classes' | 'training'
->): Promise<Float64Array> {
+/** Log probabilities by models of the given labels that are `kept`, each of rows that it was not trained on. */
+export async function fromGiven(
+  {
+    trainer,
+    given,
+    fold,
+    folds,
+    classes,
+    training,
+  }: Pick<CandidateData, 'trainer' | 'given' | 'fold' | 'folds' | 'classes' | 'training'>,
+  kept: (row: number) => boolean = () => true,
+): Promise<Float64Array> {
   const out = new Float64Array(given.length * classes)
   const all = Uint32Array.from(given.keys())
   for (let f = 0; f < folds; f++) {
-    const theta = await fit(
-      trainer,
-      training,
-      steps.first,
-      all.filter((row) => fold[row] !== f),
-    )
+    const rest = all.filter((row) => fold[row] !== f)
+    const learned = rest.filter(kept)
+    const theta = await fit(trainer, training, steps.first, learned.length > 0 ? learned : rest)
     predict(
       trainer,
       theta,

@@ -1,9 +1,10 @@
 import { assignFolds } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
 import { Clock } from '../../hypergradient/clock.ts'
-import { mostLikely, sigmoid } from '../metrics.ts'
+import { sigmoid } from '../metrics.ts'
 import { Trainer } from '../trainer.ts'
 import { fit, fromGiven, normalize } from './candidates.ts'
+import { confidentDoubts, knowsNothing } from './confidence.ts'
 import { issuesOf } from './issues.ts'
 import { neighbourShares } from './neighbours.ts'
 import type { CleanLabelsResult, Settings } from './options.ts'
@@ -13,9 +14,9 @@ import { prepareUnchecked } from './prepare.ts'
 const { checked: constants, unchecked } = defaults.cleanLabels
 
 /**
- * Judges labels without any that were checked: by models that never saw them (cross-validated self-confidence, the idea
- * of confident learning, Northcutt et al. 2021) by nearest neighbours, and by a model of the user's own, in equal parts of log probabilities. The last
- * model is trained on the labels that are not doubted.
+ * Judges labels without any that were checked: by models that never saw them, by nearest neighbours, by a model of the
+ * user's own, and by models of the labels that these do not doubt, in equal parts of log probabilities. Confident learning
+ * decides how many are doubted. The last model is trained on the others.
  */
 export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsResult> {
   const { backend, seed, signal } = settings
@@ -37,20 +38,22 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
   const trainer = make(regularization)
   const { folds } = unchecked
   const fold = assignFolds(given, folds, seed)
-  const judges = [await fromGiven({ trainer, given, fold, folds, classes, training })]
+  const made = { trainer, given, fold, folds, classes, training }
+  const judges = [await fromGiven(made)]
   if (matrix) judges.push(neighbourShares(backend, matrix, given, classes, seed))
   if (predicted) judges.push(predicted)
-  const logs = judges[0].map((_, k) => judges.reduce((sum, logs) => sum + logs[k], 0) / judges.length)
-  normalize(logs, classes)
-  const suggested = Int32Array.from(rows, (row) => mostLikely(logs, classes, row))
-  const scores = Float64Array.from(rows, (row) => {
-    const others = logs.slice(row * classes, (row + 1) * classes).fill(-Infinity, given[row], given[row] + 1)
-    return sigmoid(others[mostLikely(others, classes, 0)] - logs[row * classes + given[row]])
-  })
+  const blind = knowsNothing(together(judges, classes), given, classes)
+  if (!blind) {
+    const { odds } = confidentDoubts(together(judges, classes), given, classes)
+    judges.push(await fromGiven(made, (row) => odds[row] <= 0))
+  }
+  const { odds, others } = confidentDoubts(together(judges, classes), given, classes)
+  const scores = odds.map((x) => sigmoid(blind ? Math.min(0, x) : x))
+  const suggested = Int32Array.from(rows, (row) => (scores[row] > 0.5 ? others[row] : given[row]))
 
   clock.enter('retrain')
   const kept = rows.filter((row) => scores[row] <= 0.5)
-  const theta = await fit(trainer, training, constants.steps.last, kept)
+  const theta = await fit(trainer, training, constants.steps.last, kept.length > 0 ? kept : rows)
   clock.enter('')
   const ranking = rows.toSorted((a, b) => scores[b] - scores[a] || a - b)
   const model = data.classifier(theta)
@@ -63,7 +66,7 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
     suggested,
     ranking,
     checked: { rows: new Uint32Array(0), right: [] },
-    warnings: [],
+    warnings: blind ? ['the models know no more of the labels than chance: no label is doubted'] : [],
     model,
     theta: model,
     curves: [],
@@ -74,4 +77,11 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
     backend: backend.info(),
     settings: { regularization, folds, seed, innerRate: rate },
   }
+}
+
+/** Log probabilities that are the mean of others', but for their sum. */
+function together(judges: readonly Float64Array[], classes: number): Float64Array {
+  const logs = judges[0].map((_, k) => judges.reduce((sum, own) => sum + own[k], 0) / judges.length)
+  normalize(logs, classes)
+  return logs
 }
