@@ -532,24 +532,29 @@ test('nobody checked a row: an abort leaves no result', async ({ backend }) => {
 })
 
 test('confident learning counts as many doubts as the confident joint', () => {
-  // Two classes, whose labels have .7 and .6 on average: four rows and three are sure, one of each for the other class.
+  // The labels have .7 and .625 on average. All rows but the sixth have a class that is likelier than that.
   const first = [0.9, 0.9, 0.9, 0.9, 0.1, 0.5] // of label 0
-  const second = [0.9, 0.8, 0.1, 0.6] // of label 1
+  const second = [0.9, 0.8, 0.1, 0.7] // of label 1
   const own = [...first, ...second]
   const given = Uint32Array.of(0, 0, 0, 0, 0, 0, 1, 1, 1, 1)
   const logs = Float64Array.from(
     own.flatMap((p, row) => (given[row] === 0 ? [p, 1 - p] : [1 - p, p]).map(Math.log)),
   )
   const { odds, others } = confidentDoubts(logs, given, 2)
-  // Five of six rows are sure with one for the other class, 6/5; four of four with one, 1: two doubts.
+  // One of five for the other class makes 6/5 of six rows; one of four makes 1 of four: two doubts.
   assert.equal(
     Array.from(given.keys()).filter((row) => odds[row] > 0),
     [4, 8],
   )
   assert.equal([...others], [1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
-  const [of0, of1] = [0.7, 0.6]
+  const [of0, of1] = [0.7, 0.625]
   const plain = own.map((p, row) => Math.log((1 - p) / p) + (row < 6 ? 1 : -1) * Math.log(of0 / of1))
-  close(odds, plain, 1e-12)
+  // The third-largest is where the doubts end.
+  close(
+    odds,
+    plain.map((x) => x - plain[5]),
+    1e-12,
+  )
   assert.is(knowsNothing(logs, given, 2), false)
   const shares = Float64Array.from({ length: 20 }, (_, k) => Math.log(k % 2 ? 0.4 : 0.6))
   assert.is(knowsNothing(shares, given, 2), true)
