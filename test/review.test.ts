@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { changes, readBefore } from '../ts/cli/changes.ts'
 import { type Answers, dialogue } from '../ts/cli/dialogue.ts'
 import { parseChecked } from '../ts/data/checked.ts'
+import type { CleanLabelsResult } from '../ts/tasks/cleanLabels/cleanLabels.ts'
 import { relabelNext } from '../ts/tasks/review/relabelNext.ts'
 import { refuses } from './support/errors.ts'
 import { gaussians } from './support/gaussians.ts'
@@ -136,6 +138,31 @@ test('without a terminal it says what to do', () => {
   const { status, stderr } = spawnSync(process.execPath, review, { cwd: root, encoding: 'utf8', input: '' })
   assert.is(status, 2)
   assert.match(stderr, /"--out" expected a file where no terminal can ask/)
+})
+
+test('what the last checks changed is told', async () => {
+  const path = inFolder('before.csv')
+  const write = (...rows: string[]) => writeFileSync(path, `row,suggested,doubted\n${rows.join('\n')}\n`)
+  write('0,dog,true', '1,dog,true', '2,cat,false', '3,cat,false', '4,dog,true', '5,dog,true')
+  const result = {
+    rows: Uint32Array.of(2, 3, 4, 5),
+    checked: { rows: Uint32Array.of(0, 1, 6), right: [true, false, false] },
+    scores: Float64Array.of(0, 1, 0.9, 0.2, 0.1, 0.8, 1),
+    suggested: Int32Array.of(0, 1, 1, 0, 0, 2, 2),
+  } as unknown as CleanLabelsResult
+  const told = changes(await readBefore(path, 7), result, names)
+  assert.match(told, /2 of its rows were checked: 1 labels are wrong, 1 of them among the 2 that it doubted/)
+  assert.match(told, /1 are doubted no more, 1 are doubted now, and 1 have another suggestion/)
+  const refused = async (message: RegExp, ...rows: string[]) => {
+    write(...rows)
+    await refuses('ERR_DATA', '--before', () => readBefore(path, 7))
+    await readBefore(path, 7).catch((error: Error) => assert.match(error.message, message))
+  }
+  await refused(/rows from 0 to 6, got "7" at 0/, '7,dog,true')
+  await refused(/each row once, got 1 twice/, '1,dog,true', '1,dog,true')
+  await refused(/true or false in the column "doubted", got "maybe"/, '1,dog,maybe')
+  writeFileSync(path, 'row,label\n1,dog\n')
+  await refuses('ERR_DATA', '--before', () => readBefore(path, 7))
 })
 
 test('new rows are predicted by name with the model that clean wrote, and other columns are refused', () => {

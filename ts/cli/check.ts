@@ -19,6 +19,7 @@ const beside = {
   trusted: 'features',
   checked: 'features',
   checkedColumn: 'features',
+  before: 'features',
   ignore: 'features',
   id: 'features',
   impute: 'features',
@@ -30,7 +31,7 @@ const beside = {
   holdout: 'trusted',
 } as const
 
-const inputs = ['features', 'labels', 'trusted', 'checked', 'model'] as const
+const inputs = ['features', 'labels', 'trusted', 'checked', 'before', 'model'] as const
 const outputs = ['out', 'weights', 'report', 'json'] as const
 
 /** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */

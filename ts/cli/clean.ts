@@ -7,6 +7,7 @@ import { oddColumn } from '../data/standardize.ts'
 import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels/cleanLabels.ts'
 import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/rivals.ts'
 import { accuracy } from '../tasks/metrics.ts'
+import { changes, readBefore } from './changes.ts'
 import { checkOptions } from './check.ts'
 import { dataOptions, whole } from './dataOptions.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
@@ -25,6 +26,7 @@ interface Options extends InputOptions {
   readonly outerSteps?: number
   readonly rivals: boolean
   readonly backend: 'auto' | 'native' | 'wasm'
+  readonly before?: string
   readonly out?: string
   readonly weights?: string
   readonly report?: string
@@ -38,6 +40,7 @@ interface Options extends InputOptions {
 export function cleanCommand(): Command {
   return dataOptions(new Command('clean'))
     .description('find wrong labels, with the help of some that somebody checked')
+    .option('--before <file>', 'what --out wrote before the last checks: tells what they changed')
     .option('--demo <name>', 'a data set with known answers: mnist')
     .option('--trusted <file>', 'rows whose labels are right, counted from 0, or a mask')
     .option(
@@ -115,6 +118,7 @@ async function one(
   const known = input.truth && input.test && knownCase(backend, input)
   for (const note of input.notes) line.say(note)
   const { checked } = input
+  const before = options.before && (await readBefore(options.before, input.labels.length))
   const trusted = options.demo !== undefined || options.trusted !== undefined
   const result = await cleanLabels({
     backend,
@@ -145,6 +149,7 @@ async function one(
   if (!options.quiet) {
     if (known) print(`${result.issues.length} of ${result.rows.length} labels look wrong (${input.title})`)
     else print(findings(result, input, options))
+    if (before) print(`\n${changes(before, result, input.names)}`)
     if (options.verbose) print(course(command.options, result, accuracies))
   }
   const found =
