@@ -25,7 +25,7 @@ const report: CleaningReport = {
   overfitting: 1,
   weights: { values: [0.1, 0.9, 1, 0], wrong: [true, false, false, true] },
   suspects: [
-    { index: 7, given: 'cat', suggested: 'dog', truth: 'dog', weight: 0.01234, pixels: [0, 0.5, 1, 0.25] },
+    { index: 7, given: 'cat', suggested: 'dog', truth: 'dog', score: 0.01234, pixels: [0, 0.5, 1, 0.25] },
   ],
   imageShape: [2, 2],
   phases: { inner: 2, outer: 1 },
@@ -84,7 +84,7 @@ html('draws what it was given', () => {
 
 html('says in words what pictures show', () => {
   assert.match(page, 'held-out loss: 0.9 at step 0, 0.5 at step 2; least 0.25 at 1, greatest 0.9 at 0.')
-  assert.match(page, 'aria-label="Sample 7: given cat, suggested dog, in truth dog, weight 0.0123"')
+  assert.match(page, 'aria-label="Sample 7: given cat, suggested dog, in truth dog, score 0.0123"')
   assert.match(words(page), 'Over-fitting of the trusted set began at outer step 1')
   assert.match(words(page), 'Wrong labels: 100.0 % of 2 have a weight below one half.')
 })
@@ -95,7 +95,7 @@ html('lists all settings', () => {
 })
 
 html('shows a table where there are no pictures, one histogram where the truth is unknown', () => {
-  const suspect = { index: 7, given: 'cat', suggested: 'dog', weight: 0.01234 }
+  const suspect = { index: 7, given: 'cat', suggested: 'dog', score: 0.01234 }
   const plain = cleaningReport({ title: 'x', suspects: [suspect], weights: { values: [0.5] } })
   assert.not.match(plain, '<canvas')
   assert.match(plain, '<th scope="row">7</th><td>cat</td><td>dog</td><td>0.0123</td>')
@@ -127,7 +127,7 @@ html('escapes all text', () => {
     facts: { [evil]: evil },
     methods: [{ name: evil, accuracy: 1 }],
     charts: [{ title: evil, curves: [{ name: evil, values: [1, 2, 3] }] }],
-    suspects: [{ index: 0, given: evil, suggested: evil, truth: evil, weight: 0, pixels: [0, 0, 0, 0] }],
+    suspects: [{ index: 0, given: evil, suggested: evil, truth: evil, score: 0, pixels: [0, 0, 0, 0] }],
     phases: { [evil]: 1 },
     environment: { [evil]: evil },
     settings: { [evil]: evil },
@@ -139,7 +139,7 @@ html('escapes all text', () => {
   assert.is(data(page).charts[0].curves[0].name, evil)
   const table = cleaningReport({
     title: '',
-    suspects: [{ index: 0, given: evil, suggested: evil, weight: 0 }],
+    suspects: [{ index: 0, given: evil, suggested: evil, score: 0 }],
   })
   assert.not.match(table, '<img')
 })

@@ -2,6 +2,8 @@ import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import type { Input } from './input.ts'
 
 const shown = 10
+const pairsShown = 20
+const columnsShown = 8
 
 /** About how many of the doubted labels are wrong: the sum of their scores. */
 export function expectedWrong({ issues }: CleanLabelsResult): number {
@@ -14,30 +16,61 @@ export function worthChecking({ rows, scores }: CleanLabelsResult, count: number
   return Array.from(rows.toSorted((a, b) => distance(a) - distance(b) || a - b).subarray(0, count))
 }
 
-/** What a person wants to know of a run: how many labels look wrong, which most, and what to do next. */
-export function findings(
-  result: CleanLabelsResult,
-  input: Input,
-  options: { suggestTrusted: number },
-): string {
+/** What was found, in sentences: how many labels look wrong, how many are, and how sure that is. */
+export function found(result: CleanLabelsResult): string[] {
   const { issues, rows, estimate, checked } = result
   const about = (x: number) => String(Math.round(x))
-  const known = checked.rows.length > 0
-  const lines = [
-    known
+  const sentences = [
+    checked.rows.length > 0
       ? `${issues.length} of ${rows.length} labels look wrong, about ${expectedWrong(result)} of them really are.`
       : `${issues.length} of ${rows.length} labels disagree with models that never saw them.`,
   ]
   if (estimate) {
     const { count, low, high } = estimate.wrong
-    lines.push(
+    sentences.push(
       `Of all that nobody checked, about ${about(count)} are wrong (between ${about(low)} and ${about(high)}, by your ${checked.rows.length} checks, if these are a fair sample).`,
     )
   }
   if (estimate?.precision) {
     const { low, high } = estimate.precision
-    lines.push(`Of those that look wrong, ${percent(low)} to ${percent(high)} turn out wrong.`)
+    sentences.push(`Of those that look wrong, ${percent(low)} to ${percent(high)} turn out wrong.`)
   }
+  return sentences
+}
+
+/** Pairs of a given and a suggested label among the doubted ones, the most frequent first. */
+export function confusions({ issues }: CleanLabelsResult, { names }: Input) {
+  const counts = new Map<string, { given: string; suggested: string; count: number }>()
+  for (const issue of issues) {
+    const pair = { given: names[issue.given], suggested: names[issue.suggested], count: 0 }
+    const key = JSON.stringify([pair.given, pair.suggested])
+    const known = counts.get(key) ?? pair
+    known.count++
+    counts.set(key, known)
+  }
+  return [...counts.values()].sort((a, b) => b.count - a.count).slice(0, pairsShown)
+}
+
+/** A row's name and its first features. */
+export function inWords({ features, columns, ids }: Input, row: number): string {
+  const { data, scale = 1 } = features
+  const own = data.subarray(row * features.columns, (row + 1) * features.columns)
+  const first = Array.from(
+    own.subarray(0, columnsShown),
+    (x, j) => `${columns?.[j] ?? j} ${Number((x * scale).toPrecision(4))}`,
+  )
+  return [...(ids ? [ids[row]] : []), ...first, ...(own.length > columnsShown ? ['…'] : [])].join(', ')
+}
+
+/** What a person wants to know of a run: what was found, which labels are the most doubtful, and what to do next. */
+export function findings(
+  result: CleanLabelsResult,
+  input: Input,
+  options: { suggestTrusted: number },
+): string {
+  const { issues, checked } = result
+  const known = checked.rows.length > 0
+  const lines = found(result)
   if (issues.length > 0) lines.push('', 'The most doubtful (rows count from 0):', worst(result, input))
   const advice = known
     ? 'Next: check the rows that help most with "nhgd review", and run again with what you found.'

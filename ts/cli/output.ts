@@ -3,6 +3,7 @@ import { writeNpz } from '../data/index.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import { type Figures, methods } from './figures.ts'
+import { confusions, found, inWords } from './findings.ts'
 import type { Input } from './input.ts'
 import { writeWhole } from './write.ts'
 
@@ -63,13 +64,15 @@ export async function writeReport(
   figures: Figures | undefined,
   command: string,
 ): Promise<void> {
-  const { curves, rows, weights, ranking, suggested, seconds, backend, settings } = result
+  const { curves, rows, weights, issues, seconds, backend, settings } = result
   const { data, columns } = input.features
   const of = (key: 'outerLoss' | 'heldOutLoss' | 'residual') => curves.map((curve) => curve[key])
   const held = of('heldOutLoss')
   const { skipped, ...environment } = backend
   const report: CleaningReport = {
     title: input.title,
+    summary: found(result),
+    confusions: confusions(result, input),
     facts: {
       samples: input.features.rows,
       classes: input.names.length,
@@ -83,35 +86,44 @@ export async function writeReport(
       ),
     }),
     steps: curves.map(({ step }) => step),
-    charts: [
-      {
-        title: 'Loss',
-        curves: [
-          { name: 'outer', values: of('outerLoss') },
-          ...(held.some(Number.isFinite) ? [{ name: 'held out', values: held }] : []),
-        ],
-      },
-      ...(accuracies.length > 0
-        ? [{ title: 'Accuracy on test samples', curves: [{ name: 'θ', values: accuracies }] }]
-        : []),
-      {
-        title: 'Residual of the linear solve',
-        curves: [{ name: 'residual', values: of('residual') }],
-        logarithmic: true,
-      },
-    ],
+    charts:
+      curves.length === 0
+        ? []
+        : [
+            {
+              title: 'Loss',
+              curves: [
+                { name: 'outer', values: of('outerLoss') },
+                ...(held.some(Number.isFinite) ? [{ name: 'held out', values: held }] : []),
+              ],
+            },
+            ...(accuracies.length > 0
+              ? [{ title: 'Accuracy on test samples', curves: [{ name: 'θ', values: accuracies }] }]
+              : []),
+            ...(of('residual').some(Number.isFinite)
+              ? [
+                  {
+                    title: 'Residual of the linear solve',
+                    curves: [{ name: 'residual', values: of('residual') }],
+                    logarithmic: true,
+                  },
+                ]
+              : []),
+          ],
     ...(result.overfitting && { overfitting: result.bestStep }),
     weights: {
       values: Float64Array.from(rows, (row) => weights[row]),
       ...(input.truth && { wrong: Array.from(rows, (row) => input.labels[row] !== input.truth?.[row]) }),
     },
-    suspects: Array.from(ranking.subarray(0, pictured), (row) => ({
+    suspects: issues.slice(0, pictured).map(({ row, given, suggested, score }) => ({
       index: row,
-      given: input.names[input.labels[row]],
-      suggested: input.names[suggested[row]],
-      weight: weights[row],
+      given: input.names[given],
+      suggested: input.names[suggested],
+      score,
       ...(input.truth && { truth: input.names[input.truth[row]] }),
-      ...(input.imageShape && { pixels: data.subarray(row * columns, (row + 1) * columns) }),
+      ...(input.imageShape
+        ? { pixels: data.subarray(row * columns, (row + 1) * columns) }
+        : { shown: inWords(input, row) }),
     })),
     ...(input.imageShape && { imageShape: input.imageShape }),
     phases: seconds,

@@ -8,6 +8,7 @@ import { relabelNext } from '../tasks/review/relabelNext.ts'
 import { checkOptions } from './check.ts'
 import { dataOptions, whole } from './dataOptions.ts'
 import { type Answers, dialogue } from './dialogue.ts'
+import { inWords } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
 import { csvCell } from './output.ts'
 import { PIPE, writeWhole } from './write.ts'
@@ -90,19 +91,11 @@ function answerFile(answers: Answers): string {
   return `row,label\n${Array.from(answers, ([row, label]) => `${row},${csvCell(label)}`).join('\n')}\n`
 }
 
-const columnsShown = 8
-
 /** A row as a person sees it. */
 function shown(input: Input, row: number, suggested: string): string {
-  const { features, columns, ids, labels, names, imageShape } = input
-  const { data, scale = 1 } = features
-  const own = data.subarray(row * features.columns, (row + 1) * features.columns)
-  const values = imageShape
-    ? picture(own, imageShape)
-    : Array.from(
-        own.subarray(0, columnsShown),
-        (x, j) => `${columns?.[j] ?? j} ${Number((x * scale).toPrecision(4))}`,
-      ).join(', ') + (own.length > columnsShown ? ', …' : '')
+  const { features, ids, labels, names, imageShape } = input
+  const own = features.data.subarray(row * features.columns, (row + 1) * features.columns)
+  const values = imageShape ? picture(own, imageShape) : inWords({ ...input, ids: undefined }, row)
   const title = `row ${row}${ids ? ` (${ids[row]})` : ''}`
   return `${title}\n${values}\ngiven: ${names[labels[row]]}   suggested: ${suggested}`
 }

@@ -1,5 +1,5 @@
 import { chartData, charts, histogram } from './charts.ts'
-import type { CleaningReport, MethodResult, SuspectLabel } from './content.ts'
+import type { CleaningReport, Confusion, MethodResult, SuspectLabel } from './content.ts'
 import { count, figure, MISSING, short } from './format.ts'
 import { Html, html, json, script, section } from './html.ts'
 import { pageScript, pageStyle } from './page.ts'
@@ -34,13 +34,14 @@ export function renderCleaningReport(report: CleaningReport, plotter: Plotter): 
 <main>
 <header>
 <h1>${title}</h1>
-${verdict(report.methods)}
+${report.summary?.map((sentence) => html`<p class="verdict">${sentence}</p>\n`)}
 ${facts && html`<dl class="facts">${pairs(facts)}</dl>`}
 </header>
+${confusionTable(report.confusions)}
+${suspects.length > 0 && gallery(suspects, report.imageShape)}
 ${methodTable(report.methods)}
 ${charts(report)}
 ${histogram(report.weights)}
-${suspects.length > 0 && gallery(suspects, report.imageShape)}
 ${phases && phaseTable(phases)}
 ${environment && section('Machine', html`<dl class="list">${pairs(environment)}</dl>`)}
 ${settings && section('Settings', html`<dl class="list">${pairs(flatten(settings))}</dl>`)}
@@ -101,7 +102,7 @@ function methodTable(methods: readonly MethodResult[] = []): Html | undefined {
   const heads = shown.map(([, label]) => html`<th scope="col">${label}</th>`)
   return section(
     'Methods',
-    html`<div class="scroll" tabindex="0" role="region" aria-label="Methods"><table>
+    html`${verdict(methods)}<div class="scroll" tabindex="0" role="region" aria-label="Methods"><table>
 <thead><tr><th scope="col">Method</th>${heads}${timed && html`<th scope="col">Seconds</th>`}</tr></thead>
 <tbody>
 ${rows}</tbody>
@@ -110,33 +111,49 @@ ${rows}</tbody>
   )
 }
 
+function confusionTable(confusions: readonly Confusion[] = []): Html | undefined {
+  if (confusions.length === 0) return undefined
+  const rows = confusions.map(
+    ({ given, suggested, count: times }) =>
+      html`<tr><th scope="row">${given}</th><td>${suggested}</td><td>${count(times)}</td></tr>\n`,
+  )
+  return section(
+    'What is taken for what',
+    html`<div class="scroll" tabindex="0" role="region" aria-label="What is taken for what"><table class="phases">
+<thead><tr><th scope="col">Given</th><th scope="col">Suggested</th><th scope="col">Labels</th></tr></thead>
+<tbody>
+${rows}</tbody></table></div>`,
+  )
+}
+
 function gallery(suspects: readonly SuspectLabel[], imageShape: CleaningReport['imageShape']): Html {
   const heading = suspects.length === 1 ? 'The worst label' : `The ${count(suspects.length)} worst labels`
   if (!imageShape || !suspects.every((suspect) => suspect.pixels))
     return section(heading, suspectTable(suspects))
   const [height, width] = imageShape
-  const tiles = suspects.map(({ index, given, suggested, weight, truth }, i) => {
+  const tiles = suspects.map(({ index, given, suggested, score, truth }, i) => {
     const known = truth === undefined ? '' : `, in truth ${truth}`
-    const alt = `Sample ${index}: given ${given}, suggested ${suggested}${known}, weight ${short(weight)}`
+    const alt = `Sample ${index}: given ${given}, suggested ${suggested}${known}, score ${short(score)}`
     return html`<li><figure>
 <canvas data-picture="${i}" width="${width}" height="${height}" role="img" aria-label="${alt}"></canvas>
 <figcaption><span class="labels"><s>${given}</s> → <b>${suggested}</b></span>${truth !== undefined && html`<span class="${truth === suggested ? 'right' : 'wrong'}">${truth === suggested ? '✓ true' : `✗ true: ${truth}`}</span>`}
-<small>#${index}</small><small>${short(weight)}</small></figcaption>
+<small>#${index}</small><small>${short(score)}</small></figcaption>
 </figure></li>
 `
   })
-  const note = html`<p class="note">Each with the given label (struck out), the suggested one, its row and its weight.</p>`
+  const note = html`<p class="note">Each with the given label (struck out), the suggested one, its row (from 0), and how likely the label is wrong.</p>`
   return section(heading, html`${note}<ul class="gallery">${tiles}</ul>`)
 }
 
 function suspectTable(suspects: readonly SuspectLabel[]): Html {
   const known = suspects.some(({ truth }) => truth !== undefined)
+  const words = suspects.some(({ shown }) => shown !== undefined)
   const rows = suspects.map(
-    ({ index, given, suggested, weight, truth }) =>
-      html`<tr><th scope="row">${index}</th><td>${given}</td><td>${suggested}</td>${known && html`<td>${truth ?? MISSING}</td>`}<td>${short(weight)}</td></tr>\n`,
+    ({ index, given, suggested, score, truth, shown }) =>
+      html`<tr><th scope="row">${index}</th><td>${given}</td><td>${suggested}</td>${known && html`<td>${truth ?? MISSING}</td>`}<td>${short(score)}</td>${words && html`<td class="words">${shown ?? MISSING}</td>`}</tr>\n`,
   )
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Worst labels"><table>
-<thead><tr><th scope="col">Row</th><th scope="col">Given</th><th scope="col">Suggested</th>${known && html`<th scope="col">True</th>`}<th scope="col">Weight</th></tr></thead>
+<thead><tr><th scope="col">Row</th><th scope="col">Given</th><th scope="col">Suggested</th>${known && html`<th scope="col">True</th>`}<th scope="col">Score</th>${words && html`<th scope="col">Sample</th>`}</tr></thead>
 <tbody>
 ${rows}</tbody>
 </table></div>`

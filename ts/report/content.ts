@@ -34,17 +34,30 @@ export interface SuspectLabel {
   readonly index: number
   readonly given: string
   readonly suggested: string
-  /** 0 to 1. */
-  readonly weight: number
+  /** How likely the given label is wrong, 0 to 1. */
+  readonly score: number
   /** Where it is known. */
   readonly truth?: string
   /** Grey values, height × width; bytes are 0 black to 255 white, other numbers are stretched over their range. */
   readonly pixels?: ArrayLike<number>
+  /** What the sample is, in words: its name or some of its features. */
+  readonly shown?: string
+}
+
+/** How often a label is given where another one is suggested. */
+export interface Confusion {
+  readonly given: string
+  readonly suggested: string
+  readonly count: number
 }
 
 /** Everything a report on a run of label cleaning shows; empty parts are left out of it. */
 export interface CleaningReport {
   readonly title: string
+  /** What was found, in sentences. */
+  readonly summary?: readonly string[]
+  /** Pairs of a given and a suggested label, the most frequent first. */
+  readonly confusions?: readonly Confusion[]
   /** Samples, classes, trusted samples, labels doubted, … */
   readonly facts?: Readonly<Record<string, string | number>>
   readonly methods?: readonly MethodResult[]

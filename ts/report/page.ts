@@ -40,6 +40,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: 0.45rem 0.75rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 thead th { color: var(--quiet); font-size: 0.85rem; font-weight: 600; }
 th:first-child { text-align: left; padding-left: 0; }
+.words { text-align: left; white-space: normal; min-width: 14rem; color: var(--quiet); font-size: 0.85rem; }
 tbody th { font-weight: 500; white-space: normal; min-width: 10rem; }
 .scroll th:first-child { position: sticky; left: 0; background: var(--ground); }
 .best { background: var(--best); font-weight: 700; }

@@ -125,6 +125,13 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
   const suggested = Int32Array.from(together.suggested)
   const judged = judge(free, candidates, together, given, classes, model.coefficients)
   const unseen = new Set(data.unseen)
+  const isWrong = [
+    ...Array.from(known, (row, j) => given[row] !== truth[j]),
+    ...Array.from(wrong, () => true),
+  ]
+  // Labels that can't be judged count as often as wrong ones were among the checked rows.
+  const share = isWrong.filter(Boolean).length / isWrong.length
+  const counted = judged.map((score, i) => (blind || unseen.has(given[free[i]]) ? share : score))
   for (const [i, row] of free.entries()) {
     const guess = blind || unseen.has(given[row])
     scores[row] = guess ? Math.min(0.5, judged[i]) : judged[i]
@@ -153,10 +160,7 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
     suggested,
     ranking,
     checked: { rows: data.checked, right: Array.from(data.checked, (row) => scores[row] === 0) },
-    estimate: estimateWrong(free.length > 0 ? judged : [], checkedScores, [
-      ...Array.from(known, (row, j) => given[row] !== truth[j]),
-      ...Array.from(wrong, () => true),
-    ]),
+    estimate: estimateWrong(counted, checkedScores, isWrong),
     warnings: warningsOf(data, blind),
     model: fitted,
     theta: fitted,
