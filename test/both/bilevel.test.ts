@@ -174,6 +174,8 @@ test('a network of signals that does not fit is refused by name', async ({ backe
   await refuses('ERR_RANGE', 'hidden', () => make({ anchors, hidden: 2 ** 31 }))
   await refuses('ERR_RANGE', 'right', () => make({ anchors, checked: { right: [n], wrong: [] } }))
   await refuses('ERR_RANGE', 'wrong', () => make({ anchors, checked: { right: [], wrong: [n] } }))
+  await refuses('ERR_RANGE', 'checked', () => make({ anchors, checked: { right: [0, 0], wrong: [] } }))
+  await refuses('ERR_RANGE', 'checked', () => make({ anchors, checked: { right: [0], wrong: [2, 0] } }))
   await refuses('ERR_RANGE', 'checked.right', () => make({ anchors, checked: { right: [0.5], wrong: [] } }))
   await refuses('ERR_RANGE', 'checked.wrong', () => make({ anchors, checked: { right: [0] } }))
   await refuses('ERR_RANGE', 'options', () => make({ anchors, units: 3 }))

@@ -22,12 +22,12 @@ import { sama } from '../../ts/methods/sama.ts'
 import { soba } from '../../ts/methods/soba.ts'
 import { unrolled } from '../../ts/methods/unrolled.ts'
 import { type BilevelOptions, bilevel } from '../../ts/problems/bilevel.ts'
-import { penalty, sampleWeights } from '../../ts/problems/blocks.ts'
+import { fixedWeights, penalty, sampleWeights, weightNetwork } from '../../ts/problems/blocks.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import type { Progress, SolveOptions } from '../../ts/run/options.ts'
 import { resume, type SolveResult, save, solve } from '../../ts/run/solve.ts'
-import { same } from '../support/close.ts'
+import { distance, same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
 import { type RandomProblem, randomReweighting } from '../support/problems.ts'
 import { Random } from '../support/random.ts'
@@ -146,6 +146,38 @@ test('networks, and a run that is saved before its first step', async ({ backend
     await solve(problem(), options).result,
     'network',
   )
+})
+
+test('a network of signals with checked samples, a mask and a penalty', async ({ backend }) => {
+  const random = new Random(6)
+  const set = (count: number) => ({
+    features: matrix(random.normals(count * 3), count, 3),
+    labels: random.labels(count, 3),
+  })
+  const [train, validation] = [set(30), set(12)]
+  const signals = matrix(random.normals(60), 30, 2)
+  const mask = Float64Array.from({ length: 30 }, (_, i) => (i % 5 === 0 ? 0 : 1))
+  const problem = () =>
+    bilevel({
+      backend,
+      model: softmaxRegression({ classes: 3 }),
+      train,
+      validation,
+      hyperparameters: {
+        weights: weightNetwork({ signals, hidden: 2, checked: { right: [0, 7], wrong: [3] } }),
+        mask: fixedWeights(mask),
+        strength: penalty({ per: 'all' }),
+      },
+    })
+  const outer = random.normals(problem().oracles.outerLength, 0.5)
+  const options = { method: nhgd(observed), outer, outerSteps: 2, seed: 4 }
+  const run = solve(problem(), options)
+  await run.result
+  const longer = { ...options, outerSteps: 4 }
+  const resumed = await resume(problem(), await save(run), longer).result
+  const whole = await solve(problem(), longer).result
+  sameResult(resumed, whole, 'network of signals')
+  assert.ok(distance(whole.outer, outer) > 1e-3)
 })
 
 test('a run that has ended can be made longer', async ({ backend }) => {

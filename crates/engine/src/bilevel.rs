@@ -139,7 +139,7 @@ fn anchored<T: Scalar>(weights: impl Weights<T> + 'static, free: usize, anchors:
     Block::Weights(if anchors > 0 { Box::new(Anchored::new(weights, free)) } else { weights })
 }
 
-/// Checked samples below `rows` and whether their labels are right.
+/// Checked samples below `rows`, each once, and whether their labels are right.
 fn checked_labels(rows: usize, right: &[u32], wrong: &[u32]) -> Result<Vec<(u32, bool)>> {
     let mut all = Vec::with_capacity(right.len() + wrong.len());
     for (name, samples, is) in [("right", right, true), ("wrong", wrong, false)] {
@@ -148,7 +148,14 @@ fn checked_labels(rows: usize, right: &[u32], wrong: &[u32]) -> Result<Vec<(u32,
         }
         all.extend(samples.iter().map(|&i| (i, is)));
     }
-    Ok(all)
+    let mut seen: Vec<u32> = all.iter().map(|&(i, _)| i).collect();
+    seen.sort_unstable();
+    match seen.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            Err(Error::expected(Code::Range, "checked", "each row once", format!("row {} twice", pair[0])))
+        }
+        None => Ok(all),
+    }
 }
 
 impl BilevelSettings {

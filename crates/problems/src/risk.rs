@@ -9,8 +9,8 @@ use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
 use crate::blocks::{Groups, Penalty, Weights};
 use crate::{Point, Prior, Problem};
 
-/// g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ), f = (1/m) Σ ℓ'_j(θ) + ρ(v) + the blocks' own terms, where v is the concatenation of blocks (Franceschi et
-/// al. 2017; Kong et al. 2026).
+/// g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ), f = (1/m) Σ ℓ'_j(θ) + ρ(v) + the blocks' own terms, where v is the concatenation
+/// of blocks (Franceschi et al. 2017; Kong et al. 2026).
 ///
 /// The weights of several blocks multiply, w_i = Π_b w_i^b, and are pulled back by the product rule. The curvature of
 /// Σ w_i ℓ_i is Σ w_i ∇²ℓ_i, so per-sample gradients enter a Fisher as √w_i ∇ℓ_i; that of R stays outside of it.

@@ -73,10 +73,10 @@ impl<T: Scalar> WeightNetwork<T> {
         }
     }
 
-    /// z_i, e^τ and w_i.
+    /// z_i, e^τ and w_i. The slope e^τ is bounded so that its product with z = 0 is 0, not NaN.
     fn weight(&self, outer: &[T], i: usize) -> (T, T, T) {
         let (_, _, b) = self.parts();
-        let (z, slope) = (self.logit(outer, i), outer[b + 1].exp());
+        let (z, slope) = (self.logit(outer, i), outer[b + 1].exp().min(T::max_value().sqrt()));
         (z, slope, sigmoid(slope * z + outer[b + 2]))
     }
 }
@@ -157,6 +157,17 @@ mod tests {
     #[test]
     fn a_hidden_layer_has_the_derivatives_of_its_outputs() {
         matches_differences(3);
+    }
+
+    #[test]
+    fn a_huge_slope_gives_weights_of_0_and_1_and_finite_derivatives() {
+        let network = WeightNetwork::new(vec![0.0f32, 2.0, -2.0], 1, 0, vec![]);
+        let (v, rows) = ([1.0, 0.0, 1000.0, 0.0], RowSet::all(3));
+        let (mut w, mut product) = ([0.0; 3], [0.0; 4]);
+        network.weights(&v, &[], rows, &mut w);
+        assert_eq!(w, [0.5, 1.0, 0.0]);
+        network.pull_back(&v, &[], rows, &[5.0; 3], 1.0, &mut product);
+        assert!(product.iter().all(|x| x.is_finite()), "{product:?}");
     }
 
     #[test]
