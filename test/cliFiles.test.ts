@@ -94,6 +94,22 @@ test('features come and results go through a pipe, which has nothing else', asyn
   assert.match(twice.error, /"--labels" expected another file than "--features"/)
 })
 
+test("class probabilities of the user's own model join in, if they fit", async () => {
+  const share = (row: number, c: number) => (group(row) === c ? 0.9 : 0.1)
+  const csv = (of: readonly number[]) =>
+    ['cat,hen', ...of.map((row) => `${share(row, 0)},${share(row, 1)}`)].join('\n')
+  const data = ['clean', '--features', write('own.csv', table), '--label', 'kind', '--json', '-', '--quiet']
+  const { code, out, error } = await nhgdWith([...data, '--pred-probs', write('own-probs.csv', csv(rows))])
+  assert.is(code, 0, error)
+  assert.is(JSON.parse(out).doubted, 6)
+  const few = await nhgdWith([...data, '--pred-probs', write('few-probs.csv', csv(rows.slice(1)))])
+  assert.is(few.code, 2)
+  assert.match(
+    few.error,
+    /"--pred-probs" expected 60 rows and 2 columns, one per class \(cat, hen\), got 59 × 2/,
+  )
+})
+
 test('whoever stops reading gets no stack trace', async () => {
   const file = write('stopped.csv', table)
   const args = ['clean', '--features', file, '--label', 'kind', ...quick, '--out', '-', '--quiet']

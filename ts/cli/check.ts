@@ -20,6 +20,7 @@ const beside = {
   checked: 'features',
   checkedColumn: 'features',
   before: 'features',
+  predProbs: 'features',
   ignore: 'features',
   id: 'features',
   impute: 'features',
@@ -31,7 +32,7 @@ const beside = {
   holdout: 'trusted',
 } as const
 
-const inputs = ['features', 'labels', 'trusted', 'checked', 'before', 'model'] as const
+const inputs = ['features', 'labels', 'trusted', 'checked', 'before', 'model', 'predProbs'] as const
 const outputs = ['out', 'weights', 'report', 'json'] as const
 
 /** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */
@@ -56,6 +57,7 @@ export async function checkOptions(command: Command): Promise<void> {
     ['suggestTrusted', 'trusted'],
     ['suggestTrusted', 'checked'],
     ['checked', 'trusted'],
+    ['predProbs', 'trusted'],
     ['checkedColumn', 'trusted'],
     ['checkedColumn', 'checked'],
     ['verbose', 'quiet'],
@@ -86,11 +88,11 @@ export async function checkOptions(command: Command): Promise<void> {
     const path = value(name)
     if (path === undefined) continue
     const output = !inputs.includes(name as never)
-    if (output) await writable(`--${name}`, path)
+    if (output) await writable(long(name), path)
     const file = await identity(path, output)
     const other = file && taken.get(file)
     if (other && (output || path === PIPE))
-      throw dataError(`--${name}`, `another file than "--${other}"`, `"${path}" twice`)
+      throw dataError(long(name), `another file than "${long(other)}"`, `"${path}" twice`)
     if (file) taken.set(file, name)
   }
 }

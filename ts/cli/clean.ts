@@ -42,6 +42,7 @@ export function cleanCommand(): Command {
     .description('find wrong labels, with the help of some that somebody checked')
     .option('--before <file>', 'what --out wrote before the last checks: tells what they changed')
     .option('--demo <name>', 'a data set with known answers: mnist')
+    .option('--pred-probs <file>', 'class probabilities of each row by your own cross-validated model')
     .option('--trusted <file>', 'rows whose labels are right, counted from 0, or a mask')
     .option(
       '--standardize',
@@ -126,6 +127,7 @@ async function one(
     labels: input.labels,
     classes: input.names.length,
     ...(checked && { checked }),
+    ...(input.predicted && { predictedProbabilities: input.predicted }),
     ...(trusted && {
       trusted: input.trusted,
       weighting: options.weighting,

@@ -19,6 +19,8 @@ export interface Input {
   readonly trusted: Int32Array
   /** Rows that somebody checked, and their true classes. */
   readonly checked?: CheckedFile
+  /** Class probabilities by a model of the user's own, rows × classes. */
+  readonly predicted?: Matrix
   /** What the user calls each row, where a column says so. */
   readonly ids?: readonly string[]
   /** What was made of columns that hold no plain numbers, in sentences. */
@@ -44,6 +46,7 @@ export interface InputOptions {
   readonly noiseKind: 'uniform' | 'pair'
   readonly checked?: string
   readonly checkedColumn?: string
+  readonly predProbs?: string
   readonly standardize?: boolean
   readonly header: boolean
   readonly ignore?: readonly string[]
@@ -105,6 +108,22 @@ async function readRows(path: string, rows: number, header: boolean): Promise<In
   throw new NhgdError('ERR_SHAPE', `"--trusted" expected ${rows} truth values, one per row, got ${mask}`)
 }
 
+/** Class probabilities of each row; the columns are the classes in the order of their names. */
+async function probabilities(
+  path: string,
+  names: readonly string[],
+  rows: number,
+  header: boolean,
+): Promise<Matrix> {
+  const { features } = await readSet(path, { header, as: '--pred-probs' })
+  if (features.rows === rows && features.columns === names.length) return features
+  const expected = `${rows} rows and ${names.length} columns, one per class (${listed(names)})`
+  throw new NhgdError(
+    'ERR_SHAPE',
+    `"--pred-probs" expected ${expected}, got ${features.rows} × ${features.columns}`,
+  )
+}
+
 async function files(options: InputOptions, path: string): Promise<Input> {
   const { label } = options
   if (label !== undefined && ![path, options.labels ?? path].some(namesLabels)) {
@@ -141,12 +160,15 @@ async function files(options: InputOptions, path: string): Promise<Input> {
       `"--image-shape" expected height times width to be the columns, got ${got}`,
     )
   }
+  const predicted =
+    options.predProbs && (await probabilities(options.predProbs, names, labels.length, header))
   return {
     title: `Labels of ${path}`,
     features,
     labels,
     names,
     trusted: options.trusted ? await readRows(options.trusted, labels.length, header) : new Int32Array(0),
+    ...(predicted && { predicted }),
     imageShape,
     columns: read.columns,
     ...(checked && { checked }),
