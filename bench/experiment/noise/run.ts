@@ -6,9 +6,10 @@ import { fit, fromGiven } from '../../../ts/tasks/cleanLabels/candidates.ts'
 import { cleanLabels } from '../../../ts/tasks/cleanLabels/cleanLabels.ts'
 import { settingsOf } from '../../../ts/tasks/cleanLabels/options.ts'
 import { choosePenalty } from '../../../ts/tasks/cleanLabels/penalty.ts'
-import { prepareChecked } from '../../../ts/tasks/cleanLabels/prepare.ts'
+import { prepareChecked, usualScale } from '../../../ts/tasks/cleanLabels/prepare.ts'
 import { accuracy, auc, detection, mostLikely } from '../../../ts/tasks/metrics.ts'
 import { type Theta, Trainer } from '../../../ts/tasks/trainer.ts'
+import { forwardCorrection } from './forward.ts'
 import { type Kind, noisyLabels } from './labels.ts'
 import { type LabelledData, loadSet } from './sets.ts'
 
@@ -96,7 +97,7 @@ export function quality(
 
 type Judge = (scores: ArrayLike<number>, model: Classifier) => Quality
 
-/** The simple ways: a model of the checked rows alone, and retrained; the filter; self-confidence. */
+/** The simple ways: a model of the checked rows alone, and retrained; the filter; self-confidence; forward correction. */
 async function rivals(
   options: Parameters<typeof settingsOf>[0],
   judge: Judge,
@@ -151,7 +152,20 @@ async function rivals(
   const p = logs.map(Math.exp)
   const confidence = Float64Array.from(given, (label, row) => doubt(p, classes, row, label))
   const kept = await fit(trainer, training, last, keep(confidence))
+  const matrix = data.matrix && { ...data.matrix, scale: usualScale(data.matrix) }
+  const forward =
+    matrix &&
+    forwardCorrection(
+      { matrix, classes, given, known, truth },
+      { ...training, steps: last, regularization: penalty },
+    )
   return {
+    ...(forward && {
+      forwardCorrection: judge(
+        Float64Array.from(given, (label, row) => doubt(forward.posteriors, classes, row, label)),
+        data.classifier(Float32Array.from(forward.theta)),
+      ),
+    }),
     checkedAlone: judge(byAlone, data.classifier(alone)),
     checkedRetrained: judge(byAlone, data.classifier(again)),
     filter: judge(scores, data.classifier(filter)),

@@ -56,6 +56,15 @@ export function summaries(results: readonly Result[]): Summary[] {
   })
 }
 
+/** The mean of the cells' differences, paired by cell. */
+export function average(all: readonly Summary[], against: 'best' | 'start', figure: Figure): Difference {
+  const means = all.map((summary) => summary[against][figure].mean)
+  return paired(
+    means,
+    means.map(() => 0),
+  )
+}
+
 /** What a difference may be at the least, beyond its interval. */
 const bars = {
   enough: { accuracy: 0.008, auc: 0.002, f1: 0.01 },
@@ -92,17 +101,19 @@ export function report(all: readonly Summary[]): string {
   const averages = ([200, 0] as const).map((from) => {
     const those = all.filter(({ checked }) => (from === 0 ? checked < 200 : checked >= from))
     if (those.length === 0) return ''
-    const each = (of: (s: Summary) => Readonly<Record<Figure, Difference>>) =>
-      figures.map(
-        (figure) =>
-          `${figure} ${show(
-            paired(
-              those.map((s) => of(s)[figure].mean),
-              those.map(() => 0),
-            ),
-          )}`,
-      )
-    return `${from ? '200 and more' : 'fewer'} checked rows, average over ${those.length} cells: against the best rival ${each((s) => s.best).join(', ')}; against the start ${each((s) => s.start).join(', ')}`
+    const name = from ? '200 and more' : 'fewer'
+    const each = (against: 'best' | 'start') =>
+      figures.map((figure) => {
+        const difference = average(those, against, figure)
+        // With few checked rows level with the best rival is enough.
+        if (against === 'start' || from ? difference.mean <= 0 : difference.mean + difference.interval < 0) {
+          const other = against === 'start' ? 'the start' : 'the best rival'
+          missed.push(`${name} checked rows: ${figure} is on average ${show(difference)} from ${other}`)
+        }
+        const t = those.length > 1 ? ` (t = ${((2 * difference.mean) / difference.interval).toFixed(1)})` : ''
+        return `${figure} ${show(difference)}${t}`
+      })
+    return `${name} checked rows, average over ${those.length} cells: against the best rival ${each('best').join(', ')}; against the start ${each('start').join(', ')}`
   })
   const said =
     missed.length > 0 ? `Missed:\n${missed.map((line) => `- ${line}`).join('\n')}` : 'Nothing is missed.'
