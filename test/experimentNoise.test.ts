@@ -122,6 +122,11 @@ test('says which cells and which averages miss, and nothing else', () => {
   assert.match(below, /- s next 30 % 200: auc is -0\.0500 ± 0\.0000 from a/)
   assert.match(below, /- s next 30 % 200: f1 is -0\.0100 ± 0\.0000 from its start/)
   assert.match(below, /- 200 and more checked rows: accuracy is on average -0\.0500 .* from the best rival/)
+  const exactly = told(
+    ...[0.771, 0.787, 0.789].map((start, k) => draw(k, [0.779, 0.775, 0.787][k], start, 0.7, 0.6)),
+  )
+  assert.match(exactly, /^s next 30 % 200 .* -0\.0020 ± /m)
+  assert.not.match(exactly, /200: accuracy is .* from its start/)
   // Within the bar of the cell, but not above on average.
   const slightly = told(draw(0, 0.9, 0.8, 0.9005, 0.6))
   assert.not.match(slightly, /from a$/m)
