@@ -4,4 +4,5 @@
  * @module nhgd
  */
 export { type LoadOptions, loadBackend } from './backend/load.ts'
+export type { WasmSource } from './backend/wasmSource.ts'
 export * from './library.ts'

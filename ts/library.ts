@@ -1,13 +1,50 @@
 // The library but for how a backend is loaded, which each entry point decides.
 export { type Backend, type BackendInfo, upload } from './backend/backend.ts'
-export type { Batch, DType, Features, Oracles, Point, Vector } from './backend/binding.ts'
+export type {
+  Batch,
+  DType,
+  Features,
+  FisherHandle,
+  Optimizer,
+  Oracles,
+  Point,
+  Predictor,
+  Sampler,
+  Step,
+  Transition,
+  Vector,
+} from './backend/binding.ts'
 export { type ErrorCode, NhgdError } from './backend/errors.ts'
-export type { FisherSettings } from './backend/fisher.ts'
-export { type Matrix, matrix } from './backend/matrix.ts'
-export type { RefineSettings } from './hypergradient/conjugateGradients.ts'
+export type { Fisher, FisherSettings, SolveReport } from './backend/fisher.ts'
+export { type Matrix, matrix, type Numbers } from './backend/matrix.ts'
+export type {
+  ActivationKind,
+  BlockSettings,
+  DenseSettings,
+  DiagonalSettings,
+  EigenKroneckerSettings,
+  KroneckerDamping,
+  KroneckerSettings,
+  LossKind,
+  ModelSettings,
+  OptimizerRule,
+  PerKind,
+  PriorSettings,
+  RowKind,
+  SamplesSettings,
+  Sharing,
+  SketchSettings,
+  Smoothing,
+  Start,
+  Statistic,
+  WindowSettings,
+} from './backend/settings.ts'
+export type { Breather, Clock } from './hypergradient/clock.ts'
+export type { RefineSettings, Stopped } from './hypergradient/conjugateGradients.ts'
 export type { CrossSettings } from './hypergradient/cross.ts'
+export type { FisherState } from './hypergradient/direction.ts'
 export type { ObserveOptions } from './hypergradient/observer.ts'
-export type { OptimizerSettings, Rate } from './hypergradient/optimizer.ts'
+export type { OptimizerSettings, Rate, Stepper, WithRate } from './hypergradient/optimizer.ts'
 export type { State } from './hypergradient/state.ts'
 export { type AmigoOptions, amigo } from './methods/amigo.ts'
 export { type CheckOptions, type CheckResult, checkHypergradient } from './methods/checkHypergradient.ts'
@@ -30,6 +67,7 @@ export {
 export { type QnboOptions, qnbo } from './methods/qnbo.ts'
 export { type SabaOptions, saba } from './methods/saba.ts'
 export { type SamaOptions, sama } from './methods/sama.ts'
+export type { SingleLoopOptions } from './methods/singleLoop.ts'
 export { type SobaOptions, soba } from './methods/soba.ts'
 export { type UnrolledOptions, unrolled } from './methods/unrolled.ts'
 export { type BilevelOptions, bilevel } from './problems/bilevel.ts'
@@ -55,7 +93,7 @@ export {
   type PerceptronOptions,
   softmaxRegression,
 } from './problems/model.ts'
-export { Problem } from './problems/problem.ts'
+export { Problem, type ProblemStart } from './problems/problem.ts'
 export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
 export { type ReweightingOptions, reweighting } from './problems/reweighting.ts'
 export type { LabelledSet, SampleSet, TargetSet } from './problems/samples.ts'

@@ -8,6 +8,7 @@ import { besidePackage, threadedBesidePackage } from './backend/beside.ts'
 import type { LoadOptions } from './backend/loadOptions.ts'
 import { loadWasm } from './backend/wasm.ts'
 
+export type { LoadOptions } from './backend/loadOptions.ts'
 export type { WasmSource } from './backend/wasmSource.ts'
 export * from './library.ts'
 

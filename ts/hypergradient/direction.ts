@@ -44,7 +44,7 @@ export function fisherState(
   }
 }
 
-/** See {@link fisherState}. */
+/** What methods with a Fisher carry from one outer iteration to the next. */
 export interface FisherState extends InnerState {
   readonly fisher: Fisher
   /** Direction of the last outer iteration. */

@@ -25,7 +25,8 @@ export function rateAt(rate: Rate, step: number): number {
 /** An optimiser and its step size; other settings have the defaults of ts/defaults.ts. */
 export type OptimizerSettings = WithRate<OptimizerRule>
 
-type WithRate<Rule> = Rule extends { kind: infer Kind }
+/** A rule with its step size in place of a bare number. */
+export type WithRate<Rule> = Rule extends { kind: infer Kind }
   ? { readonly kind: Kind; readonly rate: Rate } & Readonly<Partial<Omit<Rule, 'kind'>>>
   : never
 

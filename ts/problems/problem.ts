@@ -7,7 +7,10 @@ import type { Block } from './blocks.ts'
 export const problemCheck = having('a problem such as bilevel(…)', 'start', 'point')
 
 /** θ and v to start from; the seed matters to networks alone. */
-type Start = (oracles: Oracles, seed: number) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
+export type ProblemStart = (
+  oracles: Oracles,
+  seed: number,
+) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
 
 /** A bilevel problem: min over v of f(v, θ*(v)) with θ*(v) = argmin over θ of g(v, θ). It never changes. */
 export class Problem {
@@ -15,7 +18,7 @@ export class Problem {
   readonly dtype: DType
   readonly #bytes: number
   readonly #build: () => Oracles
-  readonly #start: Start
+  readonly #start: ProblemStart
   readonly #blocks: Readonly<Record<string, Block>>
   readonly #settings: object
   #oracles: Oracles | undefined
@@ -26,7 +29,7 @@ export class Problem {
     dtype: DType,
     bytes: number,
     build: () => Oracles,
-    start: Start,
+    start: ProblemStart,
     blocks: Readonly<Record<string, Block>> = {},
     settings: object = {},
   ) {
