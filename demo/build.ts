@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 import { type DigitSet, loadMnist, type Tensor, writeNpz } from '../ts/data/index.ts'
-import { mostTrusted } from './digits.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const entries = { 'nhgd/wasm': 'ts/wasm.ts', 'nhgd/data': 'ts/data/browser.ts' }
@@ -14,7 +13,7 @@ const entries = { 'nhgd/wasm': 'ts/wasm.ts', 'nhgd/data': 'ts/data/browser.ts' }
 const tested = 2000
 
 /** Builds the page into `outDir`, which is emptied first, with `trained` images to train on. */
-export async function buildDemo(outDir: string, trained = 10_000): Promise<void> {
+export async function buildDemo(outDir: string, trained = 5000): Promise<void> {
   await build({
     root: join(root, 'demo'),
     base: './',
@@ -40,7 +39,7 @@ async function packDigits(trained: number): Promise<Uint8Array> {
     { data: (features.data as Uint8Array).subarray(0, count * features.columns), shape: [count, 28, 28] },
     { data: Uint8Array.from(labels.subarray(0, count)), shape: [count] },
   ]
-  const [x_train, y_train] = some(train, trained + mostTrusted)
+  const [x_train, y_train] = some(train, trained)
   const [x_test, y_test] = some(test, tested)
   return writeNpz({ x_train, y_train, x_test, y_test }, { compress: true })
 }

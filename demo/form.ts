@@ -1,16 +1,15 @@
-import { element } from './charts.ts'
-import type { Order, Source } from './messages.ts'
-import type { MethodName } from './methods.ts'
+import { element } from './dom.ts'
+import type { Source } from './messages.ts'
 
 const form = element<HTMLFormElement>('order')
 const own = element<HTMLFieldSetElement>('own')
-const files = ['features', 'labels', 'rows-file'] as const
+const files = ['features', 'labels', 'checked-file'] as const
 
-/** Makes the form work; `onOrder` gets what the visitor asks for, or what is missing. */
-export function prepareForm(onOrder: (order: Order) => void, onMissing: (message: string) => void): void {
+/** Makes the form work. `onStart` gets what the visitor asks for, or what is missing, and `onChange` is told of changes. */
+export function prepareForm(onStart: (source: Source | string) => void, onChange: () => void): void {
   for (const [id, unit] of [
     ['rate', ' %'],
-    ['trusted', ''],
+    ['checked', ''],
   ]) {
     const slider = element<HTMLInputElement>(id)
     const show = () => {
@@ -24,13 +23,13 @@ export function prepareForm(onOrder: (order: Order) => void, onMissing: (message
   }
   // A browser may restore the choice of the last visit.
   showSource()
+  form.addEventListener('input', onChange)
+  form.addEventListener('change', onChange)
   element('features').addEventListener('change', suggestColumns)
   acceptDrops()
   form.addEventListener('submit', (event) => {
     event.preventDefault()
-    const source = readSource()
-    if (typeof source === 'string') return onMissing(source)
-    onOrder({ source, method: value('method') as MethodName, steps: Number(value('steps')), seed: 1 })
+    onStart(readSource())
   })
 }
 
@@ -46,19 +45,17 @@ function readSource(): Source | string {
       kind: 'digits',
       url: new URL('digits.npz', document.baseURI).href,
       noise: { kind: value('kind') as 'uniform' | 'pair', rate: Number(value('rate')) / 100 },
-      trusted: Number(value('trusted')),
+      checked: Number(value('checked')),
     }
   }
-  const [features, labels, rows] = files.map((id) => element<HTMLInputElement>(id).files?.[0])
+  const [features, labels, checked] = files.map((id) => element<HTMLInputElement>(id).files?.[0])
   if (!features) return 'Choose a file of features first.'
-  if (!rows && value('rows').trim() === '')
-    return 'Say which rows to trust, such as 0-89, or choose a file of them.'
   return {
     kind: 'own',
     features,
     ...(labels && { labels }),
     label: value('label').trim(),
-    trusted: rows ?? value('rows'),
+    checked: checked ?? value('rows'),
   }
 }
 
@@ -67,14 +64,14 @@ async function suggestColumns(): Promise<void> {
   const file = element<HTMLInputElement>('features').files?.[0]
   if (!file?.name.toLowerCase().endsWith('.csv')) return
   const [header] = (await file.slice(0, 65_536).text()).split(/\r?\n/)
-  const columns = header.split(',').map((name) => name.trim().replace(/^\uFEFF?"?|"$/g, ''))
+  const columns = header.split(/[,;\t]/).map((name) => name.trim().replace(/^\uFEFF?"?|"$/g, ''))
   element('columns').replaceChildren(...columns.map((name) => new Option(name)))
   const label = element<HTMLInputElement>('label')
   if (!columns.includes(label.value))
     label.value = columns.find((name) => /^labels?$/i.test(name)) ?? columns.at(-1) ?? ''
 }
 
-/** Files dropped on the form go where their names say: labels, trusted rows, otherwise features. */
+/** Files dropped on the form go where their names say: labels, checked rows, otherwise features. */
 function acceptDrops(): void {
   own.addEventListener('dragover', (event) => {
     event.preventDefault()
@@ -85,8 +82,8 @@ function acceptDrops(): void {
     event.preventDefault()
     own.classList.remove('dropping')
     for (const file of event.dataTransfer?.files ?? []) {
-      const id = /trust|check|idx|ind(ex|ic)/i.test(file.name)
-        ? 'rows-file'
+      const id = /trust|check|review|idx|ind(ex|ic)/i.test(file.name)
+        ? 'checked-file'
         : /label|target|^y\b/i.test(file.name)
           ? 'labels'
           : 'features'
@@ -94,7 +91,7 @@ function acceptDrops(): void {
       list.items.add(file)
       const input = element<HTMLInputElement>(id)
       input.files = list.files
-      input.dispatchEvent(new Event('change'))
+      input.dispatchEvent(new Event('change', { bubbles: true }))
     }
   })
 }

@@ -1,9 +1,8 @@
 import type { Noise } from 'nhgd/data'
-import type { MethodName } from './methods.ts'
 
 /** Where the samples come from. */
 export type Source =
-  | { readonly kind: 'digits'; readonly url: string; readonly noise: Noise; readonly trusted: number }
+  | { readonly kind: 'digits'; readonly url: string; readonly noise: Noise; readonly checked: number }
   | {
       readonly kind: 'own'
       readonly features: File
@@ -11,69 +10,60 @@ export type Source =
       readonly labels?: File
       /** The column that holds the labels, in CSV. */
       readonly label: string
-      readonly trusted: File | string
+      /** Rows that somebody checked: a file, or rows whose labels are right, such as `0-89, 120`. */
+      readonly checked: File | string
     }
 
-export interface Order {
-  readonly source: Source
-  readonly method: MethodName
-  readonly steps: number
-  readonly seed: number
-}
+/** What a person found of rows: a true label, or `null` where the given one is wrong and nobody knows what is right. */
+export type Checks = ReadonlyMap<number, string | null>
 
-/** From the page to its worker. */
+/** From the page to its worker: first the source, then, when the data were read, what is known of them. */
 export type Command =
-  | { readonly kind: 'start'; readonly order: Order }
-  | { readonly kind: 'stop' }
-  | { readonly kind: 'resume' }
+  | { readonly kind: 'read'; readonly source: Source }
+  | { readonly kind: 'clean'; readonly checks: Checks }
   | { readonly kind: 'issues' }
 
 /** From the worker to its page. */
 export type Report =
-  | { readonly kind: 'began'; readonly facts: Facts }
-  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
-  | { readonly kind: 'stopped' }
-  | { readonly kind: 'ended'; readonly advice: string; readonly good: boolean }
+  | { readonly kind: 'read'; readonly facts: Facts }
+  | { readonly kind: 'progress'; readonly step: number; readonly steps: number }
+  | { readonly kind: 'found'; readonly findings: Findings }
   | { readonly kind: 'issues'; readonly csv: string }
   | { readonly kind: 'failed'; readonly message: string }
 
-/** What is known before the first outer step. */
+/** What is known of the data before a run. */
 export interface Facts {
-  readonly samples: number
-  readonly trusted: number
-  readonly classes: number
-  /** Of a model that believes every label, on the test samples. */
-  readonly baseline?: number
+  readonly rows: number
+  readonly names: readonly string[]
+  /** Tells these data, with these labels, from others. */
+  readonly fingerprint: string
+  /** What came with the data. */
+  readonly checks: Checks
 }
 
-/** A run after one of its outer steps. */
-export interface Snapshot {
-  readonly step: number
-  readonly outerLoss: number
-  /** On the test samples, where there are some. */
-  readonly accuracy?: number
-  /** Of the ranking, where the truth is known. */
-  readonly auc?: number
-  readonly histogram: readonly Group[]
-  readonly suspects: readonly Suspect[]
+/** What a run found. */
+export interface Findings {
+  /** In sentences. */
+  readonly summary: readonly string[]
+  readonly warnings: readonly string[]
+  /** The most doubtful labels, the most doubtful first. */
+  readonly doubted: readonly Example[]
+  /** Rows whose check would help most. */
+  readonly helpful: readonly Example[]
   readonly imageShape?: readonly [height: number, width: number]
+  readonly checked: number
 }
 
-/** How the weights of some samples are distributed. */
-export interface Group {
-  readonly name: string
-  /** In each of equal parts of [0, 1], in per cent of the group. */
-  readonly shares: readonly number[]
-}
-
-/** A sample whose label is doubted. */
-export interface Suspect {
+/** A row and its label. */
+export interface Example {
   readonly row: number
   readonly given: string
   readonly suggested: string
-  /** 0 to 1. */
-  readonly weight: number
+  /** How likely the given label is wrong, 0 to 1. */
+  readonly score: number
   readonly truth?: string
   /** Grey values, 0 to 255. */
   readonly pixels?: Uint8Array
+  /** The first features, where there is no picture. */
+  readonly values?: string
 }

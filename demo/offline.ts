@@ -1,4 +1,4 @@
-import { element } from './charts.ts'
+import { element } from './dom.ts'
 
 /** Keeps the page's files, so that it works without a network from now on. */
 export async function keepOffline(): Promise<void> {

@@ -1,35 +1,53 @@
-import { parseIndices, parseLabels, parseSet, standardize } from 'nhgd/data'
+import { parseChecked, parseIndices, parseLabels, parseSet } from 'nhgd/data'
 import { type Matrix, NhgdError } from 'nhgd/wasm'
-import type { Source } from './messages.ts'
-import { type Samples, usualScale } from './samples.ts'
+import type { Checks, Source } from './messages.ts'
+import type { Samples } from './samples.ts'
+
+type Own = Source & { readonly kind: 'own' }
 
 /** The visitor's files; nothing of them leaves the browser. */
-export async function readOwnData(source: Source & { kind: 'own' }): Promise<Samples> {
+export async function readOwnData(source: Own): Promise<Samples> {
   const file = await opened(source.features)
   const label = source.label || undefined
-  const { labels: own, features, imageShape } = parseSet(file, source.labels ? {} : { label })
+  const { labels: own, features, columns, imageShape } = parseSet(file, source.labels ? {} : { label })
   const given = source.labels ? parseLabels(await opened(source.labels), { label }) : own
   if (!given) throw new NhgdError('ERR_DATA', '"labels" expected a file or a column, got none')
   const { labels, names } = given
   if (labels.length !== features.rows) {
     throw new NhgdError('ERR_SHAPE', `"labels" expected ${features.rows}, one per row, got ${labels.length}`)
   }
-  const trusted =
-    typeof source.trusted === 'string'
-      ? parseRows(source.trusted)
-      : parseIndices(await opened(source.trusted), { as: 'trusted' })
   return {
-    // Pictures have one unit; other columns may each have their own.
-    features: usualScale(imageShape ? features : standardize(features).features),
+    features,
+    columns,
     labels,
     names,
-    trusted: checkRows(trusted, features.rows),
+    checks: await readChecks(source.checked, names, labels),
     ...(imageShape && { pictures: { data: greys(features), shape: imageShape } }),
   }
 }
 
 async function opened(file: File) {
   return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) }
+}
+
+/** From `row,label` as `nhgd review` and this page write it, or from rows whose labels are right. */
+async function readChecks(
+  given: File | string,
+  names: readonly string[],
+  labels: Int32Array,
+): Promise<Checks> {
+  if (typeof given !== 'string' && /\.csv(\.gz)?$/i.test(given.name)) {
+    const checked = parseChecked(await opened(given), { names, labels })
+    return new Map(Array.from(checked.rows, (row, i) => [row, names[checked.labels[i]] ?? null]))
+  }
+  const rows =
+    typeof given === 'string' ? parseRows(given) : parseIndices(await opened(given), { as: 'checked' })
+  const beyond = Array.from(rows).find((row) => row >= labels.length)
+  if (beyond === undefined) return new Map(Array.from(rows, (row) => [row, names[labels[row]]]))
+  throw new NhgdError(
+    'ERR_RANGE',
+    `"checked" expected rows below ${labels.length}, counted from 0, got ${beyond}`,
+  )
 }
 
 /** `0-89, 120` as row numbers. */
@@ -39,18 +57,8 @@ function parseRows(text: string): number[] {
     const [, first, last = first] = /^(\d{1,9})(?:[-–](\d{1,9}))?$/.exec(part) ?? []
     const length = Number(last) - Number(first) + 1
     if (length > 0 && length <= 1e7) return Array.from({ length }, (_, i) => Number(first) + i)
-    throw new NhgdError('ERR_RANGE', `"trusted" expected row numbers such as 0-89, 120, got ${part}`)
+    throw new NhgdError('ERR_RANGE', `"checked" expected row numbers such as 0-89, 120, got ${part}`)
   })
-}
-
-function checkRows(rows: ArrayLike<number>, count: number): Uint32Array {
-  const known = new Set(Array.from(rows))
-  const beyond = Array.from(known).find((row) => row >= count)
-  if (beyond !== undefined) {
-    throw new NhgdError('ERR_RANGE', `"trusted" expected rows below ${count}, counted from 0, got ${beyond}`)
-  }
-  if (known.size >= 4 && known.size < count) return Uint32Array.from(known).sort()
-  throw new NhgdError('ERR_RANGE', `"trusted" expected 4 to ${count - 1} rows, got ${known.size}`)
 }
 
 /** Any numbers as bytes, stretched over their range. */

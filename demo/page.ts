@@ -1,115 +1,139 @@
-import { Charts, element } from './charts.ts'
+import { KeptChecks } from './checks.ts'
+import { checkedCsv } from './csv.ts'
+import { count, element, make } from './dom.ts'
+import { Examples } from './examples.ts'
 import { prepareForm } from './form.ts'
-import type { Command, Facts, Order, Report, Snapshot } from './messages.ts'
+import type { Command, Facts, Findings, Report, Source } from './messages.ts'
 import { keepOffline } from './offline.ts'
-import { clearSuspects, showSuspects } from './suspects.ts'
-
-type State = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped' | 'ended'
 
 const start = element<HTMLButtonElement>('start')
-const pause = element<HTMLButtonElement>('pause')
-const download = element<HTMLButtonElement>('download')
-const charts = new Charts()
+const stop = element<HTMLButtonElement>('stop')
+const again = element<HTMLButtonElement>('again')
+const downloads = {
+  issues: element<HTMLButtonElement>('download'),
+  checked: element<HTMLButtonElement>('save'),
+}
+const examples = new Examples(check)
 let worker: Worker | undefined
-let state: State = 'idle'
-let order: Order | undefined
+let source: Source | undefined
 let facts: Facts | undefined
-let step = 0
+let checks: KeptChecks | undefined
+let began = 0
+let doing = ''
 
-prepareForm(begin, fail)
+prepareForm(
+  (asked) => (typeof asked === 'string' ? tell(asked) : begin(asked)),
+  () => tell(''),
+)
 keepOffline()
-
-pause.addEventListener('click', () => {
-  if (state === 'stopped') enter('running', `Running on, from step ${step}.`, { kind: 'resume' })
-  else enter('stopping', 'Stopping after this step …', { kind: 'stop' })
+stop.addEventListener('click', () => {
+  worker?.terminate()
+  finish('Stopped.')
 })
-download.addEventListener('click', () => worker?.postMessage({ kind: 'issues' } satisfies Command))
+again.addEventListener('click', () => source && begin(source, checks))
+downloads.issues.addEventListener('click', () => send({ kind: 'issues' }))
+downloads.checked.addEventListener('click', () => checks && save('checked.csv', checkedCsv(checks.all)))
+setInterval(showProgress, 1000)
+
+function send(command: Command): void {
+  worker?.postMessage(command)
+}
 
 /** Each run has its own worker; the worker of the run before ends, and its memory is freed. */
-function begin(next: Order): void {
+function begin(next: Source, kept?: KeptChecks): void {
   worker?.terminate()
   worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
   worker.onmessage = ({ data }: MessageEvent<Report>) => take(data)
   worker.onerror = ({ message }) => fail(`The worker ended: ${message}`)
-  order = next
-  facts = undefined
-  step = 0
-  charts.clear()
-  clearSuspects()
-  for (const id of ['step', 'loss', 'accuracy', 'auc']) element(id).textContent = '–'
-  element('gain').textContent = ''
-  element('problem').hidden = true
-  download.disabled = true
-  document.body.classList.add('waiting')
-  document.body.classList.toggle('unknown', order.source.kind === 'own')
-  enter('starting', 'Reading the data and training on the labels as they are …', { kind: 'start', order })
+  source = next
+  checks = kept
+  tell('')
+  examples.clear()
+  element('results').hidden = true
+  for (const button of [start, again, ...Object.values(downloads)]) button.disabled = true
+  stop.disabled = false
+  began = performance.now()
+  progress('Reading the data')
+  send({ kind: 'read', source })
 }
 
 function take(report: Report): void {
   if (report.kind === 'failed') fail(report.message)
-  else if (report.kind === 'snapshot') show(report.snapshot)
-  else if (report.kind === 'issues') save(report.csv)
-  else if (report.kind === 'stopped') enter('stopped', `Stopped after step ${step}.`)
-  else if (report.kind === 'ended') end(report)
-  else {
-    facts = report.facts
-    const { samples, trusted, classes } = facts
-    const sizes = `${count(samples)} labels in ${classes} classes, ${count(trusted)} more are trusted.`
-    if (state === 'starting') enter('running', `Running: ${sizes}`)
-  }
+  else if (report.kind === 'read') judge(report.facts)
+  else if (report.kind === 'progress')
+    progress(`Learning from your checks, ${report.step} of ${report.steps}`)
+  else if (report.kind === 'issues') save('issues.csv', report.csv)
+  else show(report.findings)
 }
 
-function end({ advice, good }: Report & { kind: 'ended' }): void {
-  enter('ended', good ? `Done after ${step} steps.` : 'Ended early.')
-  if (!good) tell(advice)
+function judge(read: Facts): void {
+  facts = read
+  checks ??= new KeptChecks(read.fingerprint, read.checks)
+  progress(`Training models that judge ${count(read.rows)} labels`)
+  send({ kind: 'clean', checks: checks.all })
 }
 
-function show(snapshot: Snapshot): void {
-  const { outerLoss, accuracy, auc } = snapshot
-  step = snapshot.step
-  document.body.classList.remove('waiting')
-  charts.add(snapshot, facts?.baseline)
-  showSuspects(snapshot)
-  element('step').textContent = `${step} of ${order?.steps}`
-  element('loss').textContent = outerLoss.toFixed(3)
-  element('accuracy').textContent = percent(accuracy)
-  element('auc').textContent = auc === undefined || Number.isNaN(auc) ? '–' : auc.toFixed(3)
-  if (accuracy !== undefined && facts?.baseline !== undefined) {
-    element('gain').textContent = `from ${percent(facts.baseline)} believing all`
-  }
-  download.disabled = false
+function show(findings: Findings): void {
+  if (!facts || !checks) return
+  element('summary').replaceChildren(...findings.summary.map((sentence) => make('p', sentence)))
+  element('warnings').replaceChildren(...findings.warnings.map((warning) => make('p', warning)))
+  element('results').hidden = false
+  const kept = checks
+  examples.show(findings, facts.names, () => kept.all)
+  downloads.issues.disabled = false
+  finish(findings.summary[0])
+  showChecks()
+}
+
+function check(row: number, answer: string | null | undefined): void {
+  if (answer === undefined) checks?.forget(row)
+  else checks?.set(row, answer)
+  showChecks()
+}
+
+function showChecks(): void {
+  const { size } = checks?.all ?? new Map()
+  element('checks').textContent =
+    size === 0
+      ? 'Click an example to say whether its label is right.'
+      : `${count(size)} labels are checked.${size < 10 ? ' From 10 on the next run learns from them.' : ''}`
+  again.disabled = downloads.checked.disabled = size === 0
 }
 
 function fail(message: string): void {
-  if (state !== 'idle') enter('idle', 'Ready.')
+  worker?.terminate()
+  finish('Ready.')
   tell(message)
+}
+
+function finish(words: string): void {
+  doing = ''
+  start.disabled = false
+  stop.disabled = true
+  element('bar').hidden = true
+  element('status').textContent = words
 }
 
 function tell(message: string): void {
   const problem = element('problem')
   problem.textContent = message
-  problem.hidden = false
+  problem.hidden = message === ''
 }
 
-function enter(next: State, words: string, command?: Command): void {
-  state = next
-  element('status').textContent = words
-  start.textContent = state === 'idle' ? 'Start' : 'Start over'
-  pause.textContent = state === 'stopped' ? 'Resume' : 'Stop'
-  pause.disabled = !['starting', 'running', 'stopped'].includes(state)
-  if (command) worker?.postMessage(command)
+function progress(words: string): void {
+  doing = words
+  element('bar').hidden = false
+  showProgress()
 }
 
-function save(csv: string): void {
+function showProgress(): void {
+  if (doing === '') return
+  const seconds = Math.round((performance.now() - began) / 1000)
+  element('status').textContent = `${doing} … ${seconds > 0 ? `${seconds} s` : ''}`
+}
+
+function save(name: string, csv: string): void {
   const url = URL.createObjectURL(new Blob([csv], { type: 'text/csv' }))
-  Object.assign(document.createElement('a'), { href: url, download: 'issues.csv' }).click()
+  Object.assign(document.createElement('a'), { href: url, download: name }).click()
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
-}
-
-function percent(share: number | undefined): string {
-  return share === undefined ? '–' : `${(100 * share).toFixed(1)} %`
-}
-
-function count(number: number): string {
-  return number.toLocaleString('en').replaceAll(',', '\u202f')
 }

@@ -1,48 +1,43 @@
 // One run in a worker of its own, so that the page never waits for it.
-import { loadBackend } from 'nhgd/wasm'
+import { type CleanLabelsResult, loadBackend } from 'nhgd/wasm'
+import { issuesCsv } from './csv.ts'
 import { readDigits } from './digits.ts'
 import { inWords } from './errors.ts'
-import { issuesCsv } from './issues.ts'
-import type { Command, Order, Report } from './messages.ts'
+import type { Checks, Command, Report, Source } from './messages.ts'
 import { readOwnData } from './ownData.ts'
-import { Run } from './run.ts'
+import { clean, findings } from './run.ts'
+import { fingerprint, type Samples } from './samples.ts'
 
 const say = (report: Report) => postMessage(report)
-let run: Run | undefined
-let stopped = false
-let goOn = () => {}
+const backend = loadBackend()
+let samples: Samples | undefined
+let result: CleanLabelsResult | undefined
 
-async function gate(): Promise<void> {
-  if (!stopped) return
-  say({ kind: 'stopped' })
-  await new Promise<void>((resume) => {
-    goOn = resume
-  })
+async function read(source: Source): Promise<void> {
+  samples =
+    source.kind === 'digits'
+      ? await readDigits(source.url, source.noise, source.checked)
+      : await readOwnData(source)
+  const { features, names, checks } = samples
+  const { rows } = features
+  say({ kind: 'read', facts: { rows, names, checks, fingerprint: fingerprint(samples) } })
 }
 
-async function start(order: Order): Promise<void> {
-  const { source, seed } = order
-  const [backend, samples] = await Promise.all([
-    loadBackend(),
-    source.kind === 'digits'
-      ? readDigits(source.url, source.noise, source.trusted, seed)
-      : readOwnData(source),
-  ])
-  run = new Run(backend, samples)
-  const { status, advice } = await run.start(order, {
-    began: (facts) => say({ kind: 'began', facts }),
-    snapshot: (snapshot) => say({ kind: 'snapshot', snapshot }),
-    gate,
-  })
-  say({ kind: 'ended', advice, good: status !== 'diverged' })
+async function run(checks: Checks): Promise<void> {
+  if (!samples) throw new Error('nothing was read')
+  result = await clean(await backend, samples, checks, (step, steps) =>
+    say({ kind: 'progress', step, steps }),
+  )
+  say({ kind: 'found', findings: findings(samples, result) })
+}
+
+async function obey(command: Command): Promise<void> {
+  if (command.kind === 'read') await read(command.source)
+  else if (command.kind === 'clean') await run(command.checks)
+  else if (samples && result)
+    say({ kind: 'issues', csv: issuesCsv({ ...result, labels: samples.labels }, samples.names) })
 }
 
 addEventListener('message', ({ data }: MessageEvent<Command>) => {
-  if (data.kind === 'start')
-    start(data.order).catch((error) => say({ kind: 'failed', message: inWords(error) }))
-  else if (data.kind === 'issues') say({ kind: 'issues', csv: issuesCsv(run?.issues() ?? []) })
-  else {
-    stopped = data.kind === 'stop'
-    if (!stopped) goOn()
-  }
+  obey(data).catch((error) => say({ kind: 'failed', message: inWords(error) }))
 })
