@@ -1,4 +1,5 @@
 // Runs what the documentation shows. The blocks of a page are one program, in their order.
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -51,6 +52,15 @@ test('the site has every guide', () => {
     projectDocuments.toSorted(),
     pages.filter((page) => page.startsWith('docs/')),
   )
+})
+
+test('the site has no broken link, and every type of a signature is exported', () => {
+  const typedoc = join(root, 'node_modules', 'typedoc', 'bin', 'typedoc')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [typedoc, '--emit', 'none'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  assert.is(status, 0, stdout + stderr)
 })
 
 test('options of the command exist', () => {
