@@ -153,7 +153,7 @@ function suspectTable(suspects: readonly SuspectLabel[]): Html {
       html`<tr><th scope="row">${index}</th><td>${given}</td><td>${suggested}</td>${known && html`<td>${truth ?? MISSING}</td>`}<td>${short(score)}</td>${words && html`<td class="words">${shown ?? MISSING}</td>`}</tr>\n`,
   )
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Worst labels"><table>
-<thead><tr><th scope="col">Row</th><th scope="col">Given</th><th scope="col">Suggested</th>${known && html`<th scope="col">True</th>`}<th scope="col">Score</th>${words && html`<th scope="col">Sample</th>`}</tr></thead>
+<thead><tr><th scope="col">Row</th><th scope="col">Given</th><th scope="col">Suggested</th>${known && html`<th scope="col">True</th>`}<th scope="col">Score</th>${words && html`<th scope="col" class="words">Sample</th>`}</tr></thead>
 <tbody>
 ${rows}</tbody>
 </table></div>`

@@ -67,6 +67,7 @@ tbody th { font-weight: 500; white-space: normal; min-width: 10rem; }
 .wrong { color: var(--b); font-size: 0.8rem; }
 pre { margin: 0; padding: 0.9rem 1rem; overflow-x: auto; background: var(--raised); border-radius: 6px; font-size: 0.875rem; }
 :focus-visible { outline: 2px solid var(--a); outline-offset: 2px; }
+@media (max-width: 40rem) { tr:has(.words) { display: flex; flex-wrap: wrap; border-bottom: 1px solid var(--line); } tr:has(.words) > * { flex: 1 1 4rem; min-width: 0; border: 0; } tr:has(.words) .words { flex-basis: 100%; padding-left: 0; } }
 @media (max-width: 40rem) { th, td { padding: 0.4rem 0.5rem; } tbody th { min-width: 8rem; } .bar { width: 40%; } }
 @media print { .gallery li, figure { break-inside: avoid; } }
 `
