@@ -140,6 +140,9 @@ export const methods = {
  */
 export const namedForm = { observe: { every: 15, samples: 256 } } as const
 
+/** The inverse Fisher of a problem of callbacks, which has no layers: that of `nhgd` with the last gradients as they are. */
+export const customFisher = { form: 'window', rows: 'perSample', damping: 3e-3, smoothing: 0.8 } as const
+
 /** The outer optimiser of `solve`. */
 export const outerOptimizer = { kind: 'adam', rate: 0.1 } as const
 

@@ -85,6 +85,15 @@ export {
   type WeightsOptions,
   weightNetwork,
 } from './problems/blocks.ts'
+export type { Entries, Eventual, Filled, FilledWithValue } from './problems/custom/callback.ts'
+export {
+  type CheckDerivativesOptions,
+  type CheckDerivativesResult,
+  checkDerivatives,
+  type DerivativeCheck,
+} from './problems/custom/checkDerivatives.ts'
+export { type CustomProblemOptions, customProblem } from './problems/custom/customProblem.ts'
+export type { ArrayOf, InnerObjective, OuterObjective } from './problems/custom/objectives.ts'
 export {
   linearRegression,
   logisticRegression,
@@ -93,11 +102,18 @@ export {
   type PerceptronOptions,
   softmaxRegression,
 } from './problems/model.ts'
-export { Problem, type ProblemStart } from './problems/problem.ts'
+export {
+  type AnyOracles,
+  type AnyProblem,
+  type ComputedOracle,
+  type Eventually,
+  Problem,
+  type ProblemStart,
+} from './problems/problem.ts'
 export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
 export { type ReweightingOptions, reweighting } from './problems/reweighting.ts'
 export type { LabelledSet, SampleSet, TargetSet } from './problems/samples.ts'
-export { type HypergradientOptions, hypergradient } from './run/hypergradient.ts'
+export { type HypergradientOptions, type HypergradientResult, hypergradient } from './run/hypergradient.ts'
 export type { Progress, SolveOptions } from './run/options.ts'
 export { resume, type Solve, type SolveResult, type Status, save, solve } from './run/solve.ts'
 export { Classifier } from './tasks/classifier.ts'

@@ -139,7 +139,7 @@ export function cleaning(backend: Backend, seed: number, concurrent: boolean): (
     const innerOptimizer = { kind: 'momentum', rate: 0.01, momentum: 0.9 } as const
     const method = preconditionedConjugateGradients({ concurrent, innerOptimizer })
     const point = problem.start()
-    const state = method.init(problem, point, seed)
+    const state = await method.init(problem, point, seed)
     for (let k = 0; k < 9; k++) await method.step(problem, point, state)
     return (await method.step(problem, point, state)).inner.readF64()
   }

@@ -44,7 +44,7 @@ async function settle(
   frozen = false,
 ): Promise<Estimate> {
   const point = problem.point(problem.vector(inner), problem.vector(outer))
-  const state = method.init(problem, point, 1)
+  const state = await method.init(problem, point, 1)
   state.optimizer.frozen = frozen
   let estimate = await method.step(problem, point, state)
   for (let k = 1; k < iterations; k++) estimate = await method.step(problem, point, state)

@@ -186,6 +186,9 @@ export interface Step {
   /** θ at which the step was taken. */
   readonly inner: Vector
   readonly batch: Batch
+  /** Keeps a step that was computed elsewhere: its batch, and what a Fisher sees of it, rows of as many entries as the
+   * gradient has, one after the other, or none. The gradient and θ are written to their vectors. */
+  keep(batch: Batch, rows: Vector): void
 }
 
 /** An optimiser and its moments. */
@@ -274,6 +277,10 @@ export interface Predictor {
 
 /** An inverse Fisher with its queue; see `Fisher` for the form to use. */
 export interface FisherHandle {
+  /** What it sees of a batch. */
+  readonly rows: 'mean' | 'signed' | 'perSample' | 'factors'
+  /** The labels at which it takes gradients; `empirical` are those given. */
+  readonly statistic: 'empirical' | 'sampled' | 'expected'
   /** Posts the samples of a step; false where the queue has no room. */
   tryObserve(step: Step): boolean
   tryRefresh(step: Step): boolean

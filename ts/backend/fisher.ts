@@ -35,7 +35,7 @@ export class Fisher {
    */
   constructor(
     backend: Backend,
-    problem: Oracles,
+    problem: Pick<Oracles, 'bytes' | 'dtype' | 'innerLength' | 'layers' | 'regularizer'>,
     point: Point,
     { concurrent = true, ...settings }: FisherSettings & { readonly concurrent?: boolean },
   ) {

@@ -1,5 +1,5 @@
 import type { Batch, Point, Vector } from '../backend/binding.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 
 /** Corrections of A∇_θf by curvature products: conjugate-gradient steps, or damped corrections of a fixed size. */
 export type RefineSettings = number | { readonly steps: number; readonly rate: number }
@@ -26,7 +26,7 @@ export interface LinearSolution {
 
 /** The linear system (C + damping I) u = target at a point. */
 export interface System {
-  readonly problem: Problem
+  readonly problem: AnyProblem
   readonly point: Point
   readonly batch: Batch
   readonly target: Vector
@@ -67,8 +67,8 @@ export async function conjugateGradients(
   const relative = (x: Vector) => x.norm() / length
   let products = 0
   /** r ← b − Cx, by way of q = Cx; returns its relative size. */
-  const leave = (x: Vector): number => {
-    curvature(system, x, q)
+  const leave = async (x: Vector): Promise<number> => {
+    await curvature(system, x, q)
     products++
     r.copyFrom(b)
     r.axpy(-1, q)
@@ -76,7 +76,7 @@ export async function conjugateGradients(
   }
   if (steps === 0) {
     await precondition(b, u)
-    const residual = leave(u)
+    const residual = await leave(u)
     u.scale(unit)
     return { residual, products, stopped: 'steps' }
   }
@@ -86,7 +86,7 @@ export async function conjugateGradients(
     least = residual
   }
 
-  const warm = u.norm() > 0 ? leave(u) : Number.POSITIVE_INFINITY
+  const warm = u.norm() > 0 ? await leave(u) : Number.POSITIVE_INFINITY
   const cold = !(warm < 0.5)
   const [last, left] = warm < Number.POSITIVE_INFINITY && cold ? [copy(problem, u), copy(problem, r)] : []
   if (cold) {
@@ -100,7 +100,7 @@ export async function conjugateGradients(
   let stopped: Stopped | undefined
   for (let step = cold ? -1 : 0; ; step++) {
     if (!fresh && (now <= tolerance || now <= epsilon * checked)) {
-      now = leave(u)
+      now = await leave(u)
       keep(u, now)
       if (now > tolerance && now > checked / 2) stopped = 'no progress'
       step++
@@ -115,7 +115,7 @@ export async function conjugateGradients(
     p.scale(fresh || rate !== undefined ? 0 : Math.max(0, (next - before.dot(z)) / rho))
     p.axpy(1, z)
     rho = next
-    curvature(system, p, q)
+    await curvature(system, p, q)
     products++
     gain = Math.max(gain, q.norm() / p.norm())
     before.copyFrom(r)
@@ -153,7 +153,7 @@ export async function conjugateGradients(
     }
   }
   if (drift > 0.1 * least || least > 1) {
-    least = leave(best)
+    least = await leave(best)
     // Where u is worse than 0, which leaves 1, a shorter one is better as long as bᵀCu > 0.
     const share = b.dot(q) / q.dot(q)
     if (least > 1 && share > 0 && stopped !== 'negative curvature') {
@@ -170,12 +170,16 @@ export async function conjugateGradients(
   return { residual: least, products, stopped, ...(failed && { fallback: stopped as 'no progress' }) }
 }
 
-function curvature({ problem, point, batch, damping }: System, u: Vector, product: Vector): void {
-  problem.oracles.curvatureProduct(point, batch, u, product)
+async function curvature(
+  { problem, point, batch, damping }: System,
+  u: Vector,
+  product: Vector,
+): Promise<void> {
+  await problem.oracles.curvatureProduct(point, batch, u, product)
   if (damping > 0) product.axpy(damping, u)
 }
 
-function copy(problem: Problem, x: Vector): Vector {
+function copy(problem: AnyProblem, x: Vector): Vector {
   const out = problem.zeros(x.length)
   out.copyFrom(x)
   return out

@@ -1,17 +1,17 @@
 import type { Batch, Point, Sampler, Step, Vector } from '../backend/binding.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 
 /** Which samples estimate L: those of the inner trajectory, a number of samples at its end, or all samples at its end. */
 export type CrossSettings = 'trajectory' | 'all' | { readonly samples: number }
 
 /** The cross derivative L of one outer iteration (arXiv 2602.10905, section 3). */
 export class Cross {
-  readonly #problem: Problem
+  readonly #problem: AnyProblem
   readonly #settings: CrossSettings
   readonly #sampler: Sampler
   readonly #trajectory: Step[] = []
 
-  constructor(problem: Problem, settings: CrossSettings, sampler: Sampler) {
+  constructor(problem: AnyProblem, settings: CrossSettings, sampler: Sampler) {
     this.#problem = problem
     this.#settings = settings
     this.#sampler = sampler
@@ -28,13 +28,13 @@ export class Cross {
   }
 
   /** direct ← direct − Lᵀu, L estimated at `point` where the trajectory isn't used. */
-  subtract(direct: Vector, u: Vector, point: Point): Vector {
+  async subtract(direct: Vector, u: Vector, point: Point): Promise<Vector> {
     const { oracles } = this.#problem
     const steps = this.#trajectory
     for (const { inner, batch } of steps) {
-      oracles.crossProduct(point.at(inner), batch, u, -1 / steps.length, direct)
+      await oracles.crossProduct(point.at(inner), batch, u, -1 / steps.length, direct)
     }
-    if (steps.length === 0) oracles.crossProduct(point, this.#end(), u, -1, direct)
+    if (steps.length === 0) await oracles.crossProduct(point, this.#end(), u, -1, direct)
     return direct
   }
 

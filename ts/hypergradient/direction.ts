@@ -1,6 +1,6 @@
 import type { Point, Vector } from '../backend/binding.ts'
 import { Fisher, type FisherSettings } from '../backend/fisher.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { conjugateGradients, type RefineSettings } from './conjugateGradients.ts'
 import { Cross, type CrossSettings } from './cross.ts'
 import { type InnerOptions, type InnerState, innerState } from './innerLoop.ts'
@@ -22,22 +22,30 @@ export interface FisherOptions extends InnerOptions {
   readonly concurrent?: boolean
 }
 
+/** The inverse Fisher for a problem: the method's, or the problem's usual one where the options name no form. */
+export function formFor({ oracles }: AnyProblem, form: FisherSettings, given: object): FisherSettings {
+  const { usualFisher } = oracles
+  return usualFisher && !('form' in given) ? ({ ...usualFisher, ...given } as FisherSettings) : form
+}
+
 /** The state of a method with an inverse Fisher. */
-export function fisherState(
-  problem: Problem,
+export async function fisherState(
+  problem: AnyProblem,
   point: Point,
   seed: number,
   form: FisherSettings,
   settings: Required<FisherOptions>,
 ) {
   const { backend, dtype, oracles } = problem
-  const { innerLength, outerLength } = oracles
+  const { innerLength, outerLength, layers, bytes } = oracles
+  const regularizer = await oracles.regularizer(point)
+  const shape = { innerLength, layers, bytes, dtype, regularizer: () => regularizer }
   const start = innerState(problem, seed, settings, Cross.slots(settings.cross, settings.innerSteps))
   const [direct, target, u] = [outerLength, innerLength, innerLength].map((length) => problem.zeros(length))
   const sample = new backend.Step(innerLength, dtype)
   return {
     ...start,
-    fisher: new Fisher(backend, oracles, point, { ...form, concurrent: settings.concurrent }),
+    fisher: new Fisher(backend, shape, point, { ...form, concurrent: settings.concurrent }),
     u,
     fallbacks: {} as Record<string, number>,
     scratch: { ...start.scratch, direct, target, sample },
@@ -50,18 +58,18 @@ export interface FisherState extends InnerState {
   /** Direction of the last outer iteration. */
   readonly u: Vector
   readonly fallbacks: Record<string, number>
-  readonly scratch: ReturnType<typeof fisherState>['scratch']
+  readonly scratch: Awaited<ReturnType<typeof fisherState>>['scratch']
 }
 
 /** u ← A ∇_θ f, then corrections towards C⁻¹ ∇_θ f; returns how good it is. */
 export async function direction(
-  problem: Problem,
+  problem: AnyProblem,
   point: Point,
   { fisher, u, fallbacks, sampler, outerStep, scratch: { clock, target } }: FisherState,
   settings: Required<FisherOptions>,
 ) {
   clock.enter('fisher')
-  fisher.setRegularizer(problem.oracles.regularizer(point)) // D follows v
+  fisher.setRegularizer(await problem.oracles.regularizer(point)) // D follows v
   let damping = 0
   const precondition = async (b: Vector, x: Vector) => {
     const report = await fisher.solve(b, x)

@@ -1,5 +1,5 @@
 import type { Batch, Point, Sampler, Step } from '../backend/binding.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import type { OptimizerSettings } from './optimizer.ts'
 import { type State, startingState } from './state.ts'
 
@@ -20,7 +20,7 @@ type InnerSettings = Required<InnerOptions>
 export type TakeGradient = (point: Point, batch: Batch, step: Step, t: number) => unknown
 
 /** The state of a method with inner steps; `slots` of them are kept at a time. */
-export function innerState(problem: Problem, seed: number, settings: InnerSettings, slots: number) {
+export function innerState(problem: AnyProblem, seed: number, settings: InnerSettings, slots: number) {
   const { backend, dtype, oracles } = problem
   const start = startingState(problem, seed, settings.innerOptimizer)
   const steps = Array.from({ length: Math.max(1, slots) }, () => new backend.Step(oracles.innerLength, dtype))
@@ -40,7 +40,7 @@ type Loop = Pick<InnerState, 'optimizer' | 'scratch'> & { readonly sampler: Pick
  * body sees the θ and the samples of the step. The event loop runs whenever 30 ms have passed.
  */
 export async function* innerLoop(
-  { oracles }: Problem,
+  { oracles }: AnyProblem,
   point: Point,
   { sampler, optimizer, scratch }: Loop,
   { innerSteps, batchSize, averaging }: Omit<InnerSettings, 'innerOptimizer'>,
@@ -53,7 +53,7 @@ export async function* innerLoop(
   average.fill(0)
   for (let t = 0; t < innerSteps; t++) {
     const step = steps[t % steps.length]
-    takeGradient(point, sampler.take(batchSize), step, t)
+    await takeGradient(point, sampler.take(batchSize), step, t)
     yield step
     optimizer.step(inner, step.gradient)
     if (t >= innerSteps - averaged) average.axpy(1 / averaged, inner)

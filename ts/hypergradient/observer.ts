@@ -1,6 +1,6 @@
 import type { Batch, Sampler, Step } from '../backend/binding.ts'
 import type { Fisher } from '../backend/fisher.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import type { TakeGradient } from './innerLoop.ts'
 
 /** Which samples of the inner steps a Fisher sees. */
@@ -16,7 +16,7 @@ export interface ObserveOptions {
 
 /** Shows a Fisher the samples of the inner steps of one outer iteration. */
 export class Observer {
-  readonly #problem: Problem
+  readonly #problem: AnyProblem
   readonly #fisher: Fisher
   readonly #sampler: Sampler
   readonly #options: ObserveOptions
@@ -26,7 +26,7 @@ export class Observer {
 
   /** `room` holds the samples of a batch that is not seen whole; `before` steps were taken since the Fisher was new. */
   constructor(
-    problem: Problem,
+    problem: AnyProblem,
     fisher: Fisher,
     sampler: Sampler,
     options: ObserveOptions,
@@ -42,7 +42,7 @@ export class Observer {
   }
 
   /** Takes the gradient of an inner step, and in the same pass what the Fisher wants of the samples. */
-  readonly takeGradient: TakeGradient = (point, batch, step, t) => {
+  readonly takeGradient: TakeGradient = async (point, batch, step, t) => {
     const { oracles } = this.#problem
     const { every = 1, samples } = this.#options
     this.#seen = undefined
@@ -52,8 +52,9 @@ export class Observer {
       return oracles.innerStepFor(point, batch, step, this.#fisher.handle, this.#sampler.seed())
     }
     this.#seen = this.#room
-    oracles.innerStep(point, batch, step)
-    oracles.observe(point, this.#some(batch, samples), this.#room, this.#fisher.handle, this.#sampler.seed())
+    await oracles.innerStep(point, batch, step)
+    const some = this.#some(batch, samples)
+    await oracles.observe(point, some, this.#room, this.#fisher.handle, this.#sampler.seed())
   }
 
   /** F ← βF + (1 − β)(samples of the step), beside the inner loop, which waits only for room in the queue. */

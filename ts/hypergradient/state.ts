@@ -1,5 +1,5 @@
 import type { Sampler } from '../backend/binding.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { Breather, Clock } from './clock.ts'
 import { type OptimizerSettings, optimizer, type Stepper } from './optimizer.ts'
 
@@ -19,7 +19,7 @@ export interface State {
 }
 
 /** The state that every method starts from. */
-export function startingState(problem: Problem, seed: number, inner: OptimizerSettings) {
+export function startingState(problem: AnyProblem, seed: number, inner: OptimizerSettings) {
   const { backend, oracles } = problem
   return {
     outerStep: 0,

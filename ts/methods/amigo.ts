@@ -19,10 +19,10 @@ export function amigo(options: AmigoOptions = {}): Method {
   const { steps, rate, batchSize } = settings
   return implicit('amigo', settings, {
     init: (problem) => ({ scratch: { gradient: problem.zeros(problem.oracles.innerLength) } }),
-    solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
+    async solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
       const { gradient } = own.scratch
       for (let n = 0; n < steps; n++) {
-        oracles.curvatureProduct(point, sampler.take(batchSize), u, gradient)
+        await oracles.curvatureProduct(point, sampler.take(batchSize), u, gradient)
         gradient.axpy(-1, target) // Hu − ∇_θ f
         u.axpy(-rate, gradient)
       }

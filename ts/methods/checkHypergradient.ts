@@ -3,7 +3,7 @@ import { checkOptions, numbers, seedCheck, shape, whole } from '../backend/check
 import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { conjugateGradients } from '../hypergradient/conjugateGradients.ts'
-import { type Problem, problemCheck } from '../problems/problem.ts'
+import { type AnyProblem, problemCheck } from '../problems/problem.ts'
 import { type Method, methodCheck } from './method.ts'
 
 export interface CheckOptions {
@@ -54,7 +54,7 @@ export interface CheckResult {
  *
  * @throws NhgdError `ERR_DTYPE` unless the problem is of f64: differences need the digits.
  */
-export async function checkHypergradient(problem: Problem, options: CheckOptions): Promise<CheckResult> {
+export async function checkHypergradient(problem: AnyProblem, options: CheckOptions): Promise<CheckResult> {
   problemCheck('problem', problem)
   const {
     method,
@@ -68,7 +68,7 @@ export async function checkHypergradient(problem: Problem, options: CheckOptions
   const { outer } = point
   const innerGradient = await settle(problem, point)
 
-  const state = method.init(problem, point, seed)
+  const state = await method.init(problem, point, seed)
   state.optimizer.frozen = true
   let estimate = await method.step(problem, point, state)
   for (let k = 1; k < iterations; k++) estimate = await method.step(problem, point, state)
@@ -98,12 +98,12 @@ export async function checkHypergradient(problem: Problem, options: CheckOptions
 }
 
 /** Solves again as long as what the problem derives from θ (margins) moves θ*. */
-async function settle(problem: Problem, point: Point): Promise<number> {
+async function settle(problem: AnyProblem, point: Point): Promise<number> {
   let norm = Number.POSITIVE_INFINITY
   for (let round = 0; round < 200 && norm > converged; round++) {
     await minimise(problem, point)
     problem.oracles.refresh(point)
-    norm = innerNorm(problem, point)
+    norm = await innerNorm(problem, point)
   }
   return norm
 }
@@ -112,7 +112,7 @@ async function settle(problem: Problem, point: Point): Promise<number> {
 const converged = 1e-9
 
 /** Newton's method with conjugate gradients and backtracking on g, in place. */
-async function minimise(problem: Problem, point: Point): Promise<void> {
+async function minimise(problem: AnyProblem, point: Point): Promise<void> {
   const { backend, oracles } = problem
   const { inner } = point
   const batch = backend.Batch.all(oracles.samples)
@@ -121,7 +121,7 @@ async function minimise(problem: Problem, point: Point): Promise<void> {
   const breather = new Breather()
   let before = Number.POSITIVE_INFINITY
   for (let step = 0; step < 200; step++) {
-    const loss = oracles.innerGradient(point, batch, gradient)
+    const loss = await oracles.innerGradient(point, batch, gradient)
     const norm = gradient.norm()
     // Newton's method goes on until rounding stops it: a difference has to see changes far below a tolerance.
     if (norm === 0 || (norm <= converged / 100 && norm > before / 4)) break
@@ -131,16 +131,16 @@ async function minimise(problem: Problem, point: Point): Promise<void> {
     const system = { problem, point, batch, target: gradient, damping: 0, tolerance }
     await conjugateGradients(system, identity, direction, 2 * inner.length)
     const slope = gradient.dot(direction)
-    // Below the rounding of g the loss tells nothing any more, but the gradient still does.
-    const lost = slope < 1e-12 * Math.abs(loss)
+    // Below the rounding of g, or where nobody gave g, the loss tells nothing, but the gradient still does.
+    const lost = !(slope >= 1e-12 * Math.abs(loss))
     let size = 1
     for (; size > 1e-8; size /= 2) {
       trial.copyFrom(inner)
       trial.axpy(-size, direction)
-      if (
-        lost ? innerNorm(problem, onTrial) < norm : oracles.innerLoss(onTrial) <= loss - 1e-4 * size * slope
-      )
-        break
+      const falls = lost
+        ? (await innerNorm(problem, onTrial)) < norm
+        : (await oracles.innerLoss(onTrial)) <= loss - 1e-4 * size * slope
+      if (falls) break
     }
     if (size <= 1e-8) break
     inner.copyFrom(trial)
@@ -148,10 +148,10 @@ async function minimise(problem: Problem, point: Point): Promise<void> {
   }
 }
 
-function innerNorm(problem: Problem, point: Point): number {
+async function innerNorm(problem: AnyProblem, point: Point): Promise<number> {
   const { backend, oracles } = problem
   const gradient = problem.zeros(point.inner.length)
-  oracles.innerGradient(point, backend.Batch.all(oracles.samples), gradient)
+  await oracles.innerGradient(point, backend.Batch.all(oracles.samples), gradient)
   return gradient.norm()
 }
 
@@ -162,7 +162,7 @@ const h = 5e-3
  * The derivative of Φ along a direction, by central differences of steps h and 2h and Richardson's extrapolation, and
  * how far it may be off: what the extrapolation changed, and the rounding of Φ.
  */
-async function difference(problem: Problem, { inner, outer, signals }: Point, direction: Vector) {
+async function difference(problem: AnyProblem, { inner, outer, signals }: Point, direction: Vector) {
   const [theta, moved] = [problem.zeros(inner.length), problem.zeros(outer.length)]
   const there = new problem.backend.Point(theta, moved, signals)
   let size = 0
@@ -171,7 +171,7 @@ async function difference(problem: Problem, { inner, outer, signals }: Point, di
     moved.copyFrom(outer)
     moved.axpy(step, direction)
     await minimise(problem, there)
-    const loss = problem.oracles.outerLoss(there)
+    const loss = await problem.oracles.outerLoss(there)
     size = Math.max(size, Math.abs(loss))
     return loss
   }
@@ -215,7 +215,7 @@ function judge({ cosine, ratio, worst, precision }: Measures, estimated: readonl
 
 /** What to add where the solution of C u = ∇_θ f over all samples is farther from the truth than the method from it. */
 async function causeOf(
-  problem: Problem,
+  problem: AnyProblem,
   point: Point,
   along: readonly Vector[],
   estimated: readonly number[],
@@ -227,10 +227,10 @@ async function causeOf(
   const [reference, target, u] = [outerLength, innerLength, innerLength].map((length) =>
     problem.zeros(length),
   )
-  oracles.outerGradient(point, reference, target)
+  await oracles.outerGradient(point, reference, target)
   const system = { problem, point, batch, target, damping: 0, tolerance: 1e-8 }
   await conjugateGradients(system, identity, u, 4 * innerLength)
-  oracles.crossProduct(point, batch, u, -1, reference)
+  await oracles.crossProduct(point, batch, u, -1, reference)
   const solved = along.map((direction) => reference.dot(direction))
   if (oracles.curvature === 'hessian' || worstOf(solved, estimated) > worstOf(solved, differences)) {
     return ''

@@ -24,9 +24,9 @@ export function exact(options: ExactOptions = {}): Method {
   const settings = settingsOf(methods.exact, options)
   const { operator } = settings
   return implicit('exact', settings, {
-    solve({ problem: { oracles }, point, target }, u) {
+    async solve({ problem: { oracles }, point, target }, u) {
       const hessian = operator === 'hessian'
-      const residual = oracles.exactDirection(point, target, u, hessian) // u ← C⁻¹ ∇_θ f
+      const residual = await oracles.exactDirection(point, target, u, hessian) // u ← C⁻¹ ∇_θ f
       return { residual, ...(hessian && { operator }) }
     },
   })

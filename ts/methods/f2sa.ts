@@ -2,7 +2,7 @@ import type { Point } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
 import { innerLoop, innerState } from '../hypergradient/innerLoop.ts'
 import { optimizer, type Rate, rateAt } from '../hypergradient/optimizer.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { settingsOf } from './check.ts'
 import { type Estimate, type Method, noSolve } from './method.ts'
 
@@ -28,7 +28,7 @@ export function f2sa(options: F2saOptions = {}): Method {
   const sgd = { kind: 'sgd', rate } as const
   const loop = { ...settings, innerOptimizer: sgd, averaging: 0 }
 
-  function init(problem: Problem, { inner, outer }: Point, seed: number) {
+  function init(problem: AnyProblem, { inner, outer }: Point, seed: number) {
     const start = innerState(problem, seed, loop, 1)
     const [y, gradient, target, difference, node] = Array.from({ length: 5 }, () =>
       problem.zeros(inner.length),
@@ -45,22 +45,22 @@ export function f2sa(options: F2saOptions = {}): Method {
     return { ...start, y, stepOfY: optimizer(problem.backend, sgd), scratch }
   }
 
-  async function step(problem: Problem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
+  async function step(problem: AnyProblem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
     const { backend, oracles } = problem
     const { y, stepOfY, scratch } = state
     const { clock, gradient, target, difference, direct, node } = scratch
     const [{ inner: z }, atY, atNode] = [point, point.at(y), point.at(node)]
     const lambda = rateAt(multiplier, state.outerStep)
     for await (const { batch } of innerLoop(problem, point, state, loop)) {
-      oracles.innerGradient(atY, batch, gradient)
-      oracles.outerGradient(atY, direct, target)
+      await oracles.innerGradient(atY, batch, gradient)
+      await oracles.outerGradient(atY, direct, target)
       gradient.axpy(1 / lambda, target)
       stepOfY.step(y, gradient)
     }
     clock.enter('outer')
     oracles.refresh(point)
-    const outerLoss = oracles.outerLoss(point)
-    oracles.outerGradient(atY, direct, target)
+    const outerLoss = await oracles.outerLoss(point)
+    await oracles.outerGradient(atY, direct, target)
     clock.enter('cross')
     difference.copyFrom(y)
     difference.axpy(-1, z)
@@ -68,7 +68,7 @@ export function f2sa(options: F2saOptions = {}): Method {
     for (const t of nodes) {
       node.copyFrom(z)
       node.axpy(t, difference)
-      oracles.crossProduct(atNode, batch, difference, lambda / nodes.length, direct)
+      await oracles.crossProduct(atNode, batch, difference, lambda / nodes.length, direct)
     }
     clock.enter('')
     state.outerStep++

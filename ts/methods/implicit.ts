@@ -8,7 +8,7 @@ import {
   innerLoop,
   innerState,
 } from '../hypergradient/innerLoop.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
 
 /** Options shared by the methods that differ only in how they solve the linear system. */
@@ -24,7 +24,7 @@ type Settings = Required<Omit<ImplicitOptions, 'outerBatchSize'>> & Pick<Implici
 
 /** The linear system C u = target at the point where the inner loop ended; target = ∇_θ f. */
 export interface LinearSystem<Own> {
-  readonly problem: Problem
+  readonly problem: AnyProblem
   readonly point: Point
   readonly target: Vector
   readonly state: ImplicitState<Own>
@@ -44,9 +44,9 @@ export interface LinearSolver<Own = object> {
   /** Inner steps that it needs at a time, 1 where absent. */
   readonly slots?: number
   /** The state that it keeps from one outer iteration to the next. */
-  init?(problem: Problem): Own
+  init?(problem: AnyProblem): Own
   /** Looks at an inner step before it is taken. */
-  observe?(step: Step, point: Point, problem: Problem, own: Own): void
+  observe?(step: Step, point: Point, problem: AnyProblem, own: Own): unknown
   /** Improves `u`, which is last iteration's, towards C⁻¹ target, in place. */
   solve(system: LinearSystem<Own>, u: Vector): Solution | Promise<Solution>
 }
@@ -69,7 +69,7 @@ export function implicit<Own extends object>(
 ): Method<ImplicitState<Own>> {
   const { outerBatchSize, cross: crossSettings, innerSteps } = settings
 
-  function init(problem: Problem, point: Point, seed: number): ImplicitState<Own> {
+  function init(problem: AnyProblem, point: Point, seed: number): ImplicitState<Own> {
     const { backend, oracles } = problem
     const slots = Math.max(solver.slots ?? 1, Cross.slots(crossSettings, innerSteps))
     const start = innerState(problem, seed, settings, slots)
@@ -84,26 +84,26 @@ export function implicit<Own extends object>(
     }
   }
 
-  async function step(problem: Problem, point: Point, state: ImplicitState<Own>): Promise<Estimate> {
+  async function step(problem: AnyProblem, point: Point, state: ImplicitState<Own>): Promise<Estimate> {
     const { oracles } = problem
     const { own, u, fallbacks, sampler, outerSampler } = state
     const { clock, direct, target } = state.scratch
     const cross = new Cross(problem, crossSettings, sampler)
     for await (const step of innerLoop(problem, point, state, settings)) {
       cross.observe(step)
-      solver.observe?.(step, point, problem, own)
+      await solver.observe?.(step, point, problem, own)
     }
     const end = innerEnd(point, state, settings)
     clock.enter('outer')
     oracles.refresh(end)
     const batch = outerBatchSize && outerSampler ? outerSampler.take(outerBatchSize) : undefined
-    const outerLoss = oracles.outerGradient(end, direct, target, batch) // ∇_v f, ∇_θ f
+    const outerLoss = await oracles.outerGradient(end, direct, target, batch) // ∇_v f, ∇_θ f
     clock.enter('hessian')
     const solution = await solver.solve({ problem, point: end, target, state }, u)
     const { residual, damping = 0, fallback, stopped } = solution
     if (fallback) fallbacks[fallback] = (fallbacks[fallback] ?? 0) + 1
     clock.enter('cross')
-    const hypergradient = cross.subtract(direct, u, end) // ∇_v f − Lᵀu
+    const hypergradient = await cross.subtract(direct, u, end) // ∇_v f − Lᵀu
     clock.enter('')
     state.outerStep++
     const operator = residual === undefined ? 'none' : (solution.operator ?? oracles.curvature)

@@ -2,7 +2,7 @@ import type { Point, Vector } from '../backend/binding.ts'
 import { having } from '../backend/check.ts'
 import type { Stopped } from '../hypergradient/conjugateGradients.ts'
 import type { State } from '../hypergradient/state.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 
 /** One estimate of ∇Φ and how good its parts are. */
 export interface Estimate {
@@ -32,9 +32,9 @@ export interface Method<S extends State = State> {
   readonly name: string
   readonly settings: Readonly<Record<string, unknown>>
   /** The state of a run that starts at `point`; `seed` decides every draw. */
-  init(problem: Problem, point: Point, seed: number): S
+  init(problem: AnyProblem, point: Point, seed: number): S | Promise<S>
   /** Takes one outer iteration up to its hypergradient. It changes θ and the state, and leaves v as it is. */
-  step(problem: Problem, point: Point, state: S): Promise<Estimate>
+  step(problem: AnyProblem, point: Point, state: S): Promise<Estimate>
 }
 
 export const methodCheck = having('a method such as nhgd()', 'init', 'step')

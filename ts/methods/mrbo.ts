@@ -2,7 +2,7 @@ import type { Point, Vector } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
 import type { Rate } from '../hypergradient/optimizer.ts'
 import { startingState } from '../hypergradient/state.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { constantRates, settingsOf } from './check.ts'
 import type { Estimate, Method } from './method.ts'
 
@@ -29,7 +29,7 @@ export function mrbo(options: MrboOptions = {}): Method {
   const settings = settingsOf(methods.mrbo, options, { linearRate: constantRates.linearRate })
   const { batchSize, outerBatchSize, outerShare, innerShare, terms, linearRate } = settings
 
-  function init(problem: Problem, { inner, outer }: Point, seed: number) {
+  function init(problem: AnyProblem, { inner, outer }: Point, seed: number) {
     const { backend, oracles } = problem
     const start = startingState(problem, seed, { kind: 'sgd', rate: settings.rate })
     const like = (...vectors: Vector[]) => vectors.map((x) => problem.zeros(x.length))
@@ -43,7 +43,11 @@ export function mrbo(options: MrboOptions = {}): Method {
     return { ...start, outerSampler, ...moments, scratch: { ...start.scratch, ...room } }
   }
 
-  async function step({ oracles }: Problem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
+  async function step(
+    { oracles }: AnyProblem,
+    point: Point,
+    state: ReturnType<typeof init>,
+  ): Promise<Estimate> {
     const { sampler, outerSampler, optimizer, outerStep: k, scratch } = state
     const { innerBefore, outerBefore, innerMomentum, outerMomentum } = state
     const { clock, before, gradient, gradientBefore, direct, directBefore, target, u, product } = scratch
@@ -51,27 +55,27 @@ export function mrbo(options: MrboOptions = {}): Method {
     const outerBatch = outerSampler.take(outerBatchSize)
 
     /** into ← ∇_v f − Lᵀ η Σ_q Π (I − ηH_j) ∇_θ f; returns f and the size of the series' remainder. */
-    function neumann(at: Point, into: Vector) {
+    async function neumann(at: Point, into: Vector) {
       oracles.refresh(at)
-      const outerLoss = oracles.outerGradient(at, into, target, outerBatch)
+      const outerLoss = await oracles.outerGradient(at, into, target, outerBatch)
       const size = target.norm()
       u.fill(0)
       for (const batch of batches) {
         u.axpy(linearRate, target)
-        oracles.curvatureProduct(at, batch, target, product)
+        await oracles.curvatureProduct(at, batch, target, product)
         target.axpy(-linearRate, product)
       }
-      oracles.crossProduct(at, batches[0], u, -1, into)
+      await oracles.crossProduct(at, batches[0], u, -1, into)
       return { outerLoss, residual: target.norm() / size }
     }
 
     clock.enter('hessian')
-    const { outerLoss, residual } = neumann(point, direct)
-    if (k > 0) neumann(before, directBefore)
+    const { outerLoss, residual } = await neumann(point, direct)
+    if (k > 0) await neumann(before, directBefore)
     recur(outerMomentum, direct, directBefore, k > 0 ? outerShare : 1)
     clock.enter('inner')
-    oracles.innerGradient(point, batches[0], gradient)
-    if (k > 0) oracles.innerGradient(before, batches[0], gradientBefore)
+    await oracles.innerGradient(point, batches[0], gradient)
+    if (k > 0) await oracles.innerGradient(before, batches[0], gradientBefore)
     recur(innerMomentum, gradient, gradientBefore, k > 0 ? innerShare : 1)
     const { inner, outer } = point
     innerBefore.copyFrom(inner)

@@ -23,13 +23,13 @@ export function neumann(options: NeumannOptions = {}): Method {
       const zeros = () => problem.zeros(problem.oracles.innerLength)
       return { scratch: { power: zeros(), product: zeros() } }
     },
-    solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
+    async solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
       const { power, product } = own.scratch
       u.fill(0)
       power.copyFrom(target)
       for (let q = 0; q < terms; q++) {
         u.axpy(rate, power)
-        oracles.curvatureProduct(point, sampler.take(batchSize), power, product)
+        await oracles.curvatureProduct(point, sampler.take(batchSize), power, product)
         power.axpy(-rate, product) // (I − ηH) of it
       }
       return { residual: power.norm() / target.norm() }

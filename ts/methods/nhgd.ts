@@ -1,9 +1,11 @@
 import type { Point } from '../backend/binding.ts'
+import { present } from '../backend/check.ts'
+import { namedForm } from '../defaults.ts'
 import { Cross } from '../hypergradient/cross.ts'
-import { direction, type FisherState, fisherState } from '../hypergradient/direction.ts'
+import { direction, type FisherState, fisherState, formFor } from '../hypergradient/direction.ts'
 import { innerEnd, innerLoop } from '../hypergradient/innerLoop.ts'
 import { Observer } from '../hypergradient/observer.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
 import { type NhgdOptions, withDefaults } from './nhgdOptions.ts'
 
@@ -14,12 +16,14 @@ import { type NhgdOptions, withDefaults } from './nhgdOptions.ts'
 export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
   const settings = withDefaults(options)
   const { reset, ...form } = settings.fisher
+  const { reset: _, ...given } = present('fisher', options.fisher ?? {})
 
-  async function step(problem: Problem, point: Point, state: FisherState): Promise<Estimate> {
+  async function step(problem: AnyProblem, point: Point, state: FisherState): Promise<Estimate> {
     const { fisher, sampler, u, scratch } = state
     const { clock, direct, target, sample } = scratch
     const before = reset === 'outer' ? 0 : state.outerStep * settings.innerSteps
-    const observer = new Observer(problem, fisher, sampler, settings.observe, sample, before)
+    const { observe } = problem.oracles.usualFisher && !options.observe ? namedForm : settings
+    const observer = new Observer(problem, fisher, sampler, observe, sample, before)
     const cross = new Cross(problem, settings.cross, sampler)
     if (reset === 'outer') fisher.reset()
     // θ ← θ − η ∇_θ g
@@ -30,10 +34,10 @@ export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
     const end = innerEnd(point, state, settings)
     clock.enter('outer')
     problem.oracles.refresh(end)
-    const outerLoss = problem.oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
+    const outerLoss = await problem.oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
     const solution = await direction(problem, end, state, settings) // A ∇_θ f, then r corrections
     clock.enter('cross')
-    const hypergradient = cross.subtract(direct, u, end) // ∇_v f − Lᵀu
+    const hypergradient = await cross.subtract(direct, u, end) // ∇_v f − Lᵀu
     clock.enter('')
     state.outerStep++
     return { outerLoss, hypergradient, inner: end.inner, ...solution }
@@ -41,7 +45,8 @@ export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
   return {
     name: 'nhgd',
     settings: { ...settings },
-    init: (problem, point, seed) => fisherState(problem, point, seed, form, settings),
+    init: (problem, point, seed) =>
+      fisherState(problem, point, seed, formFor(problem, form, given), settings),
     step,
   }
 }

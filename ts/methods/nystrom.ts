@@ -27,19 +27,20 @@ export function nystrom(options: NystromOptions = {}): Method {
       const rank = Math.min(settings.rank, problem.oracles.innerLength)
       return { scratch: { columns: Array.from({ length: rank }, zeros), product: zeros() } }
     },
-    solve({ problem: { backend, oracles }, point, target, state: { sampler, own } }, u) {
+    async solve({ problem: { backend, oracles }, point, target, state: { sampler, own } }, u) {
       const { columns, product } = own.scratch
       const d = u.length
       const chosen = Array.from(new backend.Sampler(sampler.seed(), d).take(columns.length).positions)
       const batch = sampler.take(settings.curvatureSamples)
-      const entries = columns.map((column, j) => {
+      const entries: number[][] = []
+      for (const [j, column] of columns.entries()) {
         const unit = new Float64Array(d)
         unit[chosen[j]] = 1
         u.writeF64(unit)
-        oracles.curvatureProduct(point, batch, u, column)
+        await oracles.curvatureProduct(point, batch, u, column)
         const all = column.readF64()
-        return chosen.map((i) => all[i])
-      })
+        entries.push(chosen.map((i) => all[i]))
+      }
       const system = columns.map((a, i) => columns.map((b, j) => entries[i][j] + a.dot(b) / damping))
       const coefficients = solveSymmetric(
         system,
@@ -50,7 +51,7 @@ export function nystrom(options: NystromOptions = {}): Method {
       columns.forEach((column, j) => {
         u.axpy(-coefficients[j] / damping ** 2, column)
       })
-      oracles.curvatureProduct(point, batch, u, product)
+      await oracles.curvatureProduct(point, batch, u, product)
       product.axpy(-1, target)
       return { residual: product.norm() / target.norm(), damping }
     },

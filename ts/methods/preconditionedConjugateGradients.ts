@@ -1,11 +1,17 @@
 import type { Point } from '../backend/binding.ts'
-import { size, whole } from '../backend/check.ts'
+import { present, size, whole } from '../backend/check.ts'
 import type { FisherSettings, KroneckerSettings } from '../backend/settings.ts'
 import { methods } from '../defaults.ts'
 import { Cross } from '../hypergradient/cross.ts'
-import { direction, type FisherOptions, type FisherState, fisherState } from '../hypergradient/direction.ts'
+import {
+  direction,
+  type FisherOptions,
+  type FisherState,
+  fisherState,
+  formFor,
+} from '../hypergradient/direction.ts'
 import { innerEnd, innerLoop } from '../hypergradient/innerLoop.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { fisherCheck, settingsOf } from './check.ts'
 import type { Estimate, Method } from './method.ts'
 
@@ -43,9 +49,10 @@ export function preconditionedConjugateGradients(
   )
   const fisher: FisherSettings & RefreshSettings =
     'form' in settings.fisher ? settings.fisher : { ...usual.fisher, ...settings.fisher }
+  const { refreshEvery: _, refreshSamples: __, ...given } = present('fisher', options.fisher ?? {})
   const { refreshEvery = usual.fisher.refreshEvery, refreshSamples = settings.batchSize, ...form } = fisher
 
-  async function step(problem: Problem, point: Point, state: FisherState): Promise<Estimate> {
+  async function step(problem: AnyProblem, point: Point, state: FisherState): Promise<Estimate> {
     const { oracles } = problem
     const { fisher, sampler, u, scratch } = state
     const { clock, direct, target, sample } = scratch
@@ -53,17 +60,17 @@ export function preconditionedConjugateGradients(
     if (state.outerStep % refreshEvery === 0) {
       clock.enter('fisher')
       const fresh = sampler.take(refreshSamples)
-      oracles.observe(point, fresh, sample, fisher.handle, sampler.seed())
+      await oracles.observe(point, fresh, sample, fisher.handle, sampler.seed())
       await fisher.refresh(sample) // its factors are computed while the inner loop runs
     }
     for await (const step of innerLoop(problem, point, state, settings)) cross.observe(step)
     const end = innerEnd(point, state, settings)
     clock.enter('outer')
     oracles.refresh(end)
-    const outerLoss = oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
+    const outerLoss = await oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
     const solution = await direction(problem, end, state, settings) // u ≈ C⁻¹ ∇_θ f
     clock.enter('cross')
-    const hypergradient = cross.subtract(direct, u, end) // ∇_v f − Lᵀu
+    const hypergradient = await cross.subtract(direct, u, end) // ∇_v f − Lᵀu
     clock.enter('')
     state.outerStep++
     return { outerLoss, hypergradient, inner: end.inner, ...solution }
@@ -71,7 +78,8 @@ export function preconditionedConjugateGradients(
   return {
     name: 'preconditionedConjugateGradients',
     settings: { ...settings, fisher: { ...form, refreshEvery, refreshSamples } },
-    init: (problem, point, seed) => fisherState(problem, point, seed, form, settings),
+    init: (problem, point, seed) =>
+      fisherState(problem, point, seed, formFor(problem, form, given), settings),
     step,
   }
 }

@@ -28,18 +28,18 @@ export function qnbo(options: QnboOptions = {}): Method {
       const scratch = { gradient: zeros(), residual: zeros(), product: zeros(), s: zeros(), y: zeros() }
       return { pairs, count: 0, scratch: { ...scratch, previous: undefined as Step | undefined } }
     },
-    observe(step, point, { oracles }, own) {
+    async observe(step, point, { oracles }, own) {
       const { previous, gradient, s, y } = own.scratch
       own.scratch.previous = step
       if (!previous || previous === step) return
       s.copyFrom(step.inner)
       s.axpy(-1, previous.inner)
-      oracles.innerGradient(point, previous.batch, gradient)
+      await oracles.innerGradient(point, previous.batch, gradient)
       y.copyFrom(gradient)
       y.axpy(-1, previous.gradient)
       keep(own, s, y)
     },
-    solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
+    async solve({ problem: { oracles }, point, target, state: { sampler, own } }, u) {
       const { residual, product, s, y } = own.scratch
       own.scratch.previous = undefined
       const batch = sampler.take(settings.curvatureSamples)
@@ -51,7 +51,7 @@ export function qnbo(options: QnboOptions = {}): Method {
       for (let q = 0; q < settings.steps; q++) {
         s.copyFrom(residual)
         precondition(own, s)
-        oracles.curvatureProduct(point, batch, s, product)
+        await oracles.curvatureProduct(point, batch, s, product)
         y.copyFrom(product)
         const size = s.dot(residual) / s.dot(y)
         if (!(size > 0 && Number.isFinite(size))) break // solved, or negative curvature

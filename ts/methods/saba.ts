@@ -15,7 +15,7 @@ export function saba(options: SabaOptions = {}): Method {
   const settings = settingsOf(methods.saba, options)
   const { batchSize, outerBatchSize } = settings
   return singleLoop('saba', settings, {
-    init(problem, point, sampler, outerSampler) {
+    async init(problem, point, sampler, outerSampler) {
       const { oracles } = problem
       const [inner, outer] = [
         () => problem.zeros(point.inner.length),
@@ -25,11 +25,11 @@ export function saba(options: SabaOptions = {}): Method {
       const outerZeros = () => ({ target: inner(), direct: outer() })
       const batches = part(oracles.samples, batchSize, sampler)
       const outerBatches = part(oracles.outerSamples, outerBatchSize, outerSampler)
-      const table = new Table(batches, zeros, (batch, { gradient }) => {
-        oracles.innerGradient(point, batch, gradient)
+      const table = await Table.of(batches, zeros, async (batch, { gradient }) => {
+        await oracles.innerGradient(point, batch, gradient)
       })
-      const outerTable = new Table(outerBatches, outerZeros, (batch, { target, direct }) => {
-        oracles.outerGradient(point, direct, target, batch)
+      const outerTable = await Table.of(outerBatches, outerZeros, async (batch, { target, direct }) => {
+        await oracles.outerGradient(point, direct, target, batch)
       })
       return { table, outerTable }
     },
@@ -61,21 +61,30 @@ class Table<Sums extends Readonly<Record<string, Vector>>> {
   readonly #change: Sums
   #drawn = 0
 
-  constructor(batches: readonly Batch[], zeros: () => Sums, start: (batch: Batch, entry: Sums) => void) {
+  private constructor(batches: readonly Batch[], zeros: () => Sums) {
     const samples = batches.reduce((sum, batch) => sum + batch.length, 0)
     this.#batches = batches
     this.#shares = batches.map((batch) => (batches.length * batch.length) / samples)
     this.mean = zeros()
     this.#change = zeros()
-    this.entries = batches.map((batch, i) => {
-      const entry = zeros()
-      start(batch, entry)
+    this.entries = batches.map(zeros)
+  }
+
+  /** A table whose entries `start` writes. */
+  static async of<Sums extends Readonly<Record<string, Vector>>>(
+    batches: readonly Batch[],
+    zeros: () => Sums,
+    start: (batch: Batch, entry: Sums) => Promise<void>,
+  ): Promise<Table<Sums>> {
+    const table = new Table(batches, zeros)
+    for (const [i, entry] of table.entries.entries()) {
+      await start(batches[i], entry)
       for (const key in entry) {
-        entry[key].scale(this.#shares[i])
-        this.mean[key].axpy(1 / batches.length, entry[key])
+        entry[key].scale(table.#shares[i])
+        table.mean[key].axpy(1 / batches.length, entry[key])
       }
-      return entry
-    })
+    }
+    return table
   }
 
   /** The batch of the next step. */

@@ -1,7 +1,7 @@
 import type { Batch, Point, Sampler, Step, Vector } from '../backend/binding.ts'
 import { optimizer, type Rate, type Stepper } from '../hypergradient/optimizer.ts'
 import { type State, startingState } from '../hypergradient/state.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
 
 /** Options shared by the methods that move θ, u and v in every step. */
@@ -43,7 +43,7 @@ export interface SingleLoopState<Own> extends State {
 /** The parts in which such methods differ. */
 export interface Variant<Own> {
   /** The state that it keeps from one step to the next. */
-  init(problem: Problem, point: Point, sampler: Sampler, outerSampler: Sampler): Own
+  init(problem: AnyProblem, point: Point, sampler: Sampler, outerSampler: Sampler): Own | Promise<Own>
   /** The samples of the next step, of g and of f. */
   next(state: SingleLoopState<Own>): { readonly batch: Batch; readonly outerBatch: Batch }
   /** Corrects the sums of the last batches, in place. */
@@ -63,12 +63,12 @@ export function singleLoop<Own>(
 ): Method<SingleLoopState<Own>> {
   const { rate, linearRate = rate } = settings
 
-  function init(problem: Problem, point: Point, seed: number): SingleLoopState<Own> {
+  async function init(problem: AnyProblem, point: Point, seed: number): Promise<SingleLoopState<Own>> {
     const { backend, dtype, oracles } = problem
     const { inner, outer } = point
     const state = startingState(problem, seed, { kind: 'sgd', rate })
     const outerSampler = new backend.Sampler(seed, oracles.outerSamples)
-    const own = start(problem, point, state.sampler, outerSampler)
+    const own = await start(problem, point, state.sampler, outerSampler)
     const [u, product, target] = [inner, inner, inner].map((x) => problem.zeros(x.length))
     const [direct, cross] = [outer, outer].map((x) => problem.zeros(x.length))
     const step = new backend.Step(inner.length, dtype)
@@ -83,7 +83,7 @@ export function singleLoop<Own>(
     }
   }
 
-  async function step({ oracles }: Problem, point: Point, state: SingleLoopState<Own>): Promise<Estimate> {
+  async function step({ oracles }: AnyProblem, point: Point, state: SingleLoopState<Own>): Promise<Estimate> {
     const { u, scratch } = state
     const { clock, step, product, target, direct, cross } = scratch
     const { inner } = point
@@ -91,14 +91,14 @@ export function singleLoop<Own>(
     const { batch, outerBatch } = next(state)
     oracles.refresh(point)
     clock.enter('inner')
-    oracles.innerStep(point, batch, step)
+    await oracles.innerStep(point, batch, step)
     clock.enter('hessian')
-    oracles.curvatureProduct(point, batch, u, product)
+    await oracles.curvatureProduct(point, batch, u, product)
     clock.enter('cross')
     cross.fill(0)
-    oracles.crossProduct(point, batch, u, 1, cross)
+    await oracles.crossProduct(point, batch, u, 1, cross)
     clock.enter('outer')
-    const outerLoss = oracles.outerGradient(point, direct, target, outerBatch)
+    const outerLoss = await oracles.outerGradient(point, direct, target, outerBatch)
     reduce?.({ gradient, product, cross, target, direct }, state.own)
     product.axpy(-1, target) // D_u
     direct.axpy(-1, cross) // D_v

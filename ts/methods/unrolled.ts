@@ -1,7 +1,7 @@
 import type { Point } from '../backend/binding.ts'
 import { methods } from '../defaults.ts'
 import { innerLoop, innerState } from '../hypergradient/innerLoop.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { constantRates, settingsOf } from './check.ts'
 import { type Estimate, type Method, noSolve } from './method.ts'
 
@@ -26,25 +26,25 @@ export function unrolled(options: UnrolledOptions = {}): Method {
   const depth = Math.min(settings.depth, innerSteps)
   const loop = { ...settings, innerOptimizer: { kind: 'sgd', rate }, averaging: 0 } as const
 
-  function init(problem: Problem, { inner, outer }: Point, seed: number) {
+  function init(problem: AnyProblem, { inner, outer }: Point, seed: number) {
     const start = innerState(problem, seed, loop, depth)
     const [direct, alpha, product] = [outer, inner, inner].map((x) => problem.zeros(x.length))
     return { ...start, scratch: { ...start.scratch, direct, alpha, product } }
   }
 
-  async function step(problem: Problem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
+  async function step(problem: AnyProblem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
     const { oracles } = problem
     const { clock, breather, steps, direct, alpha, product } = state.scratch
     for await (const _ of innerLoop(problem, point, state, loop));
     clock.enter('outer')
     oracles.refresh(point)
-    const outerLoss = oracles.outerGradient(point, direct, alpha) // ∇_v f, α_T = ∇_θ f
+    const outerLoss = await oracles.outerGradient(point, direct, alpha) // ∇_v f, α_T = ∇_θ f
     clock.enter('hessian')
     for (let t = innerSteps - 1; t >= innerSteps - depth; t--) {
       const { inner, batch } = steps[t % steps.length]
       const at = point.at(inner)
-      oracles.crossProduct(at, batch, alpha, -rate, direct) // h ← h − η L_tᵀα
-      oracles.curvatureProduct(at, batch, alpha, product)
+      await oracles.crossProduct(at, batch, alpha, -rate, direct) // h ← h − η L_tᵀα
+      await oracles.curvatureProduct(at, batch, alpha, product)
       alpha.axpy(-rate, product) // α ← (I − ηH_t) α
       await breather.due()
     }

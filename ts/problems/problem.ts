@@ -2,34 +2,63 @@ import { type Backend, read, vector } from '../backend/backend.ts'
 import type { DType, Oracles, Point, Vector } from '../backend/binding.ts'
 import { having } from '../backend/check.ts'
 import { checkMemory } from '../backend/memory.ts'
+import type { FisherSettings } from '../backend/settings.ts'
 import type { Block } from './blocks.ts'
 
 export const problemCheck = having('a problem such as bilevel(…)', 'start', 'point')
 
+/** The oracles that compute; a user's own functions may answer them later. */
+export type ComputedOracle =
+  | 'regularizer'
+  | 'innerStep'
+  | 'innerStepFor'
+  | 'observe'
+  | 'innerGradient'
+  | 'innerLoss'
+  | 'outerLoss'
+  | 'outerGradient'
+  | 'crossProduct'
+  | 'curvatureProduct'
+  | 'hessianProduct'
+  | 'exactDirection'
+
+/** A function whose result is there at once or later. */
+export type Eventually<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | Promise<R> : never
+
+/** The oracles of any problem, whose answers have to be awaited. Those of the backend are there at once. */
+export type AnyOracles = Omit<Oracles, ComputedOracle> & {
+  readonly [K in ComputedOracle]: Eventually<Oracles[K]>
+} & {
+  /** The inverse Fisher of methods whose default one the problem cannot feed. */
+  readonly usualFisher?: FisherSettings
+  /** What is taken by differences: by how much its differences of two steps disagreed so far, at the worst. */
+  readonly differences?: Readonly<Record<string, number>>
+}
+
 /** θ and v to start from; the seed matters to networks alone. */
-export type ProblemStart = (
-  oracles: Oracles,
+export type ProblemStart<O extends AnyOracles = Oracles> = (
+  oracles: O,
   seed: number,
 ) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
 
 /** A bilevel problem: min over v of f(v, θ*(v)) with θ*(v) = argmin over θ of g(v, θ). It never changes. */
-export class Problem {
+export class Problem<O extends AnyOracles = Oracles> {
   readonly backend: Backend
   readonly dtype: DType
   readonly #bytes: number
-  readonly #build: () => Oracles
-  readonly #start: ProblemStart
+  readonly #build: () => O
+  readonly #start: (seed: number) => ReturnType<ProblemStart>
   readonly #blocks: Readonly<Record<string, Block>>
   readonly #settings: object
-  #oracles: Oracles | undefined
+  #oracles: O | undefined
 
   /** `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are v's parts by name. */
   constructor(
     backend: Backend,
     dtype: DType,
     bytes: number,
-    build: () => Oracles,
-    start: ProblemStart,
+    build: () => O,
+    start: ProblemStart<O>,
     blocks: Readonly<Record<string, Block>> = {},
     settings: object = {},
   ) {
@@ -37,13 +66,13 @@ export class Problem {
     this.dtype = dtype
     this.#bytes = bytes
     this.#build = build
-    this.#start = start
+    this.#start = (seed) => start(this.oracles, seed)
     this.#blocks = blocks
     this.#settings = settings
   }
 
   /** The oracles over uploaded data (`ERR_MEMORY`, before anything is uploaded, where WebAssembly can't hold it). */
-  get oracles(): Oracles {
+  get oracles(): O {
     if (!this.#oracles) checkMemory(this.backend, 'problem', this.#bytes)
     this.#oracles ??= this.#build()
     return this.#oracles
@@ -56,7 +85,7 @@ export class Problem {
 
   /** Where a run starts: at `at`, or at the problem's own θ and v. The signals of a given θ are computed at once. */
   start(seed = 0, at: { inner?: ArrayLike<number>; outer?: ArrayLike<number> } = {}): Point {
-    const { inner, outer } = this.#start(this.oracles, seed)
+    const { inner, outer } = this.#start(seed)
     const point = this.point(this.vector(at.inner ?? inner, 'inner'), this.vector(at.outer ?? outer, 'outer'))
     if (at.inner) this.oracles.refresh(point)
     return point
@@ -102,3 +131,6 @@ export class Problem {
     return new this.backend.Vector(length, this.dtype)
   }
 }
+
+/** A built-in problem, or one of a user's functions. */
+export type AnyProblem = Problem<AnyOracles>

@@ -1,5 +1,5 @@
 import { NhgdError } from '../backend/errors.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { readArchive, type Tensor, writeArchive } from './archive.ts'
 import type { SolveOptions } from './options.ts'
 import { restoreRecord, saveRecord } from './record.ts'
@@ -8,7 +8,7 @@ import { type RunState, settled, startRun } from './state.ts'
 const version = 1
 
 /** What a run that is resumed has in common with the one that was saved. */
-function about(problem: Problem, options: SolveOptions): unknown {
+function about(problem: AnyProblem, options: SolveOptions): unknown {
   const { method, outerOptimizer, seed, box, simplex, jumpCap, backtracking } = settled(options)
   const { name, settings } = method
   const safeguards = { box, simplex, jumpCap, backtracking }
@@ -55,7 +55,7 @@ const recordOf = ({ point: { inner, outer, signals }, ...rest }: RunState) => ({
 
 /** A run as one archive. */
 export async function saveState(
-  problem: Problem,
+  problem: AnyProblem,
   options: SolveOptions,
   state: RunState,
 ): Promise<Uint8Array> {
@@ -66,7 +66,7 @@ export async function saveState(
 
 /** The run that {@link saveState} wrote; see `resume`. */
 export async function restoreState(
-  problem: Problem,
+  problem: AnyProblem,
   options: SolveOptions,
   bytes: Uint8Array,
 ): Promise<RunState> {
@@ -76,7 +76,7 @@ export async function restoreState(
   same('run', about(problem, given), archive.about)
   // A method may read the point that it starts from: a Fisher takes its regulariser there.
   const at = { inner: archive.tensors.get('run.point.inner'), outer: archive.tensors.get('run.point.outer') }
-  const state = startRun(problem, { ...given, ...at })
+  const state = await startRun(problem, { ...given, ...at })
   const record = recordOf(state)
   await restoreRecord(record, archive.tensors, 'run')
   state.outerStep = record.outerStep

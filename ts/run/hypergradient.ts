@@ -3,7 +3,7 @@ import type { Point } from '../backend/binding.ts'
 import { checkOptions, numbers, seedCheck } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { type Estimate, type Method, methodCheck } from '../methods/method.ts'
-import { type Problem, problemCheck } from '../problems/problem.ts'
+import { type AnyProblem, problemCheck } from '../problems/problem.ts'
 import { isFiniteEstimate } from './state.ts'
 
 export interface HypergradientOptions {
@@ -14,6 +14,13 @@ export interface HypergradientOptions {
   readonly seed?: number
 }
 
+/** An estimate of ∇Φ and how good its parts are. */
+export interface HypergradientResult extends Omit<Estimate, 'hypergradient' | 'inner'> {
+  readonly hypergradient: Float32Array | Float64Array
+  /** Callbacks of a custom problem that differences stood for, and by how much these disagreed at the worst. */
+  readonly differences?: Readonly<Record<string, number>>
+}
+
 const checks = { inner: numbers, outer: numbers, method: methodCheck, seed: seedCheck }
 
 /**
@@ -22,24 +29,34 @@ const checks = { inner: numbers, outer: numbers, method: methodCheck, seed: seed
  * @throws NhgdError `ERR_NUMERIC` where a number of the estimate is not finite.
  */
 export async function hypergradient(
-  problem: Problem,
+  problem: AnyProblem,
   options: HypergradientOptions,
-): Promise<Omit<Estimate, 'hypergradient' | 'inner'> & { hypergradient: Float32Array | Float64Array }> {
+): Promise<HypergradientResult> {
   const { inner, outer, method, seed = 0 } = checkOptions(options, checks, ['inner', 'outer', 'method'])
   problemCheck('problem', problem)
   const point = problem.start(seed, { inner, outer })
   const estimate = await estimateAt(problem, point, method, seed)
   const { hypergradient, inner: _, ...rest } = estimate
-  return { ...rest, hypergradient: read(hypergradient) }
+  const { differences } = problem.oracles
+  return {
+    ...rest,
+    hypergradient: read(hypergradient),
+    ...(differences && { differences: { ...differences } }),
+  }
 }
 
-async function estimateAt(problem: Problem, point: Point, method: Method, seed: number): Promise<Estimate> {
+async function estimateAt(
+  problem: AnyProblem,
+  point: Point,
+  method: Method,
+  seed: number,
+): Promise<Estimate> {
   const failed = (cause?: unknown) =>
     new NhgdError('ERR_NUMERIC', '"hypergradient" expected finite numbers, got others at this point', {
       cause,
     })
   try {
-    const state = method.init(problem, point, seed)
+    const state = await method.init(problem, point, seed)
     state.optimizer.frozen = true
     const estimate = await method.step(problem, point, state)
     if (isFiniteEstimate(estimate)) return estimate

@@ -4,13 +4,13 @@ import { checkOptions, having, refuse } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import type { Estimate } from '../methods/method.ts'
-import { type Problem, problemCheck } from '../problems/problem.ts'
+import { type AnyProblem, problemCheck } from '../problems/problem.ts'
 import { restoreState, saveState } from './checkpoint.ts'
 import { optionChecks, type Progress, type SolveOptions } from './options.ts'
-import { type RunState, startRun, takeStep } from './state.ts'
+import { type RunState, startingPoint, startRun, takeStep } from './state.ts'
 
 /** How a run ended. */
-export type Status = 'converged' | 'outerSteps' | 'seconds' | 'stopped' | 'aborted' | 'diverged'
+export type Status = 'converged' | 'outerSteps' | 'seconds' | 'stopped' | 'aborted' | 'diverged' | 'failed'
 
 const advice: Record<Status, string> = {
   converged: 'the hypergradient is below the tolerance',
@@ -18,6 +18,7 @@ const advice: Record<Status, string> = {
   seconds: 'the time is used up: raise "seconds" if the outer loss still falls',
   stopped: 'ended by onStep, or by leaving the loop over its steps',
   aborted: 'ended by its signal; the result is that of the last whole step',
+  failed: 'a function of the problem failed, see the error; the result is that of the last whole step',
   diverged:
     'the loss or a variable stopped being finite: lower the inner or the outer rate, or raise "damping"; the result is the last finite point',
 }
@@ -38,6 +39,8 @@ export interface SolveResult {
   readonly operator: Estimate['operator']
   readonly damping: number
   readonly fallbacks: Estimate['fallbacks']
+  /** Callbacks of a custom problem that differences stood for, and by how much these disagreed at the worst. */
+  readonly differences?: Readonly<Record<string, number>>
   /** Seconds by phase. A resumed run counts from where it was resumed. */
   readonly seconds: Readonly<Record<string, number>> & { readonly total: number }
 }
@@ -53,7 +56,7 @@ export class Solve implements AsyncIterable<Progress> {
     return this.#result
   }
 
-  readonly #problem: Problem
+  readonly #problem: AnyProblem
   readonly #options: SolveOptions
   readonly #saved: Uint8Array | undefined
   readonly #breather = new Breather()
@@ -72,8 +75,8 @@ export class Solve implements AsyncIterable<Progress> {
   #turn: Promise<unknown> = Promise.resolve()
 
   /** `saved` is the archive to go on from. */
-  constructor(problem: Problem, options: SolveOptions, saved?: Uint8Array) {
-    this.#problem = problemCheck('problem', problem) as Problem
+  constructor(problem: AnyProblem, options: SolveOptions, saved?: Uint8Array) {
+    this.#problem = problemCheck('problem', problem) as AnyProblem
     this.#options = checkOptions(options, optionChecks)
     this.#saved = saved
   }
@@ -119,8 +122,8 @@ export class Solve implements AsyncIterable<Progress> {
   /** Takes a step, or ends the run; all who wait for that wait for the same one. */
   #advance(): Promise<void> {
     this.#advancing ??= this.#step()
-      .catch((error) => {
-        this.#end ??= { error }
+      .catch(async (error) => {
+        this.#end ??= { error: await this.#placed(error) }
       })
       .finally(() => {
         this.#advancing = undefined
@@ -179,11 +182,27 @@ export class Solve implements AsyncIterable<Progress> {
     return done
   }
 
-  #finish(status: Status, { outerStep: steps, last, method }: RunState): void {
+  /** The error of a callback with the outer step that it ended, and the last whole step as its result. */
+  async #placed(error: unknown): Promise<unknown> {
+    const { code, message, callback } = error as NhgdError & { callback?: string }
+    if (code !== 'ERR_CALLBACK') return error
+    // Where the method could not even begin, a run that was saved has its archive for its last good state.
+    const start = () => (this.#saved ? undefined : startingPoint(this.#problem, this.#options))
+    const state = await this.#started().catch(start)
+    const step = (state?.outerStep ?? 0) + 1
+    const placed = new NhgdError(code, `${message}, in outer step ${step}`, { cause: error })
+    return Object.assign(placed, { callback, step }, state && { result: this.#resultOf('failed', state) })
+  }
+
+  #resultOf(
+    status: Status,
+    { outerStep: steps, last, method }: Omit<RunState, 'method'> & Partial<RunState>,
+  ): SolveResult {
     const { outerLoss, damping, fallbacks } = last
+    const { curvature, differences } = this.#problem.oracles
     const known = Number.isNaN(last.residual) ? undefined : last.residual
     const at = { inner: read(last.inner), outer: read(last.outer) }
-    const result: SolveResult = {
+    return {
       status,
       advice: advice[status],
       ...at,
@@ -191,11 +210,16 @@ export class Solve implements AsyncIterable<Progress> {
       steps,
       outerLoss,
       residual: known,
-      operator: known === undefined ? 'none' : this.#problem.oracles.curvature,
+      operator: known === undefined ? 'none' : curvature,
       damping,
       fallbacks: { ...fallbacks },
-      seconds: { ...method.scratch.clock.seconds, total: this.#elapsed() },
+      ...(differences && { differences: { ...differences } }),
+      seconds: { ...method?.scratch.clock.seconds, total: this.#elapsed() },
     }
+  }
+
+  #finish(status: Status, state: RunState): void {
+    const result = this.#resultOf(status, state)
     const failed = status === 'diverged' && this.#options.throwOnFailure
     this.#end = failed
       ? { error: Object.assign(new NhgdError('ERR_DIVERGED', result.advice), { result }) }
@@ -208,7 +232,7 @@ export class Solve implements AsyncIterable<Progress> {
  *
  * @throws NhgdError `ERR_RANGE` for unknown options and for values that an option can't have.
  */
-export function solve(problem: Problem, options: SolveOptions = {}): Solve {
+export function solve(problem: AnyProblem, options: SolveOptions = {}): Solve {
   return new Solve(problem, options)
 }
 
@@ -232,7 +256,7 @@ export async function save(run: Solve): Promise<Uint8Array> {
  * @throws NhgdError `ERR_CHECKPOINT`, from what is awaited first, for an archive of another method, of other settings,
  * of a problem of another shape, other settings or scalar type, or of another version, and for bytes that are truncated or no archive.
  */
-export function resume(problem: Problem, bytes: Uint8Array, options: SolveOptions = {}): Solve {
+export function resume(problem: AnyProblem, bytes: Uint8Array, options: SolveOptions = {}): Solve {
   if (arrayType(bytes) !== 'Uint8Array') refuse('bytes', 'Uint8Array', bytes, 'ERR_DTYPE')
   return new Solve(problem, options, bytes)
 }

@@ -6,7 +6,7 @@ import { Backtracking, capJump, projectOnSimplex } from '../hypergradient/safegu
 import type { State } from '../hypergradient/state.ts'
 import type { Estimate, Method } from '../methods/method.ts'
 import { preconditionedConjugateGradients } from '../methods/preconditionedConjugateGradients.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import type { SolveOptions } from './options.ts'
 
 /** The last whole outer step. */
@@ -43,8 +43,15 @@ export function settled(options: SolveOptions) {
 }
 
 /** The state of a run before its first step. */
-export function startRun(problem: Problem, options: SolveOptions): RunState {
-  const { method, seed, outerOptimizer, backtracking } = settled(options)
+export async function startRun(problem: AnyProblem, options: SolveOptions): Promise<RunState> {
+  const { method, seed } = settled(options)
+  const state = startingPoint(problem, options)
+  return { ...state, method: await method.init(problem, state.point, seed) }
+}
+
+/** The part of that state that asks nothing of the problem. */
+export function startingPoint(problem: AnyProblem, options: SolveOptions): Omit<RunState, 'method'> {
+  const { seed, outerOptimizer, backtracking } = settled(options)
   const point = problem.start(seed, { inner: options.inner, outer: options.outer })
   const { inner, outer } = point
   const copy = (x: Vector) => {
@@ -56,7 +63,6 @@ export function startRun(problem: Problem, options: SolveOptions): RunState {
     outerStep: 0,
     point,
     outer: optimizer(problem.backend, outerOptimizer),
-    method: method.init(problem, point, seed),
     norms: [],
     backtracking: backtracking === undefined ? undefined : new Backtracking(copy(outer), copy(outer)),
     last: {
@@ -72,7 +78,7 @@ export function startRun(problem: Problem, options: SolveOptions): RunState {
 
 /** Takes an outer step; nothing where a number in it stopped being finite, after which the run cannot go on. */
 export async function takeStep(
-  problem: Problem,
+  problem: AnyProblem,
   options: SolveOptions,
   state: RunState,
 ): Promise<{ estimate: Estimate; hypergradientNorm: number } | undefined> {
@@ -105,7 +111,7 @@ export function isFiniteEstimate({ outerLoss, hypergradient, inner }: Estimate):
 
 async function finiteEstimate(
   method: Method,
-  problem: Problem,
+  problem: AnyProblem,
   point: Point,
   state: State,
 ): Promise<Estimate | undefined> {

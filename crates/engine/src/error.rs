@@ -46,6 +46,8 @@ codes! {
     Backend "ERR_BACKEND",
     /// Saved state does not fit.
     Checkpoint "ERR_CHECKPOINT",
+    /// A function of the user's failed, or gave what it may not; TypeScript raises it.
+    Callback "ERR_CALLBACK",
     /// The object is gone.
     Disposed "ERR_DISPOSED",
     /// A defect of this library; the object that raised it is dead.

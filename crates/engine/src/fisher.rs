@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Wants};
+use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Statistic, Wants};
 use nhgd_fisher::{Fisher as Representation, FisherError, FisherSettings, SolveReport, build};
 use nhgd_settings::{object, read, text};
 
@@ -286,6 +286,31 @@ impl Fisher {
 
     pub(crate) fn wants(&self) -> Wants {
         cores!(self, core => core.wants)
+    }
+
+    /// What it sees of a batch: `mean`, `signed` or `perSample` gradients, or `factors`.
+    pub fn rows(&self) -> &'static str {
+        match self.wants() {
+            Wants::Mean => "mean",
+            Wants::Signed(_) => "signed",
+            Wants::Rows(_) => "perSample",
+            Wants::Factors(_) => "factors",
+        }
+    }
+
+    /// The labels at which it takes gradients: `empirical`, `sampled` or `expected`. The mean gradient is that of the
+    /// labels as given.
+    pub fn statistic(&self) -> &'static str {
+        match self.wants() {
+            Wants::Mean => "empirical",
+            Wants::Signed(statistic) | Wants::Rows(statistic) | Wants::Factors(statistic) => {
+                match statistic {
+                    Statistic::Empirical => "empirical",
+                    Statistic::Sampled => "sampled",
+                    Statistic::Expected => "expected",
+                }
+            }
+        }
     }
 
     /// Posts the samples of a step; `false` if the queue has no room yet (see [`Fisher::wait`]).

@@ -200,7 +200,7 @@ impl Problem {
                 room_for::<T>(p.observation_len(rows.len(), wants))?;
             }
             let (loss, observation) = reduce::inner_step(&**p, point, rows, wants, gradient);
-            step.keep(batch, observation.map(T::observed));
+            step.store(batch, observation.map(T::observed));
             Ok(loss)
         })
     }
@@ -220,7 +220,7 @@ impl Problem {
             let rows = batch.checked(p.samples())?;
             room_for::<T>(p.observation_len(rows.len(), wants))?;
             let observation = p.observation(point.of::<T>()?, rows, wants, seed);
-            step.keep(batch, Some(T::observed(observation)));
+            step.store(batch, Some(T::observed(observation)));
             Ok(())
         })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use nhgd_curvature::Observation;
+use nhgd_curvature::{Observation, Rows};
 
 use crate::{Batch, Code, Element, Error, Result, Vector};
 
@@ -79,6 +79,18 @@ impl Step {
             .ok_or_else(|| Error::expected(Code::Range, "step", "a step that was taken", "an empty one"))
     }
 
+    /// Keeps a step that was computed elsewhere: its batch, and what a Fisher sees of it, rows of as many entries as the
+    /// gradient has, one after the other, or none. The gradient and θ are written to their vectors.
+    pub fn keep(&self, batch: &Batch, rows: &Vector) -> Result<()> {
+        let d = self.gradient.length()?;
+        let observed = match &*rows.dtype()? {
+            "f32" => observed::<f32>(rows, d)?,
+            _ => observed::<f64>(rows, d)?,
+        };
+        self.store(batch, observed);
+        Ok(())
+    }
+
     pub(crate) fn observed(&self) -> Result<Observed> {
         let kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
         let missing =
@@ -86,7 +98,21 @@ impl Step {
         kept.observed.clone().ok_or_else(missing)
     }
 
-    pub(crate) fn keep(&self, batch: &Batch, observed: Option<Observed>) {
+    pub(crate) fn store(&self, batch: &Batch, observed: Option<Observed>) {
         *self.kept.lock().unwrap_or_else(|e| e.into_inner()) = Kept { batch: Some(batch.clone()), observed };
     }
+}
+
+/// Rows of `d` entries each, one after the other; nothing where there are none.
+fn observed<T: Observable>(rows: &Vector, d: usize) -> Result<Option<Observed>> {
+    let mut rows = rows.lock("rows")?;
+    let rows = rows.of::<T>("rows")?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    if d == 0 || !rows.len().is_multiple_of(d) {
+        return Err(Error::expected(Code::Shape, "rows", format!("rows of {d} entries"), rows.len()));
+    }
+    let rows = Rows { data: rows.to_vec(), count: rows.len() / d };
+    Ok(Some(T::observed(Observation::Rows(rows))))
 }

@@ -120,10 +120,10 @@ export async function fitSignalModel(
     }),
   )
   let v: Float64Array = Float64Array.from([...start, strength])
-  const runs = folds.map((fold, k) => startRun(problems[k], v, fold.theta))
-  function startRun(problem: Problem, outer: Float64Array, inner: Theta) {
+  const runs = await Promise.all(folds.map((fold, k) => startRun(problems[k], v, fold.theta)))
+  async function startRun(problem: Problem, outer: Float64Array, inner: Theta) {
     const point = problem.start(seed, { inner, outer })
-    return { problem, point, state: method.init(problem, point, seed) as State }
+    return { problem, point, state: (await method.init(problem, point, seed)) as State }
   }
   const own = new backend.Vector(v.length, 'f64')
   const gradient = new backend.Vector(v.length, 'f64')

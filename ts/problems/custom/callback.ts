@@ -1,0 +1,134 @@
+import type { DType } from '../../backend/binding.ts'
+import { shown } from '../../backend/check.ts'
+import { NhgdError } from '../../backend/errors.ts'
+
+/** Numbers of a problem's scalar type. */
+export type Entries = Float64Array | Float32Array
+
+/** What a callback gives that is lent an array to write to: nothing, or an array of its own in its place. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a function without a result is of type void
+export type Filled = ArrayLike<number> | undefined | void
+
+/** The same of a callback that may tell the value of its function as well. */
+export type FilledWithValue = Filled | number
+
+/** A result that is there at once or later. */
+export type Eventual<T> = T | Promise<T>
+
+/** What a callback is lent, by name and in its order. It is nobody's once the callback has ended. */
+export type Lent = Readonly<Record<string, Entries | Uint32Array>>
+
+/** A function of the user's. */
+export interface Callback {
+  /** Its place in the options. */
+  readonly name: string
+  readonly call: (...args: never[]) => unknown
+}
+
+/** Zeros of a scalar type. */
+export function zeros(length: number, dtype: DType): Entries {
+  try {
+    return dtype === 'f32' ? new Float32Array(length) : new Float64Array(length)
+  } catch (cause) {
+    throw new NhgdError('ERR_MEMORY', `"out" expected room for ${length} numbers, got none`, { cause })
+  }
+}
+
+/**
+ * The number that a callback gives.
+ *
+ * @throws NhgdError `ERR_CALLBACK`.
+ */
+export async function numberOf(callback: Callback, lent: Lent): Promise<number> {
+  const given = await resultOf(callback, lent, Object.values(lent))
+  if (typeof given !== 'number' || !Number.isFinite(given)) {
+    throw failure(callback, lent, 'a finite number', shown(given))
+  }
+  takeBack(Object.values(lent))
+  return given
+}
+
+/**
+ * The `length` entries that a callback fills in, and the value that it may tell beside them.
+ *
+ * @throws NhgdError `ERR_CALLBACK`.
+ */
+export async function entriesOf(
+  callback: Callback,
+  lent: Lent,
+  length: number,
+  dtype: DType,
+  mayTellValue = false,
+): Promise<{ entries: Entries; value?: number }> {
+  const out = zeros(length, dtype).fill(Number.NaN)
+  const arrays = [out, ...Object.values(lent)]
+  const given = await resultOf(callback, lent, [...Object.values(lent), out])
+  const expected = `${length} finite numbers`
+  const told = mayTellValue && typeof given === 'number'
+  if (told && !Number.isFinite(given)) throw failure(callback, lent, 'a finite value', `${given}`)
+  const written = told || given === undefined
+  const { length: got } = (written ? out : (given ?? {})) as Partial<ArrayLike<number>>
+  if (typeof given === 'string' || typeof got !== 'number')
+    throw failure(callback, lent, expected, shown(given))
+  if (got !== length) {
+    throw failure(callback, lent, expected, got === 0 && isDetached(given) ? keptArray : `${got} numbers`)
+  }
+  const values = written ? out : zeros(length, dtype)
+  if (!written) for (let i = 0; i < length; i++) values[i] = (given as ArrayLike<number>)[i]
+  const at = notFinite(values)
+  if (at >= 0) {
+    const untouched = written && values.every(Number.isNaN)
+    const why = untouched ? `: nothing was written to "out", which is another array in each call` : ''
+    throw failure(callback, lent, expected, `${values[at]} at index ${at}${why}`)
+  }
+  const buffer = takeBack(arrays)
+  const own = !written ? values : dtype === 'f32' ? new Float32Array(buffer) : new Float64Array(buffer)
+  return { entries: own, ...(told && { value: given }) }
+}
+
+async function resultOf(callback: Callback, lent: Lent, args: readonly unknown[]): Promise<unknown> {
+  try {
+    return await callback.call(...(args as never[]))
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : { name: 'a throw of', message: shown(error) }
+    const got = /detached/i.test(message) ? keptArray : `${name}: ${message}`
+    throw failure(callback, lent, 'a result', got, error)
+  }
+}
+
+const keptArray = 'an array that was lent in an earlier call: keep a copy'
+
+const isDetached = (value: unknown) => ArrayBuffer.isView(value) && value.buffer.byteLength === 0
+
+/** Index of the first number that is not finite, −1 where all are. */
+function notFinite(values: Entries): number {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += 0 * values[i]
+  return sum === 0 ? -1 : values.findIndex((x) => !Number.isFinite(x))
+}
+
+/** Takes lent arrays away, so that no callback can read or write them any more; returns what the first held. */
+function takeBack(arrays: readonly (Entries | Uint32Array)[]): ArrayBuffer {
+  const buffers = arrays.map(({ buffer }) => buffer as ArrayBuffer)
+  return structuredClone(buffers[0], { transfer: buffers })
+}
+
+/** Says what went wrong: the callback, what was expected and what came, and where it was asked. */
+function failure(
+  { name }: Callback,
+  lent: Lent,
+  expected: string,
+  got: string,
+  cause?: unknown,
+): NhgdError & { callback: string } {
+  const at = Object.entries(lent).map(([name, values]) => `${name} = ${brief(values)}`)
+  const message = `"${name}" expected ${expected}, got ${got} (at ${at.join(', ')})`
+  takeBack(Object.values(lent))
+  return Object.assign(new NhgdError('ERR_CALLBACK', message, { cause }), { callback: name })
+}
+
+/** The first entries, and how many there are. */
+function brief(values: Entries | Uint32Array): string {
+  const first = Array.from(values.subarray(0, 4), (x) => Number(x.toPrecision(6))).join(', ')
+  return values.length > 4 ? `[${first}, … ${values.length} in all]` : `[${first}]`
+}
