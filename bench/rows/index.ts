@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { threadedBesidePackage } from '../../ts/backend/beside.ts'
 import { simd } from '../../ts/backend/simd.ts'
 import type { Row } from '../harness/row.ts'
+import { callbacks } from './callbacks.ts'
 import { concurrency } from './concurrency.ts'
 import { cross } from './cross.ts'
 import { dense } from './dense.ts'
@@ -27,6 +28,7 @@ export const rows: readonly Row[] = [
   ...gradients,
   ...cross,
   ...concurrency,
+  ...callbacks,
   ...scaling,
   ...javascript,
   ...wasm,

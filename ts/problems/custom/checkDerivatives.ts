@@ -59,11 +59,16 @@ export async function checkDerivatives(
   const near = (x: Entries) => x.map((x) => x + 0.1 * (Math.abs(x) || 1) * uniform())
   const start = problem.start(seed, at)
   const [theta, v] = [start.inner, start.outer].map(read)
-  const place = { theta: at.inner ? theta : near(theta), v: at.outer ? v : near(v) }
+  const [x, y] = [at.inner ? theta : near(theta), at.outer ? v : near(v)]
+  const placeOf = (batch: Uint32Array): Place => ({
+    theta: () => x.slice(),
+    v: () => y.slice(),
+    batch: () => batch.slice(),
+  })
   const draw = (length: number) => Float64Array.from({ length }, uniform)
   const comparison = new Comparison(oracles.functions, draw, directions)
-  for (const batch of batches(oracles.samples)) await comparison.inner({ ...place, batch })
-  for (const batch of batches(oracles.outerSamples)) await comparison.outer({ ...place, batch })
+  for (const batch of batches(oracles.samples)) await comparison.inner(placeOf(batch))
+  for (const batch of batches(oracles.outerSamples)) await comparison.outer(placeOf(batch))
   return comparison.result()
 }
 
@@ -90,14 +95,14 @@ class Comparison {
   async inner(place: Place): Promise<void> {
     const functions = this.#functions
     const { d, p } = functions
-    const { theta, v } = place
+    const [theta, v] = [place.theta(), place.v()]
     const given = (name: string) => functions.has(`inner.${name}`)
     const name = given('gradient') ? 'inner.gradient' : 'inner.sampleGradients'
     const { entries: gradient, value } = await functions.gradient(place)
-    const gradientAt = async (at: Partial<Place>) => (await functions.gradient({ ...place, ...at })).entries
+    const gradientAt = async (at: Moved) => (await functions.gradient(there(place, at))).entries
     const along = (w: Entries) => this.#along(theta, w, (theta) => gradientAt({ theta }))
     if (given('loss')) {
-      const loss = async (theta: Entries) => one(await functions.loss({ ...place, theta }))
+      const loss = async (theta: Entries) => one(await functions.loss(there(place, { theta })))
       if (value !== undefined) this.#compare(name, 'the value of inner.loss', one(value), await loss(theta))
       await this.#slopes(name, 'differences of inner.loss', gradient, theta, loss)
     } else {
@@ -145,8 +150,8 @@ class Comparison {
   /** Compares the callbacks of f on a batch. */
   async outer(place: Place): Promise<void> {
     const functions = this.#functions
-    const { theta, v } = place
-    const loss = async (at: Partial<Place>) => one(await functions.outerLoss({ ...place, ...at }))
+    const [theta, v] = [place.theta(), place.v()]
+    const loss = async (at: Moved) => one(await functions.outerLoss(there(place, at)))
     const against = 'differences of outer.loss'
     if (functions.has('outer.gradient')) {
       const { entries, value } = await functions.outerGradient(place)
@@ -175,12 +180,12 @@ class Comparison {
 
   /** The mean over a batch has to be that of its parts. */
   async #parts(name: string, place: Place, gradient: Entries): Promise<void> {
-    const { batch } = place
+    const batch = place.batch()
     if (batch.length < 2) return
     const cut = Math.ceil(batch.length / 3)
     const sum = new Float64Array(gradient.length)
     for (const part of [batch.slice(0, cut), batch.slice(cut)]) {
-      const { entries } = await this.#functions.gradient({ ...place, batch: part })
+      const { entries } = await this.#functions.gradient({ ...place, batch: () => part.slice() })
       for (let j = 0; j < sum.length; j++) sum[j] += (part.length / batch.length) * entries[j]
     }
     this.#compare(name, 'the mean over parts of the batch', gradient, sum)
@@ -221,6 +226,20 @@ class Comparison {
 
   #typed(x: Float64Array): Entries {
     return this.#functions.dtype === 'f64' ? x : Float32Array.from(x)
+  }
+}
+
+/** θ or v in place of those of a place. */
+interface Moved {
+  readonly theta?: Entries
+  readonly v?: Entries
+}
+
+function there(place: Place, { theta, v }: Moved): Place {
+  return {
+    ...place,
+    ...(theta && { theta: () => theta.slice() }),
+    ...(v && { v: () => v.slice() }),
   }
 }
 

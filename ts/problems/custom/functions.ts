@@ -3,11 +3,11 @@ import { type Callback, type Entries, entriesOf, type Lent, numberOf, zeros } fr
 import { derivative, largest, moved, movedAt } from './differences.ts'
 import type { InnerObjective, OuterObjective } from './objectives.ts'
 
-/** Where functions are asked. They are lent copies. */
+/** Where functions are asked: each call makes a new array, which a callback is lent. */
 export interface Place {
-  readonly theta: Entries
-  readonly v: Entries
-  readonly batch: Uint32Array
+  theta(): Entries
+  v(): Entries
+  batch(): Uint32Array
 }
 
 /** A gradient, and the value of its function where the callback tells it. */
@@ -59,12 +59,12 @@ export class Functions {
 
   /** ∇_θ g_i of each sample, a row per sample. */
   async sampleGradients(place: Place): Promise<Told> {
-    const { theta, v, batch } = place
+    const batch = place.batch()
     const callback = this.#callback('inner.sampleGradients')
     if (callback) return entriesOf(callback, lent(place), batch.length * this.d, this.dtype, true)
     const entries = zeros(batch.length * this.d, this.dtype)
     for (const [row, i] of batch.entries()) {
-      const one = await this.gradient({ theta, v, batch: Uint32Array.of(i) })
+      const one = await this.gradient({ ...place, batch: () => Uint32Array.of(i) })
       entries.set(one.entries, row * this.d)
     }
     return { entries }
@@ -87,9 +87,9 @@ export class Functions {
       return (await entriesOf(callback, { ...lent(place), u: u.slice() }, this.d, this.dtype)).entries
     const size = largest(u)
     if (size === 0) return zeros(this.d, this.dtype)
-    const { theta } = place
+    const theta = place.theta()
     const gradient = async (step: number) =>
-      (await this.gradient({ ...place, theta: moved(theta, step, u) })).entries
+      (await this.gradient({ ...place, theta: () => moved(theta, step, u) })).entries
     const spread = (largest(theta) || 1) / size
     return this.#difference('inner.hessianProduct', gradient, spread)
   }
@@ -99,12 +99,12 @@ export class Functions {
     const callback = this.#callback('inner.crossProduct')
     if (callback)
       return (await entriesOf(callback, { ...lent(place), u: u.slice() }, this.p, this.dtype)).entries
-    const { v } = place
+    const v = place.v()
     const product = zeros(this.p, this.dtype)
     if (largest(u) === 0) return product
     for (let j = 0; j < this.p; j++) {
       const gradient = async (step: number) =>
-        (await this.gradient({ ...place, v: movedAt(v, step, j) })).entries
+        (await this.gradient({ ...place, v: () => movedAt(v, step, j) })).entries
       const slope = await this.#difference('inner.crossProduct', gradient, ...scales(v, j))
       for (let i = 0; i < this.d; i++) product[j] += slope[i] * u[i]
     }
@@ -130,9 +130,8 @@ export class Functions {
   async outerGradient(place: Place): Promise<Told> {
     const callback = this.#callback('outer.gradient')
     if (callback) return entriesOf(callback, lent(place), this.d, this.dtype, true)
-    const { theta } = place
-    const along = (theta: Entries) => ({ ...place, theta })
-    return { entries: await this.#slopes('outer.gradient', theta, along) }
+    const along = (theta: () => Entries) => ({ ...place, theta })
+    return { entries: await this.#slopes('outer.gradient', place.theta(), along) }
   }
 
   /** ∇_v f. */
@@ -140,15 +139,15 @@ export class Functions {
     if (this.#outer.directGradient === 0) return zeros(this.p, this.dtype)
     const callback = this.#callback(direct)
     if (callback) return (await entriesOf(callback, lent(place), this.p, this.dtype)).entries
-    return this.#slopes(direct, place.v, (v) => ({ ...place, v }))
+    return this.#slopes(direct, place.v(), (v) => ({ ...place, v }))
   }
 
   /** The gradient of f in x by differences, entry by entry. */
-  async #slopes(name: string, x: Entries, placeOf: (x: Entries) => Place): Promise<Entries> {
+  async #slopes(name: string, x: Entries, placeOf: (x: () => Entries) => Place): Promise<Entries> {
     const slopes = zeros(x.length, this.dtype)
     for (let j = 0; j < x.length; j++) {
       const value = async (step: number) =>
-        Float64Array.of(await this.outerLoss(placeOf(movedAt(x, step, j))))
+        Float64Array.of(await this.outerLoss(placeOf(() => movedAt(x, step, j))))
       slopes[j] = (await this.#difference(name, value, ...scales(x, j)))[0]
     }
     return slopes
@@ -181,7 +180,7 @@ function scales(x: Entries, j: number): [number, number] {
   return [Math.abs(x[j]) || spread, spread]
 }
 
-/** Copies, which callbacks may do with as they like. */
-function lent({ theta, v, batch }: Place): Lent {
-  return { theta: theta.slice(), v: v.slice(), batch: batch.slice() }
+/** What a callback is lent. */
+function lent(place: Place): Lent {
+  return { theta: place.theta(), v: place.v(), batch: place.batch() }
 }

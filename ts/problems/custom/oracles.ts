@@ -178,12 +178,13 @@ export class CustomOracles implements AnyOracles {
     if (statistic !== 'empirical') refuse('statistic', '"empirical" for a problem of callbacks', statistic)
     const seen =
       rows ?? (await (kind === 'mean' ? functions.gradient(place) : functions.sampleGradients(place))).entries
-    const regularizer = await functions.regularizer(place.v)
+    const regularizer = await functions.regularizer(place.v())
+    const theta = place.theta()
     const [d, stride] = [this.innerLength, regularizer.length === 1 ? 0 : 1]
     const share = 1 / Math.sqrt(seen.length / d)
     for (let at = 0; at < seen.length; at += d) {
       for (let j = 0; j < d; j++) {
-        seen[at + j] = share * (seen[at + j] - regularizer[stride * j] * place.theta[j])
+        seen[at + j] = share * (seen[at + j] - regularizer[stride * j] * theta[j])
       }
     }
     return kind === 'signed' ? this.#signedSum(seen, seed) : seen
@@ -202,12 +203,11 @@ export class CustomOracles implements AnyOracles {
   }
 
   /** θ, v and the positions of a batch of g's samples, or of all. */
-  #place({ inner, outer }: Point, batch?: Batch, count = this.samples, name = 'batch'): Place {
-    return {
-      theta: this.#read('inner', inner, this.innerLength),
-      v: this.#read('outer', outer, this.outerLength),
-      batch: positionsOf(name, batch, count),
-    }
+  #place({ inner, outer }: Point, batch?: Batch, count = this.samples): Place {
+    this.#expect('inner', inner, this.innerLength)
+    this.#expect('outer', outer, this.outerLength)
+    const positions = positionsOf(batch, count)
+    return { theta: () => read(inner), v: () => read(outer), batch: () => positions.slice() }
   }
 
   #outerPlace(point: Point, batch?: Batch): Place {
@@ -226,21 +226,21 @@ export class CustomOracles implements AnyOracles {
 
   #vector(entries: ArrayLike<number>): Vector {
     const out = new this.#backend.Vector(entries.length, this.dtype)
-    write(out, entries as Entries)
+    write(out, ArrayBuffer.isView(entries) ? (entries as Entries) : Float64Array.from(entries))
     return out
   }
 }
 
 function write(vector: Vector, entries: Entries): void {
   if (entries instanceof Float32Array) vector.writeF32(entries)
-  else vector.writeF64(Float64Array.from(entries))
+  else vector.writeF64(entries)
 }
 
-function positionsOf(name: string, batch: Batch | undefined, count: number): Uint32Array {
+function positionsOf(batch: Batch | undefined, count: number): Uint32Array {
   if (!batch) return Uint32Array.from({ length: count }, (_, i) => i)
   const { positions } = batch
-  if (positions.length === 0) refuse(name, 'at least one sample', 'none', 'ERR_SHAPE')
+  if (positions.length === 0) refuse('batch', 'at least one sample', 'none', 'ERR_SHAPE')
   const outside = positions.find((i) => i >= count)
-  if (outside !== undefined) refuse(name, `positions below ${count}`, outside)
+  if (outside !== undefined) refuse('batch', `positions below ${count}`, outside)
   return positions
 }
