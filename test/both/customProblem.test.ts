@@ -730,6 +730,29 @@ test('a step that was computed elsewhere is kept, its rows checked', async ({ ba
   await refuses('ERR_DTYPE', 'step', () => fisher.tryObserve(step))
 })
 
+test('a regulariser may be one number, in each way', async ({ backend }) => {
+  const strength = 0.3
+  const given = ridge.options(backend).inner
+  const gradient: InnerObjective['gradient'] = (theta, v, batch, out) =>
+    given.gradient(theta, v.fill(Math.log(strength)), batch, out)
+  const options = { ...run, method: nhgd({ ...some, refine: 0, fisher: { form: 'dense', rows: 'mean' } }) }
+  const ways: InnerObjective['regularizer'][] = [
+    strength,
+    () => strength,
+    async () => strength,
+    (_v, out) => void out.fill(strength),
+    () => Array.from({ length: ridge.d }, () => strength),
+  ]
+  const outers = []
+  for (const regularizer of ways) {
+    const inner = { gradient, regularizer, sampleGradients: none, crossProduct: none, hessianProduct: none }
+    outers.push((await solve(byHand(backend, { inner }), options).result).inner)
+  }
+  for (const outer of outers) close(outer, outers[0], 1e-12)
+  const nothing = byHand(backend, { inner: { regularizer: () => Number.NaN } })
+  await refuses('ERR_CALLBACK', 'inner.regularizer', () => solve(nothing, options).result)
+})
+
 test('θ starts from what the seed gives', async ({ backend }) => {
   const start = (seed: number) => new Random(seed).normals(ridge.d)
   const problem = byHand(backend, { inner: { start } })

@@ -226,7 +226,12 @@ impl Vector {
 
     /// this ← x.
     pub fn copy_from(&self, x: &Vector) -> Result<()> {
-        self.with(x, |y, x| y.clone_from(x))
+        // Into the room that is there: a copy of the enum would allocate anew.
+        self.with(x, |y, x| match (y, x) {
+            (Entries::F32(y), Entries::F32(x)) => y.clone_from(x),
+            (Entries::F64(y), Entries::F64(x)) => y.clone_from(x),
+            _ => unreachable!("`with` checks the types"),
+        })
     }
 
     /// Entries below `low` become `low`, entries above `high` become `high`. Where `low` is −∞, or `high` is ∞, there is

@@ -52,7 +52,7 @@ export class Functions {
   /** ∇_θ g. */
   async gradient(place: Place): Promise<Told> {
     const callback = this.#callback('inner.gradient')
-    if (callback) return entriesOf(callback, lent(place), this.d, this.dtype, true)
+    if (callback) return entriesOf(callback, lent(place), this.d, this.dtype, 'beside')
     const { entries, value } = await this.sampleGradients(place)
     return { entries: this.mean(entries), value }
   }
@@ -61,7 +61,7 @@ export class Functions {
   async sampleGradients(place: Place): Promise<Told> {
     const batch = place.batch()
     const callback = this.#callback('inner.sampleGradients')
-    if (callback) return entriesOf(callback, lent(place), batch.length * this.d, this.dtype, true)
+    if (callback) return entriesOf(callback, lent(place), batch.length * this.d, this.dtype, 'beside')
     const entries = zeros(batch.length * this.d, this.dtype)
     for (const [row, i] of batch.entries()) {
       const one = await this.gradient({ ...place, batch: () => Uint32Array.of(i) })
@@ -114,11 +114,9 @@ export class Functions {
   /** D: one number, or one per parameter. */
   async regularizer(v: Entries): Promise<Entries> {
     const { regularizer = 0 } = this.#inner
-    const one = (value: number) => zeros(1, this.dtype).fill(value)
-    if (typeof regularizer === 'number') return one(regularizer)
+    if (typeof regularizer === 'number') return zeros(1, this.dtype).fill(regularizer)
     const callback = { name: 'inner.regularizer', call: regularizer }
-    const told = await entriesOf(callback, { v: v.slice() }, this.d, this.dtype, true)
-    return told.value === undefined ? told.entries : one(told.value)
+    return (await entriesOf(callback, { v: v.slice() }, this.d, this.dtype, 'alone')).entries
   }
 
   /** f. */
@@ -129,7 +127,7 @@ export class Functions {
   /** ∇_θ f. */
   async outerGradient(place: Place): Promise<Told> {
     const callback = this.#callback('outer.gradient')
-    if (callback) return entriesOf(callback, lent(place), this.d, this.dtype, true)
+    if (callback) return entriesOf(callback, lent(place), this.d, this.dtype, 'beside')
     const along = (theta: () => Entries) => ({ ...place, theta })
     return { entries: await this.#slopes('outer.gradient', place.theta(), along) }
   }

@@ -1,4 +1,4 @@
-import { type Backend, read } from '../../backend/backend.ts'
+import type { Backend } from '../../backend/backend.ts'
 import type { Batch, DType, FisherHandle, Point, Step, Vector } from '../../backend/binding.ts'
 import { refuse } from '../../backend/check.ts'
 import { customFisher } from '../../defaults.ts'
@@ -161,8 +161,7 @@ export class CustomOracles implements AnyOracles {
     value = Number.NaN,
     seen: ArrayLike<number> = [],
   ): number {
-    this.#expect('step', step.gradient, this.innerLength)
-    write(step.gradient, gradient)
+    write(step.gradient, gradient, 'step')
     step.inner.copyFrom(point.inner)
     step.keep(batch, this.#vector(seen))
     return value
@@ -204,10 +203,12 @@ export class CustomOracles implements AnyOracles {
 
   /** θ, v and the positions of a batch of g's samples, or of all. */
   #place({ inner, outer }: Point, batch?: Batch, count = this.samples): Place {
-    this.#expect('inner', inner, this.innerLength)
-    this.#expect('outer', outer, this.outerLength)
     const positions = positionsOf(batch, count)
-    return { theta: () => read(inner), v: () => read(outer), batch: () => positions.slice() }
+    return {
+      theta: this.#again('inner', inner, this.innerLength),
+      v: this.#again('outer', outer, this.outerLength),
+      batch: () => positions.slice(),
+    }
   }
 
   #outerPlace(point: Point, batch?: Batch): Place {
@@ -215,8 +216,20 @@ export class CustomOracles implements AnyOracles {
   }
 
   #read(name: string, x: Vector, length: number): Entries {
-    this.#expect(name, x, length)
-    return read(x)
+    if (x.dtype !== this.dtype) refuse(name, `dtype ${this.dtype}`, x.dtype, 'ERR_DTYPE')
+    const entries = this.dtype === 'f64' ? x.readF64() : x.readF32()
+    if (entries.length !== length) refuse(name, `${length} entries`, entries.length, 'ERR_SHAPE')
+    return entries
+  }
+
+  /** Reads a vector now, and anew whenever its entries have been handed out. */
+  #again(name: string, x: Vector, length: number): () => Entries {
+    let ready: Entries | undefined = this.#read(name, x, length)
+    return () => {
+      const entries = ready ?? this.#read(name, x, length)
+      ready = undefined
+      return entries
+    }
   }
 
   #expect(name: string, x: Vector, length: number): void {
@@ -231,9 +244,9 @@ export class CustomOracles implements AnyOracles {
   }
 }
 
-function write(vector: Vector, entries: Entries): void {
-  if (entries instanceof Float32Array) vector.writeF32(entries)
-  else vector.writeF64(entries)
+function write(vector: Vector, entries: Entries, name?: string): void {
+  if (entries instanceof Float32Array) vector.writeF32(entries, name)
+  else vector.writeF64(entries, name)
 }
 
 function positionsOf(batch: Batch | undefined, count: number): Uint32Array {
