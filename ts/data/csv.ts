@@ -2,7 +2,7 @@ import { parse } from 'csv-parse/browser/esm/sync'
 import { NhgdError } from '../backend/errors.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { numericColumns, type Odd } from './columns.ts'
-import { dataError, listed } from './error.ts'
+import { bytesOf, dataError, listed } from './error.ts'
 
 export interface CsvOptions {
   /** Name of the column that holds the labels; every other column is a feature. */
@@ -203,6 +203,7 @@ function eachPlainRecord(content: string, delimiter: string, onRecord: (record: 
 }
 
 function decode(bytes: Uint8Array, name: string): string {
+  bytesOf(bytes, name)
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     if (!text.includes('\0')) return text

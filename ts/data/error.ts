@@ -1,8 +1,15 @@
+import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
 
 /** `ERR_DATA` in the house's words: which argument, what was expected, what came. */
 export function dataError(name: string, expected: string, got: string, options?: ErrorOptions): NhgdError {
   return new NhgdError('ERR_DATA', `"${name}" expected ${expected}, got ${got}`, options)
+}
+
+/** The bytes of a file, or `ERR_DTYPE` for anything else. */
+export function bytesOf(value: Uint8Array, name: string): Uint8Array {
+  if (arrayType(value) === 'Uint8Array') return value
+  throw new NhgdError('ERR_DTYPE', `"${name}" expected a Uint8Array, got ${arrayType(value) ?? typeof value}`)
 }
 
 /** "a, b, c and 997 more": the first of `items` for a message, which stays short however many there are. */

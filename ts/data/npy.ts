@@ -1,6 +1,6 @@
 import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { dataError, listed } from './error.ts'
+import { bytesOf, dataError, listed } from './error.ts'
 import { type NumericArray, sizeOf, type Tensor } from './tensor.ts'
 
 interface ArrayType {
@@ -8,6 +8,8 @@ interface ArrayType {
   readonly BYTES_PER_ELEMENT: number
 }
 
+/** As many dimensions as NumPy's arrays may have. */
+const MOST_DIMENSIONS = 64
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] // \x93NUMPY
 /** Bytes of the types that are widened. */
 const WIDENED: Record<string, number> = { f2: 2, i8: 8, u8: 8 }
@@ -31,7 +33,7 @@ const ARRAYS: Record<string, ArrayType> = {
  * @throws NhgdError `ERR_DATA` for foreign or truncated files, object and other types, and 64-bit integers beyond ±2⁵³.
  */
 export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
-  if (MAGIC.some((byte, i) => bytes[i] !== byte))
+  if (MAGIC.some((byte, i) => bytesOf(bytes, name)[i] !== byte))
     throw dataError(name, 'an NPY file', 'a foreign or truncated one')
   const { descr, fortran, shape, start } = readHeader(bytes, name)
   const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descr) ?? []
@@ -52,7 +54,8 @@ export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
   // NumPy aligns the data in its file. They are moved only inside an archive, or to change the byte order.
   const swapped = order === '>' && unit > 1
   const aligned = (bytes.byteOffset + start) % 8 === 0 && !swapped
-  const body = aligned ? bytes.subarray(start) : bytes.slice(start)
+  // A Buffer's `slice` would not copy.
+  const body = aligned ? bytes.subarray(start) : new Uint8Array(bytes.subarray(start))
   if (swapped) for (let at = 0; at < body.length; at += unit) body.subarray(at, at + unit).reverse()
   const data = isText
     ? decodeText(body, length, kind)
@@ -98,8 +101,14 @@ function readHeader(bytes: Uint8Array, name: string): Header {
   const order = /'fortran_order':\s*(True|False)/.exec(dict)
   const shape = /'shape':\s*\(([\d\s,L]*)\)/.exec(dict)
   if (!descr || !order || !shape)
-    throw dataError(name, 'an NPY header with descr, fortran_order, shape', dict.trim())
+    throw dataError(
+      name,
+      'an NPY header with descr, fortran_order, shape',
+      dict.trim().slice(0, 200) || 'an empty one',
+    )
   const lengths = (shape[1] ?? '').match(/\d+/g) ?? []
+  if (lengths.length > MOST_DIMENSIONS)
+    throw dataError(name, `at most ${MOST_DIMENSIONS} dimensions`, `${lengths.length}`)
   return {
     descr: descr[1] ?? descr[2] ?? '',
     fortran: order[1] === 'True',

@@ -1,8 +1,9 @@
-import { unzipSync, zipSync } from 'fflate'
-import { dataError, listed } from './error.ts'
-import { GREATEST_RATIO } from './gzip.ts'
+import { zipSync } from 'fflate'
+import { NhgdError } from '../backend/errors.ts'
+import { bytesOf, dataError, listed } from './error.ts'
 import { readNpy, writeNpy } from './npy.ts'
 import type { NumericArray, Tensor } from './tensor.ts'
+import { unzip as unzipFiles } from './zip.ts'
 
 /** As NumPy does: the same arrays give the same bytes, whenever they are written. Local time, as zip keeps it. */
 const EPOCH = new Date(1980, 0, 1)
@@ -20,19 +21,18 @@ export function readNpz(bytes: Uint8Array, name = 'file'): Record<string, Tensor
 /** The NPY files of an archive by the names of their arrays; none of them is decoded. */
 export function unzip(bytes: Uint8Array, name: string): Record<string, Uint8Array> {
   try {
-    const entries = unzipSync(bytes, {
-      filter: ({ name, originalSize }) => {
-        if (originalSize > GREATEST_RATIO * bytes.length) throw new Error('impossible length')
-        return name.endsWith('.npy')
-      },
-    })
-    return Object.fromEntries(
-      Object.entries(entries).map(([entry, content]) => [entry.slice(0, -'.npy'.length), content]),
-    )
+    const files = unzipFiles(bytesOf(bytes, name), (file) => file.endsWith('.npy'))
+    return Object.fromEntries([...files].map(([file, content]) => [file.slice(0, -'.npy'.length), content]))
   } catch (cause) {
-    throw dataError(name, 'an NPZ file', `a foreign or truncated one (${(cause as Error).message})`, {
-      cause,
-    })
+    if (cause instanceof NhgdError) throw cause
+    throw dataError(
+      name,
+      'an NPZ file',
+      `a foreign, damaged or truncated one (${(cause as Error).message})`,
+      {
+        cause,
+      },
+    )
   }
 }
 

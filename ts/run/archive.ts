@@ -1,3 +1,5 @@
+import { arrayType } from '../backend/arrays.ts'
+import { shown } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 
 /** A tensor as it is stored, named by its path. */
@@ -56,6 +58,7 @@ export function writeArchive({ about, tensors }: Archive): Uint8Array {
  * @throws NhgdError `ERR_CHECKPOINT` for bytes that are truncated, or no such archive.
  */
 export function readArchive(bytes: Uint8Array): Archive {
+  if (arrayType(bytes) !== 'Uint8Array') throw foreign(shown(bytes))
   // A Buffer's `slice` would not copy.
   const { header, data } = headerOf(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   const { __metadata__: metadata, ...entries } = header as Record<string, Entry> & {
@@ -64,12 +67,14 @@ export function readArchive(bytes: Uint8Array): Archive {
   const tensors = new Map<string, Tensor>()
   let end = 0
   for (const [name, entry] of Object.entries(entries)) {
-    const type = types[entry?.dtype]
-    const [from, to] = entry?.data_offsets ?? []
-    if (!type || from !== end || to - from !== entry.shape?.[0] * type.BYTES_PER_ELEMENT)
-      throw foreign('other bytes')
-    if (to > data.length) throw foreign(`${bytes.length} bytes`)
-    tensors.set(name, new type(data.slice(from, to).buffer))
+    const [length] = Array.isArray(entry?.shape) ? entry.shape : []
+    const type = Object.hasOwn(types, `${entry?.dtype}`) ? types[entry.dtype] : undefined
+    const to = end + length * (type?.BYTES_PER_ELEMENT ?? Number.NaN)
+    // Tensors follow each other without gaps.
+    if (!type || !Number.isInteger(length) || `${entry.data_offsets}` !== `${end},${to}`)
+      throw foreign(`another description of "${name.slice(0, 80)}"`)
+    if (length < 0 || to > data.length) throw foreign(`${bytes.length} bytes`)
+    tensors.set(name, new type(data.slice(end, to).buffer))
     end = to
   }
   if (end !== data.length) throw foreign(`${data.length - end} bytes after its end`)
