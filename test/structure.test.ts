@@ -24,7 +24,7 @@ const arrows: Record<string, readonly string[]> = {
   methods: after('methods'),
   run: after('run'),
   tasks: [...after('tasks'), 'data'],
-  data: ['backend/arrays', 'backend/errors', 'backend/matrix'],
+  data: ['backend/arrays', 'backend/crc32', 'backend/errors', 'backend/matrix'],
   report: ['backend/errors', 'backend/matrix'],
   cli: ['tasks', 'data', 'report', 'backend'],
   kernels: ['backend'],

@@ -39,7 +39,7 @@ export type {
   Statistic,
   WindowSettings,
 } from './backend/settings.ts'
-export type { Breather, Clock } from './hypergradient/clock.ts'
+export type { Clock } from './hypergradient/clock.ts'
 export type { RefineSettings, Stopped } from './hypergradient/conjugateGradients.ts'
 export type { CrossSettings } from './hypergradient/cross.ts'
 export type { FisherState } from './hypergradient/direction.ts'
@@ -113,6 +113,7 @@ export {
 export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
 export { type ReweightingOptions, reweighting } from './problems/reweighting.ts'
 export type { LabelledSet, SampleSet, TargetSet } from './problems/samples.ts'
+export type { CheckpointOptions } from './run/checkpointFile.ts'
 export { type HypergradientOptions, type HypergradientResult, hypergradient } from './run/hypergradient.ts'
 export type { Progress, SolveOptions } from './run/options.ts'
 export { resume, type Solve, type SolveResult, type Status, save, solve } from './run/solve.ts'

@@ -1,82 +1,25 @@
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
-import type { FisherSettings } from '../../ts/backend/fisher.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
-import { amigo } from '../../ts/methods/amigo.ts'
-import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { exact } from '../../ts/methods/exact.ts'
-import { f2sa } from '../../ts/methods/f2sa.ts'
-import { kfacImplicit } from '../../ts/methods/kfacImplicit.ts'
 import { maSoba } from '../../ts/methods/maSoba.ts'
-import type { Method } from '../../ts/methods/method.ts'
-import { mrbo } from '../../ts/methods/mrbo.ts'
-import { neumann } from '../../ts/methods/neumann.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
-import { paper } from '../../ts/methods/nhgdOptions.ts'
-import { nystrom } from '../../ts/methods/nystrom.ts'
-import { oneStep } from '../../ts/methods/oneStep.ts'
-import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
-import { qnbo } from '../../ts/methods/qnbo.ts'
-import { saba } from '../../ts/methods/saba.ts'
-import { sama } from '../../ts/methods/sama.ts'
 import { soba } from '../../ts/methods/soba.ts'
-import { unrolled } from '../../ts/methods/unrolled.ts'
 import { type BilevelOptions, bilevel } from '../../ts/problems/bilevel.ts'
 import { fixedWeights, penalty, sampleWeights, weightNetwork } from '../../ts/problems/blocks.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
+import { readArchive, writeArchive } from '../../ts/run/archive.ts'
 import type { Progress, SolveOptions } from '../../ts/run/options.ts'
 import { resume, type SolveResult, save, solve } from '../../ts/run/solve.ts'
 import { distance, same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
+import { batchSize, methods, observed, some } from '../support/methods.ts'
 import { type RandomProblem, randomReweighting } from '../support/problems.ts'
 import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
 
 const test = backendSuite('checkpoint')
-const batchSize = 16
-const some = { batchSize, innerSteps: 3 }
-const observed = { batchSize, innerSteps: 4, refineSamples: 32 }
-
-/** Seven forms; what they hold after a step is not what they started from. */
-const forms: readonly (FisherSettings & { readonly form: string; readonly reset?: 'outer' })[] = [
-  { form: 'dense' },
-  { form: 'window', length: 9, rows: 'perSample', statistic: 'sampled' },
-  { form: 'samples', samples: 24, statistic: 'expected' },
-  { form: 'kronecker', statistic: 'sampled' },
-  { form: 'eigenkronecker', basisEvery: 3 },
-  { form: 'diagonal', relative: true },
-  { form: 'sketch', rank: 5 },
-]
-
-const methods: Record<string, () => Method> = {
-  amigo: () => amigo({ ...some, steps: 3, outerBatchSize: 8 }),
-  conjugateGradients: () => conjugateGradients({ ...some, curvatureSamples: 16 }),
-  exact: () => exact({ ...some, averaging: 0.5 }),
-  f2sa: () => f2sa(some),
-  kfacImplicit: () => kfacImplicit({ ...some, fisher: { refreshSamples: 16 } }),
-  maSoba: () => maSoba({ batchSize, outerBatchSize: 8 }),
-  mrbo: () => mrbo({ batchSize, outerBatchSize: 8 }),
-  neumann: () => neumann(some),
-  'nhgd as printed': () => nhgd({ ...paper, batchSize }),
-  'nhgd, a part of the samples': () => nhgd({ ...observed, observe: { every: 2, samples: 5 } }),
-  nystrom: () => nystrom({ ...some, rank: 4, curvatureSamples: 16 }),
-  oneStep: () => oneStep({ batchSize }),
-  preconditionedConjugateGradients: () =>
-    preconditionedConjugateGradients({ ...observed, fisher: { refreshSamples: 24, refreshEvery: 2 } }),
-  qnbo: () => qnbo({ ...some, memory: 3, steps: 2, curvatureSamples: 16 }),
-  saba: () => saba({ batchSize, outerBatchSize: 8 }),
-  sama: () => sama({ ...some }),
-  soba: () => soba({ batchSize, outerBatchSize: 8, rate: (k) => 0.1 / (1 + k) }),
-  unrolled: () => unrolled({ ...some, depth: 2 }),
-  ...Object.fromEntries(
-    forms.map((fisher) => [
-      `nhgd, ${fisher.form}`,
-      () => nhgd({ ...observed, observe: { every: 1 }, fisher }),
-    ]),
-  ),
-}
-
 const outerSteps = 5
 const safeguards: SolveOptions = {
   outerOptimizer: { kind: 'adam', rate: (k) => 2 / (1 + k), shared: true },
@@ -128,6 +71,42 @@ for (const [name, method] of Object.entries(methods)) {
       }
     })
   }
+}
+
+for (const [name, method] of Object.entries(methods)) {
+  test(`${name}: a signal ends it within one call of an oracle, and the step goes on where a save wants it whole`, async ({
+    backend,
+  }) => {
+    const options = { method: method(), ...safeguards }
+    let calls = 0
+    let end = Number.POSITIVE_INFINITY
+    const controllers = [new AbortController()]
+    const problem = problemOf(backend).paced(async () => {
+      if (++calls === end) controllers[0].abort()
+    })
+    const whole = await solve(problem, options).result
+    const all = calls
+    for (const share of [0.001, 0.3, 0.55, 0.8]) {
+      calls = 0
+      end = Math.ceil(share * all)
+      controllers[0] = new AbortController()
+      const lasts: Float64Array[] = []
+      const run = solve(problem, {
+        ...options,
+        signal: controllers[0].signal,
+        onStep: ({ point }) => void lasts.push(point.outer.readF64()),
+      })
+      const cut = await run.result
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve))
+      assert.is(calls, end, 'no oracle was asked any more')
+      assert.equal([cut.status, cut.steps], ['aborted', lasts.length])
+      if (lasts.length > 0) same(cut.outer, lasts[lasts.length - 1], 'v of the last whole step')
+      const bytes = await save(run)
+      end = Number.POSITIVE_INFINITY
+      assert.is(lasts.length, cut.steps)
+      sameResult(await resume(problem, bytes, options).result, whole, `cut after ${share} of the calls`)
+    }
+  })
 }
 
 /** Margins, so that the point's signals have a part in it, for methods that are told nothing else. */
@@ -242,12 +221,23 @@ test('other methods, settings, problems and bytes are refused', async ({ backend
   await refused('bytes', {}, bytes.slice(0, -1))
   await refused('bytes', {}, Uint8Array.of(...bytes, 0))
   await refused('bytes', {}, new TextEncoder().encode('no archive at all'))
-  const edited = (from: string, to: string) => {
-    const text = new TextDecoder('latin1').decode(bytes).replace(from, to)
+  const edited = (from: string, to: string, of = bytes) => {
+    const text = new TextDecoder('latin1').decode(of).replace(from, to)
     return Uint8Array.from(text, (letter) => letter.charCodeAt(0))
   }
-  await refused('run.version', {}, edited('\\"version\\":1', '\\"version\\":2'))
-  await refused('run.method.u', {}, edited('run.method.u', 'run.method.w'))
+  await refused('bytes', {}, edited('run.method.u', 'run.method.w'))
+  const { about, tensors } = readArchive(bytes)
+  const later = writeArchive({ about: { ...(about as object), version: 3 }, tensors })
+  await refused('run.version', {}, later)
+  const renamed = Array.from(
+    tensors,
+    ([name, tensor]) => [`${name}`.replace('method.u', 'method.w'), tensor] as const,
+  )
+  await refused('run.method.u', {}, writeArchive({ about, tensors: new Map(renamed) }))
+  // Archives of version 1 had no checksum.
+  const first = writeArchive({ about: { ...(about as object), version: 1 }, tensors })
+  await refused('run.version', {}, edited('"checksum":', '"checkSum":', first))
+  await refused('bytes', {}, edited('"checksum":', '"checkSum":'))
   // The seed is the archive's where none is given.
   const { result } = resume(problemOf(backend), bytes, { ...options, seed: undefined })
   assert.is((await result).steps, 2)

@@ -2,6 +2,7 @@ import { arrayType } from './arrays.ts'
 import type { Binding, DType, Features, Vector } from './binding.ts'
 import { doubles, refuse } from './check.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
+import { remember } from './fingerprint.ts'
 import type { Matrix } from './matrix.ts'
 import { type Signature, signaturesOf } from './signatures.ts'
 
@@ -55,7 +56,11 @@ export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DTyp
 }
 
 /** Uploads a matrix in the type it came in. */
-export function upload(backend: Backend, { data, rows, columns, scale = 1 }: Matrix): Features {
+export function upload(backend: Backend, matrix: Matrix): Features {
+  return remember(uploaded(backend, matrix), matrix)
+}
+
+function uploaded(backend: Backend, { data, rows, columns, scale = 1 }: Matrix): Features {
   const type = arrayType(data)
   if (type === 'Uint8Array') return backend.Features.u8(data as Uint8Array, rows, columns, scale)
   if (type === 'Float32Array') return backend.Features.f32(data as Float32Array, rows, columns, scale)

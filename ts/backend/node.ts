@@ -4,6 +4,7 @@ interface Builtins {
   'node:fs': typeof import('node:fs')
   'node:module': typeof import('node:module')
   'node:os': typeof import('node:os')
+  'node:path': typeof import('node:path')
   'node:worker_threads': typeof import('node:worker_threads')
 }
 

@@ -1,4 +1,5 @@
-import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
+import { replaceFile } from '../backend/files.ts'
 
 /** What stands for standard input or output in the place of a file. */
 export const PIPE = '-'
@@ -15,21 +16,7 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
   }
   const there = await stat(path).catch(() => undefined)
   if (there && !there.isFile()) return writeFile(path, content)
-  const target = there ? await realpath(path) : path
-  const beside = `${target}.${process.pid}.part`
-  try {
-    const file = await open(beside, 'w', there?.mode)
-    try {
-      await file.writeFile(content)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(beside, target)
-  } catch (error) {
-    await rm(beside, { force: true })
-    throw error
-  }
+  return replaceFile(path, content)
 }
 
 /**

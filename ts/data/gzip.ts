@@ -1,5 +1,5 @@
 import { gunzipSync } from 'fflate'
-import { crc32 } from './crc32.ts'
+import { crc32 } from '../backend/crc32.ts'
 import { bytesOf, dataError } from './error.ts'
 
 /** DEFLATE cannot shrink anything further than this. */

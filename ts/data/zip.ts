@@ -1,5 +1,5 @@
 import { inflateSync } from 'fflate'
-import { crc32 } from './crc32.ts'
+import { crc32 } from '../backend/crc32.ts'
 import { checkUnpacked } from './gzip.ts'
 
 const END = 0x06054b50

@@ -14,11 +14,26 @@ export class Clock {
 
 /** Lets the event loop run whenever 30 ms have passed since it last did. */
 export class Breather {
+  readonly #rest: () => Promise<void> | undefined
   #since = performance.now()
 
-  async due(): Promise<void> {
-    if (performance.now() - this.#since < 30) return
-    await new Promise((resolve) => setTimeout(resolve, 0))
-    this.#since = performance.now()
+  /** `rest` has its say whenever a breath may be due: work waits for what it returns, and ends by what it throws. */
+  constructor(rest: () => Promise<void> | undefined = () => undefined) {
+    this.#rest = rest
   }
+
+  async due(): Promise<void> {
+    if (performance.now() - this.#since >= 30) {
+      await new Promise<void>((resolve) => nextTurn(resolve))
+      this.#since = performance.now()
+    }
+    const rest = this.#rest()
+    if (rest) await rest
+  }
+}
+
+/** Calls a function once the event loop has looked at what waits; a timer may take a millisecond longer. */
+function nextTurn(act: () => void): void {
+  if (typeof setImmediate === 'function') setImmediate(act)
+  else setTimeout(act, 0)
 }

@@ -37,7 +37,7 @@ type Loop = Pick<InnerState, 'optimizer' | 'scratch'> & { readonly sampler: Pick
 
 /**
  * T inner steps θ ← θ − η ∇_θ g, in place. Each step is yielded with its gradient before θ moves, so that the loop's
- * body sees the θ and the samples of the step. The event loop runs whenever 30 ms have passed.
+ * body sees the θ and the samples of the step.
  */
 export async function* innerLoop(
   { oracles }: AnyProblem,
@@ -46,7 +46,7 @@ export async function* innerLoop(
   { innerSteps, batchSize, averaging }: Omit<InnerSettings, 'innerOptimizer'>,
   takeGradient: TakeGradient = (point, batch, step) => oracles.innerStep(point, batch, step),
 ): AsyncGenerator<Step, void> {
-  const { clock, breather, steps, average } = scratch
+  const { clock, steps, average } = scratch
   const { inner } = point
   const averaged = Math.ceil(averaging * innerSteps)
   clock.enter('inner')
@@ -57,7 +57,6 @@ export async function* innerLoop(
     yield step
     optimizer.step(inner, step.gradient)
     if (t >= innerSteps - averaged) average.axpy(1 / averaged, inner)
-    await breather.due()
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Sampler } from '../backend/binding.ts'
 import type { AnyProblem } from '../problems/problem.ts'
-import { Breather, Clock } from './clock.ts'
+import { Clock } from './clock.ts'
 import { type OptimizerSettings, optimizer, type Stepper } from './optimizer.ts'
 
 /**
@@ -15,7 +15,7 @@ export interface State {
   readonly sampler: Sampler
   /** Moves θ. */
   readonly optimizer: Stepper
-  readonly scratch: { readonly clock: Clock; readonly breather: Breather }
+  readonly scratch: { readonly clock: Clock }
 }
 
 /** The state that every method starts from. */
@@ -25,6 +25,6 @@ export function startingState(problem: AnyProblem, seed: number, inner: Optimize
     outerStep: 0,
     sampler: new backend.Sampler(seed, oracles.samples),
     optimizer: optimizer(backend, inner),
-    scratch: { clock: new Clock(), breather: new Breather() },
+    scratch: { clock: new Clock() },
   }
 }

@@ -34,7 +34,7 @@ export function unrolled(options: UnrolledOptions = {}): Method {
 
   async function step(problem: AnyProblem, point: Point, state: ReturnType<typeof init>): Promise<Estimate> {
     const { oracles } = problem
-    const { clock, breather, steps, direct, alpha, product } = state.scratch
+    const { clock, steps, direct, alpha, product } = state.scratch
     for await (const _ of innerLoop(problem, point, state, loop));
     clock.enter('outer')
     oracles.refresh(point)
@@ -46,7 +46,6 @@ export function unrolled(options: UnrolledOptions = {}): Method {
       await oracles.crossProduct(at, batch, alpha, -rate, direct) // h ← h − η L_tᵀα
       await oracles.curvatureProduct(at, batch, alpha, product)
       alpha.axpy(-rate, product) // α ← (I − ηH_t) α
-      await breather.due()
     }
     clock.enter('')
     state.outerStep++

@@ -15,7 +15,7 @@ import type { BilevelSettings } from '../backend/settings.ts'
 import type { Block } from './blocks.ts'
 import type { Model } from './model.ts'
 import { Problem } from './problem.ts'
-import { countOf, type SampleSet, sampleSet, samples, setBytes } from './samples.ts'
+import { countOf, type SampleSet, sampleSet, samples, setBytes, setData } from './samples.ts'
 
 export interface BilevelOptions {
   readonly backend: Backend
@@ -103,6 +103,7 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
     }),
     hyperparameters,
     { model, regularization },
+    () => [...setData(train), ...setData(validation), settings, fixed],
   )
 }
 

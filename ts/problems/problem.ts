@@ -1,11 +1,12 @@
 import { type Backend, read, vector } from '../backend/backend.ts'
 import type { DType, Oracles, Point, Vector } from '../backend/binding.ts'
 import { having } from '../backend/check.ts'
+import { fingerprint } from '../backend/fingerprint.ts'
 import { checkMemory } from '../backend/memory.ts'
 import type { FisherSettings } from '../backend/settings.ts'
 import type { Block } from './blocks.ts'
 
-export const problemCheck = having('a problem such as bilevel(…)', 'start', 'point')
+export const problemCheck = having('a problem such as bilevel(…)', 'start', 'paced')
 
 /** The oracles that compute; a user's own functions may answer them later. */
 export type ComputedOracle =
@@ -21,6 +22,21 @@ export type ComputedOracle =
   | 'curvatureProduct'
   | 'hessianProduct'
   | 'exactDirection'
+
+const computed: Record<ComputedOracle, true> = {
+  regularizer: true,
+  innerStep: true,
+  innerStepFor: true,
+  observe: true,
+  innerGradient: true,
+  innerLoss: true,
+  outerLoss: true,
+  outerGradient: true,
+  crossProduct: true,
+  curvatureProduct: true,
+  hessianProduct: true,
+  exactDirection: true,
+}
 
 /** A function whose result is there at once or later. */
 export type Eventually<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | Promise<R> : never
@@ -50,9 +66,14 @@ export class Problem<O extends AnyOracles = Oracles> {
   readonly #start: (seed: number) => ReturnType<ProblemStart>
   readonly #blocks: Readonly<Record<string, Block>>
   readonly #settings: object
+  readonly #data: () => Parameters<typeof fingerprint>[0]
   #oracles: O | undefined
+  #fingerprint: string | undefined
 
-  /** `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are v's parts by name. */
+  /**
+   * `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are v's parts by name. `data` are
+   * the numbers that a saved run is recognised by.
+   */
   constructor(
     backend: Backend,
     dtype: DType,
@@ -61,6 +82,7 @@ export class Problem<O extends AnyOracles = Oracles> {
     start: ProblemStart<O>,
     blocks: Readonly<Record<string, Block>> = {},
     settings: object = {},
+    data: () => Parameters<typeof fingerprint>[0] = () => [],
   ) {
     this.backend = backend
     this.dtype = dtype
@@ -69,6 +91,7 @@ export class Problem<O extends AnyOracles = Oracles> {
     this.#start = (seed) => start(this.oracles, seed)
     this.#blocks = blocks
     this.#settings = settings
+    this.#data = data
   }
 
   /** The oracles over uploaded data (`ERR_MEMORY`, before anything is uploaded, where WebAssembly can't hold it). */
@@ -97,7 +120,7 @@ export class Problem<O extends AnyOracles = Oracles> {
     return Object.fromEntries(names.map((name, i) => [name, read(this.oracles.natural(i, point))]))
   }
 
-  /** What tells this problem from others: shapes and settings, but none of the numbers in arrays. */
+  /** What tells this problem from others: shapes, settings, and a fingerprint of its data. */
   about(): object {
     const { innerLength, outerLength, samples, outerSamples, dtype, curvature, layers } = this.oracles
     const shape = {
@@ -113,7 +136,16 @@ export class Problem<O extends AnyOracles = Oracles> {
       const plain = Object.entries(settings).filter(([, value]) => typeof value !== 'object')
       return { name, ...Object.fromEntries(plain) }
     })
-    return { ...shape, ...this.#settings, blocks }
+    this.#fingerprint ??= fingerprint(this.#data())
+    return { ...shape, ...this.#settings, blocks, data: this.#fingerprint }
+  }
+
+  /** The same problem, whose oracles wait for `pause` before they compute. */
+  paced(pause: () => Promise<void>): AnyProblem {
+    const { backend, dtype } = this
+    const start: ProblemStart<AnyOracles> = (_, seed) => this.#start(seed)
+    const build = () => pacedOracles(this.oracles, pause)
+    return new Problem(backend, dtype, this.#bytes, build, start, this.#blocks, this.#settings, this.#data)
   }
 
   /** A point of these vectors, from which nothing is derived yet. */
@@ -130,6 +162,25 @@ export class Problem<O extends AnyOracles = Oracles> {
   zeros(length: number): Vector {
     return new this.backend.Vector(length, this.dtype)
   }
+}
+
+/** Oracles of which those that compute wait for `pause` first. */
+function pacedOracles(oracles: AnyOracles, pause: () => Promise<void>): AnyOracles {
+  const calls = new Map<PropertyKey, unknown>()
+  return new Proxy(oracles, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      if (!calls.has(name)) {
+        const paced = async (...args: unknown[]) => {
+          await pause()
+          return value.apply(target, args)
+        }
+        calls.set(name, name in computed ? paced : value.bind(target))
+      }
+      return calls.get(name)
+    },
+  })
 }
 
 /** A built-in problem, or one of a user's functions. */

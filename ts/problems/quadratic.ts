@@ -1,7 +1,7 @@
 import type { Backend } from '../backend/backend.ts'
 import type { DType } from '../backend/binding.ts'
 import { backendCheck, checkOptions, doubles, dtypeCheck, is, numbers } from '../backend/check.ts'
-import { Problem } from './problem.ts'
+import { Problem, type ProblemStart } from './problem.ts'
 
 export interface QuadraticOptions {
   readonly backend: Backend
@@ -40,8 +40,9 @@ export function quadratic(options: QuadraticOptions): Problem {
   )
   const bytes = 8 * (3 * h.length + c.length + c0.length + t.length)
   const build = () => backend.Problem.quadratic(dtype, h, c, c0, q, t, mu)
-  return new Problem(backend, dtype, bytes, build, ({ innerLength, outerLength }) => ({
+  const start: ProblemStart = ({ innerLength, outerLength }) => ({
     inner: new Float64Array(innerLength),
     outer: new Float64Array(outerLength),
-  }))
+  })
+  return new Problem(backend, dtype, bytes, build, start, {}, {}, () => [h, c, c0, q, t, [mu]])
 }

@@ -13,6 +13,7 @@ import {
   something,
 } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
+import { ofFeatures } from '../backend/fingerprint.ts'
 import type { Matrix } from '../backend/matrix.ts'
 
 /** Labelled samples: rows of a feature matrix, in the order of their labels. */
@@ -96,6 +97,16 @@ export function setBytes({ features, rows, ...set }: SampleSet): number {
   const own = 'targets' in set ? 8 * ('data' in set.targets ? set.targets.data : set.targets).length : 0
   const labels = 'labels' in set ? 4 * set.labels.length : 0
   return ('data' in features ? features.data.byteLength : 0) + own + labels + 4 * (rows?.length ?? 0)
+}
+
+/** What tells a set from others. */
+export function setData({ features, rows, ...set }: SampleSet): (string | ArrayLike<number> | undefined)[] {
+  const targets = 'targets' in set ? set.targets : []
+  return [
+    ofFeatures(features),
+    rows,
+    'labels' in set ? set.labels : 'data' in targets ? targets.data : targets,
+  ]
 }
 
 /** Whole numbers below 2³², checked where the type could hold others. */

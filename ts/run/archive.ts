@@ -1,5 +1,6 @@
 import { arrayType } from '../backend/arrays.ts'
 import { shown } from '../backend/check.ts'
+import { crc32 } from '../backend/crc32.ts'
 import { NhgdError } from '../backend/errors.ts'
 
 /** A tensor as it is stored, named by its path. */
@@ -7,7 +8,8 @@ export type Tensor = Float64Array | Float32Array | Uint8Array
 
 /**
  * An archive in the layout of safetensors: the header's length (u64, little-endian), the header in JSON, and the
- * tensors one after the other. `about` is JSON under the header's `__metadata__`.
+ * tensors one after the other. `about` is JSON under the header's `__metadata__`, whose first entry is the CRC-32 of
+ * all bytes, taken with zeros in its own place.
  */
 export interface Archive {
   readonly about: unknown
@@ -26,9 +28,23 @@ interface Entry {
   readonly data_offsets: readonly [number, number]
 }
 
+const start = '{"__metadata__":{"checksum":"'
+const place = 8 + start.length
+const digits = 8
+
+/** The checksum as it stands in the header. */
+function checksumOf(bytes: Uint8Array): Uint8Array {
+  const zeros = new Uint8Array(digits).fill(0x30)
+  const head = crc32(zeros, crc32(bytes.subarray(0, place)))
+  const checksum = crc32(bytes.subarray(place + digits), head)
+  return new TextEncoder().encode(checksum.toString(16).padStart(digits, '0'))
+}
+
 /** The archive as bytes. */
 export function writeArchive({ about, tensors }: Archive): Uint8Array {
-  const header: Record<string, unknown> = { __metadata__: { nhgd: JSON.stringify(about) } }
+  const header: Record<string, unknown> = {
+    __metadata__: { checksum: '0'.repeat(digits), nhgd: JSON.stringify(about) },
+  }
   let end = 0
   for (const [name, tensor] of tensors) {
     const entry: Entry = {
@@ -49,13 +65,14 @@ export function writeArchive({ about, tensors }: Archive): Uint8Array {
     bytes.set(new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength), at)
     at += tensor.byteLength
   }
+  bytes.set(checksumOf(bytes), place)
   return bytes
 }
 
 /**
  * Reads what {@link writeArchive} wrote.
  *
- * @throws NhgdError `ERR_CHECKPOINT` for bytes that are truncated, or no such archive.
+ * @throws NhgdError `ERR_CHECKPOINT` for bytes that are truncated or damaged, or no such archive.
  */
 export function readArchive(bytes: Uint8Array): Archive {
   if (arrayType(bytes) !== 'Uint8Array') throw foreign(shown(bytes))
@@ -64,6 +81,8 @@ export function readArchive(bytes: Uint8Array): Archive {
   const { __metadata__: metadata, ...entries } = header as Record<string, Entry> & {
     __metadata__?: { readonly nhgd?: string }
   }
+  const about = aboutOf(metadata)
+  verify(bytes, about)
   const tensors = new Map<string, Tensor>()
   let end = 0
   for (const [name, entry] of Object.entries(entries)) {
@@ -78,11 +97,27 @@ export function readArchive(bytes: Uint8Array): Archive {
     end = to
   }
   if (end !== data.length) throw foreign(`${data.length - end} bytes after its end`)
+  return { about, tensors }
+}
+
+function aboutOf(metadata: { readonly nhgd?: string } | undefined): unknown {
   try {
-    return { about: JSON.parse(metadata?.nhgd ?? ''), tensors }
+    return JSON.parse(metadata?.nhgd ?? '')
   } catch (cause) {
     throw foreign('other bytes', cause)
   }
+}
+
+function verify(bytes: Uint8Array, about: unknown): void {
+  const text = (part: Uint8Array) => new TextDecoder('latin1').decode(part)
+  if (text(bytes.subarray(8, place)) !== start) {
+    // Archives of version 1 had no checksum; whoever resumes one is told its version.
+    if ((about as { version?: unknown } | null)?.version === 1) return
+    throw foreign('bytes without a checksum')
+  }
+  const own = text(bytes.subarray(place, place + digits))
+  const is = text(checksumOf(bytes))
+  if (own !== is) throw foreign(`damaged bytes (their checksum is ${is}, not ${own})`)
 }
 
 function headerOf(bytes: Uint8Array): { header: unknown; data: Uint8Array } {

@@ -1,11 +1,11 @@
 import { NhgdError } from '../backend/errors.ts'
 import type { AnyProblem } from '../problems/problem.ts'
-import { readArchive, type Tensor, writeArchive } from './archive.ts'
+import { type Archive, type Tensor, writeArchive } from './archive.ts'
 import type { SolveOptions } from './options.ts'
 import { restoreRecord, saveRecord } from './record.ts'
 import { type RunState, settled, startRun } from './state.ts'
 
-const version = 1
+const version = 2
 
 /** What a run that is resumed has in common with the one that was saved. */
 function about(problem: AnyProblem, options: SolveOptions): unknown {
@@ -68,9 +68,8 @@ export async function saveState(
 export async function restoreState(
   problem: AnyProblem,
   options: SolveOptions,
-  bytes: Uint8Array,
+  archive: Archive,
 ): Promise<RunState> {
-  const archive = readArchive(bytes)
   const { seed } = { seed: (archive.about as { seed?: number } | null)?.seed, ...options }
   const given = { ...options, seed }
   same('run', about(problem, given), archive.about)

@@ -2,6 +2,7 @@ import { read } from '../backend/backend.ts'
 import type { Point } from '../backend/binding.ts'
 import { checkOptions, numbers, seedCheck } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
+import { Breather } from '../hypergradient/clock.ts'
 import { type Estimate, type Method, methodCheck } from '../methods/method.ts'
 import { type AnyProblem, problemCheck } from '../problems/problem.ts'
 import { isFiniteEstimate } from './state.ts'
@@ -35,7 +36,9 @@ export async function hypergradient(
   const { inner, outer, method, seed = 0 } = checkOptions(options, checks, ['inner', 'outer', 'method'])
   problemCheck('problem', problem)
   const point = problem.start(seed, { inner, outer })
-  const estimate = await estimateAt(problem, point, method, seed)
+  const breather = new Breather()
+  const paced = problem.paced(() => breather.due())
+  const estimate = await estimateAt(paced, point, method, seed)
   const { hypergradient, inner: _, ...rest } = estimate
   const { differences } = problem.oracles
   return {

@@ -2,6 +2,7 @@ import type { Point } from '../backend/binding.ts'
 import { callback, flag, number, numbers, seedCheck, shape, signalCheck, whole } from '../backend/check.ts'
 import { type OptimizerSettings, optimizerSettings } from '../hypergradient/optimizer.ts'
 import { type Estimate, type Method, methodCheck } from '../methods/method.ts'
+import { type CheckpointOptions, checkpointCheck } from './checkpointFile.ts'
 
 export interface SolveOptions {
   /** {@link preconditionedConjugateGradients} by default. */
@@ -19,8 +20,13 @@ export interface SolveOptions {
   readonly outer?: ArrayLike<number>
   /** A whole number from 0 to 2⁵³ − 1 that decides every draw, 0 by default. */
   readonly seed?: number
-  /** Ends the run when it aborts; the result is that of the last whole step. */
+  /**
+   * Ends the run when it aborts; the result is that of the last whole step. The step under way is left within one call of
+   * an oracle; with a `checkpoint` it is taken to its end, so that nothing of it is lost.
+   */
   readonly signal?: AbortSignal
+  /** Writes the run to a file now and then, and in the end. */
+  readonly checkpoint?: CheckpointOptions
   /** Keeps v in a box, by projection after each step. */
   readonly box?: { readonly low: number; readonly high: number }
   /** Keeps the entries of v at or above 0 and their sum at this number, by projection after each step. */
@@ -48,6 +54,7 @@ export const optionChecks = {
   outer: numbers,
   seed: seedCheck,
   signal: signalCheck,
+  checkpoint: checkpointCheck,
   box: shape({ low: limit, high: limit }, ['low', 'high']),
   simplex: number(0),
   jumpCap: number(0, Number.POSITIVE_INFINITY),

@@ -5,9 +5,17 @@ import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import type { Estimate } from '../methods/method.ts'
 import { type AnyProblem, problemCheck } from '../problems/problem.ts'
+import { type Archive, readArchive } from './archive.ts'
 import { restoreState, saveState } from './checkpoint.ts'
+import { CheckpointFile, type Found, lastWhole } from './checkpointFile.ts'
 import { optionChecks, type Progress, type SolveOptions } from './options.ts'
 import { type RunState, startingPoint, startRun, takeStep } from './state.ts'
+
+/** The state of a run, whose method may not have begun. */
+type AnyState = Omit<RunState, 'method'> & Partial<RunState>
+
+/** Stands for work that the signal cut short. */
+const cut = Symbol('cut')
 
 /** How a run ended. */
 export type Status = 'converged' | 'outerSteps' | 'seconds' | 'stopped' | 'aborted' | 'diverged' | 'failed'
@@ -18,7 +26,8 @@ const advice: Record<Status, string> = {
   seconds: 'the time is used up: raise "seconds" if the outer loss still falls',
   stopped: 'ended by onStep, or by leaving the loop over its steps',
   aborted: 'ended by its signal; the result is that of the last whole step',
-  failed: 'a function of the problem failed, see the error; the result is that of the last whole step',
+  failed:
+    'a function of the problem or a write failed, see the error; the result is that of the last whole step',
   diverged:
     'the loss or a variable stopped being finite: lower the inner or the outer rate, or raise "damping"; the result is the last finite point',
 }
@@ -41,6 +50,8 @@ export interface SolveResult {
   readonly fallbacks: Estimate['fallbacks']
   /** Callbacks of a custom problem that differences stood for, and by how much these disagreed at the worst. */
   readonly differences?: Readonly<Record<string, number>>
+  /** Where a run that went on from a file took it from, and what was wrong with newer checkpoints. */
+  readonly resumed?: { readonly file: string; readonly damaged: readonly string[] }
   /** Seconds by phase. A resumed run counts from where it was resumed. */
   readonly seconds: Readonly<Record<string, number>> & { readonly total: number }
 }
@@ -57,9 +68,16 @@ export class Solve implements AsyncIterable<Progress> {
   }
 
   readonly #problem: AnyProblem
+  /** The same, which lets the event loop run and rests where the signal aborted. */
+  readonly #paced: AnyProblem
   readonly #options: SolveOptions
-  readonly #saved: Uint8Array | undefined
-  readonly #breather = new Breather()
+  readonly #saved: Uint8Array | string | undefined
+  readonly #file: CheckpointFile | undefined
+  readonly #breather = new Breather(() => this.#rest)
+  /** What a step that was cut short waits for. */
+  #rest: Promise<void> | undefined
+  #wake = () => {}
+  #found: Found | undefined
   readonly #queues = new Set<Progress[]>()
   #began = 0
   #state: Promise<RunState> | undefined
@@ -74,15 +92,19 @@ export class Solve implements AsyncIterable<Progress> {
   /** Steps and saves happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  /** `saved` is the archive to go on from. */
-  constructor(problem: AnyProblem, options: SolveOptions, saved?: Uint8Array) {
+  /** `saved` is the archive to go on from, or its file. */
+  constructor(problem: AnyProblem, options: SolveOptions, saved?: Uint8Array | string) {
     this.#problem = problemCheck('problem', problem) as AnyProblem
+    this.#paced = this.#problem.paced(() => this.#breather.due())
     this.#options = checkOptions(options, optionChecks)
     this.#saved = saved
+    this.#file = this.#options.checkpoint && new CheckpointFile(this.#options.checkpoint)
   }
 
   /** See {@link save}. */
   async save(): Promise<Uint8Array> {
+    this.#rest = undefined
+    this.#wake()
     const state = await this.#started()
     return this.#inTurn(async () => {
       if (!this.#whole) {
@@ -91,7 +113,7 @@ export class Solve implements AsyncIterable<Progress> {
           '"run" expected a run whose last step was whole, got one that failed',
         )
       }
-      return saveState(this.#problem, this.#options, state)
+      return saveState(this.#paced, this.#options, state)
     })
   }
 
@@ -132,26 +154,70 @@ export class Solve implements AsyncIterable<Progress> {
   }
 
   async #step(): Promise<void> {
-    const state = await this.#started()
+    const state = await this.#cuttable(this.#started())
+    if (state === cut) return this.#finish('aborted', startingPoint(this.#problem, this.#options))
     const { outerSteps = 100, tolerance = 0, onStep } = this.#options
     const before = this.#over(state.outerStep)
-    if (before) return this.#finish(before, state)
-    const taken = await this.#inTurn(async () => {
+    if (before) return this.#last(before, state)
+    const work = this.#inTurn(async () => {
       this.#whole = false
-      const taken = await takeStep(this.#problem, this.#options, state)
+      const taken = await takeStep(this.#paced, this.#options, state)
       this.#whole = taken !== undefined
       return taken
     })
+    const taken = await this.#cuttable(work)
+    if (taken === cut) return this.#finish('aborted', state)
     if (!taken) return this.#finish('diverged', state)
     const { outerStep: step, point } = state
     const { outerLoss, residual } = taken.estimate
     const progress: Progress = { step, outerLoss, residual, ...taken, seconds: this.#elapsed(), point }
     const go = await onStep?.(progress)
     for (const queue of this.#queues) queue.push(progress)
-    if (go === false) this.#finish('stopped', state)
-    else if (taken.hypergradientNorm < tolerance) this.#finish('converged', state)
-    else if (step >= outerSteps) this.#finish('outerSteps', state)
-    else await this.#breather.due()
+    if (go === false) return this.#last('stopped', state)
+    if (taken.hypergradientNorm < tolerance) return this.#last('converged', state)
+    if (step >= outerSteps) return this.#last('outerSteps', state)
+    if (this.#file?.due(step)) await this.#write(this.#file, state)
+    await this.#breather.due()
+  }
+
+  /**
+   * What comes of some work, or `cut` as soon as the signal aborts: the work then rests at its next oracle until a save
+   * wants it whole. Nothing is cut that has to go to a file, or comes from one.
+   */
+  async #cuttable<T>(work: Promise<T>): Promise<T | typeof cut> {
+    const { signal } = this.#options
+    if (!signal || this.#file || this.#saved) return work
+    let abort = () => {}
+    const aborted = new Promise<typeof cut>((resolve) => {
+      abort = () => {
+        this.#rest = new Promise((wake) => {
+          this.#wake = wake
+        })
+        resolve(cut)
+      }
+    })
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    try {
+      return await Promise.race([work, aborted])
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Writes the run to its file. */
+  async #write(file: CheckpointFile, state: RunState): Promise<void> {
+    try {
+      await file.write(await this.save(), state.outerStep)
+    } catch (error) {
+      throw Object.assign(error as NhgdError, { result: this.#resultOf('failed', state) })
+    }
+  }
+
+  /** Ends the run after a whole step. */
+  async #last(status: Status, state: RunState): Promise<void> {
+    if (this.#file?.behind(state.outerStep)) await this.#write(this.#file, state)
+    this.#finish(status, state)
   }
 
   /** Why no further step is taken. */
@@ -164,12 +230,30 @@ export class Solve implements AsyncIterable<Progress> {
   }
 
   #started(): Promise<RunState> {
-    this.#state ??= (async () => {
-      this.#began = performance.now()
-      const [problem, options, saved] = [this.#problem, this.#options, this.#saved]
-      return saved ? restoreState(problem, options, saved) : startRun(problem, options)
-    })()
+    this.#state ??= this.#start()
     return this.#state
+  }
+
+  async #start(): Promise<RunState> {
+    this.#began = performance.now()
+    const archive = await this.#archive()
+    if (!archive) return startRun(this.#paced, this.#options)
+    const state = await restoreState(this.#paced, this.#options, archive)
+    const { file } = this.#found ?? {}
+    if (this.#found?.damaged.length === 0 && file === this.#options.checkpoint?.file) {
+      this.#file?.wrote(state.outerStep)
+    }
+    return state
+  }
+
+  /** What to go on from. */
+  async #archive(): Promise<Archive | undefined> {
+    const saved = this.#saved
+    this.#found = await this.#file?.open()
+    if (typeof saved === 'object') return readArchive(saved)
+    if (saved !== undefined) this.#found = await lastWhole(saved)
+    if (saved === undefined || this.#found) return this.#found?.archive
+    throw new NhgdError('ERR_CHECKPOINT', `"file" expected a checkpoint, got no file "${saved}"`)
   }
 
   #elapsed(): number {
@@ -187,17 +271,14 @@ export class Solve implements AsyncIterable<Progress> {
     const { code, message, callback } = error as NhgdError & { callback?: string }
     if (code !== 'ERR_CALLBACK') return error
     // Where the method could not even begin, a run that was saved has its archive for its last good state.
-    const start = () => (this.#saved ? undefined : startingPoint(this.#problem, this.#options))
+    const start = () => (this.#saved || this.#found ? undefined : startingPoint(this.#problem, this.#options))
     const state = await this.#started().catch(start)
     const step = (state?.outerStep ?? 0) + 1
     const placed = new NhgdError(code, `${message}, in outer step ${step}`, { cause: error })
     return Object.assign(placed, { callback, step }, state && { result: this.#resultOf('failed', state) })
   }
 
-  #resultOf(
-    status: Status,
-    { outerStep: steps, last, method }: Omit<RunState, 'method'> & Partial<RunState>,
-  ): SolveResult {
+  #resultOf(status: Status, { outerStep: steps, last, method }: AnyState): SolveResult {
     const { outerLoss, damping, fallbacks } = last
     const { curvature, differences } = this.#problem.oracles
     const known = Number.isNaN(last.residual) ? undefined : last.residual
@@ -213,12 +294,13 @@ export class Solve implements AsyncIterable<Progress> {
       operator: known === undefined ? 'none' : curvature,
       damping,
       fallbacks: { ...fallbacks },
+      ...(this.#found && { resumed: { file: this.#found.file, damaged: this.#found.damaged } }),
       ...(differences && { differences: { ...differences } }),
       seconds: { ...method?.scratch.clock.seconds, total: this.#elapsed() },
     }
   }
 
-  #finish(status: Status, state: RunState): void {
+  #finish(status: Status, state: AnyState): void {
     const result = this.#resultOf(status, state)
     const failed = status === 'diverged' && this.#options.throwOnFailure
     this.#end = failed
@@ -238,7 +320,7 @@ export function solve(problem: AnyProblem, options: SolveOptions = {}): Solve {
 
 /**
  * All that decides how a run goes on, as one archive in the layout of safetensors. It waits for the end of a step that
- * is under way; `onStep` may wait for it.
+ * is under way, one that a signal cut short too; `onStep` may wait for it.
  *
  * @throws NhgdError `ERR_CHECKPOINT` for a run that diverged or failed.
  */
@@ -248,15 +330,19 @@ export async function save(run: Solve): Promise<Uint8Array> {
 }
 
 /**
- * Goes on with a run that {@link save} wrote, with the same bits as if it had not been interrupted. The problem and
- * the options have to be those of the saved run, but for when it ends and what looks at it (`outerSteps`, `seconds`,
- * `tolerance`, `signal`, `onStep`, `throwOnFailure`); the seed is that of the archive. Functions in the options, such
- * as schedules of step sizes, and the samples, priors and groups of the problem are taken on trust.
+ * Goes on with a run that {@link save} wrote, or with the last whole checkpoint of a file, with the same bits as if it
+ * had not been interrupted (to rounding on another backend). The problem and the options have to be those of the saved
+ * run, but for when it ends and what looks at it (`outerSteps`, `seconds`, `tolerance`, `signal`, `checkpoint`, `onStep`,
+ * `throwOnFailure`); the seed is that of the archive. Functions, such as schedules of step sizes and those of a custom
+ * problem, are taken on trust, and of a matrix of more than 1 MiB a part is compared.
  *
  * @throws NhgdError `ERR_CHECKPOINT`, from what is awaited first, for an archive of another method, of other settings,
- * of a problem of another shape, other settings or scalar type, or of another version, and for bytes that are truncated or no archive.
+ * of another problem, other data or another scalar type, or of another version, and for bytes that are truncated, damaged
+ * or no archive.
  */
-export function resume(problem: AnyProblem, bytes: Uint8Array, options: SolveOptions = {}): Solve {
-  if (arrayType(bytes) !== 'Uint8Array') refuse('bytes', 'Uint8Array', bytes, 'ERR_DTYPE')
-  return new Solve(problem, options, bytes)
+export function resume(problem: AnyProblem, from: Uint8Array | string, options: SolveOptions = {}): Solve {
+  if (typeof from !== 'string' && arrayType(from) !== 'Uint8Array') {
+    refuse('bytes', 'Uint8Array or the name of a file', from, 'ERR_DTYPE')
+  }
+  return new Solve(problem, options, from)
 }

@@ -1,8 +1,9 @@
 import { type Backend, read } from '../backend/backend.ts'
 import type { Features, Vector } from '../backend/binding.ts'
+import { Breather } from '../hypergradient/clock.ts'
 import { innerEnd, innerLoop, innerState } from '../hypergradient/innerLoop.ts'
 import { predictor, softmaxRegression } from '../problems/model.ts'
-import type { Problem } from '../problems/problem.ts'
+import type { AnyProblem } from '../problems/problem.ts'
 import { reweighting } from '../problems/reweighting.ts'
 import type { LabelledSet } from '../problems/samples.ts'
 import { Classifier } from './classifier.ts'
@@ -42,7 +43,7 @@ export class Trainer {
   readonly backend: Backend
   readonly classes: number
   readonly features: Features
-  readonly #problem: Problem
+  readonly #problem: AnyProblem
   readonly #samples: number
 
   /** `regularization` is the factor of ‖θ‖². */
@@ -57,7 +58,9 @@ export class Trainer {
     this.features = set.features
     this.#samples = set.labels.length
     const model = softmaxRegression({ classes })
-    this.#problem = reweighting({ backend, model, train: set, trusted: set, regularization })
+    const breather = new Breather()
+    const problem = reweighting({ backend, model, train: set, trusted: set, regularization })
+    this.#problem = problem.paced(() => breather.due())
   }
 
   /** Minimises the weighted mean loss over the set by SGD. */
@@ -95,7 +98,7 @@ export class Trainer {
    * A step size for SGD with momentum 0.9 that needs no tuning: half of 1/λ, where λ is the largest eigenvalue of the
    * Hessian at θ = 0 with all weights 1, found by power iteration.
    */
-  rate(positions: Uint32Array, seed: number): number {
+  async rate(positions: Uint32Array, seed: number): Promise<number> {
     const { oracles } = this.#problem
     const point = this.#problem.start(0, { outer: this.#outer() })
     const batch = this.#draws(seed, positions)(2048)
@@ -107,7 +110,7 @@ export class Trainer {
     let eigenvalue = 0
     for (let i = 0; i < 30; i++) {
       u.scale(1 / u.norm())
-      oracles.curvatureProduct(point, batch, u, product)
+      await oracles.curvatureProduct(point, batch, u, product)
       eigenvalue = u.dot(product)
       u.copyFrom(product)
     }

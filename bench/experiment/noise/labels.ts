@@ -42,7 +42,7 @@ export async function noisyLabels(
   )
   const some = Uint32Array.from(order.subarray(0, Math.max(weak.least, Math.round(weak.share * n))))
   const theta = await trainer.train(
-    { steps: weak.steps, rate: trainer.rate(some, 0), batchSize: Math.min(1024, some.length), seed },
+    { steps: weak.steps, rate: await trainer.rate(some, 0), batchSize: Math.min(1024, some.length), seed },
     { positions: some },
   )
   const p = trainer.probabilities(theta, Uint32Array.from(truth.keys()))

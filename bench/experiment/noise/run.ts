@@ -110,7 +110,7 @@ async function rivals(
   const labels = Uint32Array.from([...given, ...truth])
   const make = (regularization: number) =>
     new Trainer(backend, classes, { features, rows: samples, labels }, regularization)
-  const training = { rate: make(1e-3).rate(free, 0), batchSize: 1024, seed }
+  const training = { rate: await make(1e-3).rate(free, 0), batchSize: 1024, seed }
   const places = Uint32Array.from(known, (_, j) => n + j)
   const common = { make, training, classes }
   const penalty = await choosePenalty({

@@ -29,7 +29,7 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
   const data = prepareChecked(settings)
   const { features, classes, given, known, truth, wrong, free } = data
   const make = trainers(backend, data)
-  const rate = make(constants.regularizations[4]).rate(free, 0)
+  const rate = await make(constants.regularizations[4]).rate(free, 0)
   const training = { rate, batchSize: constants.batchSize, seed, signal }
 
   clock.enter('penalty')

@@ -26,7 +26,7 @@ export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabe
   const { features, classes, labels, free, trusted } = data
   const parts = split(data, settings)
   const trainer = new Trainer(backend, classes, { features, labels }, regularization)
-  const rate = trainer.rate(free, 0)
+  const rate = await trainer.rate(free, 0)
   const { steps, batchSize } = defaults.cleanLabels.retraining
   const training = { rate, batchSize, seed, signal }
   const start =

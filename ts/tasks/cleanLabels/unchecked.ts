@@ -27,7 +27,7 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
   const rows = Uint32Array.from(given.keys())
   const make = (regularization: number) =>
     new Trainer(backend, classes, { features, labels: given }, regularization)
-  const rate = make(constants.regularizations[4]).rate(rows, 0)
+  const rate = await make(constants.regularizations[4]).rate(rows, 0)
   const training = { rate, batchSize: constants.batchSize, seed, signal }
 
   clock.enter('penalty')

@@ -12,9 +12,9 @@ function tables(): Uint32Array[] {
   return all
 }
 
-/** The checksum of gzip and zip (RFC 1952, section 8), four bytes at a time. */
-export function crc32(bytes: Uint8Array): number {
-  let c = -1
+/** The checksum of gzip and zip (RFC 1952, section 8), four bytes at a time; it goes on from that of bytes before. */
+export function crc32(bytes: Uint8Array, before = 0): number {
+  let c = ~before
   let at = 0
   for (const end = bytes.length - 3; at < end; at += 4) {
     c ^= bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)
