@@ -1,4 +1,11 @@
-import { accuracy, type Backend, type CleanLabelsResult, cleanLabels, relabelNext } from 'nhgd/wasm'
+import {
+  accuracy,
+  type Backend,
+  type CleanLabelsResult,
+  cleanLabels,
+  inSentences,
+  relabelNext,
+} from 'nhgd/wasm'
 import { count } from './dom.ts'
 import type { Checks, Example, Findings } from './messages.ts'
 import type { Samples } from './samples.ts'
@@ -35,35 +42,16 @@ export function clean(
 export function findings(samples: Samples, result: CleanLabelsResult): Findings {
   const { labels, pictures } = samples
   const most = pictures ? pictured : listed
-  const next = relabelNext({ result, labels, count: Math.min(asked, result.rows.length) })
+  const { rows: next } = relabelNext({ result, labels, count: Math.min(asked, result.rows.length) })
   const examples = (rows: Iterable<number>) => Array.from(rows, (row) => example(samples, result, row))
   return {
-    summary: [...sentences(result), ...truth(samples, result)],
+    summary: [...inSentences(result), ...truth(samples, result)],
     warnings: result.warnings,
     doubted: examples(result.issues.slice(0, most).map(({ row }) => row)),
     helpful: examples(next),
     ...(pictures && { imageShape: pictures.shape }),
     checked: result.checked.rows.length,
   }
-}
-
-function sentences({ issues, rows, estimate, checked }: CleanLabelsResult): string[] {
-  const doubted = `${count(issues.length)} of ${count(rows.length)} labels look wrong`
-  if (checked.rows.length === 0) return [`${doubted}. Nobody has checked enough labels to say how many are.`]
-  const expected = count(issues.reduce((sum, { score }) => sum + score, 0))
-  const { wrong, precision } = estimate ?? {}
-  const share = (x: number) => `${Math.round(100 * x)} %`
-  return [
-    `${doubted}, about ${expected} of them really are.`,
-    ...(wrong
-      ? [
-          `Of all that nobody checked, about ${count(wrong.count)} are wrong (between ${count(wrong.low)} and ${count(wrong.high)}, if the ${count(checked.rows.length)} checked ones are a fair sample).`,
-        ]
-      : []),
-    ...(precision
-      ? [`Of those that look wrong, ${share(precision.low)} to ${share(precision.high)} turn out wrong.`]
-      : []),
-  ]
 }
 
 /** How much of the truth was found, where it is known. */

@@ -525,8 +525,8 @@ csv('leaves the index of a data frame out of a list', () => {
 csv('reads what somebody checked, in words or in truth values, beside other columns', () => {
   const given = { names: ['cat', 'dog'], labels: [0, 0, 1, 1] }
   const read = (text: string) => {
-    const { rows, labels } = parseChecked({ name: 'checked.csv', bytes: utf8(text) }, given)
-    return [Array.from(rows), Array.from(labels)]
+    const { rows, labels, random } = parseChecked({ name: 'checked.csv', bytes: utf8(text) }, given)
+    return [Array.from(rows), Array.from(labels), ...(random ? [random] : [])]
   }
   const words = 'row,"a, note",label\n0,"x, y",right\n3,,\n1,,dog\n2,,wrong\n'
   assert.equal(read(words), [
@@ -541,6 +541,12 @@ csv('reads what somebody checked, in words or in truth values, beside other colu
     [0, 2],
     [-1, 1],
   ])
+  assert.equal(read('row,random,label\n0,true,right\n3,1,\n1,,dog\n2,no,wrong\n'), [
+    [0, 1, 2],
+    [0, 1, -1],
+    [true, false, false],
+  ])
+  fails(() => read('row,label,random\n0,right,perhaps\n'), 'ERR_DATA', 'in the column "random"', 'perhaps')
   fails(() => read('row,right\n0,perhaps\n'), 'ERR_DATA', 'true or false')
   fails(() => read('row,label\n0,1\n'), 'ERR_DATA', 'right, wrong or one of cat, dog')
 })

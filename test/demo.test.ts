@@ -161,7 +161,7 @@ test('own CSV: what is wrong with it is said until it is mended, then its rows a
 test('checks by a click: kept, downloaded as the command takes them, and used by the next run', () =>
   visit(async (page) => {
     await giveFruit(page, fruit, '')
-    assert.match(await run(page), /look wrong\. Nobody has checked enough/)
+    assert.match(await run(page), /never saw them\. Nobody has checked enough/)
     const rows = await doubted(page)
     const answer = async (row: number, how: string) => {
       await page.click(`#doubted [data-row="${row}"]`)

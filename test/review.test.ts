@@ -9,9 +9,11 @@ import { changes, readBefore } from '../ts/cli/changes.ts'
 import { type Answers, dialogue } from '../ts/cli/dialogue.ts'
 import { parseChecked } from '../ts/data/checked.ts'
 import type { CleanLabelsResult } from '../ts/tasks/cleanLabels/cleanLabels.ts'
+import { estimateWrong } from '../ts/tasks/cleanLabels/estimate.ts'
 import { relabelNext } from '../ts/tasks/review/relabelNext.ts'
 import { refuses } from './support/errors.ts'
 import { gaussians } from './support/gaussians.ts'
+import { Random } from './support/random.ts'
 
 const test = suite('review')
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -83,14 +85,16 @@ const result = {
 const labels = Int32Array.from({ length: 200 }, (_, row) => row % 2)
 
 test('rows to check next: mostly doubtful ones, some at random, each once', async () => {
-  const rows = relabelNext({ result, labels, count: 50, seed: 3 })
+  const { rows, random } = relabelNext({ result, labels, count: 50, seed: 3 })
   assert.is(new Set(rows).size, 50)
   assert.ok(rows.every((row) => row >= 10 && row < 200))
   const doubtful = Array.from(rows).filter((row) => Math.abs(scores[row] - 0.5) < 0.25).length
   assert.ok(doubtful >= 40 && doubtful < 50, `${doubtful} are doubtful`)
-  assert.equal(relabelNext({ result, labels, count: 50, seed: 3 }), rows)
-  assert.not.equal(relabelNext({ result, labels, count: 50, seed: 4 }), rows)
-  assert.is(relabelNext({ result, labels, count: 1000 }).length, 190)
+  assert.is(random.filter(Boolean).length, 10)
+  assert.ok(rows.every((row, i) => random[i] || Math.abs(scores[row] - 0.5) < 0.25))
+  assert.equal(relabelNext({ result, labels, count: 50, seed: 3 }), { rows, random })
+  assert.not.equal(relabelNext({ result, labels, count: 50, seed: 4 }).rows, rows)
+  assert.is(relabelNext({ result, labels, count: 1000 }).rows.length, 190)
   const none = { result, labels, count: 0 }
   await refuses('ERR_RANGE', 'count', () => relabelNext(none))
   await refuses('ERR_SHAPE', 'labels', () => relabelNext({ result, labels: [1] }))
@@ -102,9 +106,71 @@ test('classes with few checks come first among equals', () => {
     rows: Uint32Array.from({ length: 8 }, (_, i) => 2 * i),
     right: Array<boolean>(8).fill(true),
   }
-  const rows = relabelNext({ result: { ...result, scores: even, checked: known }, labels, count: 10 })
+  const { rows } = relabelNext({ result: { ...result, scores: even, checked: known }, labels, count: 10 })
   const odd = Array.from(rows).filter((row) => labels[row] === 1).length
   assert.ok(odd >= 7, `${odd} of the class without checks`)
+})
+
+/** Rounds of checks that the proposed rows of each go to. Doubted labels are wrong more often than their scores say. */
+function reviewed(seed: number) {
+  const random = new Random(seed)
+  const n = 2000
+  const scores = Float64Array.from({ length: n }, () => random.uniform() ** 3)
+  const wrong = Array.from(scores, (score) => random.uniform() < (score > 0.3 ? 0.9 : 0.05))
+  const labels = new Int32Array(n)
+  const suggested = Int32Array.from(scores, (score) => (score > 0.5 ? 1 : 0))
+  const checked = { rows: [] as number[], right: [] as boolean[], random: [] as boolean[] }
+  for (let round = 0; round < 3; round++) {
+    const known = { ...checked, rows: Uint32Array.from(checked.rows) }
+    const rows = Uint32Array.from({ length: n }, (_, row) => row).filter((row) => !known.rows.includes(row))
+    const result = { rows, scores, suggested, checked: known }
+    const next = relabelNext({ result, labels, count: 100, seed: 10 * seed + round })
+    checked.rows.push(...next.rows)
+    checked.random.push(...next.random)
+  }
+  const free = [...wrong.keys()].filter((row) => !checked.rows.includes(row))
+  const estimate = (random?: readonly boolean[]) =>
+    estimateWrong(
+      free.map((row) => scores[row]),
+      {
+        scores: checked.rows.map((row) => scores[row]),
+        wrong: checked.rows.map((row) => wrong[row]),
+        random,
+      },
+    )
+  const truth = free.filter((row) => wrong[row]).length
+  const holds = (found = estimate()) => !!found && found.wrong.low <= truth && truth <= found.wrong.high
+  const proposed = checked.rows.filter((_, i) => !checked.random[i])
+  return {
+    share: proposed.filter((row) => wrong[row]).length / proposed.length,
+    byRandom: holds(estimate(checked.random)),
+    byAll: holds(estimate()),
+  }
+}
+
+test('rows drawn at random tell how many labels are wrong, though the proposed ones are mostly wrong', () => {
+  const draws = Array.from({ length: 100 }, (_, seed) => reviewed(seed))
+  assert.ok(draws.every(({ share }) => share > 0.7))
+  const [byRandom, byAll] = (['byRandom', 'byAll'] as const).map((how) => draws.filter((d) => d[how]).length)
+  assert.ok(byRandom >= 88, `the interval of 95 % holds the truth in ${byRandom} of 100 draws`)
+  assert.ok(byAll < 30, `with the proposed rows as a sample in ${byAll}`)
+})
+
+test('the count of wrong labels, by hand', () => {
+  // The sample missed 1 − 0.5 and 0 − 0.3, the third row 1 − 0.9.
+  const checked = { scores: [0.5, 0.3, 0.9], wrong: [true, false, true], random: [true, true, false] }
+  const found = estimateWrong([0.2, 0.8, 0.6, 0.1, 0.4, 0.1, 0.2], checked)
+  const [mean, square] = [0.1, (2 * 0.4 ** 2 + 0.5) / 2]
+  const count = 2.4 + 10 * mean - 0.3
+  const half = 1.96 * Math.sqrt((10 * 8 * square) / 2)
+  assert.ok(Math.abs((found?.wrong.count ?? 0) - count) < 1e-12)
+  assert.ok(Math.abs((found?.wrong.high ?? 0) - Math.min(7, count + half)) < 1e-12)
+  assert.equal(found?.sample, { rows: 2, random: true })
+  assert.is(found?.precision, undefined)
+  assert.is(estimateWrong([0.5], { ...checked, random: [false, false, false] }), undefined)
+  const all = estimateWrong([0.5], { scores: [0.5, 0.3, 0.9], wrong: checked.wrong })
+  assert.equal(all?.sample, { rows: 3, random: false })
+  assert.is(all?.precision?.value, 1)
 })
 
 const data = gaussians({ samples: 200, trusted: 8 })
@@ -125,13 +191,18 @@ test('a file to fill in, which clean takes', () => {
   assert.is(asked.status, 0, asked.stderr)
   assert.match(asked.stdout, /12 rows are in .*review\.csv/)
   const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n')
-  assert.is(head, 'row,given,suggested,score,label')
+  assert.is(head, 'row,given,suggested,score,random,label')
   const filled = rows.map((line, i) =>
     i < 11 ? `${line}${i % 2 ? 'right' : names[data.truth[Number(line.split(',')[0])]]}` : line,
   )
   const bytes = new TextEncoder().encode([head, ...filled].join('\n'))
   const read = parseChecked({ name: 'review.csv', bytes }, { names, labels: data.labels })
   assert.is(read.rows.length, 11)
+  assert.equal(
+    read.random,
+    rows.slice(0, 11).map((line) => line.split(',')[4] === 'true'),
+  )
+  assert.ok(read.random?.includes(true))
 })
 
 test('without a terminal it says what to do', () => {
@@ -231,15 +302,16 @@ test('in a terminal: right, wrong, undo, quit, and on where it stopped', () => {
   assert.match(first.stdout, /2 answers are in .*typed\.csv/)
   const before = readFileSync(checked, 'utf8').trim().split('\n')
   assert.is(before.length, 3)
-  assert.match(before[1], /^\d+,right$/)
-  assert.match(before[2], /^\d+,dog$/)
+  assert.is(before[0], 'row,label,random')
+  assert.match(before[1], /^\d+,right,(true|false)$/)
+  assert.match(before[2], /^\d+,dog,(true|false)$/)
   const second = type('w,q')
   assert.match(second.stdout, /3 answers are in/)
   const after = readFileSync(checked, 'utf8').trim().split('\n')
   assert.is(new Set(after.map((line) => line.split(',')[0])).size, 4)
   // A right label is written by its name from then on.
   assert.equal(after[2], before[2])
-  assert.match(after[3], /^\d+,wrong$/)
+  assert.match(after[3], /^\d+,wrong,(true|false)$/)
   assert.not.ok(existsSync(`${checked}.part`))
 })
 

@@ -128,5 +128,6 @@ export {
   type Estimate as LabelEstimate,
   type Issue,
 } from './tasks/cleanLabels/cleanLabels.ts'
+export { inSentences } from './tasks/cleanLabels/inSentences.ts'
 export { accuracy, auc } from './tasks/metrics.ts'
-export { type RelabelNextOptions, relabelNext } from './tasks/review/relabelNext.ts'
+export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'

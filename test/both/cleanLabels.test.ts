@@ -11,6 +11,7 @@ import {
   cleanLabels,
 } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
 import { confidentDoubts, knowsNothing } from '../../ts/tasks/cleanLabels/confidence.ts'
+import { inSentences } from '../../ts/tasks/cleanLabels/inSentences.ts'
 import { Keeper } from '../../ts/tasks/cleanLabels/keep.ts'
 import { accuracy, auc, detection } from '../../ts/tasks/metrics.ts'
 import { close, same } from '../support/close.ts'
@@ -392,6 +393,22 @@ test('checked: rows that are known to be wrong and no more', async ({ backend })
   }
 })
 
+test('checked: rows drawn at random alone tell how many labels are wrong', async ({ backend }) => {
+  const clean = (random?: readonly boolean[]) =>
+    cleanLabels({ backend, ...looked, checked: { ...looked.checked, random }, outerSteps: 0 })
+  const all = await clean()
+  assert.equal(all.estimate?.sample, { rows: 75, random: false })
+  const some = await clean(Array.from(rows, (_, i) => i % 3 === 0))
+  assert.equal(some.estimate?.sample, { rows: 25, random: true })
+  same(some.scores, all.scores)
+  const none = await clean(Array.from(rows, () => false))
+  assert.is(none.estimate, undefined)
+  assert.match(none.warnings[0], /no checked row was drawn at random/)
+  assert.match(inSentences(all)[1], /by your 75 checks, if these are a fair sample/)
+  assert.match(inSentences(some)[1], /by the 25 checked ones that were drawn at random/)
+  assert.is(inSentences(none).length, 1)
+})
+
 test('checked: a class that no checked row has is named and not judged', async ({ backend }) => {
   const some = rows.filter((row) => truth[row] !== 2)
   const { warnings, issues } = await cleanLabels({
@@ -431,6 +448,8 @@ test('checked: what does not fit is refused by name', async ({ backend }) => {
     checked: { ...checked, labels: checked.labels.map(() => 3) },
   })
   await refused('ERR_RANGE', 'checked', { checked: { ...checked, labels: checked.labels.map(() => -1) } })
+  await refused('ERR_SHAPE', 'checked.random', { checked: { ...checked, random: [true] } })
+  await refused('ERR_RANGE', 'checked.random', { checked: { ...checked, random: checked.labels } })
   await refused('ERR_RANGE', 'checked.right', {
     checked: { ...checked, right: checked.labels.map(() => false) },
   })

@@ -1,41 +1,15 @@
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
+import { inSentences } from '../tasks/cleanLabels/inSentences.ts'
 import type { Input } from './input.ts'
 
 const shown = 10
 const pairsShown = 20
 const columnsShown = 8
 
-/** About how many of the doubted labels are wrong: the sum of their scores. */
-export function expectedWrong({ issues }: CleanLabelsResult): number {
-  return Math.round(issues.reduce((sum, { score }) => sum + score, 0))
-}
-
 /** Rows whose check tells most: those nearest to the border between right and wrong. */
 export function worthChecking({ rows, scores }: CleanLabelsResult, count: number): number[] {
   const distance = (row: number) => Math.abs(scores[row] - 0.5)
   return Array.from(rows.toSorted((a, b) => distance(a) - distance(b) || a - b).subarray(0, count))
-}
-
-/** What was found, in sentences: how many labels look wrong, how many are, and how sure that is. */
-export function found(result: CleanLabelsResult): string[] {
-  const { issues, rows, estimate, checked } = result
-  const about = (x: number) => String(Math.round(x))
-  const sentences = [
-    checked.rows.length > 0
-      ? `${issues.length} of ${rows.length} labels look wrong, about ${expectedWrong(result)} of them really are.`
-      : `${issues.length} of ${rows.length} labels disagree with models that never saw them.`,
-  ]
-  if (estimate) {
-    const { count, low, high } = estimate.wrong
-    sentences.push(
-      `Of all that nobody checked, about ${about(count)} are wrong (between ${about(low)} and ${about(high)}, by your ${checked.rows.length} checks, if these are a fair sample).`,
-    )
-  }
-  if (estimate?.precision) {
-    const { low, high } = estimate.precision
-    sentences.push(`Of those that look wrong, ${percent(low)} to ${percent(high)} turn out wrong.`)
-  }
-  return sentences
 }
 
 /** Pairs of a given and a suggested label among the doubted ones, the most frequent first. */
@@ -70,16 +44,12 @@ export function findings(
 ): string {
   const { issues, checked } = result
   const known = checked.rows.length > 0
-  const lines = found(result)
+  const lines = inSentences(result)
   if (issues.length > 0) lines.push('', 'The most doubtful (rows count from 0):', worst(result, input))
   const advice = known
     ? 'Next: check the rows that help most with "nhgd review", and run again with what you found.'
     : `Next: check labels with "nhgd review", or by hand: a CSV with the columns row and label, passed as --checked. These ${options.suggestTrusted} rows tell most:\n${worthChecking(result, options.suggestTrusted).join(' ')}`
   return [...lines, '', advice].join('\n')
-}
-
-function percent(share: number): string {
-  return `${Math.round(100 * share)} %`
 }
 
 /** The first ten as a table. */

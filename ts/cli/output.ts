@@ -2,8 +2,9 @@ import { isMissing } from '../data/csv.ts'
 import { writeNpz } from '../data/index.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
+import { inSentences } from '../tasks/cleanLabels/inSentences.ts'
 import { type Figures, methods } from './figures.ts'
-import { confusions, found, inWords } from './findings.ts'
+import { confusions, inWords } from './findings.ts'
 import type { Input } from './input.ts'
 import { writeWhole } from './write.ts'
 
@@ -71,7 +72,7 @@ export async function writeReport(
   const { skipped, ...environment } = backend
   const report: CleaningReport = {
     title: input.title,
-    summary: found(result),
+    summary: inSentences(result),
     confusions: confusions(result, input),
     facts: {
       samples: input.features.rows,

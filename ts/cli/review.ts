@@ -51,15 +51,23 @@ async function review(options: Options, command: Command): Promise<void> {
     ...(enough && { checked }),
   })
   const known = new Set(checked?.rows)
-  const rows = relabelNext({ result, labels, count: count + known.size, seed })
-    .filter((row) => !known.has(row))
-    .subarray(0, count)
+  const next = relabelNext({ result, labels, count: count + known.size, seed })
+  const rows = next.rows.filter((row) => !known.has(row)).subarray(0, count)
+  const random = new Set(next.rows.filter((row, i) => next.random[i] && !known.has(row)))
   if (out) {
-    const head = ['row', ...(input.ids ? ['id'] : []), 'given', 'suggested', 'score', 'label'].join()
+    const head = [
+      'row',
+      ...(input.ids ? ['id'] : []),
+      'given',
+      'suggested',
+      'score',
+      'random',
+      'label',
+    ].join()
     const lines = Array.from(rows, (row) => {
       const id = input.ids ? [csvCell(input.ids[row])] : []
       const [given, suggested] = [names[labels[row]], names[result.suggested[row]]].map(csvCell)
-      return [row, ...id, given, suggested, result.scores[row].toFixed(3), ''].join()
+      return [row, ...id, given, suggested, result.scores[row].toFixed(3), random.has(row), ''].join()
     })
     await writeWhole(out, `${head}\n${lines.join('\n')}\n`)
     const told = out === PIPE ? console.error : console.log
@@ -71,13 +79,19 @@ async function review(options: Options, command: Command): Promise<void> {
   const before: Answers = new Map(
     Array.from(checked?.rows ?? [], (row, i) => [row, answerOf(checked?.labels[i] ?? -1, names)]),
   )
+  for (const [i, row] of checked?.rows.entries() ?? []) if (checked?.random?.[i] ?? true) random.add(row)
+  if (checked && !checked.random) {
+    console.error(
+      `the ${known.size} rows of ${path} count as drawn at random: where they were not, write false into its column "random"`,
+    )
+  }
   const ask = asker()
   const given = await dialogue(rows, before, {
     names,
     show: (row) => shown(input, row, names[result.suggested[row]]),
     ask: ask.next,
     say: (text) => console.log(text),
-    save: (answers) => writeWhole(path, answerFile(answers)),
+    save: (answers) => writeWhole(path, answerFile(answers, random)),
   })
   ask.close()
   console.log(`${given} answers are in ${path}: run "nhgd clean" again with --checked ${path}.`)
@@ -87,8 +101,9 @@ function answerOf(label: number, names: readonly string[]): string {
   return label < 0 ? 'wrong' : names[label]
 }
 
-function answerFile(answers: Answers): string {
-  return `row,label\n${Array.from(answers, ([row, label]) => `${row},${csvCell(label)}`).join('\n')}\n`
+function answerFile(answers: Answers, random: ReadonlySet<number>): string {
+  const lines = Array.from(answers, ([row, label]) => `${row},${csvCell(label)},${random.has(row)}`)
+  return `row,label,random\n${lines.join('\n')}\n`
 }
 
 /** A row as a person sees it. */

@@ -12,6 +12,8 @@ export interface CheckedFile {
   readonly rows: Uint32Array
   /** The true class of each, or −1 where the given label is wrong and nobody said what is right. */
   readonly labels: Int32Array
+  /** Whether each was drawn at random, where the file has a column that says so. */
+  readonly random?: readonly boolean[]
 }
 
 /** What is known of the labels that were checked. */
@@ -23,28 +25,34 @@ export interface GivenLabels {
 /**
  * Answers of a person from a CSV file with the columns `row`, counted from 0, and `label`: the true class, or the words
  * `right` or `wrong` where these are no classes; or with a column `right` or `wrong` of truth values. A row without an
- * answer was not checked, and other columns do not matter.
+ * answer was not checked. A column `random` says of rows whether they were drawn at random, no where it is empty. Other
+ * columns do not matter.
  *
  * @throws NhgdError `ERR_DATA` for other columns and for labels that are no class; `ERR_RANGE` for rows that are out of
  * range or answered twice.
  */
 export function parseChecked({ name, bytes }: File, given: GivenLabels, as = 'checked'): CheckedFile {
   if (name !== '-' && !/\.(csv|tsv|txt)(\.gz)?$/i.test(name)) throw dataError(as, 'a CSV file', `"${name}"`)
-  const wanted = ['row', 'label', 'right', 'wrong']
-  const { header, texts } = readCsvTexts(gunzip(bytes, as), wanted, as)
-  const answers = wanted.slice(1).filter((column) => texts[column])
+  const kinds = ['label', 'right', 'wrong']
+  const { header, texts } = readCsvTexts(gunzip(bytes, as), ['row', 'random', ...kinds], as)
+  const answers = kinds.filter((column) => texts[column])
   if (!texts.row || answers.length === 0) {
     throw dataError(as, 'the columns "row" and "label" (or "right", or "wrong")', listed(header))
   }
   const words = texts.row.map((_, i) => {
     const [column, text] = answers.map((column) => [column, texts[column][i]]).find(([, text]) => text) ?? []
     if (column === undefined || column === 'label') return text ?? ''
-    if (YES.test(text)) return column
-    if (NO.test(text)) return column === 'right' ? 'wrong' : 'right'
-    throw dataError(as, `true or false in the column "${column}"`, `"${text.slice(0, 40)}" at ${i}`)
+    return isTrue(text, column, i, as) === (column === 'right') ? 'right' : 'wrong'
   })
   const rows = texts.row.map((text) => (text === '' ? Number.NaN : Number(text)))
-  return answered(rows, words, given, as)
+  const random = texts.random?.map((text, i) => text !== '' && isTrue(text, 'random', i, as))
+  return answered(rows, words, given, as, random)
+}
+
+function isTrue(text: string, column: string, i: number, as: string): boolean {
+  if (YES.test(text)) return true
+  if (NO.test(text)) return false
+  throw dataError(as, `true or false in the column "${column}"`, `"${text.slice(0, 40)}" at ${i}`)
 }
 
 /** The same from a column with an answer, or nothing, for each row. */
@@ -60,11 +68,13 @@ function answered(
   answers: readonly string[],
   { names, labels: given }: GivenLabels,
   as: string,
+  random?: readonly boolean[],
 ): CheckedFile {
   const classes = new Map(names.map((name, index) => [name, index]))
   const seen = new Set<number>()
   const rows: number[] = []
   const labels: number[] = []
+  const drawn: boolean[] = []
   for (const [i, answer] of answers.entries()) {
     if (answer === '') continue
     const row = all[i]
@@ -75,8 +85,13 @@ function answered(
     seen.add(row)
     rows.push(row)
     labels.push(classOf(answer, given[row], classes, names, row, as))
+    if (random) drawn.push(random[i])
   }
-  return { rows: Uint32Array.from(rows), labels: Int32Array.from(labels) }
+  return {
+    rows: Uint32Array.from(rows),
+    labels: Int32Array.from(labels),
+    ...(random && { random: drawn }),
+  }
 }
 
 function classOf(

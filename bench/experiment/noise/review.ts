@@ -112,7 +112,7 @@ async function simulate(
     if (count === 0) break
     const known = new Set(rows)
     const next = {
-      relabelNext: () => relabelNext({ result, labels, count, seed }),
+      relabelNext: () => relabelNext({ result, labels, count, seed }).rows,
       random: () => Uint32Array.from(order.filter((row) => !known.has(row))).slice(0, count),
       top: () => result.ranking.slice(0, count),
     }[way]()

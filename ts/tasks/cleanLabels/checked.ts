@@ -129,8 +129,9 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
     ...Array.from(known, (row, j) => given[row] !== truth[j]),
     ...Array.from(wrong, () => true),
   ]
-  // Labels that can't be judged count as often as wrong ones were among the checked rows.
-  const share = isWrong.filter(Boolean).length / isWrong.length
+  const sampled = [...known, ...wrong].map((row) => data.random?.has(row) ?? true)
+  // Labels that can't be judged count as often as wrong ones were in the sample.
+  const share = isWrong.filter((wrong, j) => wrong && sampled[j]).length / sampled.filter(Boolean).length
   const counted = judged.map((score, i) => (blind || unseen.has(given[free[i]]) ? share : score))
   for (const [i, row] of free.entries()) {
     const guess = blind || unseen.has(given[row])
@@ -160,7 +161,11 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
     suggested,
     ranking,
     checked: { rows: data.checked, right: Array.from(data.checked, (row) => scores[row] === 0) },
-    estimate: estimateWrong(counted, checkedScores, isWrong),
+    estimate: estimateWrong(counted, {
+      scores: checkedScores,
+      wrong: isWrong,
+      random: data.random && sampled,
+    }),
     warnings: warningsOf(data, blind),
     model: fitted,
     theta: fitted,
@@ -243,12 +248,15 @@ function lossOf(logs: Float64Array, rows: Uint32Array, labels: Uint32Array, clas
   return -rows.reduce((sum, row, j) => sum + logs[row * classes + labels[j]], 0) / rows.length
 }
 
-function warningsOf({ unseen }: CheckedRows, blind: boolean): string[] {
+function warningsOf({ unseen, random }: CheckedRows, blind: boolean): string[] {
   return [
     ...(unseen.length > 0
       ? [`no checked row has the class ${listed(unseen)}: the labels of these classes are not judged`]
       : []),
     ...(blind ? ['the models know no more of the checked rows than chance: no label is doubted'] : []),
+    ...(random?.size === 0
+      ? ['no checked row was drawn at random: they do not tell how many labels are wrong']
+      : []),
   ]
 }
 

@@ -2,37 +2,49 @@
 export interface Estimate {
   /** Wrong labels among the rows that nobody checked, with an interval of 95 %. */
   readonly wrong: { readonly count: number; readonly low: number; readonly high: number }
-  /** Share of the doubted labels that are wrong, with an interval of 95 %; absent where no checked row was doubted. */
+  /** Share of the doubted labels that are wrong, with an interval of 95 %; absent where no row of the sample was doubted. */
   readonly precision?: { readonly value: number; readonly low: number; readonly high: number }
+  /** What this rests on: the number of rows, and whether they are known to be drawn at random. */
+  readonly sample: { readonly rows: number; readonly random: boolean }
+}
+
+/** Rows that somebody checked. */
+export interface CheckedScores {
+  /** How likely each label is wrong, by models that had not seen the row. */
+  readonly scores: ArrayLike<number>
+  readonly wrong: readonly boolean[]
+  /** Whether each was drawn at random; all of them are taken for a random sample where absent. */
+  readonly random?: readonly boolean[]
 }
 
 const z = 1.96
 
 /**
- * Counts wrong labels by the scores of the rows that nobody checked, and corrects the count by what the scores of the
- * checked rows missed (a difference estimator, Cassel et al. 1976). It takes the checked rows for a random sample.
+ * Counts wrong labels by the scores of the rows that nobody checked, and corrects the count by what the scores of a random
+ * sample of all rows missed (a difference estimator, Cassel et al. 1976). What the scores missed of checked rows is known.
  *
- * `scores` are of rows that nobody checked; `checked` of those that somebody did, from models that had not seen them, and
- * `wrong` says how these are.
+ * `scores` are those of the rows that nobody checked. Nothing comes back where no checked row was drawn at random.
  */
-export function estimateWrong(
-  scores: ArrayLike<number>,
-  checked: ArrayLike<number>,
-  wrong: readonly boolean[],
-): Estimate {
-  const [n, m] = [scores.length, checked.length]
+export function estimateWrong(scores: ArrayLike<number>, checked: CheckedScores): Estimate | undefined {
+  const { wrong, random } = checked
+  const missed = wrong.map((wrong, i) => (wrong ? 1 : 0) - checked.scores[i])
+  const sample = [...missed.keys()].filter((i) => random?.[i] ?? true)
+  if (sample.length === 0) return undefined
+  const [free, m] = [scores.length, sample.length]
+  const all = free + missed.length
   const sum = Array.from(scores).reduce((sum, score) => sum + score, 0)
-  const missed = Array.from(checked, (score, i) => (wrong[i] ? 1 : 0) - score)
-  const mean = missed.reduce((sum, x) => sum + x, 0) / m
+  const mean = sample.reduce((sum, i) => sum + missed[i], 0) / m
+  const middle = sum + all * mean - missed.reduce((sum, x) => sum + x, 0)
   // One pseudo-row of either kind keeps the interval open where no score missed.
-  const square = missed.reduce((sum, x) => sum + (x - mean) ** 2, 0.5) / m
-  const half = (z * n * Math.sqrt(square)) / Math.sqrt(m)
-  const inside = (count: number) => Math.min(n, Math.max(0, count))
-  const count = inside(sum + n * mean)
-  const doubted = wrong.filter((_, i) => checked[i] > 0.5)
+  const square = sample.reduce((sum, i) => sum + (missed[i] - mean) ** 2, 0.5) / m
+  const half = z * Math.sqrt((all * (all - m) * square) / m)
+  const inside = (count: number) => Math.min(free, Math.max(0, count))
+  const doubted = sample.filter((i) => checked.scores[i] > 0.5)
+  const hits = doubted.filter((i) => wrong[i]).length
   return {
-    wrong: { count, low: inside(sum + n * mean - half), high: inside(sum + n * mean + half) },
-    ...(doubted.length > 0 && { precision: wilson(doubted.filter(Boolean).length, doubted.length) }),
+    wrong: { count: inside(middle), low: inside(middle - half), high: inside(middle + half) },
+    ...(doubted.length > 0 && { precision: wilson(hits, doubted.length) }),
+    sample: { rows: m, random: random !== undefined },
   }
 }
 

@@ -27,7 +27,7 @@ import type { Classifier } from '../classifier.ts'
 import type { Estimate } from './estimate.ts'
 import { logProbabilities } from './predicted.ts'
 
-/** What is known of rows that somebody checked, at least 10, drawn at random at best. */
+/** What is known of rows that somebody checked, at least 10. */
 export interface Checked {
   readonly rows: ArrayLike<number>
   /** The true class of each, −1 where it is wrong and nobody knows what is right. Where absent, the given labels of the
@@ -35,6 +35,9 @@ export interface Checked {
   readonly labels?: ArrayLike<number>
   /** Whether the given label of each is right; true where absent. */
   readonly right?: readonly boolean[]
+  /** Whether each was drawn at random. The estimate of how many labels are wrong rests on these rows alone; where absent, it
+   * takes all checked rows for a random sample. */
+  readonly random?: readonly boolean[]
 }
 
 /** A label that is doubted. */
@@ -134,7 +137,8 @@ export interface CleanLabelsResult {
   readonly ranking: Uint32Array
   /** Checked rows, and whether their given labels are right. */
   readonly checked: { readonly rows: Uint32Array; readonly right: readonly boolean[] }
-  /** About how many labels are wrong, which only rows that are `checked` can tell. */
+  /** About how many labels are wrong, which only rows that are `checked` can tell; absent where none of them was drawn at
+   * random. */
   readonly estimate?: Estimate
   /** What makes the result doubtful, in sentences. */
   readonly warnings: readonly string[]
@@ -167,7 +171,7 @@ const checks = {
   backend: backendCheck,
   features: something,
   labels: numbers,
-  checked: shape<Checked>({ rows: numbers, labels: numbers, right: flags }, ['rows']),
+  checked: shape<Checked>({ rows: numbers, labels: numbers, right: flags, random: flags }, ['rows']),
   trusted: numbers,
   predictedProbabilities: shape<Matrix>({ data: numbers, rows: size(0), columns: size(1), scale: number() }, [
     'data',

@@ -64,6 +64,8 @@ export interface CheckedRows {
   readonly truth: Uint32Array
   /** Those that are known to be wrong, and no more. */
   readonly wrong: Uint32Array
+  /** Checked rows that were drawn at random, where that is known. */
+  readonly random: ReadonlySet<number> | undefined
   /** Rows that nobody checked. */
   readonly free: Uint32Array
   /** Classes that no checked row is known to have. */
@@ -80,11 +82,12 @@ export interface CheckedRows {
 export function prepareChecked(settings: Settings): CheckedRows {
   const { features } = settings
   const { labels: given, classes } = checkedLabels(settings)
-  const { rows = [], labels, right } = settings.checked ?? { rows: [] }
+  const { rows = [], labels, right, random } = settings.checked ?? { rows: [] }
   const checked = rowsOf('checked.rows', rows, features.rows, defaults.cleanLabels.checked.least)
   for (const [name, list] of [
     ['checked.labels', labels],
     ['checked.right', right],
+    ['checked.random', random],
   ] as const) {
     if (list && list.length !== checked.length) {
       throw new NhgdError(
@@ -126,6 +129,7 @@ export function prepareChecked(settings: Settings): CheckedRows {
     known,
     truth,
     wrong: checked.filter((_, i) => answers[i] < 0),
+    random: random && new Set(checked.filter((_, i) => random[i])),
     free: Uint32Array.from(given.keys()).filter((row) => !isChecked.has(row)),
     unseen: Array.from({ length: classes }, (_, c) => c).filter((c) => !found.has(c)),
   }

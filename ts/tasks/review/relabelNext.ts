@@ -17,15 +17,22 @@ export interface RelabelNextOptions {
   readonly seed?: number
 }
 
+/** Rows to check, in the order in which they should be. */
+export interface RelabelProposal {
+  readonly rows: Uint32Array
+  /** Whether each was drawn at random, which `checked.random` of the next {@link cleanLabels} takes. */
+  readonly random: readonly boolean[]
+}
+
 /**
  * The rows whose check would help most, in the order in which they should be checked. Most are those whose labels are
  * neither clearly right nor clearly wrong, with rows first whose given or suggested class has few checks (uncertainty
- * sampling, Lewis and Gale 1994). A share is drawn at random from all rows, so that what the checked rows say of the data
- * does not lean on the doubtful ones alone.
+ * sampling, Lewis and Gale 1994). A share is drawn at random from all rows, and marked, so that these
+ * can tell how many labels are wrong.
  *
  * @throws NhgdError `ERR_RANGE` for options, `ERR_SHAPE` for labels that are not as many as the scores.
  */
-export function relabelNext(given: RelabelNextOptions): Uint32Array {
+export function relabelNext(given: RelabelNextOptions): RelabelProposal {
   const checks = { result: something, labels: numbers, count: size(1), seed: seedCheck }
   const { result, labels, count = 50, seed = 0 } = checkOptions(given, checks, ['result', 'labels'])
   const { rows, scores, suggested, checked } = result as RelabelNextOptions['result']
@@ -61,10 +68,10 @@ export function relabelNext(given: RelabelNextOptions): Uint32Array {
     add(labels[best.row])
   }
   // The fair rows stand between the others, so that whoever stops early has checked some of both.
-  const all = new Uint32Array(most)
-  for (let i = 0, c = 0, d = 0; i < most; i++) {
-    const due = Math.floor(((i + 1) * drawn.length) / most) > d
-    all[i] = due ? drawn[d++] : chosen[c++]
-  }
-  return all
+  const random = Array.from({ length: most }, (_, i) => {
+    const due = (at: number) => Math.floor((at * drawn.length) / most)
+    return due(i + 1) > due(i)
+  })
+  const [draws, choices] = [drawn.values(), chosen.values()]
+  return { rows: Uint32Array.from(random, (random) => (random ? draws : choices).next().value ?? 0), random }
 }
