@@ -1,4 +1,4 @@
-import { isMissing } from '../ts/data/csv.ts'
+import { isMissing } from '../ts/data/table.ts'
 import type { Checks } from './messages.ts'
 
 /** A text as it stands in CSV; one that says "missing" stands in quotes, since it means itself. */

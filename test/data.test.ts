@@ -5,7 +5,6 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NhgdError } from '../ts/backend/errors.ts'
 import { matrix } from '../ts/backend/matrix.ts'
-import { firstRepeated } from '../ts/data/csv.ts'
 import { listed } from '../ts/data/error.ts'
 import {
   absentClasses,
@@ -34,6 +33,7 @@ import {
   writeNpz,
 } from '../ts/data/index.ts'
 import { oddColumn } from '../ts/data/standardize.ts'
+import { firstRepeated } from '../ts/data/table.ts'
 
 import { Random } from './support/random.ts'
 

@@ -17,6 +17,13 @@ export type {
 export { type ErrorCode, NhgdError } from './backend/errors.ts'
 export type { Fisher, FisherSettings, SolveReport } from './backend/fisher.ts'
 export { type Matrix, matrix, type Numbers } from './backend/matrix.ts'
+export {
+  type IndexedMatrix,
+  type MatrixLike,
+  type StridedLike,
+  type TensorLike,
+  toMatrix,
+} from './backend/matrixLike.ts'
 export type {
   ActivationKind,
   BlockSettings,
@@ -39,6 +46,7 @@ export type {
   Statistic,
   WindowSettings,
 } from './backend/settings.ts'
+export type { ColumnLike, TableLike } from './backend/table.ts'
 export type { Clock } from './hypergradient/clock.ts'
 export type { RefineSettings, Stopped } from './hypergradient/conjugateGradients.ts'
 export type { CrossSettings } from './hypergradient/cross.ts'

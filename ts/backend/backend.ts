@@ -4,6 +4,7 @@ import { doubles, refuse } from './check.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import { remember } from './fingerprint.ts'
 import type { Matrix } from './matrix.ts'
+import { featuresCheck, type MatrixLike } from './matrixLike.ts'
 import { type Signature, signaturesOf } from './signatures.ts'
 
 /** What a backend runs on. */
@@ -56,7 +57,8 @@ export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DTyp
 }
 
 /** Uploads a matrix in the type it came in. */
-export function upload(backend: Backend, matrix: Matrix): Features {
+export function upload(backend: Backend, features: MatrixLike): Features {
+  const matrix = featuresCheck('features', features) as Matrix
   return remember(uploaded(backend, matrix), matrix)
 }
 

@@ -1,4 +1,7 @@
+import { arrayType } from './arrays.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
+import { widened } from './numbers.ts'
+import { cellsOf, isColumn } from './table.ts'
 
 /** Returns a value as it is to be used, or throws `"name" expected X, got Y`. */
 export type Check<T = unknown> = (name: string, value: unknown) => T
@@ -91,11 +94,27 @@ export function doubles(name: string, values: ArrayLike<number>): Float64Array {
   throw new NhgdError('ERR_RANGE', `"${name}" expected numbers, got ${shown(values[at])} at index ${at}`)
 }
 
-/** Numbers in an array or a typed array; whoever reads them checks them. */
-export const numbers: Check<ArrayLike<number>> = is(
+const list = is<ArrayLike<number>>(
   'an array of numbers',
   (value) => typeof value === 'object' && typeof (value as ArrayLike<number> | null)?.length === 'number',
 )
+
+/**
+ * Numbers in an array, a typed array, a column of a table or a tensor of one dimension; whoever reads them checks those
+ * of an array.
+ */
+export const numbers: Check<ArrayLike<number>> = (name, value) => {
+  if (isColumn(value)) {
+    const at = cellsOf(value)
+    return widened(
+      name,
+      Array.from({ length: value.length }, (_, row) => at(row)),
+    )
+  }
+  const { data, dims, shape = dims } = (value ?? {}) as { data?: unknown; dims?: unknown; shape?: unknown }
+  const given = Array.isArray(shape) && shape.length === 1 && arrayType(data) ? data : value
+  return arrayType(given)?.startsWith('Big') ? widened(name, given) : list(name, given)
+}
 
 export const dtypeCheck = is<'f32' | 'f64'>(
   '"f32" or "f64"',

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError } from '../data/error.ts'
-import { arrayOf, isCsv } from '../data/read.ts'
+import { arrayOf, isCsv, isTableFile } from '../data/formats.ts'
 import { PIPE } from './write.ts'
 
 /** Options that need another option beside them. */
@@ -77,8 +77,8 @@ export async function checkOptions(command: Command): Promise<void> {
   }
   const features = value('features')
   for (const name of ['ignore', 'id', 'checkedColumn'] as const) {
-    if (!given(name) || features === undefined || isCsv(features)) continue
-    throw dataError(long(name), 'a CSV file of features', `"${features}"`)
+    if (!given(name) || features === undefined || isTableFile(features)) continue
+    throw dataError(long(name), 'a CSV file of features, or another table', `"${features}"`)
   }
   if (given('header') && !['features', 'labels', 'trusted'].some((name) => isCsv(value(name) ?? ''))) {
     throw dataError('--no-header', 'a CSV file', `"${features}"`)

@@ -5,7 +5,7 @@ export function featureOptions(command: Command): Command {
   return command
     .option(
       '--features <file>',
-      'features, one sample per row: NPY, NPZ (or set.npz:ARRAY), IDX, CSV or TSV; - is the pipe',
+      'features, one sample per row: CSV, TSV, JSON lines, Parquet, Arrow, NPY, NPZ (or set.npz:ARRAY) or IDX; - is the pipe',
     )
     .option('--ignore <names>', 'columns to leave out, with commas between', list)
     .option('--id <name>', 'a column with a name of each row, which outputs repeat')
@@ -17,8 +17,11 @@ export function featureOptions(command: Command): Command {
 export function dataOptions(command: Command): Command {
   return featureOptions(command)
     .option('--labels <file>', 'labels, numbers or text (default: the features file); - is the pipe')
-    .option('--label <name>', 'the column of a CSV file, or the array of an NPZ file, that holds the labels')
-    .option('--checked <file>', 'CSV of rows that you checked: row (from 0) and label (or right, or wrong)')
+    .option('--label <name>', 'the column of a table, or the array of an NPZ file, that holds the labels')
+    .option(
+      '--checked <file>',
+      'CSV (or another table) of rows that you checked: row (from 0) and label (or right, or wrong)',
+    )
     .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
 }
 

@@ -1,11 +1,11 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
 import { type CheckedFile, checkedColumn, parseChecked } from '../data/checked.ts'
-import { readCsvTexts } from '../data/csv.ts'
 import { dataError, listed } from '../data/error.ts'
-import { gunzip } from '../data/gzip.ts'
-import { cleaningSplit, loadMnist, readBytes, readLabels, readSet } from '../data/index.ts'
-import { isCsv, namesLabels, parseRows } from '../data/read.ts'
+import { isTableFile, namesLabels } from '../data/formats.ts'
+import { cleaningSplit, loadMnist, readFile, readLabels, readSet } from '../data/index.ts'
+import { openRows, parseRows } from '../data/read.ts'
+import { readTexts } from '../data/table.ts'
 import { PIPE } from './write.ts'
 
 /** A data set to clean, and what is known about it. */
@@ -97,13 +97,9 @@ async function demo({ demo, trustedSize, noise, noiseKind }: InputOptions, seed:
   }
 }
 
-async function file(path: string, as: string) {
-  return { name: path, bytes: await readBytes(path, as) }
-}
-
 /** Rows that are right; a mask has as many entries as there are rows. */
 async function readRows(path: string, rows: number, header: boolean): Promise<Int32Array> {
-  const { rows: found, mask } = parseRows(await file(path, '--trusted'), { as: '--trusted', header })
+  const { rows: found, mask } = parseRows(await readFile(path, '--trusted'), { as: '--trusted', header })
   if (mask === undefined || mask === rows) return found
   throw new NhgdError('ERR_SHAPE', `"--trusted" expected ${rows} truth values, one per row, got ${mask}`)
 }
@@ -129,12 +125,12 @@ async function files(options: InputOptions, path: string): Promise<Input> {
   if (label !== undefined && ![path, options.labels ?? path].some(namesLabels)) {
     throw new NhgdError(
       'ERR_RANGE',
-      `"--label" expected a CSV or an NPZ file, got "${options.labels ?? path}"`,
+      `"--label" expected a CSV file, another table or an NPZ file, got "${options.labels ?? path}"`,
     )
   }
-  if (label === undefined && !options.labels && options.header && path !== PIPE && isCsv(path)) {
-    const { bytes } = await file(path, '--features')
-    const columns = listed(readCsvTexts(gunzip(bytes, '--features'), [], '--features').header)
+  if (label === undefined && !options.labels && options.header && path !== PIPE && isTableFile(path)) {
+    const rows = openRows(await readFile(path, '--features'), '--features')
+    const columns = listed(readTexts(rows, [], '--features').header)
     throw dataError('--labels', `a file, or "--label" with a column of the features (${columns})`, 'none')
   }
   const { header, id, checkedColumn: answers, impute } = options
@@ -150,7 +146,7 @@ async function files(options: InputOptions, path: string): Promise<Input> {
   const { features } = read
   const checked =
     answers === undefined
-      ? options.checked && parseChecked(await file(options.checked, '--checked'), given, '--checked')
+      ? options.checked && parseChecked(await readFile(options.checked, '--checked'), given, '--checked')
       : checkedColumn(read.texts?.[answers] ?? [], given, '--checked-column')
   const imageShape = options.imageShape ?? read.imageShape
   if (imageShape && imageShape[0] * imageShape[1] !== features.columns) {

@@ -1,5 +1,5 @@
-import { isMissing } from '../data/csv.ts'
 import { writeNpz } from '../data/index.ts'
+import { isMissing } from '../data/table.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import { inSentences } from '../tasks/cleanLabels/inSentences.ts'

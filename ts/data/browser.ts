@@ -1,5 +1,6 @@
 export { type CheckedFile, checkedColumn, type GivenLabels, parseChecked } from './checked.ts'
-export { type CsvOptions, readCsv, readCsvColumn, type Table } from './csv.ts'
+export type { Row, TableData } from './columnar.ts'
+export { type CsvOptions, readCsv, readCsvColumn } from './csv.ts'
 export { readIdx } from './idx.ts'
 export { absentClasses, encodeLabels, type Labels } from './labels.ts'
 export { readNpy, writeNpy } from './npy.ts'
@@ -10,6 +11,7 @@ export {
   parseIndices,
   parseLabels,
   parseSet,
+  parseTable,
   type ReadSet,
   type SetOptions,
 } from './read.ts'
@@ -23,4 +25,5 @@ export {
   type SplitOptions,
 } from './split.ts'
 export { fitStandardization, type Standardization, standardize } from './standardize.ts'
+export type { Table, TableOptions } from './table.ts'
 export { checkFinite, type Features, type NumericArray, type Tensor, takeRows, toFeatures } from './tensor.ts'

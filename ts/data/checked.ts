@@ -1,8 +1,8 @@
 import { NhgdError } from '../backend/errors.ts'
-import { readCsvTexts } from './csv.ts'
 import { dataError, listed } from './error.ts'
-import { gunzip } from './gzip.ts'
-import type { File } from './read.ts'
+import { isTableFile } from './formats.ts'
+import { type File, openRows } from './read.ts'
+import { readTexts } from './table.ts'
 
 const YES = /^(true|yes|1|x)$/i
 const NO = /^(false|no|0)$/i
@@ -23,7 +23,7 @@ export interface GivenLabels {
 }
 
 /**
- * Answers of a person from a CSV file with the columns `row`, counted from 0, and `label`: the true class, or the words
+ * Answers of a person from a CSV file, or another table, with the columns `row`, counted from 0, and `label`: the true class, or the words
  * `right` or `wrong` where these are no classes; or with a column `right` or `wrong` of truth values. A row without an
  * answer was not checked. A column `random` says of rows whether they were drawn at random, no where it is empty. Other
  * columns do not matter.
@@ -31,10 +31,10 @@ export interface GivenLabels {
  * @throws NhgdError `ERR_DATA` for other columns and for labels that are no class; `ERR_RANGE` for rows that are out of
  * range or answered twice.
  */
-export function parseChecked({ name, bytes }: File, given: GivenLabels, as = 'checked'): CheckedFile {
-  if (name !== '-' && !/\.(csv|tsv|txt)(\.gz)?$/i.test(name)) throw dataError(as, 'a CSV file', `"${name}"`)
+export function parseChecked(file: File, given: GivenLabels, as = 'checked'): CheckedFile {
+  if (!isTableFile(file.name)) throw dataError(as, 'a CSV file or another table', `"${file.name}"`)
   const kinds = ['label', 'right', 'wrong']
-  const { header, texts } = readCsvTexts(gunzip(bytes, as), ['row', 'random', ...kinds], as)
+  const { header, texts } = readTexts(openRows(file, as), ['row', 'random', ...kinds], as)
   const answers = kinds.filter((column) => texts[column])
   if (!texts.row || answers.length === 0) {
     throw dataError(as, 'the columns "row" and "label" (or "right", or "wrong")', listed(header))

@@ -40,6 +40,10 @@ export function numericColumns(
   const wrong: string[] = []
   const made: { name: string; values: Float64Array | number }[] = []
   for (const [j, { name: title, odd }] of given.entries()) {
+    if (/^__index_level_\d+__$/.test(title)) {
+      notes.push(`"${title}", the index of a data frame, is left out`)
+      continue
+    }
     if (j === 0 && isIndex(title)) {
       if (odd.length === 0 && column(0).every((x, i) => x === i)) {
         notes.push('the first column counts the rows and is left out')

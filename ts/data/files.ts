@@ -1,8 +1,10 @@
 import { open } from 'node:fs/promises'
 import { dataError } from './error.ts'
+import { arrayOf } from './formats.ts'
 import type { Labels } from './labels.ts'
+import { decodeTable } from './packages.ts'
 import {
-  arrayOf,
+  type File,
   parseFeatures,
   parseIndices,
   parseLabels,
@@ -20,12 +22,12 @@ export async function readFeatures(
   path: string,
   options: { label?: string; as?: string } = {},
 ): Promise<Features> {
-  return parseFeatures({ name: path, bytes: await readBytes(path, options.as ?? 'features') }, options)
+  return parseFeatures(await readFile(path, options.as ?? 'features'), options)
 }
 
 /** {@link parseSet} of the file at `path` (Node only), which is read once. */
 export async function readSet(path: string, options: SetOptions = {}): Promise<ReadSet> {
-  return parseSet({ name: path, bytes: await readBytes(path, options.as ?? 'features') }, options)
+  return parseSet(await readFile(path, options.as ?? 'features'), options)
 }
 
 /** {@link parseLabels} of the file at `path` (Node only). */
@@ -33,7 +35,7 @@ export async function readLabels(
   path: string,
   options: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Promise<Labels> {
-  return parseLabels({ name: path, bytes: await readBytes(path, options.as ?? 'labels') }, options)
+  return parseLabels(await readFile(path, options.as ?? 'labels'), options)
 }
 
 /** {@link parseIndices} of the file at `path` (Node only). */
@@ -41,7 +43,13 @@ export async function readIndices(
   path: string,
   options: { as?: string; header?: boolean } = {},
 ): Promise<Int32Array> {
-  return parseIndices({ name: path, bytes: await readBytes(path, options.as ?? 'indices') }, options)
+  return parseIndices(await readFile(path, options.as ?? 'indices'), options)
+}
+
+/** A file for the parsers. Parquet and Arrow are decoded by a package that has to be installed. */
+export async function readFile(path: string, as = 'file'): Promise<File> {
+  const bytes = await readBytes(path, as)
+  return { name: path, bytes, table: await decodeTable(path, bytes, as) }
 }
 
 /**

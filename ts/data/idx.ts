@@ -1,6 +1,7 @@
+import { sizeOf } from '../backend/strides.ts'
 import { dataError } from './error.ts'
 import { gunzip } from './gzip.ts'
-import { type NumericArray, sizeOf, type Tensor } from './tensor.ts'
+import type { NumericArray, Tensor } from './tensor.ts'
 
 /** Type code → element size, array to fill, reader (IDX is big endian). */
 const TYPES: Record<

@@ -1,4 +1,5 @@
 import { NhgdError } from '../backend/errors.ts'
+import { type ColumnLike, cellsOf, isColumn } from '../backend/table.ts'
 import { dataError, listed } from './error.ts'
 
 /** Labels as class indices, and what the classes are called. */
@@ -10,7 +11,7 @@ export interface Labels {
 }
 
 /**
- * Turns labels of any kind into class indices. Text counts as numbers where all of it is written as numbers are, so
+ * Turns labels of any kind, in an array or a column of a table, into class indices. Text counts as numbers where all of it is written as numbers are, so
  * that "7" and "7.0" are one class; "007" is a text.
  *
  * @param names - the classes where they are already known, as for a second set of the same data.
@@ -18,14 +19,18 @@ export interface Labels {
  * `ERR_DATA` for one that is null or undefined, or isn't among `names`; with the index of the sample.
  */
 export function encodeLabels(
-  values: ArrayLike<number | string>,
+  given: ArrayLike<number | string | bigint | boolean> | ColumnLike,
   names?: readonly string[],
   name = 'labels',
 ): Labels {
-  const gap = Array.prototype.findIndex.call(
-    values,
-    (value: unknown) => value === null || value === undefined,
-  )
+  const cell = isColumn(given) ? cellsOf(given) : (i: number) => given[i]
+  const values = Array.from({ length: given.length }, (_, i) => {
+    const value = cell(i)
+    return (typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : value) as
+      | number
+      | string
+  })
+  const gap = values.findIndex((value) => value === null || value === undefined)
   if (gap >= 0) throw dataError(name, 'a label for every sample', `${values[gap]} at ${gap}`)
   const known = names ?? classNames(values, name)
   const numeric = known.every(isNumber)

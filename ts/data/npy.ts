@@ -1,7 +1,9 @@
 import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
+import { half } from '../backend/numbers.ts'
+import { rowMajor, sizeOf } from '../backend/strides.ts'
 import { bytesOf, dataError, listed } from './error.ts'
-import { type NumericArray, sizeOf, type Tensor } from './tensor.ts'
+import type { NumericArray, Tensor } from './tensor.ts'
 
 interface ArrayType {
   new (buffer: ArrayBufferLike, offset: number, length: number): NumericArray
@@ -62,7 +64,12 @@ export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
     : type in WIDENED
       ? widen(body, type, name)
       : decodeNumbers(body, type)
-  return { data: fortran ? toRowMajor(data, shape) : data, shape, ...(type === 'b1' && { boolean: true }) }
+  const columnMajor = shape.map((_, axis) => sizeOf(shape.slice(0, axis)))
+  return {
+    data: fortran ? rowMajor(data, shape, columnMajor) : data,
+    shape,
+    ...(type === 'b1' && { boolean: true }),
+  }
 }
 
 /** Writes version 1.0 of NPY in C order; byte arrays marked `boolean` become `b1`. */
@@ -134,21 +141,6 @@ function widen({ buffer, byteOffset, byteLength }: Uint8Array, type: string, nam
   })
 }
 
-/** A number of IEEE 754's binary16. */
-function half(bits: number): number {
-  const exponent = (bits >> 10) & 31
-  const fraction = (bits & 1023) / 1024
-  const size =
-    exponent === 31
-      ? fraction
-        ? Number.NaN
-        : Number.POSITIVE_INFINITY
-      : exponent
-        ? (1 + fraction) * 2 ** (exponent - 15)
-        : fraction * 2 ** -14
-  return bits & 0x8000 ? -size : size
-}
-
 /** Texts padded with zeros to the same width, in UTF-32 or in bytes. */
 function decodeText(body: Uint8Array, length: number, kind: string): string[] {
   const utf8 = new TextDecoder()
@@ -161,23 +153,6 @@ function decodeText(body: Uint8Array, length: number, kind: string): string[] {
       .join('')
       .replace(/\0+$/, '')
   })
-}
-
-function toRowMajor<T extends NumericArray | string[]>(data: T, shape: readonly number[]): T {
-  const sorted = data.slice() as T
-  const index = shape.map(() => 0)
-  const strides = shape.map((_, axis) => sizeOf(shape.slice(0, axis)))
-  for (let i = 0, from = 0; i < data.length; i++) {
-    sorted[i] = data[from] as never
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      index[axis] = index[axis] + 1
-      from += strides[axis]
-      if (index[axis] < shape[axis]) break
-      from -= shape[axis] * strides[axis]
-      index[axis] = 0
-    }
-  }
-  return sorted
 }
 
 function dtypeOf(data: NumericArray): string {

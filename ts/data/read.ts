@@ -1,65 +1,53 @@
 import { NhgdError } from '../backend/errors.ts'
-import { readCsv, readCsvColumn, type Table } from './csv.ts'
+import { sizeOf } from '../backend/strides.ts'
+import { parseJsonLines, type TableData, typedRows } from './columnar.ts'
+import { csvRows } from './csv.ts'
 import { dataError, listed } from './error.ts'
+import { arrayOf, endings, type Format, formatOf } from './formats.ts'
 import { gunzip } from './gzip.ts'
 import { readIdx } from './idx.ts'
 import { encodeLabels, type Labels } from './labels.ts'
 import { readNpy } from './npy.ts'
 import { pickArray, unzip } from './npz.ts'
-import { checkFinite, type Features, sizeOf, type Tensor, toFeatures } from './tensor.ts'
+import { type RowSource, readColumn, readTable, type Table, type TableOptions } from './table.ts'
+import { checkFinite, type Features, type Tensor, toFeatures } from './tensor.ts'
 
 /** A file's name, whose extension tells the format, and its content. */
 export interface File {
   readonly name: string
   readonly bytes: Uint8Array
+  /** What another package read of it, for Parquet and Arrow. */
+  readonly table?: TableData
 }
-
-const FORMATS = ['npy', 'npz', 'csv', 'tsv', 'txt', 'idx'] as const
-type Format = 'npy' | 'npz' | 'csv' | 'idx'
 
 /** Names under which arrays are looked for in an NPZ file, the first that is there. */
 const FEATURE_NAMES = ['features', 'X', 'x', 'x_train', 'X_train', 'images', 'data']
 const LABEL_NAMES = ['labels', 'y', 'y_train', 'Y', 'targets', 'target', 'label']
 const INDEX_NAMES = ['trusted', 'indices', 'index', 'idx']
 
-/** What a file of features is asked for. */
-export interface SetOptions {
-  /** The column of a CSV file, or the array of an NPZ file, that holds the labels. */
-  readonly label?: string
-  /** Columns of a CSV file that are left out where they are there. */
-  readonly ignore?: readonly string[]
-  /** Columns that a CSV file has to have. */
-  readonly required?: readonly string[]
-  /** Columns of a CSV file that are given back as text. */
-  readonly texts?: readonly string[]
-  /** What stands for a missing feature: the median of its column, or nothing, since it is an error (the default). */
-  readonly impute?: 'median'
+/** What a file of features is asked for. In NPZ `label` is the array that holds the labels. */
+export interface SetOptions extends TableOptions {
   /** Whether a CSV file has names in its first line, true by default. */
   readonly header?: boolean
   /** What messages call the argument. */
   readonly as?: string
 }
 
-/** Features, and in CSV the columns that were asked for as text and what was made of columns without numbers. */
+/** Features, and of a table the columns that were asked for as text and what was made of columns without numbers. */
 export type ReadSet = Features & { readonly labels?: Labels } & Partial<Pick<Table, 'texts' | 'notes'>>
 
 /**
- * Features from NPY, NPZ, IDX or CSV, gzipped or not, and in the same pass the labels where the file holds them: in the
- * column `label` of CSV, in the array `label` (or one of the usual names) of NPZ.
+ * Features from NPY, NPZ, IDX, CSV or JSON lines, gzipped or not, and in the same pass the labels where the file holds
+ * them: in the column `label` of a table, in the array `label` (or one of the usual names) of NPZ. Of Parquet and Arrow
+ * files it reads `table`.
  *
  * @throws NhgdError as the readers do.
  */
 export function parseSet(file: File, { as = 'features', ...options }: SetOptions = {}): ReadSet {
   const { label } = options
-  const { format, bytes, array } = open(file, as)
-  const { impute } = options
-  if (format === 'csv') {
-    const { features, columns, labels, texts, notes } = readCsv(bytes, options, as)
-    if (columns.length === 0)
-      throw dataError(as, 'at least one column of features', `only the labels, "${label}"`)
-    const read = { features: checkFinite(features, as, columns), columns, texts, notes }
-    return labels ? { ...read, labels: encodeLabels(labels, undefined, as) } : read
-  }
+  const { format, bytes, array, rows } = open(file, as)
+  const { impute, header } = options
+  if (rows) return setOf(rows(header), options, as)
   if (format !== 'npz') return toFeatures(readTensor(format, bytes, as), as, impute)
   const entries = unzip(bytes, as)
   const features = toFeatures(pickFeatures(entries, array, as), as, impute)
@@ -72,11 +60,31 @@ export function parseSet(file: File, { as = 'features', ...options }: SetOptions
   return { ...features, labels: encodeLabels(labels.data, undefined, as) }
 }
 
+/**
+ * The same of a table in memory, such as one of apache-arrow, or of an array of rows. Columns of lists are one feature per
+ * entry.
+ */
+export function parseTable(
+  data: TableData,
+  { as = 'features', ...options }: Omit<SetOptions, 'header'> = {},
+): ReadSet {
+  return setOf(typedRows(data, as), options, as)
+}
+
+function setOf(source: RowSource, options: TableOptions, as: string): ReadSet {
+  const { features, columns, labels, texts, notes } = readTable(source, options, as)
+  if (columns.length === 0) {
+    throw dataError(as, 'at least one column of features', `only the labels, "${options.label}"`)
+  }
+  const read = { features: checkFinite(features, as, columns), columns, texts, notes }
+  return labels ? { ...read, labels: encodeLabels(labels, undefined, as) } : read
+}
+
 /** The features of {@link parseSet} alone: labels of another kind than it reads do not matter. */
 export function parseFeatures(file: File, { label, as = 'features' }: SetOptions = {}): Features {
-  const { format, bytes, array } = open(file, as)
+  const { format, bytes, array, rows } = open(file, as)
   if (format !== 'npz') {
-    const { labels: _, ...features } = parseSet(file, { label: format === 'csv' ? label : undefined, as })
+    const { labels: _, ...features } = parseSet(file, { label: rows ? label : undefined, as })
     return features
   }
   return toFeatures(pickFeatures(unzip(bytes, as), array, as), as)
@@ -88,18 +96,8 @@ function pickFeatures(entries: Record<string, Uint8Array>, array: string | undef
     : pickEntry(entries, [array], () => false, as)
 }
 
-/** Whether a file of this name is read as CSV; what comes through a pipe may be. */
-export function isCsv(name: string): boolean {
-  return name === '-' || formatOf(name) === 'csv'
-}
-
-/** Whether a file of this name may hold labels under a name of their own. */
-export function namesLabels(name: string): boolean {
-  return isCsv(name) || formatOf(name) === 'npz'
-}
-
 /**
- * Labels as class indices from NPY, NPZ, IDX or CSV: text or whole numbers. In CSV they are in the column `label`, or
+ * Labels as class indices from the same formats: text or whole numbers. In a table they are in the column `label`, or
  * in the only one; in NPZ in the array `label`, or in one of the usual names.
  *
  * @param names - the classes where they are already known.
@@ -113,16 +111,15 @@ export function parseLabels(
     as = 'labels',
   }: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Labels {
-  const { format, bytes, list, array = label } = open(file, as)
-  const values =
-    format === 'csv'
-      ? readCsvColumn(bytes, label, { header: list ? false : header }, as)
-      : readList(format, bytes, LABEL_NAMES, array, as).data
+  const { format, bytes, list, array = label, rows } = open(file, as)
+  const values = rows
+    ? readColumn(rows(list ? false : header), label, as)
+    : readList(format, bytes, LABEL_NAMES, array, as).data
   return encodeLabels(values, names, as)
 }
 
 /**
- * Row numbers (from 0) from NPY, NPZ, IDX, a CSV of one column or a text file of one number per line; truth values stand
+ * Row numbers (from 0) from NPY, NPZ, IDX, a table of one column or a text file of one number per line; truth values stand
  * for the rows where they are true.
  *
  * @throws NhgdError `ERR_RANGE` for negative or fractional numbers.
@@ -139,11 +136,10 @@ export function parseRows(
   file: File,
   { as = 'indices', header }: { as?: string; header?: boolean } = {},
 ): { readonly rows: Int32Array; readonly mask?: number } {
-  const { format, bytes, list, array } = open(file, as)
-  const { data, boolean } =
-    format === 'csv'
-      ? truthValues(readCsvColumn(bytes, undefined, { header: list ? false : header }, as))
-      : readList(format, bytes, INDEX_NAMES, array, as)
+  const { format, bytes, list, array, rows: source } = open(file, as)
+  const { data, boolean } = source
+    ? truthValues(readColumn(source(list ? false : header), undefined, as))
+    : readList(format, bytes, INDEX_NAMES, array, as)
   if (boolean) {
     const rows = Int32Array.from(Array.from(data, Number).flatMap((truth, row) => (truth ? [row] : [])))
     return { rows, mask: data.length }
@@ -162,52 +158,51 @@ function truthValues(data: readonly string[]): { data: readonly (string | number
   return { data: data.map((text) => (/^true$/i.test(text) ? 1 : 0)), boolean: true }
 }
 
-/** The file and the array that `set.npz:X` stands for; any other name is a file. */
-export function arrayOf(name: string): { readonly path: string; readonly array?: string } {
-  const [, path, array] = /^(.+\.npz):([^/\\:]+)$/i.exec(name) ?? []
-  return path === undefined ? { path: name } : { path, array }
-}
-
-function formatOf(name: string): Format | undefined {
-  const plain = arrayOf(name).path.toLowerCase().replace(/\.gz$/, '')
-  if (/-ubyte$/.test(plain)) return 'idx'
-  const found = FORMATS.find((candidate) => plain.endsWith(`.${candidate}`))
-  return found === 'tsv' || found === 'txt' ? 'csv' : found
-}
-
-/** What bytes without a name are, by how they begin. */
-function sniff(bytes: Uint8Array): Format {
-  if (bytes[0] === 0x93) return 'npy'
-  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'npz'
-  return bytes[0] === 0 && bytes[1] === 0 ? 'idx' : 'csv'
-}
-
 interface Opened {
   readonly format: Format
   readonly bytes: Uint8Array
+  /** The rows of a table, whose first line has names unless that is denied. */
+  readonly rows?: (header?: boolean) => RowSource
   /** A text file, which has one value per line and no header where one column is read. */
   readonly list: boolean
   /** The array that the name asks for. */
   readonly array?: string
 }
 
+const saved = 'save it as CSV first (in pandas df.to_csv(…, index=False))'
+
 /** A file called `-` came through a pipe. */
-function open({ name, bytes: packed }: File, as: string): Opened {
+function open({ name, bytes: packed, table }: File, as: string): Opened {
   const bytes = gunzip(packed, as)
-  const format = name === '-' ? sniff(bytes) : formatOf(name)
-  if (!format && /\.(xlsx?|parquet|feather|arrow)$/i.test(name)) {
-    throw dataError(
-      as,
-      'CSV, NPY or NPZ: save it as CSV first (in pandas df.to_csv(…, index=False))',
-      `"${name}"`,
-    )
+  const format = formatOf(name, bytes)
+  if (!format && /\.xlsx?$/i.test(name)) {
+    throw dataError(as, `CSV, Parquet, Arrow, JSON lines, NPY or NPZ: ${saved}`, `"${name}"`)
   }
-  if (!format)
-    throw dataError(as, `a file named ${FORMATS.map((f) => `.${f}`).join(', ')} or -ubyte`, `"${name}"`)
-  return { format, bytes, list: /\.txt(\.gz)?$/i.test(name), array: arrayOf(name).array }
+  if (!format) throw dataError(as, `a file named ${endings}`, `"${name}"`)
+  const list = /\.txt(\.gz)?$/i.test(name)
+  const opened = { format, bytes, list, array: arrayOf(name).array }
+  if (format === 'csv') return { ...opened, rows: (header) => csvRows(bytes, { header }, as) }
+  if (table) return { ...opened, rows: () => typedRows(table, as) }
+  if (format === 'jsonl') return { ...opened, rows: () => typedRows(parseJsonLines(bytes, as), as) }
+  if (format === 'parquet' || format === 'arrow') {
+    const expected = 'the table that readFile reads with the package of its format'
+    throw dataError(as, `${expected} (or ${saved})`, `"${name}" alone`)
+  }
+  return opened
 }
 
-function readTensor(format: 'idx' | 'npy', bytes: Uint8Array, as: string): Tensor {
+/**
+ * The rows of a file that holds a table.
+ *
+ * @throws NhgdError `ERR_DATA` for other formats.
+ */
+export function openRows(file: File, as: string): RowSource {
+  const { rows } = open(file, as)
+  if (rows) return rows()
+  throw dataError(as, 'a table, such as a CSV file', `"${file.name}"`)
+}
+
+function readTensor(format: Format, bytes: Uint8Array, as: string): Tensor {
   return format === 'idx' ? readIdx(bytes, as) : readNpy(bytes, as)
 }
 
@@ -238,7 +233,7 @@ function pickEntry(
 
 /** An array of one dimension, or of one column. */
 function readList(
-  format: Exclude<Format, 'csv'>,
+  format: Format,
   bytes: Uint8Array,
   usual: readonly string[],
   array: string | undefined,

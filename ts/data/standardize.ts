@@ -1,5 +1,6 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
+import { type MatrixLike, toMatrix } from '../backend/matrixLike.ts'
 
 /** Mean and standard deviation of each column; a standard deviation of 0 marks a constant column. */
 export interface Standardization {
@@ -8,7 +9,8 @@ export interface Standardization {
 }
 
 /** Mean and (population) standard deviation of each column, in two passes of f64. */
-export function fitStandardization({ data, rows, columns, scale = 1 }: Matrix): Standardization {
+export function fitStandardization(features: MatrixLike): Standardization {
+  const { data, rows, columns, scale = 1 } = toMatrix(features, 'features')
   const means = new Float64Array(columns)
   const deviations = new Float64Array(columns)
   // Sums of differences from the first row: a constant column gives exactly zero.
@@ -32,10 +34,10 @@ export function fitStandardization({ data, rows, columns, scale = 1 }: Matrix): 
  * @throws NhgdError `ERR_SHAPE` when the number of columns differs from that of the given figures.
  */
 export function standardize(
-  features: Matrix,
+  features: MatrixLike,
   standardization = fitStandardization(features),
 ): Standardization & { features: Matrix } {
-  const { data, rows, columns, scale = 1 } = features
+  const { data, rows, columns, scale = 1 } = toMatrix(features, 'features')
   const { means, deviations } = standardization
   if (means.length !== columns || deviations.length !== columns) {
     throw new NhgdError('ERR_SHAPE', `"features" expected ${means.length} columns, got ${columns}`)

@@ -1,6 +1,9 @@
 import { arrayType } from '../backend/arrays.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix, type Numbers } from '../backend/matrix.ts'
+import { type MatrixLike, toMatrix } from '../backend/matrixLike.ts'
+import { widened } from '../backend/numbers.ts'
+import { sizeOf } from '../backend/strides.ts'
 import { withMedians } from './columns.ts'
 
 /** Numbers as files hold them; 64-bit integers arrive as `Float64Array`. */
@@ -31,11 +34,6 @@ export interface Features {
   readonly columns?: readonly string[]
 }
 
-/** Number of entries of an array of this shape. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((size, length) => size * length, 1)
-}
-
 /**
  * Features of shape samples × anything, flattened to one row per sample. Bytes stay bytes. Where the shape says that
  * they are pictures (samples × height × width …), a scale of 1/255 maps them to [0, 1]. With `impute` the median of its
@@ -54,7 +52,8 @@ export function toFeatures({ data, shape }: Tensor, name = 'features', impute?: 
   const picture = rest.length === 2 || (rest.length === 3 && rest[2] === 1)
   const scale = arrayType(data) === 'Uint8Array' && rest.length > 1 ? 1 / 255 : 1
   const columns = sizeOf(rest)
-  const numbers = impute ? withMedians(widen(data), rows, columns) : widen(data)
+  const own = widened(name, data)
+  const numbers = impute ? withMedians(own, rows, columns) : own
   const features = checkFinite(matrix(numbers, rows, columns, scale), name)
   return picture ? { features, imageShape: [rest[0], rest[1]] } : { features }
 }
@@ -77,24 +76,15 @@ export function checkFinite(features: Matrix, name = 'features', columns?: reado
 }
 
 /** The rows `indices` of `features`, in that order. */
-export function takeRows(features: Matrix, indices: ArrayLike<number>): Matrix {
-  const { data, columns, scale } = features
+export function takeRows(features: MatrixLike, indices: ArrayLike<number>): Matrix {
+  const { data, rows, columns, scale } = toMatrix(features, 'features')
   const taken = new (data.constructor as new (length: number) => Numbers)(indices.length * columns)
   for (let i = 0; i < indices.length; i++) {
     const row = indices[i]
-    if (!Number.isInteger(row) || row < 0 || row >= features.rows) {
-      throw new NhgdError(
-        'ERR_RANGE',
-        `"indices" expected rows 0 to ${features.rows - 1}, got ${row} at ${i}`,
-      )
+    if (!Number.isInteger(row) || row < 0 || row >= rows) {
+      throw new NhgdError('ERR_RANGE', `"indices" expected rows 0 to ${rows - 1}, got ${row} at ${i}`)
     }
     taken.set(data.subarray(row * columns, (row + 1) * columns), i * columns)
   }
   return matrix(taken, indices.length, columns, scale)
-}
-
-/** The narrowest type of the kernels that holds every value. */
-function widen(data: NumericArray): Numbers {
-  if (/^(Uint8|Float)/.test(arrayType(data) ?? '')) return data as Numbers
-  return data.BYTES_PER_ELEMENT <= 2 ? Float32Array.from(data) : Float64Array.from(data)
 }

@@ -1,16 +1,6 @@
-import {
-  type Check,
-  checkOptions,
-  doubles,
-  flag,
-  number,
-  numbers,
-  oneOf,
-  refuse,
-  shape,
-  size,
-} from '../backend/check.ts'
+import { checkOptions, doubles, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
 import type { Matrix } from '../backend/matrix.ts'
+import { entriesCheck, type MatrixLike, matrixCheck } from '../backend/matrixLike.ts'
 import type { BlockSettings } from '../backend/settings.ts'
 import { whole } from './samples.ts'
 
@@ -57,7 +47,7 @@ export function sampleWeights(options: WeightsOptions = {}): Block {
 export interface MarginWeightsOptions extends WeightsOptions {
   /** How wrong labels arise, C × C, row-major: entry (k, y), above 0, is the probability of the label y where k is true.
    * Uniform by default. */
-  readonly transition?: ArrayLike<number>
+  readonly transition?: ArrayLike<number> | MatrixLike
 }
 
 /**
@@ -65,13 +55,13 @@ export interface MarginWeightsOptions extends WeightsOptions {
  * the model's scores in the log-odds m_i of the label. v holds the C biases and the slope. In natural units: n weights.
  */
 export function marginWeights(options: MarginWeightsOptions = {}): Block {
-  const checks = { anchors: size(0), prior, transition: numbers }
+  const checks = { anchors: size(0), prior, transition: entriesCheck }
   const { anchors = 0, prior: given, transition } = checkOptions(options, checks)
   return {
     settings: {
       kind: 'marginWeights',
       anchors,
-      transition: transition && Array.from(doubles('transition', transition)),
+      transition: transition && Array.from(doubles('transition', transition as ArrayLike<number>)),
       prior: plainPrior(given),
     },
     start: (length) => given?.mean ?? new Float64Array(length),
@@ -93,22 +83,11 @@ export interface CheckedLabels {
 export interface WeightNetworkOptions extends WeightsOptions {
   /** Numbers that tell something of each training sample that is no anchor, one row per sample. Further rows may follow,
    * for checked samples that train nothing. */
-  readonly signals: Matrix
+  readonly signals: MatrixLike
   /** Units of a hidden layer, 0 by default: none. */
   readonly hidden?: number
   /** Labels that were checked; their mean log loss under the scores joins f. */
   readonly checked?: CheckedLabels
-}
-
-const matrix: Check<Matrix> = (name, value) => {
-  const given = shape<Matrix>({ data: numbers, rows: size(0), columns: size(1), scale: number() }, [
-    'data',
-    'rows',
-    'columns',
-  ])(name, value)
-  const { data, rows, columns } = given
-  if (data.length !== rows * columns) refuse(name, `${rows * columns} numbers`, data.length, 'ERR_SHAPE')
-  return given
 }
 
 /**
@@ -118,7 +97,7 @@ const matrix: Check<Matrix> = (name, value) => {
  */
 export function weightNetwork(options: WeightNetworkOptions): Block {
   const places = shape<CheckedLabels>({ right: numbers, wrong: numbers }, ['right', 'wrong'])
-  const checks = { anchors: size(0), prior, signals: matrix, hidden: size(0), checked: places }
+  const checks = { anchors: size(0), prior, signals: matrixCheck, hidden: size(0), checked: places }
   const {
     anchors = 0,
     prior: given,
@@ -127,7 +106,7 @@ export function weightNetwork(options: WeightNetworkOptions): Block {
     checked,
   } = checkOptions(options, checks, ['signals'])
   const list = (of: 'right' | 'wrong') => (checked ? Array.from(whole(checked[of], `checked.${of}`)) : [])
-  const { data, rows, columns, scale = 1 } = signals
+  const { data, rows, columns, scale = 1 } = signals as Matrix
   return {
     settings: {
       kind: 'weightNetwork',

@@ -1,18 +1,19 @@
 import type { Backend } from '../backend/backend.ts'
 import type { DType } from '../backend/binding.ts'
 import { backendCheck, checkOptions, doubles, dtypeCheck, is, numbers } from '../backend/check.ts'
+import { entriesCheck, type MatrixLike } from '../backend/matrixLike.ts'
 import { Problem, type ProblemStart } from './problem.ts'
 
 export interface QuadraticOptions {
   readonly backend: Backend
   /** d × d, row-major, symmetric positive definite. */
-  readonly h: ArrayLike<number>
+  readonly h: ArrayLike<number> | MatrixLike
   /** d × p, row-major. */
-  readonly c: ArrayLike<number>
+  readonly c: ArrayLike<number> | MatrixLike
   /** d. */
   readonly c0: ArrayLike<number>
   /** d × d, row-major, symmetric. */
-  readonly q: ArrayLike<number>
+  readonly q: ArrayLike<number> | MatrixLike
   /** d. */
   readonly t: ArrayLike<number>
   /** Weight of ½‖v‖². */
@@ -23,7 +24,7 @@ export interface QuadraticOptions {
 const required = ['backend', 'h', 'c', 'c0', 'q', 't', 'mu'] as const
 /** The engine refuses a μ that is not finite. */
 const mu = is('a number', (value) => typeof value === 'number')
-const arrays = { h: numbers, c: numbers, c0: numbers, q: numbers, t: numbers }
+const arrays = { h: entriesCheck, c: entriesCheck, c0: numbers, q: entriesCheck, t: numbers }
 const checks = { backend: backendCheck, ...arrays, mu, dtype: dtypeCheck }
 
 /**
@@ -36,7 +37,7 @@ const checks = { backend: backendCheck, ...arrays, mu, dtype: dtypeCheck }
 export function quadratic(options: QuadraticOptions): Problem {
   const { backend, dtype = 'f64', mu, ...parts } = checkOptions(options, checks, required)
   const [h, c, c0, q, t] = (['h', 'c', 'c0', 'q', 't'] as const).map((name) =>
-    doubles(name, parts[name]).slice(),
+    doubles(name, parts[name] as ArrayLike<number>).slice(),
   )
   const bytes = 8 * (3 * h.length + c.length + c0.length + t.length)
   const build = () => backend.Problem.quadratic(dtype, h, c, c0, q, t, mu)

@@ -10,6 +10,7 @@ import {
   shape,
   size,
 } from '../backend/check.ts'
+import { entriesCheck, type MatrixLike } from '../backend/matrixLike.ts'
 import { anyNumber, riskOf } from './bilevel.ts'
 import { fixedWeights, marginWeights, type Prior, sampleWeights } from './blocks.ts'
 import type { Model } from './model.ts'
@@ -32,7 +33,7 @@ export interface ReweightingOptions {
   readonly anchors?: number
   /** For `margin`: how wrong labels arise, C × C, row-major: entry (k, y), above 0, is the probability of the label y where
    * k is true. Uniform by default. */
-  readonly transition?: ArrayLike<number>
+  readonly transition?: ArrayLike<number> | MatrixLike
   /** Prior on v, which adds ½ Σ precision_j (v_j − mean_j)² to f; v starts at its mean. */
   readonly prior?: Prior
   readonly dtype?: DType
@@ -48,7 +49,7 @@ const checks = {
   weighting: (name: string, value: unknown) =>
     typeof value === 'object' ? fixed(name, value) : oneOf('perSample', 'margin')(name, value),
   anchors: size(0),
-  transition: numbers,
+  transition: entriesCheck,
   prior: shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'precision']),
   dtype: dtypeCheck,
 }

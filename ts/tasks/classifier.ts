@@ -1,7 +1,7 @@
 import { type Backend, read, upload, vector } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
-import type { Matrix } from '../backend/matrix.ts'
+import { featuresCheck, type MatrixLike } from '../backend/matrixLike.ts'
 import { readNpz, writeNpz } from '../data/npz.ts'
 import type { Standardization } from '../data/standardize.ts'
 import { predictor, softmaxRegression } from '../problems/model.ts'
@@ -23,9 +23,10 @@ export class Classifier {
   }
 
   /** Class probabilities, rows × classes. `ERR_SHAPE` where the columns aren't the training set's. */
-  probabilities(features: Matrix | Features, rows?: Uint32Array): Float32Array | Float64Array {
+  probabilities(features: MatrixLike | Features, rows?: Uint32Array): Float32Array | Float64Array {
     const backend = this.#backend
-    const uploaded = 'data' in features ? upload(backend, features) : features
+    const given = featuresCheck('features', features)
+    const uploaded = 'data' in given ? upload(backend, given) : given
     const which = rows ? backend.Batch.of(rows) : backend.Batch.all(uploaded.rows)
     const theta = vector(backend, this.theta, this.theta instanceof Float32Array ? 'f32' : 'f64')
     return read(
@@ -34,7 +35,7 @@ export class Classifier {
   }
 
   /** The most likely class of each row. */
-  predict(features: Matrix | Features, rows?: Uint32Array): Int32Array {
+  predict(features: MatrixLike | Features, rows?: Uint32Array): Int32Array {
     const p = this.probabilities(features, rows)
     return Int32Array.from({ length: p.length / this.classes }, (_, i) => mostLikely(p, this.classes, i))
   }

@@ -16,10 +16,10 @@ import {
   shape,
   signalCheck,
   size,
-  something,
 } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import type { Matrix } from '../../backend/matrix.ts'
+import { featuresCheck, type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
 import * as defaults from '../../defaults.ts'
 import type { PreconditionedConjugateGradientsOptions } from '../../methods/preconditionedConjugateGradients.ts'
 import type { SolveResult } from '../../run/solve.ts'
@@ -54,7 +54,7 @@ export interface CleanLabelsOptions {
   readonly backend: Backend
   /** All samples, one per row. An uploaded matrix keeps the scale that it has. Where they are absent the logarithms of
    * `predictedProbabilities` take their place, and `model` takes these. */
-  readonly features?: Matrix | Features
+  readonly features?: MatrixLike | Features
   /** The given class of each sample, 0 to C − 1, right or wrong. */
   readonly labels: ArrayLike<number>
   /** Rows that somebody checked, and what was found. */
@@ -64,7 +64,7 @@ export interface CleanLabelsOptions {
   readonly trusted?: ArrayLike<number>
   /** Class probabilities of each row, n × C, by a model of your own that was cross-validated on the given labels, so that it
    * never saw the label of a row that it predicts. They are one more signal beside the features, or the only one. */
-  readonly predictedProbabilities?: Matrix
+  readonly predictedProbabilities?: MatrixLike
   /** Whether to bring each column to mean 0 and deviation 1; by default columns of bytes are not, all others are where
    * the features are normalized. */
   readonly standardize?: boolean
@@ -169,15 +169,11 @@ const flags: Check<readonly boolean[]> = is(
 
 const checks = {
   backend: backendCheck,
-  features: something,
+  features: featuresCheck,
   labels: numbers,
   checked: shape<Checked>({ rows: numbers, labels: numbers, right: flags, random: flags }, ['rows']),
   trusted: numbers,
-  predictedProbabilities: shape<Matrix>({ data: numbers, rows: size(0), columns: size(1), scale: number() }, [
-    'data',
-    'rows',
-    'columns',
-  ]),
+  predictedProbabilities: matrixCheck,
   standardize: flag,
   /** A single class is refused later, once the labels are known to fit the features. */
   classes: size(1),
@@ -208,7 +204,7 @@ export function settingsOf(given: CleanLabelsOptions) {
   if (predictedProbabilities && rest.trusted) {
     throw new NhgdError('ERR_RANGE', '"predictedProbabilities" expected no "trusted" beside it, got both')
   }
-  const predicted = predictedProbabilities && logProbabilities(predictedProbabilities)
+  const predicted = predictedProbabilities && logProbabilities(predictedProbabilities as Matrix)
   const options = { ...rest, features: (rest.features ?? predicted) as Matrix | Features, predicted }
   if (options.trusted && options.checked) {
     throw new NhgdError('ERR_RANGE', '"trusted" expected no "checked" beside it, got both')

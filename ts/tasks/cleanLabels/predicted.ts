@@ -9,17 +9,10 @@ const least = 1e-6
 /**
  * Logarithms of class probabilities, brought to a sum of 1 per row.
  *
- * @throws NhgdError `ERR_SHAPE` for another count of numbers, `ERR_NOT_FINITE`, and `ERR_RANGE` for rows that are no
- * probabilities.
+ * @throws NhgdError `ERR_NOT_FINITE`, and `ERR_RANGE` for rows that are no probabilities.
  */
 export function logProbabilities(given: Matrix): Matrix & { readonly data: Float64Array } {
   const { rows, columns, scale = 1 } = given
-  if (given.data.length !== rows * columns) {
-    throw new NhgdError(
-      'ERR_SHAPE',
-      `"predictedProbabilities" expected ${rows} × ${columns} numbers, got ${given.data.length}`,
-    )
-  }
   const data = Float64Array.from(given.data, (x) => x * scale)
   for (let row = 0; row < rows; row++) {
     const own = data.subarray(row * columns, (row + 1) * columns)

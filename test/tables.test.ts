@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { tableFromArrays } from 'apache-arrow'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseChecked } from '../ts/data/checked.ts'
+import type { Row } from '../ts/data/columnar.ts'
+import {
+  parseIndices,
+  parseLabels,
+  parseSet,
+  parseTable,
+  readFile,
+  readLabels,
+  readSet,
+} from '../ts/data/index.ts'
+import { decodeTable, installed } from '../ts/data/packages.ts'
+import { refuses } from './support/errors.ts'
+
+const test = suite('tables')
+const path = (name: string) => fileURLToPath(new URL(`fixtures/tables/${name}`, import.meta.url))
+const bytes = (text: string) => new TextEncoder().encode(text)
+const n = 24
+
+/** What the fixtures hold, by their description. */
+const expected = (i: number) => [
+  i === 3 ? 0.5 : (i % 7) / 4, // the median of the others
+  3 * i - 5,
+  i % 2 === 0 ? 1 : 0,
+  ...[2, 1, 0].map((colour) => (i % 3 === colour ? 1 : 0)), // NA, green, red
+  i / 4,
+  i / 4 + 1 / 8,
+]
+
+for (const name of ['snappy.parquet', 'zstd.parquet', 'plain.feather', 'stream.arrow']) {
+  test(`${name} of pyarrow`, async () => {
+    const options = {
+      label: 'quality',
+      ignore: ['image', 'when'],
+      texts: ['checked'],
+      impute: 'median',
+    } as const
+    const { features, columns, labels, texts, notes } = await readSet(path(name), options)
+    const colours = ['colour=NA', 'colour=green', 'colour=red']
+    assert.equal(columns, ['width', 'count', 'new', ...colours, 'embedding.0', 'embedding.1'])
+    assert.is(features.rows, n)
+    assert.equal(Array.from(features.data), Array.from({ length: n }, (_, i) => expected(i)).flat())
+    assert.equal(labels?.names, ['NA', 'good'])
+    assert.equal(
+      Array.from(labels?.labels ?? []),
+      Array.from({ length: n }, (_, i) => (i + 1) % 2),
+    )
+    assert.equal(texts?.checked.slice(0, 4), ['good', '', '', 'wrong'])
+    assert.is(notes?.length, 2)
+    assert.equal((await readLabels(path(name), { label: 'quality' })).names, ['NA', 'good'])
+    const given = { names: ['NA', 'good'], labels: labels?.labels ?? [] }
+    const file = await readFile(path(name))
+    await refuses('ERR_DATA', 'checked', () => parseChecked(file, given))
+    await refuses('ERR_DATA', 'features', () => readSet(path(name), { ...options, impute: undefined }))
+    await refuses('ERR_DATA', 'features', () => readSet(path(name), { ...options, label: 'grade' }))
+    await refuses('ERR_DATA', 'labels', () => readLabels(path(name), { label: 'checked' }))
+    await refuses('ERR_DATA', 'labels', () => readLabels(path(name), { label: 'embedding' }))
+    await refuses('ERR_DTYPE', 'features', () => readSet(path(name), { ...options, ignore: ['when'] }))
+    await refuses('ERR_DATA', 'features', () => readSet(path(name), { ...options, ignore: ['image'] }))
+    // The name of a pipe tells nothing; the first bytes do.
+    if (name === 'stream.arrow') return
+    const piped = { name: '-', bytes: readFileSync(path(name)) }
+    const table = await decodeTable('-', piped.bytes, 'features')
+    assert.equal(parseSet({ ...piped, table }, options).features, features)
+  })
+}
+
+test('the index of a data frame is left out', async () => {
+  const { columns, features, notes } = await readSet(path('indexed.parquet'))
+  assert.equal(columns, ['width', 'count'])
+  assert.equal(Array.from(features.data.subarray(0, 4)), [0.25, -2, 1.5, 13])
+  assert.is(notes?.length, 1)
+})
+
+test('what a package cannot read is told, and what to do', async () => {
+  const read = (name: string, bytes: Uint8Array) => decodeTable(name, bytes, 'features')
+  await refuses('ERR_DATA', 'features', () => read('a.parquet', bytes('PAR1 and more')))
+  await refuses('ERR_DATA', 'features', () =>
+    read('a.parquet', readFileSync(path('snappy.parquet')).subarray(0, 900)),
+  )
+  await refuses('ERR_DATA', 'features', () => read('a.arrow', bytes('no table')))
+  await refuses('ERR_DATA', 'features', () => read('a.feather', new Uint8Array()))
+  const compressed = await readSet(path('lz4.feather')).catch((error: Error) => error.message)
+  assert.match(`${compressed}`, 'compression="uncompressed"')
+  const absent = installed(
+    Promise.reject(new Error('Cannot find package')),
+    'hyparquet',
+    'Parquet',
+    '--features',
+  )
+  const message = await absent.catch((error: Error) => error.message)
+  assert.match(
+    `${message}`,
+    '"--features" expected the package hyparquet for Parquet (npm install hyparquet)',
+  )
+  await refuses('ERR_DATA', 'features', () => parseSet({ name: 'a.parquet', bytes: bytes('PAR1') }))
+})
+
+const rows: Row[] = [
+  { id: 'u1', width: 1.5, new: true, colour: 'red', kind: 'cat' },
+  { id: 'u2', width: null, new: false, colour: 'blue', kind: 'NA' },
+  { id: 'u3', width: -2, new: true, colour: 'red', kind: 'cat' },
+  { id: null, width: 4, new: false, colour: 'blue', kind: 'dog' },
+]
+const lines = (rows: readonly unknown[]) => bytes(rows.map((row) => `${JSON.stringify(row)}\n`).join('\n'))
+const csv = bytes(
+  `id,width,new,colour,kind
+u1,1.5,true,red,cat
+u2,,false,blue,"NA"
+u3,-2,true,red,cat
+,4,false,blue,dog
+`,
+)
+
+test('JSON lines, rows and columns in memory are treated as CSV is', () => {
+  const options = { label: 'kind', texts: ['id'], impute: 'median' } as const
+  const expected = parseSet({ name: 'a.csv', bytes: csv }, options)
+  assert.is(expected.notes?.length, 2)
+  assert.equal(parseSet({ name: 'a.jsonl', bytes: lines(rows) }, options), expected)
+  assert.equal(parseSet({ name: 'a.ndjson.gz', bytes: gzipSync(lines(rows)) }, options), expected)
+  assert.equal(parseSet({ name: '-', bytes: lines(rows) }, options), expected)
+  assert.equal(parseTable(rows, options), expected)
+  const column = (title: string) => rows.map((row) => row[title])
+  const table = Object.fromEntries(Object.keys(rows[0]).map((title) => [title, column(title)]))
+  assert.equal(parseTable(tableFromArrays(table as never), options), expected)
+})
+
+test('labels, indices, masks and checks in JSON lines', () => {
+  const file = (rows: readonly unknown[]) => ({ name: 'a.jsonl', bytes: lines(rows) })
+  assert.equal(parseLabels(file([{ y: 7 }, { y: 5 }])).names, ['5', '7'])
+  assert.equal(parseLabels(file([{ y: 'NA' }, { y: '007' }])).names, ['007', 'NA'])
+  assert.equal(parseLabels(file([{ y: true }, { y: false }])).names, ['false', 'true'])
+  assert.equal(Array.from(parseIndices(file([{ row: 3 }, { row: 1 }]))), [3, 1])
+  assert.equal(Array.from(parseIndices(file([{ ok: false }, { ok: true }]))), [1])
+  const given = { names: ['cat', 'dog'], labels: [0, 1, 0] }
+  const answers = [
+    { row: 2, label: 'dog' },
+    { row: 0, label: 'right' },
+    { row: 1, label: null },
+  ]
+  assert.equal(parseChecked(file(answers), given), {
+    rows: Uint32Array.of(2, 0),
+    labels: Int32Array.of(1, 0),
+  })
+})
+
+test('a column of lists is a column per entry', () => {
+  const { columns, features } = parseTable([{ e: [1, 2] }, { e: Float32Array.of(3, 4) }])
+  assert.equal(columns, ['e.0', 'e.1'])
+  assert.equal(Array.from(features.data), [1, 2, 3, 4])
+  const { features: filled } = parseTable([{ e: [1, 2] }, { e: null }, { e: [3, null] }], {
+    impute: 'median',
+  })
+  assert.equal(Array.from(filled.data), [1, 2, 2, 2, 3, 2])
+  assert.equal(parseTable([{ e: [1, 2], x: 5 }], { ignore: ['e'] }).columns, ['x'])
+  assert.equal(parseTable([{ e: [1, 2], x: 5 }], { ignore: ['e.0'] }).columns, ['e.1', 'x'])
+})
+
+const bad: Record<string, [string, string | readonly Row[]]> = {
+  'no rows': ['ERR_DATA', []],
+  'no columns': ['ERR_DATA', [{}]],
+  'a missing value': ['ERR_DATA', [{ x: 1 }, { x: null }]],
+  'a row without the column': ['ERR_DATA', [{ x: 1 }, { y: 1 }]],
+  'NaN, which pandas writes for nothing': ['ERR_DATA', [{ x: 1 }, { x: Number.NaN }]],
+  infinity: ['ERR_NOT_FINITE', [{ x: 1 }, { x: Number.NEGATIVE_INFINITY }]],
+  'text among numbers': ['ERR_DATA', [{ x: 1 }, { x: 'a' }]],
+  'blank text among numbers': ['ERR_DATA', [{ x: 1 }, { x: '  ' }]],
+  'text that says NA among numbers': ['ERR_DATA', [{ x: 1 }, { x: 'NA' }]],
+  'an object': ['ERR_DTYPE', [{ x: { y: 1 } }]],
+  'lists of different lengths': ['ERR_SHAPE', [{ x: [1, 2] }, { x: [1] }]],
+  'a number among lists': ['ERR_SHAPE', [{ x: [1, 2] }, { x: 1 }]],
+  'a list among numbers': ['ERR_DTYPE', [{ x: 1 }, { x: [1, 2] }]],
+  'lists of lists': ['ERR_DTYPE', [{ x: [[1], [2]] }]],
+  'an object among words': ['ERR_DTYPE', [{ x: 'a' }, { x: {} }]],
+  'no JSON': ['ERR_DATA', '{"x": 1}\nx'],
+  'a line of a number': ['ERR_DATA', '{"x": 1}\n2'],
+  'a line of a list': ['ERR_DATA', '[1, 2]'],
+  'an empty file': ['ERR_DATA', '\n'],
+}
+for (const [name, [code, data]] of Object.entries(bad)) {
+  test(`refuses ${name}`, async () => {
+    const read = () =>
+      typeof data === 'string' ? parseSet({ name: 'a.jsonl', bytes: bytes(data) }) : parseTable(data)
+    await refuses(code as 'ERR_DATA', 'features', read)
+  })
+}
+
+test.run()

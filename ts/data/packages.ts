@@ -1,0 +1,72 @@
+import type { TableLike } from '../backend/table.ts'
+import type { Row, TableData } from './columnar.ts'
+import { dataError } from './error.ts'
+import { formatOf } from './formats.ts'
+import { gunzip } from './gzip.ts'
+
+/**
+ * The table in a file of a format that an optional package reads: hyparquet (with hyparquet-compressors where that is
+ * installed) for Parquet, apache-arrow for Arrow IPC and Feather. Nothing for other formats.
+ *
+ * @throws NhgdError `ERR_DATA` where the package is not installed, or can't read the file.
+ */
+export async function decodeTable(
+  name: string,
+  packed: Uint8Array,
+  as: string,
+): Promise<TableData | undefined> {
+  const bytes = gunzip(packed, as)
+  const format = formatOf(name, bytes)
+  if (format === 'parquet') return readParquet(bytes, as)
+  return format === 'arrow' ? readArrow(bytes, as) : undefined
+}
+
+async function readParquet(bytes: Uint8Array, as: string): Promise<Row[]> {
+  const { parquetReadObjects } = await installed(import('hyparquet'), 'hyparquet', 'Parquet', as)
+  const extra = await import('hyparquet-compressors').catch(() => undefined)
+  // A Buffer's `slice` would not copy.
+  const { buffer, byteOffset, byteLength } = bytes
+  const own = new Uint8Array(buffer, byteOffset, byteLength)
+  const slice = (from: number, to?: number) => own.slice(from, to).buffer
+  const file = { byteLength, slice }
+  try {
+    return await parquetReadObjects({ file, ...(extra && { compressors: extra.compressors }) })
+  } catch (cause) {
+    const { message } = cause as Error
+    const help = /compress/.test(message) ? ' (npm install hyparquet-compressors reads more codecs)' : ''
+    throw dataError(as, 'a Parquet file', `${message}${help}`, { cause })
+  }
+}
+
+async function readArrow(bytes: Uint8Array, as: string): Promise<TableLike> {
+  const { tableFromIPC } = await installed(import('apache-arrow'), 'apache-arrow', 'Arrow IPC', as)
+  try {
+    const table = tableFromIPC(bytes)
+    if (table.schema.fields.length > 0) return table
+    throw new Error('no columns')
+  } catch (cause) {
+    const { message } = cause as Error
+    const help = /compress|codec/i.test(message)
+      ? ' (save it without compression: in pandas df.to_feather(…, compression="uncompressed"))'
+      : ''
+    throw dataError(as, 'an Arrow IPC file', `${message}${help}`, { cause })
+  }
+}
+
+/**
+ * What an optional package exports.
+ *
+ * @throws NhgdError `ERR_DATA` that says what to install.
+ */
+export async function installed<T>(
+  loading: Promise<T>,
+  name: string,
+  format: string,
+  as: string,
+): Promise<T> {
+  try {
+    return await loading
+  } catch (cause) {
+    throw dataError(as, `the package ${name} for ${format} (npm install ${name})`, 'none', { cause })
+  }
+}
