@@ -1,38 +1,23 @@
-import { isMissing } from '../ts/data/table.ts'
+import { writeCsv } from 'nhgd/data'
+import { type CleanLabelsResult, rankingColumns } from 'nhgd/wasm'
 import type { Checks } from './messages.ts'
-
-/** A text as it stands in CSV; one that says "missing" stands in quotes, since it means itself. */
-const cell = (text: string) =>
-  /[",;\t\n\r]/.test(text) || isMissing(text) ? `"${text.replaceAll('"', '""')}"` : text
-
-const file = (lines: readonly (readonly (string | number | boolean)[])[]) =>
-  `${lines.map((line) => line.map((entry) => cell(String(entry))).join()).join('\n')}\n`
 
 /** The file that `nhgd review` writes and `nhgd clean --checked` takes. */
 export function checkedCsv(checks: Checks): string {
-  return file([['row', 'label'], ...Array.from(checks, ([row, label]) => [row, label ?? 'wrong'])])
+  return writeCsv({
+    row: [...checks.keys()],
+    label: Array.from(checks.values(), (label) => label ?? 'wrong'),
+  })
 }
 
 /** The file that `nhgd clean --out` writes. */
 export function issuesCsv(
-  {
-    ranking,
-    labels,
-    suggested,
-    weights,
-    scores,
-  }: Record<'labels' | 'suggested', Int32Array> &
-    Record<'weights' | 'scores', Float64Array> & { readonly ranking: Uint32Array },
+  result: Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>,
+  labels: Int32Array,
   names: readonly string[],
 ): string {
-  const lines = Array.from(ranking, (row, rank) => [
-    row,
-    names[labels[row]],
-    names[suggested[row]],
-    weights[row].toFixed(6),
-    scores[row].toFixed(6),
-    rank + 1,
-    scores[row] > 0.5,
-  ])
-  return file([['row', 'given', 'suggested', 'weight', 'score', 'rank', 'doubted'], ...lines])
+  const columns = rankingColumns(result, { labels, names })
+  const digits = (numbers: Float64Array) => Array.from(numbers, (x) => x.toFixed(6))
+  const [weight, score] = [columns.weight, columns.score].map(digits)
+  return writeCsv({ ...columns, weight, score })
 }

@@ -34,8 +34,7 @@ async function run(checks: Checks): Promise<void> {
 async function obey(command: Command): Promise<void> {
   if (command.kind === 'read') await read(command.source)
   else if (command.kind === 'clean') await run(command.checks)
-  else if (samples && result)
-    say({ kind: 'issues', csv: issuesCsv({ ...result, labels: samples.labels }, samples.names) })
+  else if (samples && result) say({ kind: 'issues', csv: issuesCsv(result, samples.labels, samples.names) })
 }
 
 addEventListener('message', ({ data }: MessageEvent<Command>) => {

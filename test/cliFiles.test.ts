@@ -1,10 +1,11 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { tableFromArrays, tableToIPC } from 'apache-arrow'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { writeAll, writeWhole } from '../ts/cli/write.ts'
-import { writeNpz } from '../ts/data/index.ts'
+import { readSafetensors, writeNpz } from '../ts/data/index.ts'
 import { nhgdWith } from './support/command.ts'
 
 const test = suite('cli files')
@@ -70,6 +71,48 @@ test('a full disk is told in one line, ends with 1 and leaves the other outputs'
   assert.is(code, 1, error)
   assert.match(error, /^nhgd: ENOSPC[^\n]*\n$/)
   assert.is(readFileSync(out, 'utf8').trim().split('\n').length, 51)
+})
+
+test('Arrow and JSON lines give what CSV gives, and models are safetensors where the name says so', async () => {
+  const number = (row: number) => Number(value(row))
+  const columns = { a: rows.map(number), b: rows.map((row) => row % 5), kind: rows.map(word) }
+  const records = rows.map((row) => JSON.stringify({ a: number(row), b: row % 5, kind: word(row) }))
+  const answers = rows.slice(0, 12).map((row) => ({ row, label: row % 10 === 3 ? 'wrong' : 'right' }))
+  const files = [
+    write('table.csv', table),
+    write('table.jsonl', records.join('\n')),
+    write('table.arrow', tableToIPC(tableFromArrays(columns), 'file')),
+  ]
+  const checked = [
+    write('checked.csv', `row,label\n${answers.map(({ row, label }) => `${row},${label}`).join('\n')}\n`),
+    write('checked.jsonl', answers.map((answer) => JSON.stringify(answer)).join('\n')),
+    write(
+      'checked.arrow',
+      tableToIPC(
+        tableFromArrays({ row: answers.map(({ row }) => row), label: answers.map(({ label }) => label) }),
+      ),
+    ),
+  ]
+  const found: string[] = []
+  for (const [i, file] of files.entries()) {
+    const [out, model, predictions] = ['i.csv', 'm.safetensors', 'p.csv'].map(inFolder)
+    const data = ['--features', file, '--label', 'kind', '--checked', checked[i], '--outer-steps', '1']
+    const cleaned = await nhgdWith(['clean', ...data, '--out', out, '--weights', model, '--quiet'])
+    assert.is(cleaned.code, 0, cleaned.error)
+    assert.equal(readSafetensors(readFileSync(model)).metadata, {
+      classes: '["cat","hen"]',
+      columns: '["a","b"]',
+    })
+    const fresh = ['--features', file, '--ignore', 'kind', '--out', predictions]
+    const predicted = await nhgdWith(['predict', '--model', model, ...fresh])
+    assert.is(predicted.code, 0, predicted.error)
+    found.push(readFileSync(out, 'utf8') + readFileSync(predictions, 'utf8'))
+  }
+  assert.is(found[1], found[0])
+  assert.is(found[2], found[0])
+  const untold = await nhgdWith(['clean', '--features', files[2]])
+  assert.is(untold.code, 2)
+  assert.match(untold.error, 'a column of the features (a, b, kind)')
 })
 
 test('features come and results go through a pipe, which has nothing else', async () => {

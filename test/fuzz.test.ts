@@ -14,6 +14,7 @@ import {
   readIdx,
   readNpy,
   readNpz,
+  readSafetensors,
   writeNpz,
 } from '../ts/data/index.ts'
 import { readArchive, writeArchive } from '../ts/run/archive.ts'
@@ -32,6 +33,9 @@ const idx = Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 1, 2, 
 const wide = Uint8Array.of(0, 0, 14, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0)
 const table = utf8(
   'id,size,"kind, if any",label\n1,0.5,"a ""b""",cat\n2,1e3,"a ""b""","NA"\n3,,x,dog\n4,7,x,dog\n',
+)
+const lines = utf8(
+  '{"id": 1, "size": 0.5, "e": [1, 2], "label": "cat"}\n{"id": null, "size": null, "e": [3, 4], "label": "NA"}\n',
 )
 const numbers = utf8('x,y\n1,2\n3,-4e2\n')
 const tabs = utf8('id\tsize\tlabel\r\n1\t0.5\tcat\r\n2\t-7\tdog\r\n')
@@ -67,6 +71,8 @@ const readers: Record<string, [read: (bytes: Uint8Array) => unknown, files: Uint
     (bytes) => parseSet({ ...text, bytes } satisfies File, csvOptions),
     [table, tabs, gzipSync(table)],
   ],
+  'JSON lines': [(bytes) => parseSet({ name: 'set.jsonl', bytes }, csvOptions), [lines, gzipSync(lines)]],
+  safetensors: [readSafetensors, [archive]],
   'saved run': [readArchive, [archive]],
 }
 

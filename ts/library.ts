@@ -137,5 +137,7 @@ export {
   type Issue,
 } from './tasks/cleanLabels/cleanLabels.ts'
 export { inSentences } from './tasks/cleanLabels/inSentences.ts'
+export { type RankingColumnsOptions, rankingColumns } from './tasks/cleanLabels/rankingColumns.ts'
 export { accuracy, auc } from './tasks/metrics.ts'
+export type { ModelFormat } from './tasks/modelFile.ts'
 export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'

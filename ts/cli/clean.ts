@@ -71,7 +71,7 @@ export function cleanCommand(): Command {
       '--out <file>',
       'write every label that was judged as CSV, the most doubtful first; - is the pipe',
     )
-    .option('--weights <file>', 'write weights, scores and the model as NPZ')
+    .option('--weights <file>', 'write weights, scores and the model as NPZ, or as .safetensors')
     .option('--report <file>', 'write an HTML report (demo: nhgd-report.html)')
     .option('--json <file>', 'write the figures as JSON; - is the pipe')
     .option(

@@ -1,8 +1,9 @@
-import { writeNpz } from '../data/index.ts'
-import { isMissing } from '../data/table.ts'
+import { writeCsv } from '../data/writeCsv.ts'
 import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import { inSentences } from '../tasks/cleanLabels/inSentences.ts'
+import { rankingColumns } from '../tasks/cleanLabels/rankingColumns.ts'
+import { writeModel } from '../tasks/modelFile.ts'
 import { type Figures, methods } from './figures.ts'
 import { confusions, inWords } from './findings.ts'
 import type { Input } from './input.ts'
@@ -11,43 +12,24 @@ import { writeWhole } from './write.ts'
 /** What is known of labels, whichever way they were judged. */
 type Ranked = Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>
 
-/** A text as it stands in CSV; one that says "missing" stands in quotes, since it means itself. */
-export function csvCell(text: string): string {
-  return /[",;\t\n\r]/.test(text) || isMissing(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
 /** Every row that nobody checked, the most doubtful first; rows count from 0. */
 export async function writeIssues(path: string, input: Input, result: Ranked): Promise<void> {
-  const lines = Array.from(result.ranking, (row, rank) => {
-    const given = csvCell(input.names[input.labels[row]])
-    const suggested = csvCell(input.names[result.suggested[row]])
-    const numbers = [result.weights[row].toFixed(6), result.scores[row].toFixed(6), rank + 1]
-    const id = input.ids ? [csvCell(input.ids[row])] : []
-    return [row, given, suggested, ...numbers, result.scores[row] > 0.5, ...id].join()
-  })
-  await writeWhole(
-    path,
-    `row,given,suggested,weight,score,rank,doubted${input.ids ? ',id' : ''}\n${lines.join('\n')}\n`,
-  )
+  const columns = rankingColumns(result, { labels: input.labels, names: input.names, ids: input.ids })
+  const digits = (numbers: Float64Array) => Array.from(numbers, (x) => x.toFixed(6))
+  const [weight, score] = [columns.weight, columns.score].map(digits)
+  await writeWhole(path, writeCsv({ ...columns, weight, score }))
 }
 
-/** Names as an array of numbers: the bytes of their JSON. */
-function namesArray(names: readonly string[]) {
-  const data = new TextEncoder().encode(JSON.stringify(names))
-  return { data, shape: [data.length] }
-}
-
-/** Weight and score of every row, and the retrained model with the names of its classes and columns, as NPZ. */
+/** Weight and score of every row, and the retrained model with the names of its classes and columns. */
 export async function writeWeights(path: string, input: Input, result: CleanLabelsResult): Promise<void> {
   const { weights, scores, model } = result
-  const arrays = {
+  const tensors = {
     weights: { data: weights, shape: [weights.length] },
     scores: { data: scores, shape: [scores.length] },
     theta: { data: model.theta, shape: [model.columns + 1, model.classes] },
-    classes: namesArray(input.names),
-    ...(input.columns && { columns: namesArray(input.columns) }),
   }
-  await writeWhole(path, writeNpz(arrays))
+  const format = path.toLowerCase().endsWith('.safetensors') ? 'safetensors' : 'npz'
+  await writeWhole(path, writeModel(format, tensors, { classes: input.names, columns: input.columns }))
 }
 
 /** NaN and infinities become null. */

@@ -15,6 +15,7 @@ export {
   type ReadSet,
   type SetOptions,
 } from './read.ts'
+export { readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts'
 export {
   assignFolds,
   cleaningSplit,
@@ -27,3 +28,4 @@ export {
 export { fitStandardization, type Standardization, standardize } from './standardize.ts'
 export type { Table, TableOptions } from './table.ts'
 export { checkFinite, type Features, type NumericArray, type Tensor, takeRows, toFeatures } from './tensor.ts'
+export { type Columns, writeCsv } from './writeCsv.ts'

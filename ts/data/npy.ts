@@ -59,11 +59,7 @@ export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
   // A Buffer's `slice` would not copy.
   const body = aligned ? bytes.subarray(start) : new Uint8Array(bytes.subarray(start))
   if (swapped) for (let at = 0; at < body.length; at += unit) body.subarray(at, at + unit).reverse()
-  const data = isText
-    ? decodeText(body, length, kind)
-    : type in WIDENED
-      ? widen(body, type, name)
-      : decodeNumbers(body, type)
+  const data = isText ? decodeText(body, length, kind) : decodeNumbers(body, type, name)
   const columnMajor = shape.map((_, axis) => sizeOf(shape.slice(0, axis)))
   return {
     data: fortran ? rowMajor(data, shape, columnMajor) : data,
@@ -124,16 +120,21 @@ function readHeader(bytes: Uint8Array, name: string): Header {
   }
 }
 
-function decodeNumbers({ buffer, byteOffset, byteLength }: Uint8Array, type: string): NumericArray {
+/**
+ * Little-endian numbers of a type by NumPy's name, or `bf2` for bfloat16: a view, or wider ones for types that JavaScript
+ * has no array for.
+ */
+export function decodeNumbers(body: Uint8Array, type: string, name: string): NumericArray {
+  const { buffer, byteOffset, byteLength } = body
   const array = ARRAYS[type]
-  return new array(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT)
-}
-
-/** Numbers of types that JavaScript has no array for. */
-function widen({ buffer, byteOffset, byteLength }: Uint8Array, type: string, name: string): NumericArray {
+  if (array) return new array(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT)
   const view = new DataView(buffer, byteOffset, byteLength)
   if (type === 'f2')
     return Float32Array.from({ length: byteLength / 2 }, (_, i) => half(view.getUint16(2 * i, true)))
+  if (type === 'bf2') {
+    const bits = Uint32Array.from({ length: byteLength / 2 }, (_, i) => view.getUint16(2 * i, true) << 16)
+    return new Float32Array(bits.buffer)
+  }
   return Float64Array.from({ length: byteLength / 8 }, (_, i) => {
     const value = type === 'i8' ? view.getBigInt64(8 * i, true) : view.getBigUint64(8 * i, true)
     if (Number.isSafeInteger(Number(value))) return Number(value)

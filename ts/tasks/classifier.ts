@@ -1,11 +1,11 @@
 import { type Backend, read, upload, vector } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
-import { NhgdError } from '../backend/errors.ts'
+import { oneOf } from '../backend/check.ts'
 import { featuresCheck, type MatrixLike } from '../backend/matrixLike.ts'
-import { readNpz, writeNpz } from '../data/npz.ts'
 import type { Standardization } from '../data/standardize.ts'
 import { predictor, softmaxRegression } from '../problems/model.ts'
 import { mostLikely } from './metrics.ts'
+import { type ModelFormat, readModel, writeModel } from './modelFile.ts'
 
 /** A trained softmax regression. */
 export class Classifier {
@@ -62,24 +62,15 @@ export class Classifier {
     return new Classifier(this.#backend, classes, columns, theta)
   }
 
-  /** The model as an NPZ file: `theta`, (columns + 1) × classes. */
-  save(): Uint8Array {
-    return writeNpz({ theta: { data: this.theta, shape: [this.columns + 1, this.classes] } })
+  /** The model as a file, NPZ unless another `format` is named: `theta`, (columns + 1) × classes. */
+  save({ format = 'npz' }: { readonly format?: ModelFormat } = {}): Uint8Array {
+    oneOf('npz', 'safetensors')('format', format)
+    return writeModel(format, { theta: { data: this.theta, shape: [this.columns + 1, this.classes] } })
   }
 
-  /** Reads what {@link Classifier.save} wrote (`ERR_CHECKPOINT` where it isn't that). */
+  /** Reads what {@link Classifier.save} wrote, in either format (`ERR_CHECKPOINT` where it isn't that). */
   static load(backend: Backend, bytes: Uint8Array): Classifier {
-    const theta = readNpz(bytes).theta
-    if (
-      theta?.shape.length !== 2 ||
-      !(theta.data instanceof Float32Array || theta.data instanceof Float64Array)
-    ) {
-      throw new NhgdError(
-        'ERR_CHECKPOINT',
-        '"theta" expected a float matrix, (columns + 1) × classes, got none',
-      )
-    }
-    const [inputs, classes] = theta.shape
-    return new Classifier(backend, classes, inputs - 1, theta.data)
+    const { data, shape } = readModel(bytes).theta
+    return new Classifier(backend, shape[1], shape[0] - 1, data)
   }
 }

@@ -1,0 +1,50 @@
+import { checkOptions, is, numbers, refuse } from '../../backend/check.ts'
+import type { CleanLabelsResult } from './options.ts'
+
+export interface RankingColumnsOptions {
+  /** The given class of each row. */
+  readonly labels: ArrayLike<number>
+  /** Names of the classes; numbers where absent. */
+  readonly names?: readonly string[]
+  /** What the user calls each row. */
+  readonly ids?: readonly string[]
+}
+
+const texts = is<readonly string[]>('an array of texts', (value) => Array.isArray(value))
+
+/**
+ * Every row that nobody checked, the most doubtful label first, as columns of equal length: `row`, `given`, `suggested`,
+ * `weight`, `score`, `rank` from 1, `doubted`, and `id` where there are `ids`. `writeCsv` and apache-arrow's
+ * `tableFromArrays` take them.
+ *
+ * @throws NhgdError `ERR_SHAPE` for fewer labels or ids than rows.
+ */
+export function rankingColumns(
+  {
+    ranking,
+    suggested,
+    weights,
+    scores,
+  }: Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>,
+  options: RankingColumnsOptions,
+) {
+  const checks = { labels: numbers, names: texts, ids: texts }
+  const { labels, names, ids } = checkOptions(options, checks, ['labels'])
+  for (const [name, list] of Object.entries({ labels, ids })) {
+    if (list && list.length !== scores.length) {
+      refuse(name, `${scores.length}, one per row`, list.length, 'ERR_SHAPE')
+    }
+  }
+  const classes = (of: ArrayLike<number>): Uint32Array | string[] =>
+    names ? Array.from(ranking, (row) => names[of[row]]) : ranking.map((row) => of[row])
+  return {
+    row: ranking,
+    given: classes(labels),
+    suggested: classes(suggested),
+    weight: Float64Array.from(ranking, (row) => weights[row]),
+    score: Float64Array.from(ranking, (row) => scores[row]),
+    rank: ranking.map((_, rank) => rank + 1),
+    doubted: Array.from(ranking, (row) => scores[row] > 0.5),
+    ...(ids && { id: Array.from(ranking, (row) => ids[row]) as string[] }),
+  }
+}
