@@ -141,3 +141,4 @@ export { type RankingColumnsOptions, rankingColumns } from './tasks/cleanLabels/
 export { accuracy, auc } from './tasks/metrics.ts'
 export type { ModelFormat } from './tasks/modelFile.ts'
 export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'
+export type { TaskCheckpoint } from './tasks/stages.ts'

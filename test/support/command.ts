@@ -9,20 +9,40 @@ export interface Ending {
   readonly error: string
 }
 
-/** `nhgd` with some arguments and standard input; `interrupt` sends a signal once standard error has it, and `deaf` reads
- * no output. */
+/**
+ * `nhgd` with some arguments and standard input. It gets a `signal` once standard error has what `interrupt` looks for;
+ * `deaf` reads no output, no file may be larger than `limit` KiB, and with `full` standard output is a full disk.
+ */
 export function nhgdWith(
   args: readonly string[],
-  { interrupt, input, deaf }: { interrupt?: RegExp; input?: string | Uint8Array; deaf?: boolean } = {},
+  {
+    interrupt,
+    signal = 'SIGINT',
+    input,
+    deaf,
+    limit,
+    full,
+  }: {
+    interrupt?: RegExp
+    signal?: NodeJS.Signals
+    input?: string | Uint8Array
+    deaf?: boolean
+    limit?: number
+    full?: boolean
+  } = {},
 ): Promise<Ending> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'ts/cli/main.ts', ...args], { cwd: root })
+  const all = ['--import', 'tsx', 'ts/cli/main.ts', ...args]
+  const first = limit ? `ulimit -f ${limit}; ` : ''
+  const shell = ['-c', `${first}exec "$0" "$@"${full ? ' > /dev/full' : ''}`, process.execPath, ...all]
+  const child =
+    limit || full ? spawn('bash', shell, { cwd: root }) : spawn(process.execPath, all, { cwd: root })
   let [out, error, interrupted] = ['', '', false]
   child.stdout.on('data', (chunk) => {
     out += chunk
   })
   child.stderr.on('data', (chunk) => {
     error += chunk
-    if (interrupt?.test(error) && !interrupted) child.kill('SIGINT')
+    if (interrupt?.test(error) && !interrupted) child.kill(signal)
     interrupted ||= interrupt?.test(error) ?? false
   })
   if (deaf) child.stdout.destroy()

@@ -22,3 +22,13 @@ export function failing(call: Call | undefined, code = 'ENOSPC'): void {
     return file
   }
 }
+
+/** Calls `act` after each file that gets its name, until it is called with nothing. */
+export function afterEachFile(act: ((path: string) => void) | undefined): void {
+  Object.assign(fs.promises, real)
+  if (!act) return
+  fs.promises.rename = async (from, to) => {
+    await real.rename(from, to)
+    act(`${to}`)
+  }
+}

@@ -28,6 +28,7 @@ const beside = {
   standardize: 'features',
   imageShape: 'features',
   suggestTrusted: 'features',
+  resume: 'checkpoint',
   weighting: 'trusted',
   holdout: 'trusted',
 } as const
@@ -61,6 +62,7 @@ export async function checkOptions(command: Command): Promise<void> {
     ['checkedColumn', 'trusted'],
     ['checkedColumn', 'checked'],
     ['verbose', 'quiet'],
+    ['checkpoint', 'seeds'],
   ] as const
   for (const [name, other] of instead) {
     if (!given(name) || !given(other)) continue
@@ -84,7 +86,7 @@ export async function checkOptions(command: Command): Promise<void> {
     throw dataError('--no-header', 'a CSV file', `"${features}"`)
   }
   const taken = new Map<string, string>()
-  for (const name of [...inputs, ...outputs]) {
+  for (const name of [...inputs, ...outputs, 'checkpoint'] as const) {
     const path = value(name)
     if (path === undefined) continue
     const output = !inputs.includes(name as never)

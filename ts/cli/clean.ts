@@ -8,18 +8,27 @@ import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels/cleanL
 import { expectedWrong } from '../tasks/cleanLabels/inSentences.ts'
 import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/rivals.ts'
 import { accuracy } from '../tasks/metrics.ts'
+import type { TaskCheckpoint } from '../tasks/stages.ts'
 import { changes, readBefore } from './changes.ts'
 import { checkOptions } from './check.ts'
+import {
+  type CheckpointOptions,
+  checkpointOf,
+  checkpointOptions,
+  howToGoOn,
+  removeCheckpoint,
+} from './checkpoint.ts'
 import { dataOptions, whole } from './dataOptions.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
 import { findings, worthChecking } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
+import { Interrupted, interrupts } from './interrupts.ts'
 import { writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
 import { type ProgressLine, progressLine } from './progress.ts'
 import { inOptions } from './spelling.ts'
 import { PIPE, writeAll } from './write.ts'
 
-interface Options extends InputOptions {
+interface Options extends InputOptions, CheckpointOptions {
   readonly seed: number
   readonly seeds?: number
   readonly weighting: 'margin' | 'perSample'
@@ -39,7 +48,7 @@ interface Options extends InputOptions {
 
 /** `nhgd clean`. */
 export function cleanCommand(): Command {
-  return dataOptions(new Command('clean'))
+  return checkpointOptions(dataOptions(new Command('clean')))
     .description('find wrong labels, with the help of some that somebody checked')
     .option('--before <file>', 'what --out wrote before the last checks: tells what they changed')
     .option('--demo <name>', 'a data set with known answers: mnist')
@@ -87,6 +96,7 @@ export function cleanCommand(): Command {
 
 async function clean(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
+  const checkpoint = await checkpointOf(options)
   const stop = interrupts()
   const line = progressLine(options.quiet)
   const backend = await loadBackend(options.backend === 'auto' ? {} : { backend: options.backend })
@@ -95,19 +105,21 @@ async function clean(options: Options, command: Command): Promise<void> {
   const runs: Figures[] = []
   for (let seed = options.seed; seed < options.seed + (options.seeds ?? 1); seed++) {
     const input = await readInput(options, seed)
-    const run = await one(backend, input, options, seed, line, stop, command)
+    const run = await one(backend, input, { ...options, kept: checkpoint }, seed, line, stop, command)
     if (run) runs.push(run)
     if (stop.aborted) break
   }
-  if (!options.json || runs.length === 0) return
-  await writeJson(options.json, options.seeds === undefined ? runs[0] : { seeds: runs, mean: mean(runs) })
+  if (options.json && runs.length > 0) {
+    await writeJson(options.json, options.seeds === undefined ? runs[0] : { seeds: runs, mean: mean(runs) })
+  }
+  await removeCheckpoint(options)
 }
 
 /** One seed: clean, judge, write. */
 async function one(
   backend: Backend,
   input: Input,
-  options: Options,
+  options: Options & { readonly kept: TaskCheckpoint | undefined },
   seed: number,
   line: ProgressLine,
   signal: AbortSignal,
@@ -139,6 +151,7 @@ async function one(
     ...(options.standardize !== undefined && { standardize: options.standardize }),
     seed,
     signal,
+    checkpoint: options.kept,
     onProgress(progress) {
       line.show(progress)
       if (known) {
@@ -146,8 +159,16 @@ async function one(
         accuracies.push(accuracy(p, known.classes, known.test.labels))
       }
     },
+  }).catch(async (error) => {
+    if (error instanceof Interrupted) error.advice = await howToGoOn(options)
+    throw error
   })
   line.end()
+  const { resumed } = result
+  if (resumed) line.say(`went on from ${resumed.file}`)
+  for (const damaged of resumed?.damaged ?? []) console.error(`nhgd: a checkpoint was damaged: ${damaged}`)
+  // Nobody knows the accuracies of steps before.
+  while (known && accuracies.length < result.curves.length) accuracies.unshift(Number.NaN)
   for (const warning of warnings(input, result, options)) console.error(`nhgd: ${warning}`)
   if (!options.quiet) {
     if (known) print(`${result.issues.length} of ${result.rows.length} labels look wrong (${input.title})`)
@@ -216,7 +237,7 @@ function course(
   const [before, after] = [accuracies[0], accuracies.at(-1)]
   return [
     ...(solve ? [`ended by ${solve.status}: ${inOptions(solve.advice, spelling)}`] : []),
-    ...(after === undefined
+    ...(after === undefined || Number.isNaN(before)
       ? []
       : [
           `test accuracy ${before.toFixed(4)} after the first outer step, ${after.toFixed(4)} after the last`,
@@ -280,16 +301,6 @@ function knownCase(backend: Backend, input: Input): CleaningCase {
     trustedLabels: Int32Array.from(trusted, (row) => labels[row]),
     test: { features: upload(backend, test.features), labels: test.labels },
   }
-}
-
-/** Ctrl-C once: end with what there is, or with nothing where no outer step has ended. Twice: end. */
-function interrupts(): AbortSignal {
-  const controller = new AbortController()
-  process.once('SIGINT', () => {
-    controller.abort()
-    process.once('SIGINT', () => process.exit(130))
-  })
-  return controller.signal
 }
 
 /** The command that repeats a run: every option that was given. */

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { cleanCommand } from './clean.ts'
 import { info } from './info.ts'
+import { Interrupted } from './interrupts.ts'
 import { predictCommand } from './predict.ts'
 import { reviewCommand } from './review.ts'
 import { inOptions } from './spelling.ts'
@@ -35,22 +36,24 @@ const program = new Command('nhgd')
   )
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
 
-/** 0 done, 1 failed, 2 misuse, 130 interrupted before there was anything to tell. */
+/** 0 done, 1 failed, 2 misuse, 130 or 143 interrupted before there was anything to tell. */
 async function main(): Promise<number> {
   try {
     await program.parseAsync()
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    if ((error as Error).name === 'AbortError') {
-      console.error('nhgd: interrupted before there was a result: nothing was written')
-      return 130
+    if (error instanceof Interrupted) {
+      const { advice = 'before there was a result: nothing was written', exitCode } = error
+      console.error(`nhgd: interrupted${error.advice ? ':' : ''} ${advice}`)
+      return exitCode
     }
     if (error instanceof NhgdError) {
       const options = program.commands.flatMap((command) => command.options)
       const message = error.message.replace(/^"\w+" expected/, (start) => inOptions(start, options))
       console.error(`nhgd: ${message} (${error.code})`)
-      return misuse.has(error.code) ? 2 : 1
+      const bySystem = (error.cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined
+      return misuse.has(error.code) && !(bySystem && error.code === 'ERR_CHECKPOINT') ? 2 : 1
     }
     // Failures of the system, such as a full disk, are told in its words and without a stack.
     console.error((error as NodeJS.ErrnoException).syscall ? `nhgd: ${(error as Error).message}` : error)
@@ -58,12 +61,16 @@ async function main(): Promise<number> {
   }
 }
 
-// Whoever reads the output may stop, as `head` does.
+// Whoever reads the output may stop, as `head` does; files are written all the same.
+let unwritten = 0
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
+  if (error.code === 'EPIPE') return
+  if (!unwritten) console.error(`nhgd: ${error.message}`)
+  unwritten = 1
+  process.exitCode ||= 1
 })
+process.stderr.on('error', () => {})
 
 main().then((code) => {
-  process.exitCode = code
+  process.exitCode = code || unwritten
 })

@@ -11,7 +11,10 @@ export const PIPE = '-'
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   if (path === PIPE) {
     return new Promise((resolve, reject) => {
-      process.stdout.write(content, (error) => (error ? reject(error) : resolve()))
+      process.stdout.write(content, (error) => {
+        const deaf = (error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE'
+        return error && !deaf ? reject(error) : resolve()
+      })
     })
   }
   const there = await stat(path).catch(() => undefined)

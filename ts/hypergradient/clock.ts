@@ -14,11 +14,11 @@ export class Clock {
 
 /** Lets the event loop run whenever 30 ms have passed since it last did. */
 export class Breather {
-  readonly #rest: () => Promise<void> | undefined
+  readonly #rest: () => Promise<void> | void
   #since = performance.now()
 
   /** `rest` has its say whenever a breath may be due: work waits for what it returns, and ends by what it throws. */
-  constructor(rest: () => Promise<void> | undefined = () => undefined) {
+  constructor(rest: () => Promise<void> | void = () => {}) {
     this.#rest = rest
   }
 

@@ -3,7 +3,7 @@ import { NhgdError } from '../backend/errors.ts'
 import { packTensors, unpackTensors } from '../backend/safetensors.ts'
 
 /** A tensor as it is stored, named by its path. */
-export type Tensor = Float64Array | Float32Array | Uint8Array
+export type Tensor = Float64Array | Float32Array | Uint32Array | Int32Array | Uint8Array
 
 /**
  * An archive in the layout of safetensors: the header's length (u64, little-endian), the header in JSON, and the
@@ -15,10 +15,18 @@ export interface Archive {
   readonly tensors: ReadonlyMap<string, Tensor>
 }
 
-const types = { F64: Float64Array, F32: Float32Array, U8: Uint8Array } as const
+const types = {
+  F64: Float64Array,
+  F32: Float32Array,
+  U32: Uint32Array,
+  I32: Int32Array,
+  U8: Uint8Array,
+} as const
+type TypeName = keyof typeof types
 
-const typeOf = (tensor: Tensor): keyof typeof types =>
-  tensor instanceof Float64Array ? 'F64' : tensor instanceof Float32Array ? 'F32' : 'U8'
+/** Buffers count as bytes. */
+const typeOf = (tensor: Tensor): TypeName =>
+  (Object.keys(types) as TypeName[]).find((name) => tensor instanceof types[name]) ?? 'U8'
 
 const start = '{"__metadata__":{"checksum":"'
 const place = 8 + start.length

@@ -24,7 +24,7 @@ function about(problem: AnyProblem, options: SolveOptions): unknown {
 }
 
 /** As JSON holds it; functions and numbers that are not finite become words. */
-function plain(value: unknown): unknown {
+export function plain(value: unknown): unknown {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   if (typeof value !== 'object' || value === null) return value
@@ -34,7 +34,7 @@ function plain(value: unknown): unknown {
 }
 
 /** Throws `ERR_CHECKPOINT` for the first difference. */
-function same(name: string, ours: unknown, saved: unknown): void {
+export function same(name: string, ours: unknown, saved: unknown): void {
   const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === 'object' && x !== null
   if (isRecord(ours) && isRecord(saved)) {
     for (const key of Object.keys({ ...ours, ...saved })) same(`${name}.${key}`, ours[key], saved[key])

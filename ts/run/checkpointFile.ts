@@ -20,16 +20,15 @@ export interface CheckpointOptions {
 
 const fileName = is<string>('the name of a file', (value) => typeof value === 'string' && value !== '')
 
-export const checkpointCheck = shape<CheckpointOptions>(
-  {
-    file: fileName,
-    everySteps: whole(1),
-    everySeconds: number(0, Number.POSITIVE_INFINITY),
-    keep: whole(0, 1000),
-    resume: flag,
-  },
-  ['file'],
-)
+export const checkpointChecks = {
+  file: fileName,
+  everySteps: whole(1),
+  everySeconds: number(0, Number.POSITIVE_INFINITY),
+  keep: whole(0, 1000),
+  resume: flag,
+}
+
+export const checkpointCheck = shape<CheckpointOptions>(checkpointChecks, ['file'])
 
 /** Reads the last whole checkpoint of a file. */
 export interface Found {

@@ -3,8 +3,10 @@ import * as defaults from '../../defaults.ts'
 import { preconditionedConjugateGradients } from '../../methods/preconditionedConjugateGradients.ts'
 import { predictor, softmaxRegression } from '../../problems/model.ts'
 import { reweighting } from '../../problems/reweighting.ts'
-import { type SolveResult, solve } from '../../run/solve.ts'
+import type { SolveOptions } from '../../run/options.ts'
+import { resume, type SolveResult, save, solve } from '../../run/solve.ts'
 import { meanLoss } from '../metrics.ts'
+import type { Stages } from '../stages.ts'
 import { Keeper } from './keep.ts'
 import type { CleanLabelsResult, TrustedSettings } from './options.ts'
 import type { Prepared } from './prepare.ts'
@@ -18,6 +20,13 @@ export interface BilevelRun extends Pick<CleanLabelsResult, 'curves' | 'bestStep
   readonly method: object
 }
 
+/** What a run has so far. */
+interface Begun {
+  readonly run: Uint8Array
+  readonly curves: CleanLabelsResult['curves']
+  readonly kept: Keeper['state']
+}
+
 /**
  * Follows the hypergradient of the loss on the outer part of the trusted samples, and keeps the v that the held-out
  * samples think best.
@@ -28,6 +37,7 @@ export async function bilevelRun(
   { anchors, outer, heldOut }: Parts,
   start: Start,
   innerRate: number,
+  stages: Stages,
 ): Promise<BilevelRun> {
   const { backend, weighting, regularization, outerSteps, outerRate, seed, signal } = settings
   const rows = concat(free, anchors)
@@ -41,7 +51,7 @@ export async function bilevelRun(
     weighting,
     anchors: anchors.length,
     prior: start.prior,
-    transition: start.transition?.entries(),
+    transition: start.transition,
   })
   const own = defaults.cleanLabels[weighting]
   const method = {
@@ -53,17 +63,19 @@ export async function bilevelRun(
   const rate = weighting === 'margin' ? (k: number) => outerRate * (1 - k / outerSteps) : outerRate
   const held = { batch: backend.Batch.of(heldOut), labels: labelsOf(heldOut) }
   const scorer = predictor(backend, model)
-  const keeper = new Keeper(Float64Array.from(start.outer))
-  const curves: CleanLabelsResult['curves'][number][] = []
-  const solved = await solve(problem, {
+  const begun = stages.begun<Begun>('bilevel')
+  const keeper = begun ? Keeper.from(begun.kept) : new Keeper(Float64Array.from(start.outer))
+  const curves = [...(begun?.curves ?? [])]
+  const options: SolveOptions = {
     method: preconditionedConjugateGradients(method),
     outerOptimizer: { ...own.outerOptimizer, rate },
     outerSteps,
     inner: start.inner,
     outer: start.outer,
     seed,
-    signal,
-    onStep({ step, outerLoss, residual = Number.NaN, seconds, estimate, point }) {
+    // A run that is kept ends after a whole step.
+    signal: stages.kept ? undefined : signal,
+    async onStep({ step, outerLoss, residual = Number.NaN, seconds, estimate, point }) {
       const heldOutLoss =
         heldOut.length === 0
           ? Number.NaN
@@ -74,8 +86,13 @@ export async function bilevelRun(
       const secondsLeft = (seconds / step) * (outerSteps - step)
       const classifier = () => classifierOf(read(estimate.inner))
       settings.onProgress?.({ ...progress, steps: outerSteps, secondsLeft, classifier })
+      await stages.soFar('bilevel', async () => ({ run: await save(run), curves, kept: keeper.state }))
+      return !(stages.kept && signal?.aborted)
     },
-  }).result
+  }
+  const run = begun ? resume(problem, begun.run, options) : solve(problem, options)
+  const solved = await run.result
+  if (stages.kept) signal?.throwIfAborted()
   const { step: bestStep, outer: kept } = keeper.best
   const overfitting = solved.steps - bestStep >= Math.max(1, outerSteps / 5)
   return { solved, method, curves, bestStep, outer: kept, overfitting }

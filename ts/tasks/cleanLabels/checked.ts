@@ -4,6 +4,7 @@ import { assignFolds } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
 import { Clock } from '../../hypergradient/clock.ts'
 import { logit, mostLikely, sigmoid } from '../metrics.ts'
+import type { Stages } from '../stages.ts'
 import { certain, type Theta, Trainer } from '../trainer.ts'
 import { type CandidateData, type Candidates, type fit, fromChecked, fromGiven } from './candidates.ts'
 import { type Combined, combine, fitCombination, signals } from './combination.ts'
@@ -22,7 +23,7 @@ const { checked: constants } = defaults.cleanLabels
  * combination of them suggests labels, and a signal model weighs these; its few coefficients follow the hypergradient of
  * the loss on folds of the checked rows.
  */
-export async function cleanChecked(settings: Settings): Promise<CleanLabelsResult> {
+export async function cleanChecked(settings: Settings, stages: Stages): Promise<CleanLabelsResult> {
   const { backend, seed, signal, outerSteps } = settings
   const clock = new Clock()
   clock.enter('prepare')
@@ -37,8 +38,12 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
   const all = { make, training, classes }
   const regularization =
     settings.regularization ??
-    (await choosePenalty({ ...all, positions: free, rows: free, labels: free.map((row) => given[row]) }))
-  const trustedPenalty = await choosePenalty({ ...all, positions: places, rows: known, labels: truth })
+    (await stages.take('penalty', () =>
+      choosePenalty({ ...all, positions: free, rows: free, labels: free.map((row) => given[row]) }),
+    ))
+  const trustedPenalty = await stages.take('penalty of checked rows', () =>
+    choosePenalty({ ...all, positions: places, rows: known, labels: truth }),
+  )
 
   clock.enter('candidates')
   const candidateData: CandidateData = {
@@ -49,20 +54,24 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
     trustedTrainer: make(trustedPenalty),
     training,
   }
-  const alone: Record<string, Float64Array> = { given: await fromGiven(candidateData) }
-  if (data.matrix) alone.neighbours = neighbourShares(backend, data.matrix, given, classes, seed)
+  const alone: Record<string, Float64Array> = {
+    given: await stages.take('models of given labels', () => fromGiven(candidateData)),
+  }
+  const { matrix } = data
+  if (matrix) {
+    const shares = () => neighbourShares(backend, matrix, given, classes, seed, signal)
+    alone.neighbours = await stages.take('neighbours', shares)
+  }
   if (data.predicted) alone.predicted = data.predicted
   const everyone = Uint32Array.from(known.keys())
-  const full = await fromChecked(candidateData, everyone)
+  const learned = (name: string, use: Uint32Array) =>
+    stages.take(`models of checked rows, ${name}`, () => fromChecked(candidateData, use))
+  const full = await learned('all', everyone)
   const fold = assignFolds(truth, constants.folds.checked, seed)
   const perFold: Awaited<ReturnType<typeof fromChecked>>[] = []
   for (let k = 0; k < constants.folds.checked; k++) {
-    perFold.push(
-      await fromChecked(
-        candidateData,
-        everyone.filter((j) => fold[j] !== k),
-      ),
-    )
+    const others = everyone.filter((j) => fold[j] !== k)
+    perFold.push(await learned(`but for fold ${k}`, others))
   }
 
   clock.enter('combination')
@@ -91,28 +100,33 @@ export async function cleanChecked(settings: Settings): Promise<CleanLabelsResul
   })
 
   clock.enter('bilevel')
-  const curves: CleanLabelsResult['curves'][number][] = []
-  const began = performance.now()
-  const model = await fitSignalModel(backend, features, classes, folds, {
-    innerRate: rate,
-    regularization,
-    outerSteps,
-    seed,
-    signal,
-    onStep(step, outerLoss) {
-      const seconds = (performance.now() - began) / 1000
-      const progress = { step, outerLoss, heldOutLoss: outerLoss, residual: Number.NaN, seconds }
-      curves.push(progress)
-      const steps = outerSteps ?? constants.signalModel.outerSteps
-      const secondsLeft = (seconds / (step + 1)) * (steps - step)
-      const classifier = () => data.classifier(full.theta)
-      settings.onProgress?.({ ...progress, steps, secondsLeft, classifier })
-    },
+  const { model, curves } = await stages.take('bilevel', async () => {
+    const curves: CleanLabelsResult['curves'][number][] = []
+    const began = performance.now()
+    const model = await fitSignalModel(backend, features, classes, folds, {
+      innerRate: rate,
+      regularization,
+      outerSteps,
+      seed,
+      signal,
+      onStep(step, outerLoss) {
+        const seconds = (performance.now() - began) / 1000
+        const progress = { step, outerLoss, heldOutLoss: outerLoss, residual: Number.NaN, seconds }
+        curves.push(progress)
+        const steps = outerSteps ?? constants.signalModel.outerSteps
+        const secondsLeft = (seconds / (step + 1)) * (steps - step)
+        const classifier = () => data.classifier(full.theta)
+        settings.onProgress?.({ ...progress, steps, secondsLeft, classifier })
+      },
+    })
+    return { model, curves }
   })
 
   clock.enter('retrain')
   const logits = weightLogits(signals(candidates, together, classes, given, free), model.coefficients)
-  const theta = await retrain(backend, data, together.suggested, logits, model.regularization, training)
+  const theta = await stages.take('last model', () =>
+    retrain(backend, data, together.suggested, logits, model.regularization, training),
+  )
 
   signal?.throwIfAborted()
 

@@ -1,5 +1,13 @@
+import { fingerprint, ofFeatures } from '../../backend/fingerprint.ts'
+import { Stages } from '../stages.ts'
 import { cleanChecked } from './checked.ts'
-import { type CleanLabelsOptions, type CleanLabelsResult, settingsOf, trustedSettings } from './options.ts'
+import {
+  type CleanLabelsOptions,
+  type CleanLabelsResult,
+  type Settings,
+  settingsOf,
+  trustedSettings,
+} from './options.ts'
 import { cleanTrusted } from './trusted.ts'
 import { cleanUnchecked } from './unchecked.ts'
 
@@ -19,10 +27,35 @@ export type {
  *
  * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, checked or trusted rows out of range or twice, an absent class,
  * unknown or ill-typed options), `ERR_NOT_FINITE`. The signal's reason where it aborts before there is a result: with
- * `trusted` before the end of the first outer step, with `checked` at any time.
+ * `trusted` before the end of the first outer step, with `checked` or a `checkpoint` at any time. `ERR_CHECKPOINT` where
+ * the checkpoint is that of other settings or data, or can't be written.
  */
 export async function cleanLabels(given: CleanLabelsOptions): Promise<CleanLabelsResult> {
   const settings = settingsOf(given)
-  if (settings.checked) return cleanChecked(settings)
-  return settings.trusted ? cleanTrusted(trustedSettings(settings)) : cleanUnchecked(settings)
+  const { checkpoint, signal } = settings
+  const stages = await Stages.open(checkpoint ? about(settings) : {}, checkpoint, signal)
+  try {
+    const result = await clean(settings, stages)
+    return stages.resumed ? { ...result, resumed: stages.resumed } : result
+  } catch (error) {
+    if (signal?.aborted) await stages.write()
+    throw error
+  }
+}
+
+function clean(settings: Settings, stages: Stages): Promise<CleanLabelsResult> {
+  if (settings.checked) return cleanChecked(settings, stages)
+  return settings.trusted ? cleanTrusted(trustedSettings(settings), stages) : cleanUnchecked(settings, stages)
+}
+
+const version = 1
+
+/** What tells a run of the task from others. */
+function about(settings: Settings): object {
+  const { backend, signal, onProgress, checkpoint, ...all } = settings
+  const { features, labels, checked, trusted, weights, predicted, ...own } = all
+  const arrays = [labels, ...Object.values(checked ?? {}), trusted, weights, predicted?.data]
+  const numbers = arrays.map((array) => array && Array.from(array as ArrayLike<unknown>, Number))
+  const data = fingerprint([ofFeatures(features), ...numbers])
+  return { version, task: 'cleanLabels', given: Object.keys(all).sort().join(), ...own, data }
 }

@@ -21,7 +21,18 @@ export class Keeper {
     this.#outer = next
   }
 
-  get best(): { readonly step: number; readonly outer: Outer } {
+  /** All that it goes on with. */
+  get state(): { readonly best: Keeper['best']; readonly outer: Outer } {
+    return { best: this.#best, outer: this.#outer }
+  }
+
+  static from({ best, outer }: Keeper['state']): Keeper {
+    const keeper = new Keeper(outer)
+    keeper.#best = best
+    return keeper
+  }
+
+  get best(): { readonly step: number; readonly loss: number; readonly outer: Outer } {
     return this.#best
   }
 }

@@ -2,6 +2,7 @@ import type { Backend } from '../../backend/backend.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { permutation } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
+import { Breather } from '../../hypergradient/clock.ts'
 
 const { count, references, directions, block } = defaults.cleanLabels.checked.neighbours
 
@@ -10,15 +11,17 @@ const { count, references, directions, block } = defaults.cleanLabels.checked.ne
  * more for each class. Neighbours are looked for among at most so many rows that a seed draws, and many columns are
  * first projected on fewer random directions (Johnson and Lindenstrauss 1984).
  */
-export function neighbourShares(
+export async function neighbourShares(
   backend: Backend,
   features: Matrix,
   labels: ArrayLike<number>,
   classes: number,
   seed: number,
-): Float64Array {
+  signal?: AbortSignal,
+): Promise<Float64Array> {
   const { rows } = features
-  const [unit, width] = unitRows(backend, features, seed)
+  const breather = new Breather(() => signal?.throwIfAborted())
+  const [unit, width] = await unitRows(backend, features, seed, breather)
   const chosen = permutation(rows, seed).subarray(0, references)
   const transposed = new Float32Array(width * chosen.length)
   for (const [at, row] of chosen.entries()) {
@@ -36,6 +39,7 @@ export function neighbourShares(
     backend.gemm(size, chosen.length, width, 1, left, right, 0, products)
     const similarity = products.readF32()
     for (let i = 0; i < size; i++) {
+      await breather.due()
       const own = similarity.subarray(i * chosen.length, (i + 1) * chosen.length)
       const shares = out.subarray((start + i) * classes, (start + i + 1) * classes).fill(0.5)
       for (const at of nearest(own, chosen, start + i, most)) shares[labels[chosen[at]]]++
@@ -59,13 +63,17 @@ function nearest(similarity: Float32Array, chosen: Int32Array, row: number, most
 }
 
 /** The rows, centred and of length one, in at most so many directions, and how many these are. */
-function unitRows(
+async function unitRows(
   backend: Backend,
   { data, rows, columns, scale = 1 }: Matrix,
   seed: number,
-): [Float32Array, number] {
+  breather: Breather,
+): Promise<[Float32Array, number]> {
   const means = new Float64Array(columns)
-  for (let i = 0, k = 0; i < rows; i++) for (let j = 0; j < columns; j++, k++) means[j] += data[k] / rows
+  for (let i = 0, k = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++, k++) means[j] += data[k] / rows
+    await breather.due()
+  }
   const width = Math.min(columns, directions)
   let unit: Float32Array
   if (width === columns) {
@@ -83,6 +91,7 @@ function unitRows(
       const product = new backend.Vector(size * width, 'f32')
       backend.gemm(size, width, columns, 1, left, random, 0, product)
       unit.set(product.readF32(), start * width)
+      await breather.due()
     }
   }
   for (let i = 0; i < rows; i++) {

@@ -24,6 +24,7 @@ import * as defaults from '../../defaults.ts'
 import type { PreconditionedConjugateGradientsOptions } from '../../methods/preconditionedConjugateGradients.ts'
 import type { SolveResult } from '../../run/solve.ts'
 import type { Classifier } from '../classifier.ts'
+import { type TaskCheckpoint, taskCheckpointCheck } from '../stages.ts'
 import type { Estimate } from './estimate.ts'
 import { logProbabilities } from './predicted.ts'
 
@@ -92,6 +93,8 @@ export interface CleanLabelsOptions {
   /** Decides every draw; 0 by default. */
   readonly seed?: number
   readonly signal?: AbortSignal
+  /** Writes what was computed to a file now and then. An abort gives no result then: what there is goes to the file. */
+  readonly checkpoint?: TaskCheckpoint
   readonly onProgress?: (progress: CleaningProgress) => void
 }
 
@@ -157,6 +160,8 @@ export interface CleanLabelsResult {
   readonly outer: Float32Array | Float64Array
   /** How the run of the outer loop ended (with `trusted`). */
   readonly solve?: SolveResult
+  /** Where a run that went on from a file took it from, and what was wrong with newer checkpoints. */
+  readonly resumed?: SolveResult['resumed']
   readonly seconds: Readonly<Record<string, number>>
   readonly backend: BackendInfo
   readonly settings: Readonly<Record<string, unknown>>
@@ -187,6 +192,7 @@ const checks = {
   weights: numbers,
   seed: seedCheck,
   signal: signalCheck,
+  checkpoint: taskCheckpointCheck,
   onProgress: callback,
 }
 

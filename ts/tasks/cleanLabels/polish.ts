@@ -1,4 +1,4 @@
-import type { Transition, Vector } from '../../backend/binding.ts'
+import type { Vector } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import type { Theta, Trainer, Training } from '../trainer.ts'
 import { alternate } from './alternate.ts'
@@ -11,11 +11,12 @@ import type { Prepared } from './prepare.ts'
 export async function polish(
   trainer: Trainer,
   data: Prepared,
-  { inner, outer: v, transition }: { inner: Theta; outer: ArrayLike<number>; transition?: Transition },
+  { inner, outer: v, transition }: { inner: Theta; outer: ArrayLike<number>; transition?: Float64Array },
   training: Omit<Training, 'steps'>,
 ): Promise<Float64Array> {
   const { classes, free, freeLabels, trusted } = data
-  const noise = transition ?? trainer.backend.Transition.uniform(0.5, classes)
+  const { Transition } = trainer.backend
+  const noise = transition ? new Transition(transition, classes) : Transition.uniform(0.5, classes)
   const logits = (p: Vector) => noise.margins(p, freeLabels, v[classes]).map((m, i) => v[freeLabels[i]] + m)
   const { polishing } = defaults.cleanLabels.margin
   const model = await alternate(trainer, data, trusted, inner, polishing, training, logits)

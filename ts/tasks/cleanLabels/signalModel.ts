@@ -1,13 +1,14 @@
 import { type Backend, read } from '../../backend/backend.ts'
 import type { Features } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
+import { Breather } from '../../hypergradient/clock.ts'
 import { optimizer } from '../../hypergradient/optimizer.ts'
 import type { State } from '../../hypergradient/state.ts'
 import { preconditionedConjugateGradients } from '../../methods/preconditionedConjugateGradients.ts'
 import { bilevel } from '../../problems/bilevel.ts'
 import { type CheckedLabels, penalty, weightNetwork } from '../../problems/blocks.ts'
 import { softmaxRegression } from '../../problems/model.ts'
-import type { Problem } from '../../problems/problem.ts'
+import type { AnyProblem } from '../../problems/problem.ts'
 import type { Theta } from '../trainer.ts'
 import { conditionalLogit } from './conditionalLogit.ts'
 
@@ -95,8 +96,9 @@ export async function fitSignalModel(
     ...settings.method,
     innerOptimizer: { kind: 'momentum', rate: innerRate },
   })
-  const problems = folds.map((fold) =>
-    bilevel({
+  const breather = new Breather(() => signal?.throwIfAborted())
+  const problems = folds.map((fold) => {
+    const problem = bilevel({
       backend,
       model: softmaxRegression({ classes }),
       train: {
@@ -117,11 +119,12 @@ export async function fitSignalModel(
           prior: { mean: [strength], precision: share([settings.prior.penalty]) },
         }),
       },
-    }),
-  )
+    })
+    return problem.paced(() => breather.due())
+  })
   let v: Float64Array = Float64Array.from([...start, strength])
   const runs = await Promise.all(folds.map((fold, k) => startRun(problems[k], v, fold.theta)))
-  async function startRun(problem: Problem, outer: Float64Array, inner: Theta) {
+  async function startRun(problem: AnyProblem, outer: Float64Array, inner: Theta) {
     const point = problem.start(seed, { inner, outer })
     return { problem, point, state: (await method.init(problem, point, seed)) as State }
   }

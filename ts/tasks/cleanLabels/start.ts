@@ -1,4 +1,3 @@
-import type { Transition } from '../../backend/binding.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import * as defaults from '../../defaults.ts'
 import { accuracy, logit } from '../metrics.ts'
@@ -15,7 +14,8 @@ export interface Start {
   readonly inner?: Theta
   readonly outer: ArrayLike<number>
   readonly prior?: { readonly mean: readonly number[]; readonly precision: readonly number[] }
-  readonly transition?: Transition
+  /** How wrong labels arise, C × C. */
+  readonly transition?: Float64Array
 }
 
 /**
@@ -52,7 +52,7 @@ export async function marginStart(
   const outer = perClass(0, slope)
   const count = Math.min(priorSamples, parts.outer.length)
   const precision = perClass(1 / deviations.bias ** 2 / count, 1 / deviations.slope ** 2 / count)
-  return { inner, outer, transition, prior: { mean: outer, precision } }
+  return { inner, outer, transition: transition.entries(), prior: { mean: outer, precision } }
 }
 
 /** Logits of the given weights, or of ½. */

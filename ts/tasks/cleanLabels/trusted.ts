@@ -3,6 +3,7 @@ import { absentClasses } from '../../data/labels.ts'
 import * as defaults from '../../defaults.ts'
 import { Clock } from '../../hypergradient/clock.ts'
 import { sigmoid } from '../metrics.ts'
+import type { Stages } from '../stages.ts'
 import { Trainer } from '../trainer.ts'
 import { bilevelRun } from './bilevelRun.ts'
 import { issuesOf } from './issues.ts'
@@ -18,7 +19,7 @@ import { marginStart, perSampleStart } from './start.ts'
  * sample. The few parameters of the weights follow the hypergradient of the loss on trusted samples. A last model is
  * trained on the samples whose weight stays above ½, and the weights and this model together score every label.
  */
-export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabelsResult> {
+export async function cleanTrusted(settings: TrustedSettings, stages: Stages): Promise<CleanLabelsResult> {
   const { backend, weighting, holdout, outerSteps, regularization, seed, signal } = settings
   const clock = new Clock()
   clock.enter('start')
@@ -31,11 +32,11 @@ export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabe
   const training = { rate, batchSize, seed, signal }
   const start =
     weighting === 'margin'
-      ? await marginStart(trainer, data, parts, training)
+      ? await stages.take('start', () => marginStart(trainer, data, parts, training))
       : perSampleStart(settings, data)
 
   clock.enter('')
-  const run = await bilevelRun(settings, data, parts, start, rate)
+  const run = await bilevelRun(settings, data, parts, start, rate, stages)
   const { solved, curves, bestStep, overfitting, outer } = run
   if (solved.steps === 0) signal?.throwIfAborted()
 
@@ -43,7 +44,7 @@ export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabe
   const { inner } = solved
   const logits =
     weighting === 'margin'
-      ? await polish(trainer, data, { ...start, inner, outer }, training)
+      ? await stages.take('polish', () => polish(trainer, data, { ...start, inner, outer }, training))
       : Float64Array.from(outer)
   const weights = logits.map(sigmoid)
 
@@ -52,7 +53,10 @@ export async function cleanTrusted(settings: TrustedSettings): Promise<CleanLabe
     free.filter((_, i) => weights[i] > 0.5),
     trusted,
   )
-  const model = signal?.aborted ? inner : await trainer.train({ ...training, steps }, { positions })
+  const model =
+    signal?.aborted && !stages.kept
+      ? inner
+      : await stages.take('last model', () => trainer.train({ ...training, steps }, { positions }))
   const judged = score(trainer, data, logits, model)
 
   clock.enter('')

@@ -2,6 +2,7 @@ import { assignFolds } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
 import { Clock } from '../../hypergradient/clock.ts'
 import { sigmoid } from '../metrics.ts'
+import type { Stages } from '../stages.ts'
 import { Trainer } from '../trainer.ts'
 import { fit, fromGiven, normalize } from './candidates.ts'
 import { confidentDoubts, knowsNothing } from './confidence.ts'
@@ -18,7 +19,7 @@ const { checked: constants, unchecked } = defaults.cleanLabels
  * user's own, and by models of the labels that these do not doubt, in equal parts of log probabilities. Confident learning
  * decides how many are doubted. The last model is trained on the others.
  */
-export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsResult> {
+export async function cleanUnchecked(settings: Settings, stages: Stages): Promise<CleanLabelsResult> {
   const { backend, seed, signal } = settings
   const clock = new Clock()
   clock.enter('prepare')
@@ -32,20 +33,25 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
 
   clock.enter('penalty')
   const chosen = { make, training, classes, positions: rows, rows, labels: given }
-  const regularization = settings.regularization ?? (await choosePenalty(chosen))
+  const regularization =
+    settings.regularization ?? (await stages.take('penalty', () => choosePenalty(chosen)))
 
   clock.enter('candidates')
   const trainer = make(regularization)
   const { folds } = unchecked
   const fold = assignFolds(given, folds, seed)
   const made = { trainer, given, fold, folds, classes, training }
-  const judges = [await fromGiven(made)]
-  if (matrix) judges.push(neighbourShares(backend, matrix, given, classes, seed))
+  const judges = [await stages.take('models', () => fromGiven(made))]
+  if (matrix) {
+    const shares = () => neighbourShares(backend, matrix, given, classes, seed, signal)
+    judges.push(await stages.take('neighbours', shares))
+  }
   if (predicted) judges.push(predicted)
   const blind = knowsNothing(together(judges, classes), given, classes)
   if (!blind) {
     const { odds } = confidentDoubts(together(judges, classes), given, classes)
-    judges.push(await fromGiven(made, (row) => odds[row] <= 0))
+    const kept = () => fromGiven(made, (row) => odds[row] <= 0)
+    judges.push(await stages.take('models of labels that are not doubted', kept))
   }
   const { odds, others } = confidentDoubts(together(judges, classes), given, classes)
   const scores = odds.map((x) => sigmoid(blind ? Math.min(0, x) : x))
@@ -53,7 +59,9 @@ export async function cleanUnchecked(settings: Settings): Promise<CleanLabelsRes
 
   clock.enter('retrain')
   const kept = rows.filter((row) => scores[row] <= 0.5)
-  const theta = await fit(trainer, training, constants.steps.last, kept.length > 0 ? kept : rows)
+  const theta = await stages.take('last model', () =>
+    fit(trainer, training, constants.steps.last, kept.length > 0 ? kept : rows),
+  )
   clock.enter('')
   const ranking = rows.toSorted((a, b) => scores[b] - scores[a] || a - b)
   const model = data.classifier(theta)

@@ -1,0 +1,47 @@
+import { rm } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { keptFiles } from '../backend/files.ts'
+import { dataError } from '../data/error.ts'
+import type { TaskCheckpoint } from '../tasks/stages.ts'
+import { PIPE } from './write.ts'
+
+export interface CheckpointOptions {
+  readonly checkpoint?: string
+  readonly resume: boolean
+}
+
+/** Adds the options that keep what was computed. */
+export function checkpointOptions(command: Command): Command {
+  return command
+    .option('--checkpoint <file>', 'keep in this file what was computed, and remove it once all is written')
+    .option('--resume', 'go on from the file of --checkpoint, if it is there', false)
+}
+
+/**
+ * Where the task is to keep what it computed.
+ *
+ * @throws NhgdError `ERR_DATA` where the file is there and nobody said what to do with it.
+ */
+export async function checkpointOf({
+  checkpoint: file,
+  resume,
+}: CheckpointOptions): Promise<TaskCheckpoint | undefined> {
+  if (file === undefined) return undefined
+  if (file === PIPE) throw dataError('--checkpoint', 'a file', 'the pipe')
+  if (!resume && (await keptFiles(file)).length > 0) {
+    throw dataError('--checkpoint', 'a new file, or "--resume" beside it', `"${file}", which is there`)
+  }
+  return { file, resume }
+}
+
+/** Removes the file and those beside it, once nobody needs them any more. */
+export async function removeCheckpoint({ checkpoint }: CheckpointOptions): Promise<void> {
+  if (checkpoint === undefined) return
+  for (const file of await keptFiles(checkpoint)) await rm(file, { force: true })
+}
+
+/** What an interrupted command says of its file; nothing where there is none. */
+export async function howToGoOn({ checkpoint }: CheckpointOptions): Promise<string | undefined> {
+  if (checkpoint === undefined || (await keptFiles(checkpoint)).length === 0) return undefined
+  return `what was computed is in ${checkpoint}: run the same command with --resume`
+}
