@@ -109,6 +109,11 @@ test('options that would be ignored', () =>
     [[...usual, '--trusted', trusted, '--noise', '0.5'], /"--noise" expected "--demo" beside it/],
     [[...usual, '--trusted', trusted, '--no-rivals'], /"--no-rivals" expected "--demo" beside it/],
     [[...usual, '--trusted', trusted, '--checked', trusted], /"--checked" expected no "--trusted"/],
+    [
+      [...usual, '--trusted', trusted, '--model', 'perceptron'],
+      /"--model" expected no "--trusted" beside it, got both/,
+    ],
+    [['clean', '--demo', 'mnist', '--model', 'softmax'], /"--model" expected "--features" beside it/],
     [['clean', '--demo', 'mnist', '--no-standardize'], /"--no-standardize" expected "--features" beside it/],
     [[...usual, '--weighting', 'margin'], /"--weighting" expected "--trusted" beside it/],
     [[...usual, '--outer-steps', '3'], /"--outer-steps" expected "--checked" or "--trusted" beside it/],
@@ -137,7 +142,7 @@ test('options that would be ignored', () =>
     ],
     [
       ['clean', '--features', trusted, '--label', 'kind', '--labels', trusted],
-      /"--label" expected a CSV or an NPZ file, got/,
+      /"--label" expected a CSV file, another table or an NPZ file, got/,
     ],
   ]))
 
@@ -213,8 +218,10 @@ test('classes without a trusted row are named', async () => {
 test('a column of another scale is named', async () => {
   const vast = csv(rowsOf.map((row) => row.with(1, '1000000')))
   const run = ['clean', '--label', 'kind', '--features', write('vast-column.csv', vast), '--trusted', trusted]
-  const quick = [...run, '--outer-steps', '2', '--quiet', '--json', '/dev/null']
+  const json = inFolder('vast-column.json')
+  const quick = [...run, '--outer-steps', '2', '--quiet', '--json', json]
   assert.match((await nhgd(...quick)).error, /^nhgd: column "x1" is of another scale .* or has an outlier$/m)
+  assert.match(JSON.parse(readFileSync(json, 'utf8')).warnings[0], /^column "x1" is of another scale/)
   const { error } = await nhgd(...quick, '--no-standardize')
   assert.match(error, /^nhgd: column "x1" is of another scale .*: leave "--no-standardize" out$/m)
 })

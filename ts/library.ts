@@ -125,7 +125,7 @@ export type { CheckpointOptions } from './run/checkpointFile.ts'
 export { type HypergradientOptions, type HypergradientResult, hypergradient } from './run/hypergradient.ts'
 export type { Progress, SolveOptions } from './run/options.ts'
 export { resume, type Solve, type SolveResult, type Status, save, solve } from './run/solve.ts'
-export { Classifier } from './tasks/classifier.ts'
+export { Classifier, type SaveOptions } from './tasks/classifier.ts'
 export {
   type BilevelGain,
   type Checked,
@@ -134,11 +134,12 @@ export {
   type CleanLabelsResult,
   cleanLabels,
   type Estimate as LabelEstimate,
+  type HeldOutGain,
   type Issue,
 } from './tasks/cleanLabels/cleanLabels.ts'
 export { inSentences } from './tasks/cleanLabels/inSentences.ts'
 export { type RankingColumnsOptions, rankingColumns } from './tasks/cleanLabels/rankingColumns.ts'
 export { accuracy, auc } from './tasks/metrics.ts'
-export type { ModelFormat } from './tasks/modelFile.ts'
+export type { ModelFormat, ModelNames } from './tasks/modelFile.ts'
 export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'
 export type { TaskCheckpoint } from './tasks/stages.ts'

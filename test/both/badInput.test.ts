@@ -17,6 +17,7 @@ import type { SolveOptions } from '../../ts/run/options.ts'
 import { solve } from '../../ts/run/solve.ts'
 import { Classifier } from '../../ts/tasks/classifier.ts'
 import { type CleanLabelsOptions, cleanLabels } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
+import { writeModel } from '../../ts/tasks/modelFile.ts'
 import { refuses } from '../support/errors.ts'
 import { randomReweighting } from '../support/problems.ts'
 import { Random } from '../support/random.ts'
@@ -425,6 +426,22 @@ test('saved models: truncated, foreign, of another shape', async ({ backend }) =
   const foreign = new TextEncoder().encode('PK, but no more')
   for (const bytes of [good.slice(0, good.length / 2), new Uint8Array(0), foreign]) {
     await refuses('ERR_DATA', '', () => Classifier.load(backend, bytes))
+  }
+  const settings = multilayerPerceptron({ classes: 3, hidden: [5] })
+  const perceptron = new Classifier(backend, 3, 2, new Float32Array(33), settings)
+  for (const format of ['npz', 'safetensors'] as const) {
+    const loaded = Classifier.load(backend, perceptron.save({ format, names: { columns: ['a', 'b'] } }))
+    assert.equal([loaded.columns, loaded.classes, loaded.model], [2, 3, settings])
+    const array = (length: number) => ({ data: new Float32Array(length), shape: [length] })
+    for (const [theta, model] of [
+      [array(33), { kind: 'mlp' }],
+      [array(33), 'no settings'],
+      [array(34), settings],
+      [array(9), undefined],
+    ]) {
+      const written = writeModel(format, { theta: theta as never }, { model: model as never })
+      await refuses('ERR_CHECKPOINT', '', () => Classifier.load(backend, written))
+    }
   }
   const model = new Classifier(backend, 3, 2, new Float32Array(9))
   await refuses('ERR_SHAPE', 'features', () => model.predict(matrix(new Float64Array(8), 1, 8)))

@@ -18,6 +18,7 @@ import { close, same } from '../support/close.ts'
 import { counting } from '../support/counting.ts'
 import { refuses } from '../support/errors.ts'
 import { gaussians } from '../support/gaussians.ts'
+import { rings } from '../support/rings.ts'
 import { backendSuite } from '../support/suite.ts'
 
 const test = backendSuite('cleanLabels')
@@ -363,8 +364,14 @@ test('checked: tells wrong labels, and how many there are', async ({ backend }) 
   const { low, high, count } = estimate?.wrong ?? { low: 0, high: 0, count: 0 }
   assert.ok(low < count && count < high && low <= all && all <= high, `${low} to ${high}, there are ${all}`)
   assert.ok((estimate?.precision?.low ?? 0) > 0.5)
-  assert.ok(bilevel && bilevel.endLoss <= bilevel.startLoss)
-  assert.is(bilevel.confirmed, bilevel.bestStep > 0)
+  const parts = [bilevel?.weights, bilevel?.scores]
+  assert.ok(parts.every((part) => part && part.error > 0))
+  assert.ok(parts.every((part) => part && part.confirmed === part.endLoss < part.startLoss))
+  assert.is(
+    bilevel?.confirmed,
+    parts.some((part) => part?.confirmed),
+  )
+  assert.is(bilevel?.bestStep, bilevel?.confirmed ? 12 : 0)
   assert.equal(warnings, [])
   assert.ok(accuracy(result.model.probabilities(features), 3, truth) > 0.95)
 })
@@ -377,10 +384,14 @@ test('checked: the same bits again, and the start where no step is taken', async
   same(first.scores, again.scores)
   same(first.model.theta, again.model.theta)
   const { bilevel } = await cleanLabels({ backend, ...looked, outerSteps: 0 })
-  assert.equal(
-    { ...bilevel, startLoss: 0, endLoss: 0 },
-    { steps: 0, bestStep: 0, startLoss: 0, endLoss: 0, confirmed: false },
-  )
+  assert.equal(bilevel, {
+    ...bilevel,
+    steps: 0,
+    bestStep: 0,
+    confirmed: false,
+    weights: { ...bilevel?.weights, endLoss: bilevel?.weights.startLoss, error: 0, confirmed: false },
+    scores: { ...bilevel?.scores, endLoss: bilevel?.scores.startLoss, error: 0, confirmed: false },
+  })
 })
 
 test('checked: rows that are known to be wrong and no more', async ({ backend }) => {
@@ -443,13 +454,13 @@ test('checked: what does not fit is refused by name', async ({ backend }) => {
   await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [0, 600] } })
   await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [3, 3] } })
   await refused('ERR_RANGE', 'checked.rows', { checked: { rows: [1, 2, 3] } })
+  await refused('ERR_SHAPE', 'checked.random', { checked: { ...checked, random: [true] } })
+  await refused('ERR_RANGE', 'checked.random', { checked: { ...checked, random: checked.labels } })
   await refused('ERR_SHAPE', 'checked.labels', { checked: { rows, labels: [1] } })
   await refused('ERR_RANGE', 'checked.labels', {
     checked: { ...checked, labels: checked.labels.map(() => 3) },
   })
   await refused('ERR_RANGE', 'checked', { checked: { ...checked, labels: checked.labels.map(() => -1) } })
-  await refused('ERR_SHAPE', 'checked.random', { checked: { ...checked, random: [true] } })
-  await refused('ERR_RANGE', 'checked.random', { checked: { ...checked, random: checked.labels } })
   await refused('ERR_RANGE', 'checked.right', {
     checked: { ...checked, right: checked.labels.map(() => false) },
   })
@@ -587,6 +598,34 @@ test('models take features as they were given, standardized or not', async ({ ba
     const right = accuracy(model.probabilities(moved), 3, truth)
     assert.ok(right > 0.95, `${Object.keys(how)}: ${right}`)
   }
+})
+
+test('a perceptron tells wrong labels where no straight line parts the classes', async ({ backend }) => {
+  const data = rings({ samples: 300 })
+  const rows = Uint32Array.from({ length: 60 }, (_, i) => 5 * i)
+  const checked = { rows, labels: Array.from(rows, (row) => data.truth[row]) }
+  for (const own of [{ checked }, {}]) {
+    const found = async (model?: 'softmax' | 'perceptron') => {
+      const { features, labels, truth } = data
+      const result = await cleanLabels({ backend, features, labels, model, ...own })
+      const answer = Array.from(result.rows, (row) => labels[row] !== truth[row])
+      const scores = Array.from(result.rows, (row) => result.scores[row])
+      return {
+        auc: auc(scores, answer),
+        right: accuracy(result.model.probabilities(features), 2, truth),
+        ...result,
+      }
+    }
+    const straight = await found()
+    assert.ok(straight.right < 0.8, `softmax regression is right on ${straight.right}`)
+    const { auc: judged, right, model } = await found('perceptron')
+    assert.ok(judged > 0.97, `AUC ${judged}`)
+    assert.ok(right > 0.97, `the perceptron is right on ${right}`)
+    const loaded = Classifier.load(backend, model.save())
+    same(loaded.probabilities(data.features), model.probabilities(data.features))
+  }
+  await refuses('ERR_RANGE', 'model', () => cleanLabels({ backend, ...given, model: 'perceptron' }))
+  await refuses('ERR_RANGE', 'model', () => cleanLabels({ backend, ...looked, model: 'tree' as 'softmax' }))
 })
 
 test('checked: an abort leaves no result', async ({ backend }) => {

@@ -27,6 +27,7 @@ const beside = {
   header: 'features',
   standardize: 'features',
   imageShape: 'features',
+  model: 'features',
   suggestTrusted: 'features',
   resume: 'checkpoint',
   weighting: 'trusted',
@@ -59,6 +60,7 @@ export async function checkOptions(command: Command): Promise<void> {
     ['suggestTrusted', 'checked'],
     ['checked', 'trusted'],
     ['predProbs', 'trusted'],
+    ['model', 'trusted'],
     ['checkedColumn', 'trusted'],
     ['checkedColumn', 'checked'],
     ['verbose', 'quiet'],
@@ -87,7 +89,8 @@ export async function checkOptions(command: Command): Promise<void> {
   }
   const taken = new Map<string, string>()
   for (const name of [...inputs, ...outputs, 'checkpoint'] as const) {
-    const path = value(name)
+    // The model of `predict` is a file, that of `clean` a kind.
+    const path = name === 'model' && command.name() !== 'predict' ? undefined : value(name)
     if (path === undefined) continue
     const output = !inputs.includes(name as never)
     if (output) await writable(long(name), path)

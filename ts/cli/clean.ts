@@ -4,7 +4,7 @@ import { NhgdError } from '../backend/errors.ts'
 import { loadBackend } from '../backend/load.ts'
 import { listed } from '../data/error.ts'
 import { oddColumn } from '../data/standardize.ts'
-import { type CleanLabelsResult, cleanLabels } from '../tasks/cleanLabels/cleanLabels.ts'
+import { type CleanLabelsResult, cleanLabels, type HeldOutGain } from '../tasks/cleanLabels/cleanLabels.ts'
 import { expectedWrong } from '../tasks/cleanLabels/inSentences.ts'
 import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/rivals.ts'
 import { accuracy } from '../tasks/metrics.ts'
@@ -31,6 +31,7 @@ import { PIPE, writeAll } from './write.ts'
 interface Options extends InputOptions, CheckpointOptions {
   readonly seed: number
   readonly seeds?: number
+  readonly model: 'softmax' | 'perceptron'
   readonly weighting: 'margin' | 'perSample'
   readonly holdout: boolean
   readonly outerSteps?: number
@@ -67,6 +68,11 @@ export function cleanCommand(): Command {
       new Option('--weighting <kind>', 'how samples are weighed')
         .choices(['margin', 'perSample'])
         .default('margin'),
+    )
+    .addOption(
+      new Option('--model <kind>', 'what judges labels, without --trusted; a perceptron is slower')
+        .choices(['softmax', 'perceptron'])
+        .default('softmax'),
     )
     .option('--no-holdout', 'hold no trusted samples back; the last outer step is kept')
     .option('--outer-steps <n>', 'outer iterations', whole(1, 1e6))
@@ -147,6 +153,7 @@ async function one(
       holdout: options.holdout ? 0.2 : 0,
       normalize: input.normalize,
     }),
+    model: options.model,
     outerSteps: options.outerSteps,
     ...(options.standardize !== undefined && { standardize: options.standardize }),
     seed,
@@ -169,7 +176,8 @@ async function one(
   for (const damaged of resumed?.damaged ?? []) console.error(`nhgd: a checkpoint was damaged: ${damaged}`)
   // Nobody knows the accuracies of steps before.
   while (known && accuracies.length < result.curves.length) accuracies.unshift(Number.NaN)
-  for (const warning of warnings(input, result, options)) console.error(`nhgd: ${warning}`)
+  const warned = warnings(input, result, options)
+  for (const warning of warned) console.error(`nhgd: ${warning}`)
   if (!options.quiet) {
     if (known) print(`${result.issues.length} of ${result.rows.length} labels look wrong (${input.title})`)
     else print(findings(result, input, options))
@@ -189,7 +197,7 @@ async function one(
     expectedWrong: expectedWrong(result),
     estimate: result.estimate,
     bilevel: result.bilevel,
-    warnings: result.warnings,
+    warnings: warned,
     classesWithoutTrusted: unseenClasses(input),
     ...(result.checked.rows.length === 0 && { check: worthChecking(result, options.suggestTrusted) }),
     seconds,
@@ -251,11 +259,17 @@ function course(
         : []),
     ...(bilevel
       ? [
-          `loss on held-out checked rows: ${bilevel.startLoss.toFixed(4)} at the start, ${bilevel.endLoss.toFixed(4)} in the end`,
+          `on checked rows that were held out, ${gained('the cross-entropy', bilevel.weights)}`,
+          `on checked rows that were held out, ${gained('the log loss of the score', bilevel.scores)}`,
         ]
       : []),
     `seconds: ${phases.join(', ')}`,
   ].join('\n')
+}
+
+function gained(what: string, { startLoss, endLoss, error, confirmed }: HeldOutGain): string {
+  const [start, end, margin] = [startLoss, endLoss, 2 * error].map((loss) => loss.toFixed(4))
+  return `${what} is ${start} at the start and ${end} at the end (± ${margin}): the ${confirmed ? 'end' : 'start'} was kept`
 }
 
 /** Names of the classes of which no row was checked or trusted; none where nobody checked any. */

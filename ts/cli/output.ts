@@ -3,7 +3,6 @@ import { type CleaningReport, cleaningReport } from '../report/index.ts'
 import type { CleanLabelsResult } from '../tasks/cleanLabels/cleanLabels.ts'
 import { inSentences } from '../tasks/cleanLabels/inSentences.ts'
 import { rankingColumns } from '../tasks/cleanLabels/rankingColumns.ts'
-import { writeModel } from '../tasks/modelFile.ts'
 import { type Figures, methods } from './figures.ts'
 import { confusions, inWords } from './findings.ts'
 import type { Input } from './input.ts'
@@ -23,13 +22,15 @@ export async function writeIssues(path: string, input: Input, result: Ranked): P
 /** Weight and score of every row, and the retrained model with the names of its classes and columns. */
 export async function writeWeights(path: string, input: Input, result: CleanLabelsResult): Promise<void> {
   const { weights, scores, model } = result
-  const tensors = {
+  const arrays = {
     weights: { data: weights, shape: [weights.length] },
     scores: { data: scores, shape: [scores.length] },
-    theta: { data: model.theta, shape: [model.columns + 1, model.classes] },
   }
   const format = path.toLowerCase().endsWith('.safetensors') ? 'safetensors' : 'npz'
-  await writeWhole(path, writeModel(format, tensors, { classes: input.names, columns: input.columns }))
+  await writeWhole(
+    path,
+    model.save({ format, arrays, names: { classes: input.names, columns: input.columns } }),
+  )
 }
 
 /** NaN and infinities become null. */

@@ -3,22 +3,38 @@ import type { Features } from '../backend/binding.ts'
 import { oneOf } from '../backend/check.ts'
 import { featuresCheck, type MatrixLike } from '../backend/matrixLike.ts'
 import type { Standardization } from '../data/standardize.ts'
-import { predictor, softmaxRegression } from '../problems/model.ts'
+import type { NumericArray, Tensor } from '../data/tensor.ts'
+import { type Model, predictor, softmaxRegression } from '../problems/model.ts'
 import { mostLikely } from './metrics.ts'
-import { type ModelFormat, readModel, writeModel } from './modelFile.ts'
+import { type ModelFormat, type ModelNames, readModel, sizeOf, writeModel } from './modelFile.ts'
 
-/** A trained softmax regression. */
+/** How {@link Classifier.save} writes a model. */
+export interface SaveOptions {
+  readonly format?: ModelFormat
+  readonly arrays?: Readonly<Record<string, Tensor<NumericArray>>>
+  readonly names?: ModelNames
+}
+
+/** A trained softmax regression or multilayer perceptron. */
 export class Classifier {
   readonly classes: number
   readonly columns: number
   readonly theta: Float32Array | Float64Array
+  readonly model: Model
   readonly #backend: Backend
 
-  /** `theta` is (columns + 1) × classes, row-major, the bias last. */
-  constructor(backend: Backend, classes: number, columns: number, theta: Float32Array | Float64Array) {
+  /** `theta` is that of the model: of softmax regression, the default, (columns + 1) × classes, row-major, the bias last. */
+  constructor(
+    backend: Backend,
+    classes: number,
+    columns: number,
+    theta: Float32Array | Float64Array,
+    model: Model = softmaxRegression({ classes }),
+  ) {
     this.classes = classes
     this.columns = columns
     this.theta = theta
+    this.model = model
     this.#backend = backend
   }
 
@@ -29,9 +45,7 @@ export class Classifier {
     const uploaded = 'data' in given ? upload(backend, given) : given
     const which = rows ? backend.Batch.of(rows) : backend.Batch.all(uploaded.rows)
     const theta = vector(backend, this.theta, this.theta instanceof Float32Array ? 'f32' : 'f64')
-    return read(
-      predictor(backend, softmaxRegression({ classes: this.classes })).probabilities(theta, uploaded, which),
-    )
+    return read(predictor(backend, this.model).probabilities(theta, uploaded, which))
   }
 
   /** The most likely class of each row. */
@@ -43,34 +57,52 @@ export class Classifier {
   /** The same classifier for features that were not multiplied by the `factor` of this one's. */
   forScale(factor: number): Classifier {
     if (factor === 1) return this
-    const bias = this.columns * this.classes
-    const theta = this.theta.map((w, i) => (i < bias ? w * factor : w))
-    return new Classifier(this.#backend, this.classes, this.columns, theta)
+    const bias = this.columns * firstWidth(this)
+    return this.#with(this.theta.map((w, i) => (i < bias ? w * factor : w)))
   }
 
   /** The same classifier for features that were not brought to mean 0 and deviation 1, as this one's were. */
   forStandardization({ means, deviations }: Standardization): Classifier {
-    const { columns, classes } = this
+    const { columns } = this
+    const width = firstWidth(this)
     const theta = this.theta.slice()
     for (let j = 0; j < columns; j++) {
-      for (let c = 0; c < classes; c++) {
-        const w = deviations[j] > 0 ? this.theta[j * classes + c] / deviations[j] : 0
-        theta[j * classes + c] = w
-        theta[columns * classes + c] -= means[j] * w
+      for (let c = 0; c < width; c++) {
+        const w = deviations[j] > 0 ? this.theta[j * width + c] / deviations[j] : 0
+        theta[j * width + c] = w
+        theta[columns * width + c] -= means[j] * w
       }
     }
-    return new Classifier(this.#backend, classes, columns, theta)
+    return this.#with(theta)
   }
 
-  /** The model as a file, NPZ unless another `format` is named: `theta`, (columns + 1) × classes. */
-  save({ format = 'npz' }: { readonly format?: ModelFormat } = {}): Uint8Array {
+  #with(theta: Float32Array | Float64Array): Classifier {
+    return new Classifier(this.#backend, this.classes, this.columns, theta, this.model)
+  }
+
+  /**
+   * The model as a file, NPZ unless another `format` is named: `theta`, (columns + 1) × classes, beside further `arrays` and
+   * the `names` of classes and columns. Of a perceptron `theta` has the layers one after the other, and `model` its settings
+   * as JSON.
+   */
+  save({ format = 'npz', arrays = {}, names = {} }: SaveOptions = {}): Uint8Array {
     oneOf('npz', 'safetensors')('format', format)
-    return writeModel(format, { theta: { data: this.theta, shape: [this.columns + 1, this.classes] } })
+    const { theta, model, columns, classes } = this
+    const isPerceptron = model.kind === 'mlp'
+    const shape = isPerceptron ? [theta.length] : [columns + 1, classes]
+    const about = isPerceptron ? { ...names, model } : names
+    return writeModel(format, { ...arrays, theta: { data: theta, shape } }, about)
   }
 
   /** Reads what {@link Classifier.save} wrote, in either format (`ERR_CHECKPOINT` where it isn't that). */
   static load(backend: Backend, bytes: Uint8Array): Classifier {
-    const { data, shape } = readModel(bytes).theta
-    return new Classifier(backend, shape[1], shape[0] - 1, data)
+    const file = readModel(bytes)
+    const { columns, classes } = sizeOf(file) ?? { columns: 0, classes: 0 }
+    return new Classifier(backend, classes, columns, file.theta.data, file.model)
   }
+}
+
+/** Outputs of the first layer. */
+function firstWidth({ model, classes }: Classifier): number {
+  return (model.kind === 'mlp' ? model.hidden[0] : undefined) ?? classes
 }

@@ -2,23 +2,29 @@ import { NhgdError } from '../backend/errors.ts'
 import { readNpz, writeNpz } from '../data/npz.ts'
 import { readSafetensors, writeSafetensors } from '../data/safetensors.ts'
 import type { NumericArray, Tensor } from '../data/tensor.ts'
+import { type Model, multilayerPerceptron } from '../problems/model.ts'
 
 export type ModelFormat = 'npz' | 'safetensors'
 
+export type Perceptron = Extract<Model, { readonly kind: 'mlp' }>
+
 /** The names of a model's classes and columns, where they are known. */
-interface Names {
+export interface ModelNames {
   readonly classes?: readonly string[]
   readonly columns?: readonly string[]
 }
 
-/** A model's file: in NPZ names are the bytes of their JSON, in safetensors they are JSON in the metadata. */
+/**
+ * A model's file: in NPZ names, and the settings of a perceptron, are the bytes of their JSON, in safetensors they are JSON
+ * in the metadata.
+ */
 export function writeModel(
   format: ModelFormat,
   tensors: Readonly<Record<string, Tensor<NumericArray>>>,
-  names: Names = {},
+  about: ModelNames & { readonly model?: Perceptron } = {},
 ): Uint8Array {
-  const known = Object.entries(names).filter(([, list]) => list)
-  const texts = Object.fromEntries(known.map(([key, list]) => [key, JSON.stringify(list)]))
+  const known = Object.entries(about).filter(([, value]) => value)
+  const texts = Object.fromEntries(known.map(([key, value]) => [key, JSON.stringify(value)]))
   if (format === 'safetensors') return writeSafetensors({ tensors, metadata: texts })
   const arrays = Object.entries(texts).map(([key, text]) => {
     const data = new TextEncoder().encode(text)
@@ -31,29 +37,58 @@ export function writeModel(
  * Reads what {@link writeModel} wrote, in either format.
  *
  * @throws NhgdError `ERR_DATA` for other files, `ERR_CHECKPOINT` for a file without θ, a matrix with a row per column and
- * one for the bias, and for names of another count.
+ * one for the bias, or all parameters of a perceptron, and for names of another count.
  */
-export function readModel(
-  bytes: Uint8Array,
-  name = 'file',
-): Names & { readonly theta: Tensor<Float32Array | Float64Array> } {
+export function readModel(bytes: Uint8Array, name = 'file'): ModelFile {
   const isSafe = bytes[8] === 0x7b
   const { tensors, metadata = {} } = isSafe ? readSafetensors(bytes, name) : { tensors: readNpz(bytes, name) }
-  const { theta } = tensors
+  const theta = tensors.theta as ModelFile['theta'] | undefined
+  const text = (key: string) =>
+    Object.hasOwn(metadata, key) ? metadata[key] : textOf(isSafe ? undefined : tensors[key])
+  const settings = text('model')
+  const model = settings === undefined ? undefined : perceptronOf(settings)
   const isFloat = theta?.data instanceof Float32Array || theta?.data instanceof Float64Array
-  if (theta?.shape.length !== 2 || !isFloat) {
-    throw new NhgdError(
-      'ERR_CHECKPOINT',
-      '"theta" expected a float matrix, (columns + 1) × classes, got none',
-    )
+  const size = isFloat ? sizeOf({ theta, model }) : undefined
+  if (!isFloat || !size) {
+    const expected = `a float matrix, (columns + 1) × classes, or a perceptron's parameters and its "model"`
+    throw new NhgdError('ERR_CHECKPOINT', `"theta" expected ${expected}, got none`)
   }
-  const namesOf = (key: keyof Names, count: number) => {
-    const text = Object.hasOwn(metadata, key) ? metadata[key] : textOf(isSafe ? undefined : tensors[key])
-    return text === undefined ? undefined : parsed(text, count, name)
+  const namesOf = (key: keyof ModelNames, count: number) => {
+    const found = text(key)
+    return found === undefined ? undefined : parsed(found, count, name)
   }
+  return {
+    theta,
+    classes: namesOf('classes', size.classes),
+    columns: namesOf('columns', size.columns),
+    ...(model && { model }),
+  }
+}
+
+/** What a model's file holds. */
+interface ModelFile extends ModelNames {
+  readonly theta: Tensor<Float32Array | Float64Array>
+  /** Absent for softmax regression. */
+  readonly model?: Perceptron
+}
+
+/** How many columns and classes a model has, where θ can be that of such a model. */
+export function sizeOf({ theta, model }: Pick<ModelFile, 'theta' | 'model'>) {
   const [rows, classes] = theta.shape
-  const found = { classes: namesOf('classes', classes), columns: namesOf('columns', rows - 1) }
-  return { ...found, theta: theta as Tensor<Float32Array | Float64Array> }
+  if (!model) return theta.shape.length === 2 ? { columns: rows - 1, classes } : undefined
+  const widths = [...model.hidden, model.classes]
+  const later = widths.slice(1).reduce((sum, width, l) => sum + (widths[l] + 1) * width, 0)
+  const columns = (theta.data.length - later) / widths[0] - 1
+  return Number.isInteger(columns) && columns > 0 ? { columns, classes: model.classes } : undefined
+}
+
+/** @throws NhgdError `ERR_CHECKPOINT` where a text holds no settings of a perceptron. */
+function perceptronOf(text: string): Perceptron {
+  try {
+    const { kind, ...options } = JSON.parse(text)
+    if (kind === 'mlp') return multilayerPerceptron(options) as Perceptron
+  } catch {}
+  throw new NhgdError('ERR_CHECKPOINT', '"model" expected the settings of a perceptron, got something else')
 }
 
 function textOf(array: Tensor | undefined): string | undefined {

@@ -2,13 +2,13 @@ import { type Backend, read } from '../backend/backend.ts'
 import type { Features, Vector } from '../backend/binding.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { innerEnd, innerLoop, innerState } from '../hypergradient/innerLoop.ts'
-import { predictor, softmaxRegression } from '../problems/model.ts'
+import { type Model, predictor, softmaxRegression } from '../problems/model.ts'
 import type { AnyProblem } from '../problems/problem.ts'
 import { reweighting } from '../problems/reweighting.ts'
 import type { LabelledSet } from '../problems/samples.ts'
 import { Classifier } from './classifier.ts'
 
-/** How a softmax regression is trained: SGD with momentum 0.9. */
+/** How a model is trained: SGD with momentum 0.9. */
 export interface Training {
   readonly steps: number
   readonly rate: number
@@ -25,24 +25,25 @@ export interface TrainingSet {
   readonly positions?: Uint32Array
   /** A logit per position; the weight of the sample is its σ. All weights are 1 where absent. */
   readonly logits?: ArrayLike<number>
-  /** θ to start from; zeros where absent. */
+  /** θ to start from; the model's own start where absent, which for softmax regression is 0. */
   readonly start?: ArrayLike<number>
 }
 
-/** θ, (columns + 1) × classes, row-major, the bias last. */
+/** θ of a model; of softmax regression (columns + 1) × classes, row-major, the bias last. */
 export type Theta = Float32Array | Float64Array
 
 /** A logit whose weight is 1 in both scalar types. */
 export const certain = 40
 
 /**
- * Trains softmax regressions on subsets of one data set, each with its own weights. All trainings share one native
+ * Trains models of one kind on subsets of one data set, each with its own weights. All trainings share one native
  * problem, which holds a logit per sample and the data once.
  */
 export class Trainer {
   readonly backend: Backend
   readonly classes: number
   readonly features: Features
+  readonly model: Model
   readonly #problem: AnyProblem
   readonly #samples: number
 
@@ -52,12 +53,13 @@ export class Trainer {
     classes: number,
     set: LabelledSet & { readonly features: Features },
     regularization: number,
+    model: Model = softmaxRegression({ classes }),
   ) {
     this.backend = backend
     this.classes = classes
     this.features = set.features
+    this.model = model
     this.#samples = set.labels.length
-    const model = softmaxRegression({ classes })
     const breather = new Breather()
     const problem = reweighting({ backend, model, train: set, trusted: set, regularization })
     this.#problem = problem.paced(() => breather.due())
@@ -80,7 +82,7 @@ export class Trainer {
 
   /** Class probabilities of rows of the features, rows × classes. They stay in the backend. */
   predict(theta: ArrayLike<number>, rows: Uint32Array): Vector {
-    const model = predictor(this.backend, softmaxRegression({ classes: this.classes }))
+    const model = predictor(this.backend, this.model)
     return model.probabilities(this.#problem.vector(theta), this.features, this.backend.Batch.of(rows))
   }
 
@@ -91,12 +93,12 @@ export class Trainer {
 
   /** θ as a model of its own. */
   classifier(theta: Theta): Classifier {
-    return new Classifier(this.backend, this.classes, this.features.columns, theta)
+    return new Classifier(this.backend, this.classes, this.features.columns, theta, this.model)
   }
 
   /**
    * A step size for SGD with momentum 0.9 that needs no tuning: half of 1/λ, where λ is the largest eigenvalue of the
-   * Hessian at θ = 0 with all weights 1, found by power iteration.
+   * curvature at the model's start with all weights 1, found by power iteration.
    */
   async rate(positions: Uint32Array, seed: number): Promise<number> {
     const { oracles } = this.#problem

@@ -121,20 +121,19 @@ async function rivals(
   })
   const trusted = make(await choosePenalty({ ...common, positions: places, rows: known, labels: truth }))
   const trainer = make(penalty)
-  const { last } = defaults.cleanLabels.checked.steps
   const scoresOf = (theta: Theta) => {
     const p = trainer.probabilities(theta, Uint32Array.from(given.keys()))
     return Float64Array.from(given, (label, row) => doubt(p, classes, row, label))
   }
   const keep = (scores: Float64Array) =>
     Uint32Array.from([...free.filter((row) => scores[row] <= 0.5), ...places])
-  const alone = await fit(trusted, training, last, places)
+  const alone = await fit(trusted, training, 'last', places)
   const byAlone = scoresOf(alone)
-  const again = await fit(trainer, training, last, keep(byAlone))
+  const again = await fit(trainer, training, 'last', keep(byAlone))
   let filter = again
   let scores = scoresOf(filter)
   for (let round = 0; round < 12; round++) {
-    filter = await fit(trainer, training, last, keep(scores))
+    filter = await fit(trainer, training, 'last', keep(scores))
     const next = scoresOf(filter)
     const changed = next.filter((score, row) => score > 0.5 !== scores[row] > 0.5).length
     scores = next
@@ -151,13 +150,13 @@ async function rivals(
   })
   const p = logs.map(Math.exp)
   const confidence = Float64Array.from(given, (label, row) => doubt(p, classes, row, label))
-  const kept = await fit(trainer, training, last, keep(confidence))
-  const matrix = data.matrix && { ...data.matrix, scale: usualScale(data.matrix) }
+  const kept = await fit(trainer, training, 'last', keep(confidence))
+  const matrix = data.matrix && { ...data.matrix, scale: usualScale(data.matrix, data.model) }
   const forward =
     matrix &&
     forwardCorrection(
       { matrix, classes, given, known, truth },
-      { ...training, steps: last, regularization: penalty },
+      { ...training, steps: defaults.cleanLabels.checked.steps.last, regularization: penalty },
     )
   return {
     ...(forward && {

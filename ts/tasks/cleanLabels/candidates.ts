@@ -1,8 +1,10 @@
 import * as defaults from '../../defaults.ts'
+import type { Model } from '../../problems/model.ts'
 import { mostLikely } from '../metrics.ts'
 import type { Theta, Trainer, Training } from '../trainer.ts'
 
-const { steps, rounds, smoothing } = defaults.cleanLabels.checked
+const { checked, perceptron } = defaults.cleanLabels
+const { rounds, smoothing } = checked
 
 /** Log class probabilities of every row by each candidate model, rows × classes. */
 export type Candidates = Readonly<Record<string, Float64Array>>
@@ -40,7 +42,7 @@ export async function fromGiven(
   for (let f = 0; f < folds; f++) {
     const rest = all.filter((row) => fold[row] !== f)
     const learned = rest.filter(kept)
-    const theta = await fit(trainer, training, steps.first, learned.length > 0 ? learned : rest)
+    const theta = await fit(trainer, training, 'first', learned.length > 0 ? learned : rest)
     predict(
       trainer,
       theta,
@@ -71,11 +73,11 @@ export async function fromChecked(
   const { classes, given, known, truth, fold, folds, trainer, trustedTrainer, training } = data
   const n = given.length
   const all = Uint32Array.from(given.keys())
-  const checked = Uint32Array.from(use, (j) => n + j)
+  const places = Uint32Array.from(use, (j) => n + j)
   const used = new Set(Array.from(use, (j) => known[j]))
   const seen = new Set(Array.from(use, (j) => truth[j]))
   const trusted = new Float64Array(n * classes)
-  predict(trustedTrainer, await fit(trustedTrainer, training, steps.first, checked), all, classes, trusted)
+  predict(trustedTrainer, await fit(trustedTrainer, training, 'first', places), all, classes, trusted)
   // A class that no checked row has is not known to the model, which can't disagree with its labels.
   const agrees = (logs: Float64Array, row: number) =>
     !seen.has(given[row]) || mostLikely(logs, classes, row) === given[row]
@@ -86,11 +88,11 @@ export async function fromChecked(
     const next = new Float64Array(n * classes)
     for (let f = 0; f < folds; f++) {
       const kept = all.filter((row) => fold[row] !== f && !used.has(row) && agrees(logs, row))
-      const positions = new Uint32Array(kept.length + checked.length)
+      const positions = new Uint32Array(kept.length + places.length)
       positions.set(kept)
-      positions.set(checked, kept.length)
+      positions.set(places, kept.length)
       const start = thetas[f]
-      const theta = await fit(trainer, training, start ? steps.next : steps.first, positions, start)
+      const theta = await fit(trainer, training, start ? 'next' : 'first', positions, start)
       thetas[f] = theta
       predict(
         trainer,
@@ -132,18 +134,22 @@ export function normalize(logs: Float64Array, classes: number): void {
   }
 }
 
-/** θ of a training on the positions. */
+/** θ of a training on the positions: the first one, one that goes on, or the last one. */
 export async function fit(
   trainer: Trainer,
   training: Omit<Training, 'steps'>,
-  count: number,
+  length: keyof typeof checked.steps,
   positions: Uint32Array,
   start?: Theta,
 ): Promise<Theta> {
   training.signal?.throwIfAborted()
   const batchSize = Math.min(training.batchSize, positions.length)
-  return trainer.train({ ...training, batchSize, steps: count, averaging: 0.5 }, { positions, start })
+  const steps = stepsOf(trainer.model)[length]
+  return trainer.train({ ...training, batchSize, steps, averaging: 0.5 }, { positions, start })
 }
+
+/** Steps of trainings of a model. */
+export const stepsOf = ({ kind }: Model) => (kind === 'mlp' ? perceptron : checked).steps
 
 const least = 1e-6
 

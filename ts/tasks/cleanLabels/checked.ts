@@ -6,8 +6,16 @@ import { Clock } from '../../hypergradient/clock.ts'
 import { logit, mostLikely, sigmoid } from '../metrics.ts'
 import type { Stages } from '../stages.ts'
 import { certain, type Theta, Trainer } from '../trainer.ts'
-import { type CandidateData, type Candidates, type fit, fromChecked, fromGiven } from './candidates.ts'
+import {
+  type CandidateData,
+  type Candidates,
+  type fit,
+  fromChecked,
+  fromGiven,
+  stepsOf,
+} from './candidates.ts'
 import { type Combined, combine, fitCombination, signals } from './combination.ts'
+import { disagreement } from './disagreement.ts'
 import { estimateWrong } from './estimate.ts'
 import { issuesOf } from './issues.ts'
 import { neighbourShares } from './neighbours.ts'
@@ -103,7 +111,7 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
   const { model, curves } = await stages.take('bilevel', async () => {
     const curves: CleanLabelsResult['curves'][number][] = []
     const began = performance.now()
-    const model = await fitSignalModel(backend, features, classes, folds, {
+    const model = await fitSignalModel(backend, features, data.model, folds, {
       innerRate: rate,
       regularization,
       outerSteps,
@@ -123,7 +131,7 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
   })
 
   clock.enter('retrain')
-  const logits = weightLogits(signals(candidates, together, classes, given, free), model.coefficients)
+  const logits = weightLogits(signals(candidates, together, classes, given, free), model.weights)
   const theta = await stages.take('last model', () =>
     retrain(backend, data, together.suggested, logits, model.regularization, training),
   )
@@ -132,12 +140,12 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
 
   clock.enter('')
   const seen = combine(combination, crossed, classes, given)
-  const checkedScores = judge([...known, ...wrong], crossed, seen, given, classes, model.coefficients)
+  const checkedScores = judge([...known, ...wrong], crossed, seen, given, classes, model.scores)
   const blind = !(lossOf(seen.logs, known, truth, classes) < Math.log(classes))
   const scores = new Float64Array(given.length)
   const weights = new Float64Array(given.length).fill(1)
   const suggested = Int32Array.from(together.suggested)
-  const judged = judge(free, candidates, together, given, classes, model.coefficients)
+  const judged = judge(free, candidates, together, given, classes, model.scores)
   const unseen = new Set(data.unseen)
   const isWrong = [
     ...Array.from(known, (row, j) => given[row] !== truth[j]),
@@ -171,6 +179,7 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
     rows: free,
     issues: issuesOf(ranking, given, suggested, scores),
     scores,
+    disagreement: disagreement(Object.values(candidates), classes),
     weights,
     suggested,
     ranking,
@@ -184,23 +193,17 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
     model: fitted,
     theta: fitted,
     curves,
-    bestStep: model.bestStep,
+    bestStep: model.gain.bestStep,
     overfitting: false,
-    outer: model.coefficients,
-    bilevel: {
-      steps: model.steps,
-      bestStep: model.bestStep,
-      startLoss: model.startLoss,
-      endLoss: model.endLoss,
-      confirmed: model.bestStep > 0,
-    },
+    outer: model.weights,
+    bilevel: model.gain,
     seconds: { ...seconds, total: Object.values(seconds).reduce((sum, s) => sum + s, 0) },
     backend: backend.info(),
     settings: {
       regularization,
       trustedPenalty,
       penalty: model.regularization,
-      outerSteps: model.steps,
+      outerSteps: model.gain.steps,
       seed,
       innerRate: rate,
       ...constants.signalModel.method,
@@ -234,7 +237,7 @@ function judge(
 /** The last model: all rows that nobody checked with their suggested labels, and the checked ones with their true ones. */
 async function retrain(
   backend: Backend,
-  { features, classes, free, known, truth }: CheckedRows,
+  { features, classes, free, known, truth, model }: CheckedRows,
   suggested: Uint32Array,
   logits: Float64Array,
   regularization: number,
@@ -242,12 +245,12 @@ async function retrain(
 ): Promise<Theta> {
   const labels = Uint32Array.from([...free.map((row) => suggested[row]), ...truth])
   const rows = Uint32Array.from([...free, ...known])
-  const trainer = new Trainer(backend, classes, { features, rows, labels }, regularization)
+  const trainer = new Trainer(backend, classes, { features, rows, labels }, regularization, model)
   const all = Float64Array.from([...logits, ...Array.from(known, () => certain)])
   const positions = Uint32Array.from(rows.keys())
   const batchSize = Math.min(training.batchSize, rows.length)
   return trainer.train(
-    { ...training, batchSize, steps: constants.steps.last, averaging: 0.5 },
+    { ...training, batchSize, steps: stepsOf(model).last, averaging: 0.5 },
     { positions, logits: all },
   )
 }
@@ -275,14 +278,15 @@ function warningsOf({ unseen, random }: CheckedRows, blind: boolean): string[] {
 }
 
 /** Trainers on all given labels, followed by the true ones of the checked rows, by their penalty. */
-function trainers(backend: Backend, { features, classes, given, known, truth }: CheckedRows) {
+function trainers(backend: Backend, { features, classes, given, known, truth, model }: CheckedRows) {
   const rows = new Uint32Array(given.length + known.length)
   const labels = new Uint32Array(rows.length)
   for (let i = 0; i < given.length; i++) rows[i] = i
   rows.set(known, given.length)
   labels.set(given)
   labels.set(truth, given.length)
-  return (regularization: number) => new Trainer(backend, classes, { features, rows, labels }, regularization)
+  return (regularization: number) =>
+    new Trainer(backend, classes, { features, rows, labels }, regularization, model)
 }
 
 /** The candidates, where each checked row is judged by models that have not learned from it. */

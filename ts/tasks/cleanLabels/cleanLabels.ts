@@ -18,6 +18,7 @@ export type {
   CleaningProgress,
   CleanLabelsOptions,
   CleanLabelsResult,
+  HeldOutGain,
   Issue,
 } from './options.ts'
 

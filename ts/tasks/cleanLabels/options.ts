@@ -71,6 +71,9 @@ export interface CleanLabelsOptions {
   readonly standardize?: boolean
   /** C, at least 2; one more than the largest label by default. */
   readonly classes?: number
+  /** What judges labels, without `trusted`: softmax regression (the default), or a perceptron with one hidden layer, where
+   * no straight line parts the classes. It is slower. */
+  readonly model?: 'softmax' | 'perceptron'
   /** How samples are weighed: by margins, which have few outer variables (the default), or by one logit per sample. */
   readonly weighting?: 'margin' | 'perSample'
   /** Share of the trusted samples that neither objective sees, 0.2 by default. They choose the v to keep; with 0 the
@@ -114,15 +117,28 @@ export interface CleaningProgress {
   readonly classifier: () => Classifier
 }
 
-export interface BilevelGain {
-  /** Outer steps, and the one whose v was kept; 0 is the start. */
-  readonly steps: number
-  readonly bestStep: number
-  /** Held-out loss of the start and of what was kept. */
+/** What a part of v gained on checked rows that had no part in its steps. */
+export interface HeldOutGain {
+  /** Mean loss of these rows at the start and at the end, whichever was kept. */
   readonly startLoss: number
   readonly endLoss: number
-  /** Whether the held-out folds confirm that it is better than its start; else the start was kept. */
+  /** Standard error of the difference, which is taken row by row. */
+  readonly error: number
+  /** Whether the end has less loss than the start, and was kept. */
   readonly confirmed: boolean
+}
+
+/** What the steps along the hypergradient added to their start, by checked rows that had no part in them. */
+export interface BilevelGain {
+  /** Outer steps, and the one whose v was kept: the last, or 0 for the start. */
+  readonly steps: number
+  readonly bestStep: number
+  /** Whether the weights or the scores were kept. */
+  readonly confirmed: boolean
+  /** The weights and the penalty of the last training, by the cross-entropy of true labels. */
+  readonly weights: HeldOutGain
+  /** The scores, by the log loss of whether suggested labels are right. */
+  readonly scores: HeldOutGain
 }
 
 export interface CleanLabelsResult {
@@ -132,6 +148,8 @@ export interface CleanLabelsResult {
   readonly rows: Uint32Array
   /** How likely the label of each row is wrong, 0 to 1; those of checked rows are known. */
   readonly scores: Float64Array
+  /** How much the models that judge labels differ on each row, 0 to 1 (without `trusted`). */
+  readonly disagreement?: Float64Array
   /** Weight of each row in the last training, 0 to 1. */
   readonly weights: Float64Array
   /** The class that each row should have: of a checked row the true one. */
@@ -182,6 +200,7 @@ const checks = {
   standardize: flag,
   /** A single class is refused later, once the labels are known to fit the features. */
   classes: size(1),
+  model: oneOf('softmax', 'perceptron'),
   weighting: oneOf('margin', 'perSample'),
   holdout: fraction,
   outerSteps: size(0),
@@ -222,6 +241,9 @@ export function settingsOf(given: CleanLabelsOptions) {
       throw new NhgdError('ERR_RANGE', `"${name}" expected "trusted" beside it, got none`)
     }
     return { ...options, weighting: 'margin' as const, seed: options.seed ?? 0 }
+  }
+  if (options.model === 'perceptron') {
+    throw new NhgdError('ERR_RANGE', '"model" expected "softmax" beside "trusted", got "perceptron"')
   }
   const weighting = options.weighting ?? 'margin'
   if (weighting === 'margin' && options.weights) {

@@ -4,7 +4,7 @@ import { meanLoss } from '../metrics.ts'
 import type { Theta, Trainer } from '../trainer.ts'
 import { fit } from './candidates.ts'
 
-const { checked: constants } = defaults.cleanLabels
+const { checked: constants, perceptron } = defaults.cleanLabels
 
 /**
  * The penalty with the least cross-validated loss of the labels themselves, from the largest down to where the loss
@@ -28,25 +28,22 @@ export async function choosePenalty({
 }): Promise<number> {
   const folds = constants.folds.checked
   const fold = assignFolds(labels, folds, training.seed)
+  const isPerceptron = make(0).model.kind === 'mlp'
+  const { regularizations } = isPerceptron ? perceptron : constants
   const used = positions.length > 4000 ? 1 : folds
   let best: { loss: number; regularization: number } = {
     loss: Number.POSITIVE_INFINITY,
-    regularization: constants.regularizations[0],
+    regularization: regularizations[0],
   }
   const thetas: (Theta | undefined)[] = []
-  for (const regularization of constants.regularizations) {
+  for (const regularization of regularizations) {
     const trainer = make(regularization)
     let loss = 0
     for (let f = 0; f < used; f++) {
       const inside = positions.filter((_, i) => fold[i] !== f)
-      const start = thetas[f]
-      const theta = await fit(
-        trainer,
-        training,
-        start ? constants.steps.next : constants.steps.first,
-        inside,
-        start,
-      )
+      // A perceptron that a large penalty brought to 0 would stay there.
+      const start = isPerceptron ? undefined : thetas[f]
+      const theta = await fit(trainer, training, start ? 'next' : 'first', inside, start)
       thetas[f] = theta
       const unseen = rows.filter((_, i) => fold[i] === f)
       const p = trainer.probabilities(theta, unseen)

@@ -8,6 +8,7 @@ import { listed } from '../../data/error.ts'
 import { absentClasses } from '../../data/labels.ts'
 import { standardize } from '../../data/standardize.ts'
 import * as defaults from '../../defaults.ts'
+import { type Model, multilayerPerceptron, softmaxRegression } from '../../problems/model.ts'
 import { Classifier } from '../classifier.ts'
 import type { Theta } from '../trainer.ts'
 import type { Settings, TrustedSettings } from './options.ts'
@@ -53,6 +54,8 @@ export interface CheckedRows {
   readonly features: Features
   /** The features in the host's memory, where they were not uploaded before. */
   readonly matrix: Matrix | undefined
+  /** The kind of model that judges labels. */
+  readonly model: Model
   /** Log class probabilities by the user's own model. */
   readonly predicted: Float64Array | undefined
   readonly classes: number
@@ -145,7 +148,9 @@ export function prepareUnchecked(settings: Settings) {
  * Features as models take them, uploaded: columns of mean 0 and deviation 1 but for bytes, and one scale, unless that is
  * not wanted. An uploaded matrix stays as it is.
  */
-function brought({ backend, features, standardize: wanted, normalize = true }: Settings, classes: number) {
+function brought(settings: Settings, classes: number) {
+  const { backend, features, standardize: wanted, normalize = true } = settings
+  const kind = modelOf(settings.model, classes)
   const plain = 'data' in features ? features : undefined
   const given = plain?.scale ?? 1
   if (!Number.isFinite(given)) {
@@ -154,13 +159,14 @@ function brought({ backend, features, standardize: wanted, normalize = true }: S
   const bytes = plain && arrayType(plain.data) === 'Uint8Array'
   const own = plain && (wanted ?? (normalize && !bytes)) ? standardize(plain) : undefined
   const matrix = own?.features ?? plain
-  const scaled = matrix && { ...matrix, scale: normalize ? usualScale(matrix) : (matrix.scale ?? 1) }
+  const scaled = matrix && { ...matrix, scale: normalize ? usualScale(matrix, kind) : (matrix.scale ?? 1) }
   const factor = scaled && given !== 0 ? scaled.scale / (own ? 1 : given) : 1
   return {
     features: scaled ? upload(backend, scaled) : (features as Features),
     matrix,
+    model: kind,
     classifier(theta: Theta) {
-      const model = new Classifier(backend, classes, features.columns, theta).forScale(factor)
+      const model = new Classifier(backend, classes, features.columns, theta, kind).forScale(factor)
       return own ? model.forStandardization(own) : model
     },
   }
@@ -209,9 +215,19 @@ function rowsOf(name: string, given: ArrayLike<number>, rows: number, least: num
   throw new NhgdError('ERR_RANGE', `"${name}" expected ${expected}, got ${all.length}`)
 }
 
-/** The scale at which rows have a root mean square norm of 10. */
-export function usualScale({ data, rows, scale = 1 }: Matrix): number {
+function modelOf(kind: Settings['model'], classes: number): Model {
+  if (kind !== 'perceptron') return softmaxRegression({ classes })
+  const { hidden, activation } = defaults.cleanLabels.perceptron
+  return multilayerPerceptron({ classes, hidden, activation })
+}
+
+/** The scale at which rows have a root mean square norm of 10, or for perceptrons entries one of 1. */
+export function usualScale(
+  { data, rows, columns, scale = 1 }: Matrix,
+  { kind }: Pick<Model, 'kind'>,
+): number {
   let square = 0
   for (const x of data) square += x * x
-  return square > 0 ? 10 / Math.sqrt(square / rows) : scale
+  const norm = kind === 'mlp' ? Math.sqrt(columns) : 10
+  return square > 0 ? norm / Math.sqrt(square / rows) : scale
 }

@@ -2,17 +2,19 @@ import { type Backend, read } from '../../backend/backend.ts'
 import type { Features } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import { Breather } from '../../hypergradient/clock.ts'
+import { type InnerOptions, innerEnd, innerLoop, innerState } from '../../hypergradient/innerLoop.ts'
 import { optimizer } from '../../hypergradient/optimizer.ts'
-import type { State } from '../../hypergradient/state.ts'
 import { preconditionedConjugateGradients } from '../../methods/preconditionedConjugateGradients.ts'
 import { bilevel } from '../../problems/bilevel.ts'
 import { type CheckedLabels, penalty, weightNetwork } from '../../problems/blocks.ts'
-import { softmaxRegression } from '../../problems/model.ts'
+import { type Model, predictor } from '../../problems/model.ts'
 import type { AnyProblem } from '../../problems/problem.ts'
 import type { Theta } from '../trainer.ts'
 import { conditionalLogit } from './conditionalLogit.ts'
+import type { BilevelGain, HeldOutGain } from './options.ts'
 
-const settings = defaults.cleanLabels.checked.signalModel
+const { checked: constants } = defaults.cleanLabels
+const settings = constants.signalModel
 
 /** Signals of samples, one row per sample. */
 export interface Signals {
@@ -43,18 +45,12 @@ export interface Fold {
 
 /** A fitted signal model: v, and what led to it. */
 export interface SignalModel {
-  /** a, b, τ, β of `weightNetwork`. */
-  readonly coefficients: Float64Array
+  /** a, b, τ, β of `weightNetwork` for the weights, and for the scores. */
+  readonly weights: Float64Array
+  readonly scores: Float64Array
   /** Factor of ‖θ‖². */
   readonly regularization: number
-  /** Outer steps taken, and the one whose v was kept: 0 is the start. */
-  readonly steps: number
-  readonly bestStep: number
-  /** Loss on the held-out checked rows, at the start and at the v that was kept. */
-  readonly startLoss: number
-  readonly endLoss: number
-  /** Mean outer loss of each step. */
-  readonly losses: readonly number[]
+  readonly gain: BilevelGain
 }
 
 /** z = b + a·s: the log-odds that a suggested label is right. */
@@ -74,94 +70,184 @@ export function weightLogits(signals: Signals, coefficients: Float64Array): Floa
 
 /**
  * The model of the signals that says how much each suggested label is worth, and the strength of the penalty. It starts
- * as a logistic regression on the checked rows. Then its few coefficients follow the hypergradient of what the checked
+ * as a logistic regression on the checked rows. Then its few coefficients, v, follow the hypergradient of what the checked
  * rows of each fold lose under a model that has not seen them: their cross-entropy, and the log loss of the score that
- * their suggested label is right. The v with the least such loss is kept, which may be the start.
+ * their suggested label is right. Each half of the folds goes this way on its own too, and the other half says whether it
+ * loses less under the end than under the start. The weights and the penalty keep the end of all folds where the
+ * cross-entropy is less, the scores where the log loss is.
  */
 export async function fitSignalModel(
   backend: Backend,
   features: Features,
-  classes: number,
+  model: Model,
   folds: readonly Fold[],
-  { innerRate, regularization, outerSteps = settings.outerSteps, seed, signal, onStep }: FitOptions,
+  options: FitOptions,
 ): Promise<SignalModel> {
-  const { columns } = folds[0].signals
-  const { mean, precision } = priorOf(columns, settings.prior)
-  const start = startOf(folds, mean, precision)
-  const strength = Math.log(2 * regularization)
-  const checked = folds.reduce((sum, { heldOut }) => sum + heldOut.length, 0)
-  const share = (all: readonly number[]) => all.map((p) => p / checked)
-  const prior = { mean: [...start.slice(0, columns + 1), 0, 0], precision: share(precision) }
-  const method = preconditionedConjugateGradients({
-    ...settings.method,
-    innerOptimizer: { kind: 'momentum', rate: innerRate },
-  })
-  const breather = new Breather(() => signal?.throwIfAborted())
-  const problems = folds.map((fold) => {
-    const problem = bilevel({
-      backend,
-      model: softmaxRegression({ classes }),
-      train: {
-        features,
-        rows: joined(fold.rows, fold.anchors),
-        labels: joined(fold.labels, fold.anchorLabels),
-      },
-      validation: { features, rows: fold.heldOut, labels: fold.heldOutLabels },
-      hyperparameters: {
-        weights: weightNetwork({
-          signals: stacked(fold.signals, fold.heldOutSignals),
-          anchors: fold.anchors.length,
-          checked: checkedOf(fold),
-          prior,
-        }),
-        penalty: penalty({
-          per: 'all',
-          prior: { mean: [strength], precision: share([settings.prior.penalty]) },
-        }),
-      },
-    })
-    return problem.paced(() => breather.due())
-  })
-  let v: Float64Array = Float64Array.from([...start, strength])
-  const runs = await Promise.all(folds.map((fold, k) => startRun(problems[k], v, fold.theta)))
-  async function startRun(problem: AnyProblem, outer: Float64Array, inner: Theta) {
-    const point = problem.start(seed, { inner, outer })
-    return { problem, point, state: (await method.init(problem, point, seed)) as State }
-  }
-  const own = new backend.Vector(v.length, 'f64')
-  const gradient = new backend.Vector(v.length, 'f64')
-  own.writeF64(v)
-  const stepper = optimizer(backend, settings.outerOptimizer)
-  let best = { step: 0, loss: Number.POSITIVE_INFINITY, v }
-  const losses: number[] = []
+  const { outerSteps = settings.outerSteps, signal, onStep } = options
+  const parts = [folds.filter((_, k) => k % 2 === 0), folds.filter((_, k) => k % 2 === 1), folds]
+  const descents: Descent[] = []
+  for (const part of parts) descents.push(await begin(backend, features, model, part, options))
+  const [even, odd, all] = descents
   // Some steps with v at rest first let every θ settle.
   for (let step = -settings.settling; step <= outerSteps; step++) {
     signal?.throwIfAborted()
-    const sum = new Float64Array(v.length)
-    let loss = 0
-    for (const { problem, point, state } of runs) {
-      const estimate = await method.step(problem, point, state as never)
-      loss += estimate.outerLoss / runs.length
-      for (const [j, g] of read(estimate.hypergradient).entries()) sum[j] += g / runs.length
-    }
-    if (step < 0) continue
-    losses.push(loss)
-    if (loss < best.loss) best = { step, loss, v }
-    onStep?.(step, loss)
-    if (step === outerSteps) break
-    gradient.writeF64(sum)
-    stepper.step(own, gradient)
-    v = own.readF64()
-    for (const { point } of runs) point.outer.writeF64(v)
+    const losses: number[] = []
+    for (const descent of descents) losses.push(await descent.step(step >= 0 && step < outerSteps))
+    if (step >= 0) onStep?.(step, losses[2])
   }
+  const losses = async (which: 'start' | 'v') => [
+    ...(await odd.losses(even[which])),
+    ...(await even.losses(odd[which])),
+  ]
+  const before = await losses('start')
+  const after = outerSteps > 0 ? await losses('v') : before
+  const weights = gainOf(before, after, 'weights')
+  const scores = gainOf(before, after, 'scores')
+  const kept = ({ confirmed }: HeldOutGain) => (confirmed ? all.v : all.start)
+  const confirmed = weights.confirmed || scores.confirmed
   return {
-    coefficients: best.v.slice(0, -1),
-    regularization: Math.exp(best.v[best.v.length - 1]) / 2,
-    steps: outerSteps,
-    bestStep: best.step,
-    startLoss: losses[0],
-    endLoss: best.loss,
-    losses,
+    weights: kept(weights).slice(0, -1),
+    scores: kept(scores).slice(0, -1),
+    regularization: Math.exp(kept(weights)[all.v.length - 1]) / 2,
+    gain: { steps: outerSteps, bestStep: confirmed ? outerSteps : 0, confirmed, weights, scores },
+  }
+}
+
+/** The way of v along the hypergradient of some folds. */
+interface Descent {
+  readonly start: Float64Array
+  readonly v: Float64Array
+  /** Takes an outer step, which moves v if it is told to, and returns the mean outer loss before it. */
+  step(moves: boolean): Promise<number>
+  /** What each held-out row of these folds loses under a v. */
+  losses(v: Float64Array): Promise<HeldOutLosses[]>
+}
+
+async function begin(
+  backend: Backend,
+  features: Features,
+  model: Model,
+  folds: readonly Fold[],
+  { innerRate, regularization, seed, signal }: FitOptions,
+): Promise<Descent> {
+  const { columns } = folds[0].signals
+  const { mean, precision } = priorOf(columns, settings.prior)
+  const strength = Math.log(2 * regularization)
+  const start: Float64Array = Float64Array.from([...startOf(folds, mean, precision), strength])
+  const heldOut = folds.reduce((sum, { heldOut }) => sum + heldOut.length, 0)
+  const share = (all: readonly number[]) => all.map((p) => p / heldOut)
+  const prior = { mean: [...start.slice(0, columns + 1), 0, 0], precision: share(precision) }
+  const inner = { ...settings.method, innerOptimizer: { kind: 'momentum', rate: innerRate } } as const
+  const method = preconditionedConjugateGradients(inner)
+  const breather = new Breather(() => signal?.throwIfAborted())
+  const runs = await Promise.all(
+    folds.map(async (fold) => {
+      const problem = bilevel({
+        backend,
+        model,
+        train: {
+          features,
+          rows: joined(fold.rows, fold.anchors),
+          labels: joined(fold.labels, fold.anchorLabels),
+        },
+        validation: { features, rows: fold.heldOut, labels: fold.heldOutLabels },
+        hyperparameters: {
+          weights: weightNetwork({
+            signals: stacked(fold.signals, fold.heldOutSignals),
+            anchors: fold.anchors.length,
+            checked: checkedOf(fold),
+            prior,
+          }),
+          penalty: penalty({
+            per: 'all',
+            prior: { mean: [strength], precision: share([settings.prior.penalty]) },
+          }),
+        },
+      }).paced(() => breather.due())
+      const point = problem.start(seed, { inner: fold.theta, outer: start })
+      return { fold, problem, point, state: await method.init(problem, point, seed), settled: fold.theta }
+    }),
+  )
+  const own = new backend.Vector(start.length, 'f64')
+  const gradient = new backend.Vector(start.length, 'f64')
+  own.writeF64(start)
+  const stepper = optimizer(backend, settings.outerOptimizer)
+  const judging = { ...inner, innerSteps: settings.judgingSteps, batchSize: constants.batchSize }
+  let moved = start
+  return {
+    start,
+    get v() {
+      return moved
+    },
+    async step(moves) {
+      const sum = new Float64Array(start.length)
+      let loss = 0
+      for (const run of runs) {
+        const estimate = await method.step(run.problem, run.point, run.state)
+        loss += estimate.outerLoss / runs.length
+        if (moved === start) run.settled = read(estimate.inner)
+        for (const [j, g] of read(estimate.hypergradient).entries()) sum[j] += g / runs.length
+      }
+      if (!moves) return loss
+      gradient.writeF64(sum)
+      stepper.step(own, gradient)
+      moved = own.readF64()
+      for (const { point } of runs) point.outer.writeF64(moved)
+      return loss
+    },
+    async losses(v) {
+      const all: HeldOutLosses[] = []
+      for (const run of runs) {
+        signal?.throwIfAborted()
+        all.push(...(await heldOutLosses(run, features, model, v, judging, seed)))
+      }
+      return all
+    },
+  }
+}
+
+/** What a held-out row loses: the cross-entropy of its true label, and the log loss of its score. */
+type HeldOutLosses = Record<'weights' | 'scores', number>
+
+/** What each held-out row of a fold loses under a model that is trained with v. */
+async function heldOutLosses(
+  { fold, problem, settled }: { fold: Fold; problem: AnyProblem; settled: Theta },
+  features: Features,
+  model: Model,
+  v: Float64Array,
+  inner: Required<InnerOptions>,
+  seed: number,
+): Promise<HeldOutLosses[]> {
+  const { backend } = problem
+  const point = problem.start(seed, { inner: settled, outer: v })
+  const state = innerState(problem, seed, inner, 1)
+  for await (const _ of innerLoop(problem, point, state, inner));
+  const { inner: theta } = innerEnd(point, state, inner)
+  const p = read(predictor(backend, model).probabilities(theta, features, backend.Batch.of(fold.heldOut)))
+  const classes = p.length / fold.heldOut.length
+  const z = scoresOf(fold.heldOutSignals, v)
+  return fold.right.map((right, i) => ({
+    weights: -Math.log(Math.max(Number.MIN_VALUE, p[i * classes + fold.heldOutLabels[i]])),
+    scores: Math.log1p(Math.exp(right ? -z[i] : z[i])),
+  }))
+}
+
+/** Compares what the same rows lose at the start and at the end. */
+function gainOf(
+  before: readonly HeldOutLosses[],
+  after: readonly HeldOutLosses[],
+  what: keyof HeldOutLosses,
+): HeldOutGain {
+  const mean = (value: (i: number) => number) =>
+    before.reduce((sum, _, i) => sum + value(i), 0) / before.length
+  const [startLoss, endLoss] = [before, after].map((all) => mean((i) => all[i][what]))
+  const gained = endLoss - startLoss
+  const variance = mean((i) => (after[i][what] - before[i][what] - gained) ** 2)
+  return {
+    startLoss,
+    endLoss,
+    error: Math.sqrt(variance / Math.max(1, before.length - 1)),
+    confirmed: gained < 0,
   }
 }
 

@@ -6,6 +6,7 @@ import type { Stages } from '../stages.ts'
 import { Trainer } from '../trainer.ts'
 import { fit, fromGiven, normalize } from './candidates.ts'
 import { confidentDoubts, knowsNothing } from './confidence.ts'
+import { disagreement } from './disagreement.ts'
 import { issuesOf } from './issues.ts'
 import { neighbourShares } from './neighbours.ts'
 import type { CleanLabelsResult, Settings } from './options.ts'
@@ -24,10 +25,10 @@ export async function cleanUnchecked(settings: Settings, stages: Stages): Promis
   const clock = new Clock()
   clock.enter('prepare')
   const data = prepareUnchecked(settings)
-  const { features, classes, given, matrix, predicted } = data
+  const { features, classes, given, matrix, predicted, model: kind } = data
   const rows = Uint32Array.from(given.keys())
   const make = (regularization: number) =>
-    new Trainer(backend, classes, { features, labels: given }, regularization)
+    new Trainer(backend, classes, { features, labels: given }, regularization, kind)
   const rate = await make(constants.regularizations[4]).rate(rows, 0)
   const training = { rate, batchSize: constants.batchSize, seed, signal }
 
@@ -60,7 +61,7 @@ export async function cleanUnchecked(settings: Settings, stages: Stages): Promis
   clock.enter('retrain')
   const kept = rows.filter((row) => scores[row] <= 0.5)
   const theta = await stages.take('last model', () =>
-    fit(trainer, training, constants.steps.last, kept.length > 0 ? kept : rows),
+    fit(trainer, training, 'last', kept.length > 0 ? kept : rows),
   )
   clock.enter('')
   const ranking = rows.toSorted((a, b) => scores[b] - scores[a] || a - b)
@@ -70,6 +71,7 @@ export async function cleanUnchecked(settings: Settings, stages: Stages): Promis
     rows,
     issues: issuesOf(ranking, given, suggested, scores),
     scores,
+    disagreement: disagreement(judges, classes),
     weights: scores.map((score) => 1 - score),
     suggested,
     ranking,
