@@ -9,6 +9,7 @@ import { changes, readBefore } from '../ts/cli/changes.ts'
 import { type Answers, dialogue } from '../ts/cli/dialogue.ts'
 import { parseChecked } from '../ts/data/checked.ts'
 import type { CleanLabelsResult } from '../ts/tasks/cleanLabels/cleanLabels.ts'
+import { disagreement } from '../ts/tasks/cleanLabels/disagreement.ts'
 import { estimateWrong } from '../ts/tasks/cleanLabels/estimate.ts'
 import { relabelNext } from '../ts/tasks/review/relabelNext.ts'
 import { refuses } from './support/errors.ts'
@@ -100,11 +101,40 @@ test('rows to check next: mostly doubtful ones, some at random, each once', asyn
   await refuses('ERR_SHAPE', 'labels', () => relabelNext({ result, labels: [1] }))
 })
 
+test('nobody checked a row: half of the rows are drawn at random', () => {
+  const checked = { rows: new Uint32Array(0), right: [] }
+  const { rows, random } = relabelNext({ result: { ...result, checked }, labels, count: 40 })
+  assert.is(rows.length, 40)
+  assert.is(random.filter(Boolean).length, 20)
+})
+
+test('rows on which the models differ come first among equals', () => {
+  const even = Float64Array.from({ length: 200 }, () => 0.5)
+  const differ = Float64Array.from({ length: 200 }, (_, row) => (row >= 150 ? 0.5 : 0.1))
+  const found = { ...result, scores: even, disagreement: differ }
+  const { rows, random } = relabelNext({ result: found, labels, count: 30 })
+  assert.ok(rows.every((row, i) => random[i] || row >= 150))
+})
+
+test('models that agree differ by 0, models that are sure of different classes by 1', () => {
+  const log = (...p: number[]) => Float64Array.from(p, (x) => Math.log(Math.max(1e-12, x)))
+  const [same, opposite, half] = disagreement(
+    [log(0.7, 0.3, 1, 0, 0.9, 0.1), log(0.7, 0.3, 0, 1, 0.5, 0.5)],
+    2,
+  )
+  assert.ok(Math.abs(same) < 1e-12)
+  assert.ok(Math.abs(opposite - 1) < 1e-9)
+  // log 2 of the entropy of (0.7, 0.3) minus the mean of those of (0.9, 0.1) and (½, ½).
+  const entropy = (p: number) => -(p * Math.log2(p) + (1 - p) * Math.log2(1 - p))
+  assert.ok(Math.abs(half - (entropy(0.7) - (entropy(0.9) + 1) / 2)) < 1e-12)
+  assert.equal(disagreement([log(0.7, 0.3)], 2), new Float64Array(1))
+})
+
 test('classes with few checks come first among equals', () => {
   const even = Float64Array.from({ length: 200 }, () => 0.5)
   const known = {
-    rows: Uint32Array.from({ length: 8 }, (_, i) => 2 * i),
-    right: Array<boolean>(8).fill(true),
+    rows: Uint32Array.from({ length: 12 }, (_, i) => 2 * i),
+    right: Array<boolean>(12).fill(true),
   }
   const { rows } = relabelNext({ result: { ...result, scores: even, checked: known }, labels, count: 10 })
   const odd = Array.from(rows).filter((row) => labels[row] === 1).length

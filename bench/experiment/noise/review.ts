@@ -19,8 +19,8 @@ interface Options {
   readonly json?: string
 }
 
-/** Numbers of checks at which the ways are compared; the first are drawn at random for all. */
-const stops = [50, 100, 200]
+/** Numbers of checks at which the ways are compared. */
+const stops = [0, 50, 100, 200]
 const ways = ['relabelNext', 'random', 'top'] as const
 type Way = (typeof ways)[number]
 
@@ -96,11 +96,12 @@ async function simulate(
   const noise = { kind: 'dependent', rate, seed } as const
   const labels = data.given ?? (await noisyLabels(backend, features, truth, classes, noise))
   const order = permutation(truth.length, seed + 5)
-  let rows = Uint32Array.from(order).slice(0, stops[0])
+  let rows = new Uint32Array(0)
   const runs: Run[] = []
-  for (const [at, checks] of stops.slice(0, quick ? 2 : undefined).entries()) {
+  for (const [at, checks] of stops.slice(0, quick ? 3 : undefined).entries()) {
     const checked = { rows, labels: Array.from(rows, (row) => truth[row]) }
-    const result = await cleanLabels({ backend, features, labels, classes, checked, seed })
+    const known = checks > 0 ? { checked } : {}
+    const result = await cleanLabels({ backend, features, labels, classes, ...known, seed })
     runs.push({
       set,
       way,
@@ -110,10 +111,10 @@ async function simulate(
     })
     const count = (stops[at + 1] ?? checks) - checks
     if (count === 0) break
-    const known = new Set(rows)
+    const seen = new Set(rows)
     const next = {
       relabelNext: () => relabelNext({ result, labels, count, seed }).rows,
-      random: () => Uint32Array.from(order.filter((row) => !known.has(row))).slice(0, count),
+      random: () => Uint32Array.from(order.filter((row) => !seen.has(row))).slice(0, count),
       top: () => result.ranking.slice(0, count),
     }[way]()
     rows = Uint32Array.from([...rows, ...next])
