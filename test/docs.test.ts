@@ -13,6 +13,7 @@ const folder = join(root, 'build', 'snippets')
 const entries: Record<string, string> = {
   nhgd: '../../ts/index.ts',
   'nhgd/data': '../../ts/data/index.ts',
+  'nhgd/jax': '../../ts/jax/index.ts',
   'nhgd/kernels': '../../ts/kernels.ts',
 }
 const pages = ['', 'docs/']

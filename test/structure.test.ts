@@ -38,6 +38,7 @@ const arrows: Record<string, readonly string[]> = {
   report: ['backend/errors', 'backend/matrix'],
   cli: ['tasks', 'data', 'report', 'backend'],
   kernels: ['backend'],
+  jax: ['problems', 'backend'],
   library: line,
   index: ['library', 'backend'],
   native: ['library', 'backend'],

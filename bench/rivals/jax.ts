@@ -80,7 +80,8 @@ export async function jaxGradient(
   }
 }
 
-async function load() {
+/** jax-js on WebAssembly. */
+export async function load() {
   // jax-js expects these, and Node 20 lacks them; nothing here uses them. Where they exist, `navigator` can't be set.
   if (!('navigator' in globalThis)) Object.assign(globalThis, { navigator: {} })
   if (!('Float16Array' in globalThis))

@@ -10,6 +10,7 @@ import { gemm } from './gemm.ts'
 import { gradients } from './gradients.ts'
 import { javascript } from './javascript.ts'
 import { jax } from './jax.ts'
+import { jaxProblems } from './jaxProblem.ts'
 import { kronecker } from './kronecker.ts'
 import { relaxed } from './relaxed.ts'
 import { scaling } from './scaling.ts'
@@ -35,4 +36,5 @@ export const rows: readonly Row[] = [
   ...(simd() === 'relaxed' ? [relaxed] : []),
   ...(threadsAreBuilt ? [threads(threadedBesidePackage)] : []),
   ...jax,
+  ...jaxProblems,
 ]
