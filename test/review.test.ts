@@ -214,7 +214,8 @@ const review = ['--import', 'tsx', 'ts/cli/main.ts', 'review', '--features', tab
 
 test('a file to fill in, which clean takes', () => {
   const out = inFolder('review.csv')
-  const asked = spawnSync(process.execPath, [...review, '--count', '12', '--out', out], {
+  const more = ['--model', 'perceptron', '--count', '12', '--out', out]
+  const asked = spawnSync(process.execPath, [...review, ...more], {
     cwd: root,
     encoding: 'utf8',
   })
@@ -272,21 +273,29 @@ test('new rows are predicted by name with the model that clean wrote, and other 
       cwd: root,
       encoding: 'utf8',
     })
-  const [model, fresh, out] = ['model.npz', 'fresh.csv', 'predictions.csv'].map(inFolder)
-  const cleaned = run('clean', '--features', table, '--label', 'kind', '--weights', model, '--quiet')
-  assert.is(cleaned.status, 0, cleaned.stderr)
-  writeFileSync(fresh, `a,b,c,d,kind\n${lines.join('\n')}\n`)
-  const given = ['predict', '--model', model, '--out', out, '--features', fresh]
-  assert.is(run(...given, '--ignore', 'kind').status, 0)
-  const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n')
-  assert.is(head, 'row,label,probability')
-  assert.is(rows.length, 200)
-  const right = rows.filter((line, i) => line.split(',')[1] === names[data.truth[i]]).length
-  assert.ok(right > 170, `${right} of 200 are predicted as they truly are`)
+  const [fresh, out] = ['fresh.csv', 'predictions.csv'].map(inFolder)
+  const given = (model: string) => ['predict', '--model', model, '--out', out, '--features', fresh]
+  const [model, perceptron] = ['model.npz', 'perceptron.safetensors'].map(inFolder)
+  for (const [kind, file] of [
+    ['perceptron', perceptron],
+    ['softmax', model],
+  ]) {
+    const written = ['--weights', file, '--quiet', '--model', kind]
+    const cleaned = run('clean', '--features', table, '--label', 'kind', ...written)
+    assert.is(cleaned.status, 0, cleaned.stderr)
+    writeFileSync(fresh, `a,b,c,d,kind\n${lines.join('\n')}\n`)
+    const predicted = run(...given(file), '--ignore', 'kind')
+    assert.is(predicted.status, 0, predicted.stderr)
+    const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n')
+    assert.is(head, 'row,label,probability')
+    assert.is(rows.length, 200)
+    const right = rows.filter((line, i) => line.split(',')[1] === names[data.truth[i]]).length
+    assert.ok(right > 170, `${kind}: ${right} of 200 are predicted as they truly are`)
+  }
   const numbers = lines.map((line) => line.split(',').slice(0, columns))
   const refused = (header: string, cells: string[][], message: RegExp) => {
     writeFileSync(fresh, `${header}\n${cells.join('\n')}\n`)
-    const { status, stderr } = run(...given)
+    const { status, stderr } = run(...given(model))
     assert.is(status, 2, stderr)
     assert.match(stderr, message)
   }

@@ -69,11 +69,6 @@ export function cleanCommand(): Command {
         .choices(['margin', 'perSample'])
         .default('margin'),
     )
-    .addOption(
-      new Option('--model <kind>', 'what judges labels, without --trusted; a perceptron is slower')
-        .choices(['softmax', 'perceptron'])
-        .default('softmax'),
-    )
     .option('--no-holdout', 'hold no trusted samples back; the last outer step is kept')
     .option('--outer-steps <n>', 'outer iterations', whole(1, 1e6))
     .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
 /** Adds the options that say where features are, for every command that reads some. */
 export function featureOptions(command: Command): Command {
@@ -23,6 +23,11 @@ export function dataOptions(command: Command): Command {
       'CSV (or another table) of rows that you checked: row (from 0) and label (or right, or wrong)',
     )
     .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
+    .addOption(
+      new Option('--model <kind>', 'what judges labels; a perceptron is slower')
+        .choices(['softmax', 'perceptron'])
+        .default('softmax'),
+    )
 }
 
 /** Reads a whole number. */

@@ -14,6 +14,7 @@ import { type Input, type InputOptions, readInput } from './input.ts'
 import { PIPE, writeWhole } from './write.ts'
 
 interface Options extends InputOptions {
+  readonly model: 'softmax' | 'perceptron'
   readonly count: number
   readonly seed: number
   readonly out?: string
@@ -31,7 +32,7 @@ export function reviewCommand(): Command {
 
 async function review(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
-  const { out, count, seed } = options
+  const { out, count, model, seed } = options
   const path = options.checked ?? 'checked.csv'
   if (!out && !process.stdin.isTTY) {
     throw new NhgdError('ERR_RANGE', '"--out" expected a file where no terminal can ask, got none')
@@ -47,6 +48,7 @@ async function review(options: Options, command: Command): Promise<void> {
     features,
     labels,
     classes: names.length,
+    model,
     seed,
     ...(enough && { checked }),
   })
