@@ -2,7 +2,8 @@ import type { Backend } from '../../backend/backend.ts'
 import { listed } from '../../data/error.ts'
 import { assignFolds } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
-import { Clock } from '../../hypergradient/clock.ts'
+import { Breather, Clock } from '../../hypergradient/clock.ts'
+import type { Tensor } from '../../run/archive.ts'
 import { logit, mostLikely, sigmoid } from '../metrics.ts'
 import type { Stages } from '../stages.ts'
 import { certain, type Theta, Trainer } from '../trainer.ts'
@@ -83,17 +84,21 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
   }
 
   clock.enter('combination')
+  const breather = new Breather(() => signal?.throwIfAborted())
   const candidates = { ...alone, ...full.candidates }
   const crossed = crossFitted(candidates, perFold, known, fold, classes)
   const combination = fitCombination(data, wrong, crossed)
+  await breather.due()
   const together = combine(combination, candidates, classes, given)
-  const folds = perFold.map((own, k): Fold => {
+  const folds: Fold[] = []
+  for (const [k, own] of perFold.entries()) {
+    await breather.due()
     const theirs = { ...alone, ...own.candidates }
     const combined = combine(combination, theirs, classes, given)
     const anchors = everyone.filter((j) => fold[j] !== k)
     const heldOut = everyone.filter((j) => fold[j] === k)
     const heldOutRows = heldOut.map((j) => known[j])
-    return {
+    folds.push({
       rows: free,
       labels: free.map((row) => combined.suggested[row]),
       signals: signals(theirs, combined, classes, given, free),
@@ -104,12 +109,15 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
       heldOutSignals: signals(theirs, combined, classes, given, heldOutRows),
       right: Array.from(heldOut, (j) => combined.suggested[known[j]] === truth[j]),
       theta: own.theta,
-    }
-  })
+    })
+  }
 
   clock.enter('bilevel')
   const { model, curves } = await stages.take('bilevel', async () => {
-    const curves: CleanLabelsResult['curves'][number][] = []
+    const begun = stages.begun<{ fit: Record<string, Tensor>; curves: CleanLabelsResult['curves'] }>(
+      'bilevel',
+    )
+    const curves = [...(begun?.curves ?? [])]
     const began = performance.now()
     const model = await fitSignalModel(backend, features, data.model, folds, {
       innerRate: rate,
@@ -117,6 +125,8 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
       outerSteps,
       seed,
       signal,
+      begun: begun?.fit,
+      onState: (save) => stages.soFar('bilevel', async () => ({ fit: await save(), curves: [...curves] })),
       onStep(step, outerLoss) {
         const seconds = (performance.now() - began) / 1000
         const progress = { step, outerLoss, heldOutLoss: outerLoss, residual: Number.NaN, seconds }

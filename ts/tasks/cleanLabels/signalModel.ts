@@ -1,5 +1,5 @@
-import { type Backend, read } from '../../backend/backend.ts'
-import type { Features } from '../../backend/binding.ts'
+import { type Backend, read, vector } from '../../backend/backend.ts'
+import type { Features, Vector } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import { Breather } from '../../hypergradient/clock.ts'
 import { type InnerOptions, innerEnd, innerLoop, innerState } from '../../hypergradient/innerLoop.ts'
@@ -9,6 +9,8 @@ import { bilevel } from '../../problems/bilevel.ts'
 import { type CheckedLabels, penalty, weightNetwork } from '../../problems/blocks.ts'
 import { type Model, predictor } from '../../problems/model.ts'
 import type { AnyProblem } from '../../problems/problem.ts'
+import type { Tensor } from '../../run/archive.ts'
+import { restoreRecord, saveRecord } from '../../run/record.ts'
 import type { Theta } from '../trainer.ts'
 import { conditionalLogit } from './conditionalLogit.ts'
 import type { BilevelGain, HeldOutGain } from './options.ts'
@@ -83,17 +85,30 @@ export async function fitSignalModel(
   folds: readonly Fold[],
   options: FitOptions,
 ): Promise<SignalModel> {
-  const { outerSteps = settings.outerSteps, signal, onStep } = options
+  const { outerSteps = settings.outerSteps, signal, onStep, begun, onState } = options
   const parts = [folds.filter((_, k) => k % 2 === 0), folds.filter((_, k) => k % 2 === 1), folds]
   const descents: Descent[] = []
-  for (const part of parts) descents.push(await begin(backend, features, model, part, options))
+  for (const [i, part] of parts.entries()) {
+    const at = (name: string) => begun?.[`fit.descents.${i}.${name}`]
+    descents.push(await begin(backend, features, model, part, options, at))
+  }
   const [even, odd, all] = descents
   // Some steps with v at rest first let every θ settle.
-  for (let step = -settings.settling; step <= outerSteps; step++) {
+  const fit = { step: -settings.settling, descents: descents.map(({ state }) => state) }
+  if (begun) await restoreRecord(fit, new Map(Object.entries(begun)), 'fit')
+  const save = async () => {
+    const tensors = new Map<string, Tensor>()
+    await saveRecord(fit, tensors, 'fit')
+    return Object.fromEntries(tensors)
+  }
+  while (fit.step <= outerSteps) {
     signal?.throwIfAborted()
+    const { step } = fit
     const losses: number[] = []
     for (const descent of descents) losses.push(await descent.step(step >= 0 && step < outerSteps))
     if (step >= 0) onStep?.(step, losses[2])
+    fit.step++
+    await onState?.(save)
   }
   const losses = async (which: 'start' | 'v') => [
     ...(await odd.losses(even[which])),
@@ -117,6 +132,8 @@ export async function fitSignalModel(
 interface Descent {
   readonly start: Float64Array
   readonly v: Float64Array
+  /** All that decides how it goes on. */
+  readonly state: object
   /** Takes an outer step, which moves v if it is told to, and returns the mean outer loss before it. */
   step(moves: boolean): Promise<number>
   /** What each held-out row of these folds loses under a v. */
@@ -129,6 +146,7 @@ async function begin(
   model: Model,
   folds: readonly Fold[],
   { innerRate, regularization, seed, signal }: FitOptions,
+  begun: (name: string) => Tensor | undefined,
 ): Promise<Descent> {
   const { columns } = folds[0].signals
   const { mean, precision } = priorOf(columns, settings.prior)
@@ -141,7 +159,8 @@ async function begin(
   const method = preconditionedConjugateGradients(inner)
   const breather = new Breather(() => signal?.throwIfAborted())
   const runs = await Promise.all(
-    folds.map(async (fold) => {
+    folds.map(async (fold, k) => {
+      await breather.due()
       const problem = bilevel({
         backend,
         model,
@@ -164,35 +183,48 @@ async function begin(
           }),
         },
       }).paced(() => breather.due())
-      const point = problem.start(seed, { inner: fold.theta, outer: start })
-      return { fold, problem, point, state: await method.init(problem, point, seed), settled: fold.theta }
+      const at = { inner: begun(`runs.${k}.inner`) ?? fold.theta, outer: begun(`runs.${k}.outer`) ?? start }
+      const point = problem.start(seed, at)
+      const settled = problem.vector(fold.theta)
+      return { fold, problem, point, state: await method.init(problem, point, seed), settled }
     }),
   )
-  const own = new backend.Vector(start.length, 'f64')
+  const own = vector(backend, start, 'f64')
   const gradient = new backend.Vector(start.length, 'f64')
-  own.writeF64(start)
   const stepper = optimizer(backend, settings.outerOptimizer)
   const judging = { ...inner, innerSteps: settings.judgingSteps, batchSize: constants.batchSize }
-  let moved = start
+  const state = {
+    moves: 0,
+    own,
+    stepper,
+    runs: runs.map(({ point: { inner, outer, signals }, state, settled }) => ({
+      inner,
+      outer,
+      signals,
+      state,
+      settled,
+    })),
+  }
   return {
     start,
     get v() {
-      return moved
+      return own.readF64()
     },
+    state,
     async step(moves) {
       const sum = new Float64Array(start.length)
       let loss = 0
       for (const run of runs) {
         const estimate = await method.step(run.problem, run.point, run.state)
         loss += estimate.outerLoss / runs.length
-        if (moved === start) run.settled = read(estimate.inner)
+        if (state.moves === 0) run.settled.copyFrom(estimate.inner)
         for (const [j, g] of read(estimate.hypergradient).entries()) sum[j] += g / runs.length
       }
       if (!moves) return loss
       gradient.writeF64(sum)
       stepper.step(own, gradient)
-      moved = own.readF64()
-      for (const { point } of runs) point.outer.writeF64(moved)
+      state.moves++
+      for (const { point } of runs) point.outer.writeF64(own.readF64())
       return loss
     },
     async losses(v) {
@@ -211,7 +243,7 @@ type HeldOutLosses = Record<'weights' | 'scores', number>
 
 /** What each held-out row of a fold loses under a model that is trained with v. */
 async function heldOutLosses(
-  { fold, problem, settled }: { fold: Fold; problem: AnyProblem; settled: Theta },
+  { fold, problem, settled }: { fold: Fold; problem: AnyProblem; settled: Vector },
   features: Features,
   model: Model,
   v: Float64Array,
@@ -219,7 +251,7 @@ async function heldOutLosses(
   seed: number,
 ): Promise<HeldOutLosses[]> {
   const { backend } = problem
-  const point = problem.start(seed, { inner: settled, outer: v })
+  const point = problem.start(seed, { inner: read(settled), outer: v })
   const state = innerState(problem, seed, inner, 1)
   for await (const _ of innerLoop(problem, point, state, inner));
   const { inner: theta } = innerEnd(point, state, inner)
@@ -259,6 +291,10 @@ export interface FitOptions {
   readonly seed: number
   readonly signal?: AbortSignal
   readonly onStep?: (step: number, loss: number) => void
+  /** A state to go on from. */
+  readonly begun?: Readonly<Record<string, Tensor>>
+  /** Called after each step with a function that gives the state. */
+  readonly onState?: (save: () => Promise<Record<string, Tensor>>) => Promise<void>
 }
 
 /** The prior of a, b, τ, β: z is the combined odds, the last signal but one, and nothing else. */
