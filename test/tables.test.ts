@@ -15,7 +15,7 @@ import {
   readLabels,
   readSet,
 } from '../ts/data/index.ts'
-import { decodeTable, installed } from '../ts/data/packages.ts'
+import { absent, decodeTable } from '../ts/data/packages.ts'
 import { refuses } from './support/errors.ts'
 
 const test = suite('tables')
@@ -88,13 +88,10 @@ test('what a package cannot read is told, and what to do', async () => {
   await refuses('ERR_DATA', 'features', () => read('a.feather', new Uint8Array()))
   const compressed = await readSet(path('lz4.feather')).catch((error: Error) => error.message)
   assert.match(`${compressed}`, 'compression="uncompressed"')
-  const absent = installed(
-    Promise.reject(new Error('Cannot find package')),
-    'hyparquet',
-    'Parquet',
-    '--features',
+  const missing = Promise.reject(new Error('Cannot find package')).catch(
+    absent('hyparquet', 'Parquet', '--features'),
   )
-  const message = await absent.catch((error: Error) => error.message)
+  const message = await missing.catch((error: Error) => error.message)
   assert.match(
     `${message}`,
     '"--features" expected the package hyparquet for Parquet (npm install hyparquet)',

@@ -223,6 +223,20 @@ test('bundled by esbuild and by Vite, in Chromium', async () => {
   })
 })
 
+test('without optional packages it is bundled for Node, and their files are an error that says what to install', async () => {
+  const code = `import { readSet } from 'nhgd/data'
+readSet(process.argv[2]).then(console.log, ({ message }) => console.log(message))`
+  const outfile = join(folder, 'tables.out.mjs')
+  await bundle('tables', code, { outfile, entryPoints: [join(folder, 'tables.mjs')], platform: 'node' })
+  for (const [name, told] of [
+    ['snappy.parquet', 'npm install hyparquet'],
+    ['plain.feather', 'npm install apache-arrow'],
+  ]) {
+    const file = join(root, 'test', 'fixtures', 'tables', name)
+    assert.match(await run(process.execPath, [outfile, file], { cwd: folder }), told)
+  }
+})
+
 test('bundled for a worker, it has helpers where the page is isolated and its policy allows them', async () => {
   if (!hasThreads()) return
   const outdir = join(folder, 'out worker')

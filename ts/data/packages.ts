@@ -22,7 +22,7 @@ export async function decodeTable(
 }
 
 async function readParquet(bytes: Uint8Array, as: string): Promise<Row[]> {
-  const { parquetReadObjects } = await installed(import('hyparquet'), 'hyparquet', 'Parquet', as)
+  const { parquetReadObjects } = await import('hyparquet').catch(absent('hyparquet', 'Parquet', as))
   const extra = await import('hyparquet-compressors').catch(() => undefined)
   // A Buffer's `slice` would not copy.
   const { buffer, byteOffset, byteLength } = bytes
@@ -39,7 +39,7 @@ async function readParquet(bytes: Uint8Array, as: string): Promise<Row[]> {
 }
 
 async function readArrow(bytes: Uint8Array, as: string): Promise<TableLike> {
-  const { tableFromIPC } = await installed(import('apache-arrow'), 'apache-arrow', 'Arrow IPC', as)
+  const { tableFromIPC } = await import('apache-arrow').catch(absent('apache-arrow', 'Arrow IPC', as))
   try {
     const table = tableFromIPC(bytes)
     if (table.schema.fields.length > 0) return table
@@ -53,20 +53,9 @@ async function readArrow(bytes: Uint8Array, as: string): Promise<TableLike> {
   }
 }
 
-/**
- * What an optional package exports.
- *
- * @throws NhgdError `ERR_DATA` that says what to install.
- */
-export async function installed<T>(
-  loading: Promise<T>,
-  name: string,
-  format: string,
-  as: string,
-): Promise<T> {
-  try {
-    return await loading
-  } catch (cause) {
+/** Throws `ERR_DATA` that says what to install. Bundlers leave an `import` alone that has a `catch`, if there is no package. */
+export function absent(name: string, format: string, as: string): (cause: unknown) => never {
+  return (cause) => {
     throw dataError(as, `the package ${name} for ${format} (npm install ${name})`, 'none', { cause })
   }
 }
