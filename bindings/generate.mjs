@@ -15,6 +15,8 @@ const declared = new Map(
 const numbers = ['Whole', 'Seed', 'Finite']
 /** Functions that each binding has by hand, outside the table. */
 const unlisted = ['info', 'signatures']
+/** The interface whose members ts/backend/handles.ts adds to every class. */
+const base = 'Handle'
 /** Typed arrays and what they hold. */
 const arrays = { Uint8Array: 'u8', Uint32Array: 'u32', Float32Array: 'f32', Float64Array: 'f64' }
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -53,7 +55,8 @@ function instanceOf(type) {
 
 /** The members of an interface and of those that it extends. */
 function inherited({ members, heritageClauses = [] }) {
-  const parents = heritageClauses.flatMap(({ types }) => types.map((type) => declared.get(type.getText())))
+  const names = heritageClauses.flatMap(({ types }) => types.map((type) => type.getText()))
+  const parents = names.filter((name) => name !== base).map((name) => declared.get(name))
   return [...parents.flatMap(inherited), ...members]
 }
 
@@ -117,6 +120,28 @@ const bindings = {
     later: (type) => [`AsyncTask<Later<${type}>>`, '.map(Later::task)'],
     optional: (kind) => `&${kind}`,
     share: () => [],
+    holds: (kind) => `Handle<engine::${kind}>`,
+    held: (x) => `&*${x}.0.get("${x}")?`,
+    heldOptional: (x) => `${x}.map(|x| x.0.get("${x}")).transpose()?.as_deref()`,
+    own: (kind) => `.map(|made| ${kind}(Handle::new(&env, made)))`,
+    ownParameters: ['env: Env'],
+    shared: (kind) => `.map(|made| ${kind}(Handle::sharing(made)))`,
+    attributes: 'custom_finalize',
+    more: (name) => `
+impl ObjectFinalize for ${name} {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.0.free(&env);
+        Ok(())
+    }
+}
+`,
+    free: `
+/// Frees what the handle holds.
+#[napi]
+pub fn free(&self, env: Env) {
+    self.0.free(&env);
+}
+`,
   },
   wasm: {
     mark: 'wasm_bindgen',
@@ -128,6 +153,15 @@ const bindings = {
     // wasm-bindgen takes an `Option` of a class by value alone, and would empty the caller's handle.
     optional: (kind) => `${kind}Reference`,
     share: (x) => [`let ${x} = ${x}.map(|x| x.share()).transpose()?;`],
+    holds: (kind) => `engine::${kind}`,
+    held: (x) => `&${x}.0`,
+    heldOptional: (x) => `${x}.as_ref().map(|x| &x.0)`,
+    own: (kind) => `.map(${kind})`,
+    ownParameters: [],
+    shared: (kind) => `.map(${kind})`,
+    attributes: '',
+    more: () => '',
+    free: '', // wasm-bindgen makes it
   },
 }
 
@@ -144,30 +178,34 @@ function argument({ name, kind, optional }, lent, binding) {
     return lent ? [`&[${arrays[kind]}]`, x] : [binding.array(kind), `taken("${name}", &${x})?`]
   }
   return optional
-    ? [`Option<${binding.optional(kind)}>`, `${x}.as_ref().map(|x| &x.0)`]
-    : [`&${kind}`, `&${x}.0`]
+    ? [`Option<${binding.optional(kind)}>`, binding.heldOptional(x)]
+    : [`&${kind}`, binding.held(x)]
 }
 
 /** A result in Rust: its type, how it comes of the engine's, and what else the call takes for it. */
-function returned({ kind, later }, binding) {
+function returned({ kind, later }, role, binding) {
   if (later) return binding.later({ void: '()', string: 'String' }[kind] ?? `Vec<${arrays[kind]}>`)
   if (kind === 'void') return ['()', '']
   if (kind === 'Whole') return ['f64', '.map(|n| n as f64)']
   if (['number', 'Finite', 'Seed'].includes(kind)) return ['f64', '']
   if (kind === 'boolean') return ['bool', '']
   if (kind === 'string') return ['String', '.map(String::from)']
-  return kind in arrays ? binding.list(kind) : [kind, `.map(${kind})`]
+  if (kind in arrays) return binding.list(kind)
+  return role === 'get' ? [kind, binding.shared(kind)] : [kind, binding.own(kind), binding.ownParameters]
 }
 
 /** A method, getter, constructor or function. */
 function member({ role, name, owner, args, result }, binding) {
   const made = role === 'new' || role === 'make'
   const passed = args.map((arg) => [snake(arg.name), ...argument(arg, !made, binding)])
-  const [type, convert, more = []] = made ? ['Self', '.map(Self)'] : returned(result, binding)
+  const [type, convert, more = []] = made
+    ? ['Self', binding.own('Self'), binding.ownParameters]
+    : returned(result, role, binding)
   const shares = args
     .filter(({ kind, optional }) => optional && isClass(kind))
     .flatMap(({ name }) => binding.share(snake(name)))
-  const path = made ? `engine::${owner}::` : owner ? 'self.0.' : 'engine::kernels::'
+  const self = binding.held('self').replace(/^&\*?/, '')
+  const path = made ? `engine::${owner}::` : owner ? `${self}.` : 'engine::kernels::'
   const call = `${path}${snake(name)}(${passed.map(([, , pass]) => pass).join(', ')})`
   const parameters = [
     ...(owner && !made ? ['&self'] : []),
@@ -179,7 +217,7 @@ function member({ role, name, owner, args, result }, binding) {
     role
   ]
   return `#[${binding.mark}(${attribute})]
-pub fn ${snake(name)}${more.length > 0 ? "<'a>" : ''}(${parameters.join(', ')}) -> Result<${type}> {
+pub fn ${snake(name)}${more.some((text) => text.includes("'a")) ? "<'a>" : ''}(${parameters.join(', ')}) -> Result<${type}> {
 ${shares.map((line) => `${line}\n`).join('')}guard(|| engine::Outcome::outcome(${call}))${convert}
 }
 `
@@ -206,12 +244,12 @@ function generate(binding) {
   const { mark } = binding
   const all = table()
   const classes = all.classes.map(
-    ({ name, members }) => `#[${mark}]
-pub struct ${name}(engine::${name});
-
+    ({ name, members }) => `#[${mark}${binding.attributes && `(${binding.attributes})`}]
+pub struct ${name}(${binding.holds(name)});
+${binding.more(name)}
 #[${mark}]
 impl ${name} {
-${members.map((each) => member(each, binding)).join('\n')}
+${members.map((each) => member(each, binding)).join('\n')}${binding.free}
 }
 `,
   )

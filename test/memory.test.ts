@@ -1,12 +1,15 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend } from '../ts/backend/backend.ts'
-import type { Oracles } from '../ts/backend/binding.ts'
+import { type Backend, upload, vector } from '../ts/backend/backend.ts'
+import type { Handle, Oracles } from '../ts/backend/binding.ts'
 import { Fisher, type FisherSettings } from '../ts/backend/fisher.ts'
+import { loadBackend } from '../ts/backend/load.ts'
+import { matrix } from '../ts/backend/matrix.ts'
 import { fisherBytes } from '../ts/backend/memory.ts'
 import { softmaxRegression } from '../ts/problems/model.ts'
 import { reweighting } from '../ts/problems/reweighting.ts'
 import { refuses } from './support/errors.ts'
+import { randomReweighting } from './support/problems.ts'
 
 const test = suite('memory')
 
@@ -89,6 +92,49 @@ test('the factors of layers count', async () => {
     fisherBytes({ form: 'samples', samples: 2, statistic: 'expected' }, layers),
     8 * (2 * 2 * (7 + 5 * 8) + 12),
   )
+})
+
+/** How many of 60 objects V8 collects by itself while they are made, each of 16 MB or more. */
+async function collected(make: () => Handle, disposeOf: boolean): Promise<number> {
+  let count = 0
+  const registry = new FinalizationRegistry(() => count++)
+  for (let i = 0; i < 60; i++) {
+    const object = make()
+    registry.register(object, undefined)
+    if (disposeOf) object.dispose()
+    await new Promise((resolve) => setTimeout(resolve, 2)) // finalisers run
+  }
+  return count
+}
+
+test('V8 collects native handles by what they hold, and knows what was disposed of', async () => {
+  const backend = await loadBackend({ backend: 'native' })
+  const features = matrix(new Uint8Array(1.6e7), 1.6e4, 1000)
+  const [small, labels] = [matrix(new Uint8Array(8e6), 8000, 1000), new Uint32Array(8000)]
+  const problem = randomReweighting(backend)
+  const makers: Record<string, () => Handle> = {
+    Vector: () => new backend.Vector(2e6, 'f64'),
+    Step: () => new backend.Step(2e6, 'f32'),
+    Features: () => upload(backend, features),
+    Fisher: () => {
+      const d = 1200
+      const oracles = { bytes: 0, dtype: 'f64', innerLength: d, layers: new Uint32Array(0) } as const
+      const regularizer = () => vector(backend, [1], 'f64')
+      return new Fisher(backend, { ...oracles, regularizer }, problem.start(), { form: 'dense' }).handle
+    },
+    InverseUpdate: () => new backend.InverseUpdate(2000, 1, 'f64', 1),
+    Problem: () => {
+      const set = { features: small, labels }
+      return reweighting({ backend, model: softmaxRegression({ classes: 2 }), train: set, trusted: set })
+        .oracles
+    },
+  }
+  for (const [name, make] of Object.entries(makers)) {
+    const garbage = await collected(make, false)
+    assert.ok(garbage > 20, `${name}: ${garbage} of 60`)
+    const disposed = await collected(make, true)
+    assert.ok(disposed < garbage / 2, `${name}: ${disposed}, and ${garbage} that were not disposed of`)
+  }
 })
 
 test.run()

@@ -10,7 +10,7 @@
 import { arrayType } from './backend/arrays.ts'
 import { type Backend, read } from './backend/backend.ts'
 import type { DType, Vector } from './backend/binding.ts'
-import { number, refuse } from './backend/check.ts'
+import { backendCheck, number, refuse, something } from './backend/check.ts'
 
 export type { Backend } from './backend/backend.ts'
 export type { InverseUpdate, Samples, Vector } from './backend/binding.ts'
@@ -20,7 +20,14 @@ export type Operand = Float32Array | Float64Array | Vector
 
 /** An operand that stays in the backend's memory. */
 export function resident(backend: Backend, entries: Float32Array | Float64Array): Vector {
+  backendCheck('backend', backend)
   return upload(backend, entries, 'entries')
+}
+
+/** The sizes and scalars of a call. */
+function known<Sizes extends object>(backend: Backend, sizes: Sizes): Sizes {
+  backendCheck('backend', backend)
+  return something('sizes', sizes) as Sizes
 }
 
 function upload(backend: Backend, entries: Float32Array | Float64Array, name: string): Vector {
@@ -34,58 +41,64 @@ function upload(backend: Backend, entries: Float32Array | Float64Array, name: st
 /** C ← βC + α A B; A m × k, B k × n, C m × n. 2mnk flops. */
 export function gemm(
   backend: Backend,
-  { m, n, k, alpha = 1, beta = 0 }: { m: number; n: number; k: number; alpha?: number; beta?: number },
+  sizes: { m: number; n: number; k: number; alpha?: number; beta?: number },
   a: Operand,
   b: Operand,
   c: Operand,
 ): void {
+  const { m, n, k, alpha = 1, beta = 0 } = known(backend, sizes)
   call(backend, { a, b }, { c }, (v) => backend.gemm(m, n, k, alpha, v.a, v.b, beta, v.c), beta)
 }
 
 /** C ← βC + α A Aᵀ; A n × k, C n × n. n²k flops. */
 export function syrk(
   backend: Backend,
-  { n, k, alpha = 1, beta = 0 }: { n: number; k: number; alpha?: number; beta?: number },
+  sizes: { n: number; k: number; alpha?: number; beta?: number },
   a: Operand,
   c: Operand,
 ): void {
+  const { n, k, alpha = 1, beta = 0 } = known(backend, sizes)
   call(backend, { a }, { c }, (v) => backend.syrk(n, k, alpha, v.a, beta, v.c), beta)
 }
 
 /** y ← βy + α A x; A n × n. 2n² flops. */
 export function symv(
   backend: Backend,
-  { n, alpha = 1, beta = 0 }: { n: number; alpha?: number; beta?: number },
+  sizes: { n: number; alpha?: number; beta?: number },
   a: Operand,
   x: Operand,
   y: Operand,
 ): void {
+  const { n, alpha = 1, beta = 0 } = known(backend, sizes)
   call(backend, { a, x }, { y }, (v) => backend.symv(n, alpha, v.a, v.x, beta, v.y), beta)
 }
 
 /** B ← A⁻¹ B by Cholesky; A n × n symmetric positive definite (`ERR_NUMERIC` otherwise), B n × k. n³/3 + 2n²k flops. */
 export function choleskySolve(
   backend: Backend,
-  { n, k }: { n: number; k: number },
+  sizes: { n: number; k: number },
   a: Operand,
   b: Operand,
 ): void {
+  const { n, k } = known(backend, sizes)
   call(backend, { a }, { b }, (v) => backend.choleskySolve(n, k, v.a, v.b))
 }
 
 /** inverse ← A⁻¹ by Cholesky; A n × n symmetric positive definite (`ERR_NUMERIC` otherwise). n³ flops. */
-export function choleskyInverse(backend: Backend, { n }: { n: number }, a: Operand, inverse: Operand): void {
+export function choleskyInverse(backend: Backend, sizes: { n: number }, a: Operand, inverse: Operand): void {
+  const { n } = known(backend, sizes)
   call(backend, { a }, { inverse }, (v) => backend.choleskyInverse(n, v.a, v.inverse), 0)
 }
 
 /** A = V diag(values) Vᵀ: eigenvalues ascending, eigenvectors in V's columns; A n × n symmetric. About 9n³ flops. */
 export function symmetricEigen(
   backend: Backend,
-  { n }: { n: number },
+  sizes: { n: number },
   a: Operand,
   values: Operand,
   vectors: Operand,
 ): void {
+  const { n } = known(backend, sizes)
   call(backend, { a }, { values, vectors }, (v) => backend.symmetricEigen(n, v.a, v.values, v.vectors), 0)
 }
 
@@ -93,11 +106,14 @@ export function symmetricEigen(
  * 4nk(n + k) flops. */
 export function kroneckerSolve(
   backend: Backend,
-  { n, k, damping }: { n: number; k: number; damping: number },
+  sizes: { n: number; k: number; damping: number },
   a: { readonly values: Operand; readonly vectors: Operand },
   s: { readonly values: Operand; readonly vectors: Operand },
   b: Operand,
 ): void {
+  const { n, k, damping } = known(backend, sizes)
+  something('a', a)
+  something('s', s)
   const factors = { aValues: a.values, aVectors: a.vectors, sValues: s.values, sVectors: s.vectors }
   call(backend, factors, { b }, (v) =>
     backend.kroneckerSolve(n, k, v.aValues, v.aVectors, v.sValues, v.sVectors, damping, v.b),
@@ -108,11 +124,12 @@ export function kroneckerSolve(
  * m²(n + k) flops. */
 export function perSampleGram(
   backend: Backend,
-  { m, n, k }: { m: number; n: number; k: number },
+  sizes: { m: number; n: number; k: number },
   x: Operand,
   e: Operand,
   gram: Operand,
 ): void {
+  const { m, n, k } = known(backend, sizes)
   call(backend, { x, e }, { gram }, (v) => backend.perSampleGram(m, n, k, v.x, v.e, v.gram), 0)
 }
 
@@ -120,11 +137,12 @@ export function perSampleGram(
  * 2n² flops per step. */
 export function conjugateGradients(
   backend: Backend,
-  { n, tolerance, steps }: { n: number; tolerance: number; steps: number },
+  sizes: { n: number; tolerance: number; steps: number },
   a: Operand,
   b: Operand,
   x: Operand,
 ): number {
+  const { n, tolerance, steps } = known(backend, sizes)
   number(0, Number.POSITIVE_INFINITY)('tolerance', tolerance)
   return call(backend, { a, b }, { x }, (v) => backend.conjugateGradients(n, v.a, v.b, v.x, tolerance, steps))
 }

@@ -147,14 +147,4 @@ test('a vector that is its own argument is refused where it would be written', a
   same(x.readF64(), [1, 2, 3])
 })
 
-test('a disposed vector is empty, whatever is asked of it', async ({ backend }) => {
-  const x = vector(backend, [1, 2, 3], 'f64')
-  x.dispose()
-  x.dispose()
-  assert.is(x.length, 0)
-  same(x.readF64(), [])
-  await refuses('ERR_SHAPE', 'source', () => x.writeF64(new Float64Array(3)))
-  await refuses('ERR_SHAPE', 'x', () => x.axpy(1, vector(backend, [1, 2, 3], 'f64')))
-})
-
 test.run()

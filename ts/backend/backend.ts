@@ -1,11 +1,13 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { arrayType } from './arrays.ts'
 import type { Binding, DType, Features, Vector } from './binding.ts'
-import { doubles, refuse } from './check.ts'
+import { backendCheck, doubles, refuse } from './check.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import { remember } from './fingerprint.ts'
+import { disposal } from './handles.ts'
 import type { Matrix } from './matrix.ts'
 import { featuresCheck, type MatrixLike } from './matrixLike.ts'
-import { type Signature, signaturesOf } from './signatures.ts'
+import { handle, type Signature, signaturesOf } from './signatures.ts'
 
 /** What a backend runs on. */
 export interface BackendInfo {
@@ -48,6 +50,15 @@ export function read(vector: Vector): Float32Array | Float64Array {
   return vector.dtype === 'f32' ? vector.readF32() : vector.readF64()
 }
 
+/** The same of a vector that nobody needs any more. */
+export function taken(vector: Vector): Float32Array | Float64Array {
+  try {
+    return read(vector)
+  } finally {
+    vector.dispose()
+  }
+}
+
 /** A vector of the backend with the given entries; errors call them `name`. */
 export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DType, name = 'entries'): Vector {
   const numbers = doubles(name, entries)
@@ -58,6 +69,7 @@ export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DTyp
 
 /** Uploads a matrix in the type it came in. */
 export function upload(backend: Backend, features: MatrixLike): Features {
+  backendCheck('backend', backend)
   const matrix = featuresCheck('features', features) as Matrix
   return remember(uploaded(backend, matrix), matrix)
 }
@@ -72,7 +84,7 @@ function uploaded(backend: Backend, { data, rows, columns, scale = 1 }: Matrix):
 
 /** An error of a binding as an {@link NhgdError}; anything else stays as it is. */
 export function asNhgdError(error: unknown): unknown {
-  const { code, message } = error as Error & { code?: unknown }
+  const { code, message } = Object(error) as Error & { code?: unknown }
   if (error instanceof NhgdError || typeof code !== 'string') return error
   const known = code.startsWith('ERR_') ? (code as ErrorCode) : 'ERR_DTYPE'
   return new NhgdError(known, message, { cause: error })
@@ -90,9 +102,12 @@ function checked(binding: Binding): Calls {
     const [name, member] = path.split('.')
     const original = members[name]
     if (member === undefined) {
-      calls[name] = /^[A-Z]/.test(name) ? standIn(original, name, signature) : guarded(original, signature)
+      const isClass = /^[A-Z]/.test(name)
+      calls[name] = isClass ? standIn(original, name, signature, binding) : guarded(original, signature)
+    } else if (member === 'dispose') {
+      // `standIn` has made more of it.
     } else if (member in original.prototype) {
-      const call = guarded(original.prototype[member] as Call, signature)
+      const call = guarded(original.prototype[member] as Call, signature, selfOf(name, binding))
       Object.defineProperty(original.prototype, member, { value: call, writable: true, configurable: true })
     } else {
       // An addon's statics can't be redefined, only called from here.
@@ -104,25 +119,42 @@ function checked(binding: Binding): Calls {
 }
 
 /** A function that stands in for a class: `new` and `instanceof` work as with the class itself. */
-function standIn(original: Class, name: string, signature: Signature | null): Class {
+function standIn(original: Class, name: string, signature: Signature | null, binding: Binding): Class {
   const construct = signature && guarded((...args) => new original(...args), signature)
   function create(...args: unknown[]) {
     if (construct) return construct(...args)
     return refuse(name, 'one of its static functions', 'new', 'ERR_DTYPE')
   }
-  create.prototype = original.prototype
-  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(original.prototype))) {
+  const { prototype } = original
+  create.prototype = prototype
+  const self = selfOf(name, binding)
+  for (const [member, property] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
     const { get } = property as { get?: Call }
     if (get && property.configurable) {
-      Object.defineProperty(original.prototype, name, { ...property, get: guarded(get, null) })
+      Object.defineProperty(prototype, member, { ...property, get: guarded(get, null, self) })
     }
+  }
+  const dispose = guarded(disposal(prototype) as Call, null, selfOf(name, binding, true))
+  delete prototype.free
+  // Engines without explicit resource management have no such symbol.
+  for (const member of ['dispose', Symbol.dispose].filter(Boolean)) {
+    Object.defineProperty(prototype, member, { value: dispose, writable: true, configurable: true })
   }
   return create as unknown as Class
 }
 
-function guarded(call: Call, signature: Signature | null): Call {
+/** Checks what a method is called on: an object of its class. */
+function selfOf(name: string, binding: Binding, anyway?: boolean): (value: unknown) => unknown {
+  const check = handle(name, binding, anyway)
+  const called = name[0].toLowerCase() + name.slice(1)
+  return (value) => check(called, value)
+}
+
+/** A call that checks what it is called on, `self`, and its arguments. */
+function guarded(call: Call, signature: Signature | null, self?: (value: unknown) => unknown): Call {
   const run: Call = function (...args) {
     try {
+      self?.(this)
       signature?.check(args)
       return call.apply(this, args)
     } catch (error) {

@@ -5,7 +5,7 @@
  * and static functions hand typed arrays over (`Vec<T>`), methods lend them (`&[T]`); the names of arguments stand in
  * errors, and their types are checked by ts/backend/signatures.ts, the same on both backends.
  *
- * Handles own what they hold: it is freed when they are collected, or at once by `dispose` where there is one.
+ * Handles own what they hold: it is freed when they are collected, or at once by `dispose`.
  *
  * @module
  */
@@ -94,8 +94,18 @@ export interface Binding {
   conjugateGradients(n: Whole, a: Vector, b: Vector, x: Vector, tolerance: number, steps: Whole): number
 }
 
+/** An object of a backend, which keeps what it holds until it is disposed of or collected. */
+export interface Handle {
+  /**
+   * Frees what the handle holds, at once unless other objects use it: a problem keeps the features that it is made of. A
+   * second call does nothing; any other use from then on is `ERR_DISPOSED`.
+   */
+  dispose(): void
+  [Symbol.dispose](): void
+}
+
 /** How wrong labels arise: entry (k, y) is the probability of the label y where k is true (Patrini et al. 2017). */
-export interface Transition {
+export interface Transition extends Handle {
   /** C × C, row-major. */
   entries(): Float64Array
   /** Log-odds that each label is right, where the scores of the model that gave the `probabilities`, n × C, are taken
@@ -106,7 +116,7 @@ export interface Transition {
 }
 
 /** A = F⁻¹, d × d, half of it stored, while F gains outer products (Sherman–Morrison, Woodbury). */
-export interface InverseUpdate {
+export interface InverseUpdate extends Handle {
   /** F⁺ = βF + γ ggᵀ. */
   update(g: Vector, beta: number, gamma: number): void
   /** F⁺ = βF + Σ weights_j g_j g_jᵀ, the g_j being the rows of `g`. */
@@ -119,7 +129,7 @@ export interface InverseUpdate {
 export type DType = 'f32' | 'f64'
 
 /** A vector that lives in the backend. Reading and writing copies. */
-export interface Vector {
+export interface Vector extends Handle {
   readonly length: Whole
   readonly dtype: DType
   readF32(): Float32Array
@@ -142,23 +152,23 @@ export interface Vector {
   /** ‖this‖₂, without overflow or underflow of the squares. */
   norm(): number
   isFinite(): boolean
-  /** Frees the entries; the vector is of length 0 from then on. */
+  /** Frees the entries at once, for all who share them, such as a {@link Point}. */
   dispose(): void
 }
 
 /** A feature matrix that lives in the backend. */
-export interface Features {
+export interface Features extends Handle {
   readonly rows: Whole
   readonly columns: Whole
 }
 
 /** Rows of {@link Features}, each with a class or with continuous targets. */
-export interface Samples {
+export interface Samples extends Handle {
   readonly length: Whole
 }
 
 /** A set of inner, or of outer, samples, by position. */
-export interface Batch {
+export interface Batch extends Handle {
   readonly length: Whole
   /** A copy of the positions, in the batch's order. */
   readonly positions: Uint32Array
@@ -167,7 +177,7 @@ export interface Batch {
 }
 
 /** Something whose state can be saved as bytes and restored by one of the same settings (`ERR_CHECKPOINT` otherwise). */
-export interface Saved {
+export interface Saved extends Handle {
   save(): Uint8Array
   restore(bytes: Uint8Array): void
 }
@@ -180,7 +190,7 @@ export interface Sampler extends Saved {
 }
 
 /** A slot that inner steps are written to. */
-export interface Step {
+export interface Step extends Handle {
   /** ∇_θ g. */
   readonly gradient: Vector
   /** θ at which the step was taken. */
@@ -189,6 +199,8 @@ export interface Step {
   /** Keeps a step that was computed elsewhere: its batch, and what a Fisher sees of it, rows of as many entries as the
    * gradient has, one after the other, or none. The gradient and θ are written to their vectors. */
   keep(batch: Batch, rows: Vector): void
+  /** Frees its vectors at once, for all who share them. */
+  dispose(): void
 }
 
 /** An optimiser and its moments. */
@@ -203,7 +215,7 @@ export interface Optimizer extends Saved {
 }
 
 /** Where oracles are asked: θ, v, and what the problem derives from them without a gradient. */
-export interface Point {
+export interface Point extends Handle {
   readonly inner: Vector
   readonly outer: Vector
   /** Written by {@link Oracles.refresh} alone; zeros before. */
@@ -213,7 +225,7 @@ export interface Point {
 }
 
 /** The oracles of a bilevel problem, which never changes. Over a batch they estimate those over all samples without bias. */
-export interface Oracles {
+export interface Oracles extends Handle {
   readonly innerLength: Whole
   readonly outerLength: Whole
   /** Entries of {@link Point.signals}, 0 for most problems. */
@@ -270,13 +282,13 @@ export interface Oracles {
 }
 
 /** A model that predicts; no problem is needed. */
-export interface Predictor {
+export interface Predictor extends Handle {
   /** Predictions of rows of features, rows × C: class probabilities, or the outputs of a regression. */
   probabilities(inner: Vector, features: Features, rows: Batch): Vector
 }
 
 /** An inverse Fisher with its queue; see `Fisher` for the form to use. */
-export interface FisherHandle {
+export interface FisherHandle extends Handle {
   /** What it sees of a batch. */
   readonly rows: 'mean' | 'signed' | 'perSample' | 'factors'
   /** The labels at which it takes gradients; `empirical` are those given. */

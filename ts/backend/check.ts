@@ -1,4 +1,4 @@
-import { arrayType } from './arrays.ts'
+import { arrayType, isGone } from './arrays.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import { widened } from './numbers.ts'
 import { cellsOf, isColumn } from './table.ts'
@@ -8,7 +8,17 @@ export type Check<T = unknown> = (name: string, value: unknown) => T
 
 /** Throws `"name" expected X, got Y`. */
 export function refuse(name: string, expected: string, got: unknown, code: ErrorCode = 'ERR_RANGE'): never {
-  throw new NhgdError(code, `"${name}" expected ${expected}, got ${shown(got)}`)
+  return refuseAs(name, expected, shown(got), code)
+}
+
+/** The same where words say what came. */
+export function refuseAs(name: string, expected: string, got: string, code: ErrorCode = 'ERR_RANGE'): never {
+  throw new NhgdError(code, `"${name}" expected ${expected}, got ${got}`)
+}
+
+/** Throws `ERR_DISPOSED` about `name`. */
+export function refuseDisposed(name: string, expected: string): never {
+  return refuseAs(name, `${expected} that was not disposed of`, 'one that was', 'ERR_DISPOSED')
 }
 
 /** A value as errors show it. */
@@ -99,6 +109,9 @@ const list = is<ArrayLike<number>>(
   (value) => typeof value === 'object' && typeof (value as ArrayLike<number> | null)?.length === 'number',
 )
 
+/** What errors call a typed array without memory. */
+export const gone = 'one whose buffer is detached or has shrunk'
+
 /**
  * Numbers in an array, a typed array, a column of a table or a tensor of one dimension; whoever reads them checks those
  * of an array.
@@ -113,6 +126,7 @@ export const numbers: Check<ArrayLike<number>> = (name, value) => {
   }
   const { data, dims, shape = dims } = (value ?? {}) as { data?: unknown; dims?: unknown; shape?: unknown }
   const given = Array.isArray(shape) && shape.length === 1 && arrayType(data) ? data : value
+  if (arrayType(given) && isGone(given as Uint8Array)) refuseAs(name, 'an array of numbers', gone)
   return arrayType(given)?.startsWith('Big') ? widened(name, given) : list(name, given)
 }
 

@@ -31,7 +31,7 @@ export class Fisher {
    * line, with the same results.
    *
    * @throws NhgdError `ERR_RANGE` for settings that are unknown, of another form or out of range; `ERR_MEMORY` where
-   * WebAssembly can't hold it.
+   * memory can't hold it.
    */
   constructor(
     backend: Backend,
@@ -89,5 +89,14 @@ export class Fisher {
   /** Forgets every observation, and the failure of one; regulariser and settings stay. */
   reset(): void {
     this.handle.reset()
+  }
+
+  /** Frees it, once the calls that wait for it are done; see {@link Handle.dispose}. */
+  dispose(): void {
+    this.handle.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 }

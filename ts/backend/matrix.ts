@@ -1,3 +1,4 @@
+import { arrayType } from './arrays.ts'
 import { NhgdError } from './errors.ts'
 
 /** Numbers as they lie in memory. The kernels read bytes as bytes, which take a quarter of the room of `f32`. */
@@ -14,11 +15,16 @@ export interface Matrix {
   readonly scale?: number
 }
 
-/** Builds a {@link Matrix} after checking that `data` holds `rows × columns` entries (`ERR_SHAPE`). */
+/**
+ * Builds a {@link Matrix} after checking that `data` holds `rows × columns` entries (`ERR_SHAPE`; `ERR_DTYPE` for what is
+ * no typed array).
+ */
 export function matrix(data: Numbers, rows: number, columns: number, scale = 1): Matrix {
-  if (data.length === rows * columns) return { data, rows, columns, scale }
-  throw new NhgdError(
-    'ERR_SHAPE',
-    `"data" expected ${rows} × ${columns} = ${rows * columns} numbers, got ${data.length}`,
-  )
+  const got = arrayType(data) ? `${data.length} numbers` : typeof data
+  const counts = [rows, columns].every(Number.isInteger)
+  if (arrayType(data) && counts && data.length === rows * columns) return { data, rows, columns, scale }
+  const expected = counts
+    ? `${rows} × ${columns} = ${rows * columns} numbers`
+    : 'whole numbers of rows and columns'
+  throw new NhgdError(arrayType(data) ? 'ERR_SHAPE' : 'ERR_DTYPE', `"data" expected ${expected}, got ${got}`)
 }

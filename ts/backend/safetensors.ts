@@ -1,4 +1,4 @@
-import { arrayType } from './arrays.ts'
+import { arrayType, isGone } from './arrays.ts'
 import { shown } from './check.ts'
 import { sizeOf } from './strides.ts'
 
@@ -47,7 +47,7 @@ export function packTensors(
 
 /** The metadata of an archive, and a function that reads its tensors, each of which is a copy. */
 export function unpackTensors(given: Uint8Array, failure: Failure) {
-  if (arrayType(given) !== 'Uint8Array') throw failure(shown(given))
+  if (arrayType(given) !== 'Uint8Array' || isGone(given)) throw failure(shown(given))
   // A Buffer's `slice` would not copy.
   const bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength)
   const { header, data } = headerOf(bytes, failure)

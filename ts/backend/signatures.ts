@@ -1,13 +1,17 @@
-import { arrayType } from './arrays.ts'
+import { arrayType, isGone } from './arrays.ts'
 import type { Binding } from './binding.ts'
-import { type Check, flag, is, seedCheck, whole } from './check.ts'
+import { type Check, flag, gone, is, refuseAs, refuseDisposed, seedCheck, whole } from './check.ts'
+import { isDisposed } from './handles.ts'
 
 /** What a call of a binding takes. */
 export interface Signature {
   /** Whether it resolves to its result. */
   readonly later: boolean
-  /** Throws `ERR_DTYPE`, `ERR_RANGE` or `ERR_NOT_FINITE` unless the arguments are what the table says. */
-  check(args: readonly unknown[]): void
+  /**
+   * Throws `ERR_DTYPE`, `ERR_RANGE`, `ERR_NOT_FINITE` or `ERR_DISPOSED` unless the arguments are what the table says, and
+   * makes them what the binding takes.
+   */
+  check(args: unknown[]): void
 }
 
 /**
@@ -24,8 +28,8 @@ function signature(text: string, binding: Binding): Signature {
     const check = kinds[kind] ?? (kind.endsWith('Array') ? typedArray(kind) : handle(kind, binding))
     return (value: unknown) => (optional !== '' && value === undefined ? undefined : check(name, value))
   })
-  const check = (args: readonly unknown[]) => {
-    for (let i = 0; i < checks.length; i++) checks[i](args[i])
+  const check = (args: unknown[]) => {
+    for (let i = 0; i < checks.length; i++) args[i] = checks[i](args[i])
   }
   return { later: text.startsWith('async '), check }
 }
@@ -41,9 +45,23 @@ const kinds: Record<string, Check> = {
   Finite: (name, value) => finite(name, number(name, value)),
 }
 
-const typedArray = (type: string) => is(type, (value) => arrayType(value) === type, 'ERR_DTYPE')
+/** A typed array whose buffer is still there. Memory that others may write to meanwhile is copied first. */
+function typedArray(type: string): Check {
+  const check = is<Uint8Array>(type, (value) => arrayType(value) === type, 'ERR_DTYPE')
+  return (name, value) => {
+    const array = check(name, value)
+    if (isGone(array)) return refuseAs(name, type, gone)
+    return isShared(array.buffer) ? array.slice() : array
+  }
+}
 
-function handle(name: string, binding: Binding): Check {
+const isShared = (buffer: ArrayBufferLike) =>
+  Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]'
+
+/** Accepts objects of a class of the binding, and those that were disposed of only where `anyway`. */
+export function handle(name: string, binding: Binding, anyway = false): Check<object> {
   const owner = binding[name as 'Vector']
-  return is(`${name} of this backend`, (value) => value instanceof owner, 'ERR_DTYPE')
+  const check = is<object>(`${name} of this backend`, (value) => value instanceof owner, 'ERR_DTYPE')
+  return (argument, value) =>
+    isDisposed(check(argument, value)) && !anyway ? refuseDisposed(argument, name) : (value as object)
 }

@@ -78,6 +78,10 @@ export class Stepper {
     this.#rule.restore(bytes)
     this.#steps = this.#rule.steps
   }
+
+  dispose(): void {
+    this.#rule.dispose()
+  }
 }
 
 /** An optimiser that has taken no step yet. */

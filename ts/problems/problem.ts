@@ -1,6 +1,6 @@
-import { type Backend, read, vector } from '../backend/backend.ts'
-import type { DType, Oracles, Point, Vector } from '../backend/binding.ts'
-import { having } from '../backend/check.ts'
+import { type Backend, taken, vector } from '../backend/backend.ts'
+import type { DType, Handle, Oracles, Point, Vector } from '../backend/binding.ts'
+import { having, refuseDisposed } from '../backend/check.ts'
 import { fingerprint } from '../backend/fingerprint.ts'
 import { checkMemory } from '../backend/memory.ts'
 import type { FisherSettings } from '../backend/settings.ts'
@@ -42,7 +42,7 @@ const computed: Record<ComputedOracle, true> = {
 export type Eventually<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | Promise<R> : never
 
 /** The oracles of any problem, whose answers have to be awaited. Those of the backend are there at once. */
-export type AnyOracles = Omit<Oracles, ComputedOracle> & {
+export type AnyOracles = Omit<Oracles, ComputedOracle | keyof Handle> & {
   readonly [K in ComputedOracle]: Eventually<Oracles[K]>
 } & {
   /** The inverse Fisher of methods whose default one the problem cannot feed. */
@@ -69,6 +69,7 @@ export class Problem<O extends AnyOracles = Oracles> {
   readonly #data: () => Parameters<typeof fingerprint>[0]
   #oracles: O | undefined
   #fingerprint: string | undefined
+  #disposed = false
 
   /**
    * `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are v's parts by name. `data` are
@@ -96,9 +97,20 @@ export class Problem<O extends AnyOracles = Oracles> {
 
   /** The oracles over uploaded data (`ERR_MEMORY`, before anything is uploaded, where WebAssembly can't hold it). */
   get oracles(): O {
+    if (this.#disposed) refuseDisposed('problem', 'one')
     if (!this.#oracles) checkMemory(this.backend, 'problem', this.#bytes)
     this.#oracles ??= this.#build()
     return this.#oracles
+  }
+
+  /** Frees the data. Runs on the problem, and any other use of it, are `ERR_DISPOSED` from then on. */
+  dispose(): void {
+    this.#disposed = true
+    ;(this.#oracles as Partial<Handle> | undefined)?.dispose?.()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 
   /** Bytes that the backend needs for this problem's data and per-sample numbers; nothing is uploaded to tell. */
@@ -117,7 +129,7 @@ export class Problem<O extends AnyOracles = Oracles> {
   /** What the blocks of v stand for at a point, by name: weights in [0, 1], strengths exp v; empty without blocks. */
   hyperparameters(point: Point): Record<string, Float32Array | Float64Array> {
     const names = Object.keys(this.#blocks)
-    return Object.fromEntries(names.map((name, i) => [name, read(this.oracles.natural(i, point))]))
+    return Object.fromEntries(names.map((name, i) => [name, taken(this.oracles.natural(i, point))]))
   }
 
   /** What tells this problem from others: shapes, settings, and a fingerprint of its data. */

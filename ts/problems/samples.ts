@@ -65,10 +65,14 @@ export function countOf(set: SampleSet): number {
 export function samples(backend: Backend, set: SampleSet, name: string): Samples {
   const { features, rows, labels, targets } = set as CheckedSet
   const uploaded = 'data' in features ? upload(backend, features) : features
-  const at = rows && whole(rows, `${name} rows`)
-  if (labels) return new backend.Samples(uploaded, at, whole(labels, `${name} labels`))
-  const { data, columns } = targets as Matrix
-  return backend.Samples.withTargets(uploaded, at, data as Float64Array, columns)
+  try {
+    const at = rows && whole(rows, `${name} rows`)
+    if (labels) return new backend.Samples(uploaded, at, whole(labels, `${name} labels`))
+    const { data, columns } = targets as Matrix
+    return backend.Samples.withTargets(uploaded, at, data as Float64Array, columns)
+  } finally {
+    if (uploaded !== features) uploaded.dispose() // the samples keep them
+  }
 }
 
 /** Bytes that a set takes in the backend. */

@@ -2,7 +2,7 @@ import { NhgdError } from '../backend/errors.ts'
 import type { AnyProblem } from '../problems/problem.ts'
 import { type Archive, type Tensor, writeArchive } from './archive.ts'
 import type { SolveOptions } from './options.ts'
-import { restoreRecord, saveRecord } from './record.ts'
+import { restoreRecord, saveRecord, vectorsOf } from './record.ts'
 import { type RunState, settled, startRun } from './state.ts'
 
 const version = 2
@@ -48,10 +48,9 @@ export function same(name: string, ours: unknown, saved: unknown): void {
 }
 
 /** The vectors of a point stand in place of the point, which is a class of the backend. */
-const recordOf = ({ point: { inner, outer, signals }, ...rest }: RunState) => ({
-  ...rest,
-  point: { inner, outer, signals },
-})
+export const recordOf = ({ point, ...rest }: RunState): RunRecord => ({ ...rest, point: vectorsOf(point) })
+
+type RunRecord = Omit<RunState, 'point'> & { readonly point: ReturnType<typeof vectorsOf> }
 
 /** A run as one archive. */
 export async function saveState(

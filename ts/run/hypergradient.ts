@@ -5,6 +5,7 @@ import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { type Estimate, type Method, methodCheck } from '../methods/method.ts'
 import { type AnyProblem, problemCheck } from '../problems/problem.ts'
+import { disposeRecord, vectorsOf } from './record.ts'
 import { isFiniteEstimate } from './state.ts'
 
 export interface HypergradientOptions {
@@ -38,21 +39,27 @@ export async function hypergradient(
   const point = problem.start(seed, { inner, outer })
   const breather = new Breather()
   const paced = problem.paced(() => breather.due())
-  const estimate = await estimateAt(paced, point, method, seed)
-  const { hypergradient, inner: _, ...rest } = estimate
-  const { differences } = problem.oracles
-  return {
-    ...rest,
-    hypergradient: read(hypergradient),
-    ...(differences && { differences: { ...differences } }),
+  const held: object[] = [vectorsOf(point)]
+  try {
+    const { hypergradient, inner: _, ...rest } = await estimateAt(paced, point, method, seed, held)
+    const { differences } = problem.oracles
+    return {
+      ...rest,
+      hypergradient: read(hypergradient),
+      ...(differences && { differences: { ...differences } }),
+    }
+  } finally {
+    disposeRecord(held)
   }
 }
 
+/** `held` is told of the method's state. */
 async function estimateAt(
   problem: AnyProblem,
   point: Point,
   method: Method,
   seed: number,
+  held: object[],
 ): Promise<Estimate> {
   const failed = (cause?: unknown) =>
     new NhgdError('ERR_NUMERIC', '"hypergradient" expected finite numbers, got others at this point', {
@@ -60,6 +67,7 @@ async function estimateAt(
     })
   try {
     const state = await method.init(problem, point, seed)
+    held.push(state)
     state.optimizer.frozen = true
     const estimate = await method.step(problem, point, state)
     if (isFiniteEstimate(estimate)) return estimate

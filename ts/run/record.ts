@@ -1,4 +1,4 @@
-import type { Vector } from '../backend/binding.ts'
+import type { Handle, Point, Step, Vector } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
 import type { Tensor } from './archive.ts'
 
@@ -10,8 +10,12 @@ interface Saved {
 
 const isSaved = (value: object): value is Saved => 'save' in value && 'restore' in value
 const isVector = (value: object): value is Vector => 'readF64' in value
+const isStep = (value: object): value is Step => 'keep' in value
 const isNumbers = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((entry) => typeof entry === 'number')
+
+/** The vectors of a point as a record. */
+export const vectorsOf = ({ inner, outer, signals }: Point) => ({ inner, outer, signals })
 
 /** Entries of a record that are saved. */
 const entriesOf = (record: object) =>
@@ -52,6 +56,15 @@ export async function restoreRecord(
     else if (isSaved(value)) await restoring(at, () => value.restore(bytesOf(at, tensor)))
     else if (isVector(value)) await restoring(at, () => write(value, tensor))
     else await restoreRecord(value as object, tensors, at)
+  }
+}
+
+/** Disposes of the vectors, steps and objects with a state of their own in a record, and of those in its records. */
+export function disposeRecord(record: object): void {
+  for (const value of Object.values(record)) {
+    if (typeof value !== 'object' || value === null) continue
+    if (isSaved(value) || isVector(value) || isStep(value)) (value as Partial<Handle>).dispose?.()
+    else if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) disposeRecord(value)
   }
 }
 

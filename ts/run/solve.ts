@@ -1,14 +1,15 @@
 import { arrayType } from '../backend/arrays.ts'
 import { read } from '../backend/backend.ts'
-import { checkOptions, having, refuse } from '../backend/check.ts'
+import { checkOptions, having, refuse, refuseDisposed } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import type { Estimate } from '../methods/method.ts'
 import { type AnyProblem, problemCheck } from '../problems/problem.ts'
 import { type Archive, readArchive } from './archive.ts'
-import { restoreState, saveState } from './checkpoint.ts'
+import { recordOf, restoreState, saveState } from './checkpoint.ts'
 import { CheckpointFile, type Found, lastWhole } from './checkpointFile.ts'
 import { optionChecks, type Progress, type SolveOptions } from './options.ts'
+import { disposeRecord, vectorsOf } from './record.ts'
 import { type RunState, startingPoint, startRun, takeStep } from './state.ts'
 
 /** The state of a run, whose method may not have begun. */
@@ -89,6 +90,7 @@ export class Solve implements AsyncIterable<Progress> {
   /** Whether the last step ended well. After a failed one the state is not fit to go on from. */
   #whole = true
   #advancing: Promise<void> | undefined
+  #disposed = false
   /** Steps and saves happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -103,8 +105,7 @@ export class Solve implements AsyncIterable<Progress> {
 
   /** See {@link save}. */
   async save(): Promise<Uint8Array> {
-    this.#rest = undefined
-    this.#wake()
+    this.#resume()
     const state = await this.#started()
     return this.#inTurn(async () => {
       if (!this.#whole) {
@@ -115,6 +116,23 @@ export class Solve implements AsyncIterable<Progress> {
       }
       return saveState(this.#paced, this.#options, state)
     })
+  }
+
+  /**
+   * Ends the run after the step that is under way, and frees what it holds in the backend. Its result stays; its vectors
+   * and `save` are `ERR_DISPOSED` from then on.
+   */
+  async dispose(): Promise<void> {
+    this.#left = true
+    this.#resume()
+    while (this.#state && !this.#end) await this.#advance()
+    this.#disposed = true
+    const state = await this.#state?.catch(() => undefined)
+    if (state) await this.#inTurn(async () => disposeRecord(recordOf(state)))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Progress, void> {
@@ -205,6 +223,12 @@ export class Solve implements AsyncIterable<Progress> {
     }
   }
 
+  /** Lets a step that was cut short go on. */
+  #resume(): void {
+    this.#rest = undefined
+    this.#wake()
+  }
+
   /** Writes the run to its file. */
   async #write(file: CheckpointFile, state: RunState): Promise<void> {
     try {
@@ -230,6 +254,7 @@ export class Solve implements AsyncIterable<Progress> {
   }
 
   #started(): Promise<RunState> {
+    if (this.#disposed) return Promise.resolve().then(() => refuseDisposed('run', 'one'))
     this.#state ??= this.#start()
     return this.#state
   }
@@ -283,11 +308,14 @@ export class Solve implements AsyncIterable<Progress> {
     const { curvature, differences } = this.#problem.oracles
     const known = Number.isNaN(last.residual) ? undefined : last.residual
     const at = { inner: read(last.inner), outer: read(last.outer) }
+    const point = this.#problem.start(0, at)
+    const hyperparameters = this.#problem.hyperparameters(point)
+    disposeRecord(vectorsOf(point))
     return {
       status,
       advice: advice[status],
       ...at,
-      hyperparameters: this.#problem.hyperparameters(this.#problem.start(0, at)),
+      hyperparameters,
       steps,
       outerLoss,
       residual: known,

@@ -1,4 +1,4 @@
-import { refuse } from '../backend/check.ts'
+import { numbers, refuse } from '../backend/check.ts'
 
 /** Share of rows whose most likely class is the label. `probabilities` is rows × classes. */
 export function accuracy(
@@ -6,6 +6,8 @@ export function accuracy(
   classes: number,
   labels: ArrayLike<number>,
 ): number {
+  numbers('probabilities', probabilities)
+  numbers('labels', labels)
   let right = 0
   for (let i = 0; i < labels.length; i++) right += mostLikely(probabilities, classes, i) === labels[i] ? 1 : 0
   return right / labels.length
@@ -54,7 +56,8 @@ export function margins(
  * @throws NhgdError `ERR_NOT_FINITE` for a score that is NaN, which has no rank; `ERR_SHAPE` for other lengths.
  */
 export function auc(scores: ArrayLike<number>, positive: ArrayLike<boolean | number>): number {
-  if (positive.length !== scores.length)
+  numbers('scores', scores)
+  if (numbers('positive', positive as ArrayLike<number>).length !== scores.length)
     refuse('positive', `length ${scores.length}`, positive.length, 'ERR_SHAPE')
   const order = Array.from(scores, (score, i) =>
     Number.isNaN(score) ? refuse(`scores[${i}]`, 'a number', score, 'ERR_NOT_FINITE') : i,

@@ -5,11 +5,12 @@
 #![allow(missing_docs, reason = "the classes are documented in ts/backend/binding.ts")]
 // napi-derive generates the unsafe glue; none is written here.
 
+use std::cell::{Cell, Ref, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::{
-    AsyncTask, Either, Float32Array, Float32ArraySlice, Float64Array, Float64ArraySlice, Uint8Array,
-    Uint8ArraySlice, Uint32Array, Uint32ArraySlice,
+    AsyncTask, Either, Float32Array, Float32ArraySlice, Float64Array, Float64ArraySlice, ObjectFinalize,
+    Uint8Array, Uint8ArraySlice, Uint32Array, Uint32ArraySlice,
 };
 use napi::{Env, Task};
 use napi_derive::napi;
@@ -30,6 +31,42 @@ fn caught<T>(call: impl FnOnce() -> engine::Result<T>) -> engine::Result<T> {
 /// Node could not allocate.
 fn refused(error: napi::Error) -> napi::Error<&'static str> {
     napi::Error::new(engine::Code::Memory.as_str(), error.reason.to_string())
+}
+
+/// An object of the engine until it is freed, and the bytes that V8 was told of it.
+pub struct Handle<T> {
+    object: RefCell<Option<T>>,
+    told: Cell<i64>,
+}
+
+impl<T: engine::Held> Handle<T> {
+    fn new(env: &Env, object: T) -> Self {
+        let bytes = object.held() as i64;
+        tell(env, bytes);
+        Self { object: RefCell::new(Some(object)), told: Cell::new(bytes) }
+    }
+
+    /// A handle to what another one holds, which told of it.
+    fn sharing(object: T) -> Self {
+        Self { object: RefCell::new(Some(object)), told: Cell::new(0) }
+    }
+
+    fn get(&self, name: &str) -> engine::Result<Ref<'_, T>> {
+        Ref::filter_map(self.object.borrow(), Option::as_ref).map_err(|_| engine::Error::disposed(name))
+    }
+
+    fn free(&self, env: &Env) {
+        drop(self.object.take());
+        tell(env, -self.told.take());
+    }
+}
+
+/// Tells V8 of memory that its garbage holds: without that it sees no reason to collect.
+fn tell(env: &Env, bytes: i64) {
+    if bytes != 0 {
+        // An estimate: a host that does not want it changes nothing.
+        let _ = env.adjust_external_memory(bytes);
+    }
 }
 
 /// Version, SIMD level, BLAS, threads and target, as JSON.

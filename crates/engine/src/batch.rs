@@ -41,10 +41,10 @@ impl Batch {
     }
 
     /// Positions of the samples, in the batch's order.
-    pub fn positions(&self) -> Vec<u32> {
+    pub fn positions(&self) -> Result<Vec<u32>> {
         match &self.positions {
-            Positions::First(n) => (0..*n as u32).collect(),
-            Positions::Listed(positions) => positions.to_vec(),
+            Positions::First(n) => listed(*n),
+            Positions::Listed(positions) => Ok(positions.to_vec()),
         }
     }
 
@@ -67,6 +67,17 @@ impl Batch {
             None => Err(Error::expected(Code::Shape, "batch", "at least one sample", "none")),
         }
     }
+}
+
+/// The positions below `samples`.
+fn listed(samples: usize) -> Result<Vec<u32>> {
+    // On a 32-bit machine a larger number arrives as the largest of usize.
+    if samples >= u32::MAX as usize {
+        return Err(Error::expected(Code::Range, "samples", "1 to 2³² − 2", samples));
+    }
+    let mut positions = reserved("samples", samples)?;
+    positions.extend(0..samples as u32);
+    Ok(positions)
 }
 
 /// A seed as the random numbers take it: a whole number from 0 to 2⁵³ − 1, where −0 is 0.
@@ -120,12 +131,10 @@ struct State {
 impl Sampler {
     /// Draws from positions `0..samples`; for the seed see [`seed_bits`].
     pub fn new(seed: u64, samples: usize) -> Result<Self> {
-        // On a 32-bit machine a larger number arrives as the largest of usize.
-        if samples == 0 || samples >= u32::MAX as usize {
+        if samples == 0 {
             return Err(Error::expected(Code::Range, "samples", "1 to 2³² − 2", samples));
         }
-        let mut population = reserved("samples", samples)?;
-        population.extend(0..samples as u32);
+        let population = listed(samples)?;
         Ok(Self(Mutex::new(State { random: Generator::new(seed), population, used: samples })))
     }
 

@@ -1,8 +1,8 @@
 //! The results of calls that cross a binding.
 
 use crate::{
-    Batch, Features, Fisher, InverseUpdate, Optimizer, Pending, Point, Problem, Result, Sampler, Samples,
-    Step, Vector,
+    Batch, Features, Fisher, InverseUpdate, Optimizer, Pending, Point, Predictor, Problem, Result, Sampler,
+    Samples, Step, Transition, Vector,
 };
 
 /// The result of a call, whether or not it can fail.
@@ -44,6 +44,38 @@ infallible!(
     Step,
     Vector
 );
+
+/// The memory that a handle keeps, for a host that frees handles in the order of need.
+pub trait Held {
+    /// Bytes; 0 where they are few, or other handles account for them.
+    fn held(&self) -> usize {
+        0
+    }
+}
+
+macro_rules! held {
+    ($($type:ident $x:ident => $bytes:expr),* $(,)?) => {$(
+        impl Held for $type {
+            fn held(&self) -> usize {
+                let $x = self;
+                $bytes
+            }
+        }
+    )*};
+}
+held! {
+    Features x => x.0.bytes(),
+    Fisher x => x.bytes(),
+    InverseUpdate x => x.bytes(),
+    Problem x => x.bytes(),
+    Step x => 2 * x.gradient().bytes(),
+    Vector x => x.bytes(),
+}
+
+macro_rules! light {
+    ($($type:ty),*) => {$(impl Held for $type {})*};
+}
+light!(Batch, Optimizer, Point, Predictor, Sampler, Samples, Transition);
 
 impl<R> Outcome for Pending<R> {
     type Value = Self;

@@ -84,6 +84,11 @@ impl Error {
         }
     }
 
+    /// An argument whose memory was freed.
+    pub fn disposed(name: &str) -> Self {
+        Self::expected(Code::Disposed, name, "what was not disposed of", "what was")
+    }
+
     /// A panic inside of the library.
     pub fn internal(what: &str) -> Self {
         Self {
@@ -108,6 +113,7 @@ impl From<FisherError> for Error {
             FisherError::Range { .. } => Code::Range,
             FisherError::NotFinite { .. } => Code::NotFinite,
             FisherError::NotPositiveDefinite { .. } => Code::Numeric,
+            FisherError::Memory { .. } => Code::Memory,
         };
         Self { code, message: error.to_string() }
     }

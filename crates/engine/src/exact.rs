@@ -5,7 +5,7 @@ use nhgd_kernels::{Cholesky, MatRef, RowSet, Scalar, matvec, symmetric_eigen};
 use nhgd_problems::{Point, Problem};
 
 use crate::reduce::curvature_product;
-use crate::{Code, Error, Result};
+use crate::{Code, Error, Result, room};
 
 /// Largest d of the dense reference.
 const LIMIT: usize = 8192;
@@ -29,7 +29,7 @@ pub(crate) fn exact_direction<T: Scalar>(
         curvature_product(problem, point, RowSet::all(problem.samples()), u, &mut column, hessian);
         out.iter_mut().zip(&column).for_each(|(out, x)| *out = x.wide());
     };
-    let mut dense = vec![0.0; d * d];
+    let mut dense = room("inner", d * d)?;
     let mut unit = vec![T::zero(); d];
     for (i, column) in dense.chunks_exact_mut(d).enumerate() {
         unit[i] = T::one();

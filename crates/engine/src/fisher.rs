@@ -9,7 +9,7 @@ use nhgd_fisher::{Fisher as Representation, FisherError, FisherSettings, SolveRe
 use nhgd_settings::{object, read, text};
 
 use crate::checkpoint::{Kind, decode, encode};
-use crate::error::length;
+use crate::error::{length, taken};
 use crate::queue::{InLine, Job, Place, Queue, Ticket, receive};
 use crate::step::{Observable, Observed};
 use crate::{Code, Error, Pending, Result, Step, Vector};
@@ -28,6 +28,7 @@ struct Core<T: Observable> {
     queue: Box<dyn Queue<Worker<T>>>,
     wants: Wants,
     kind: Kind,
+    bytes: usize,
 }
 
 /// The representation and the first error that a job could not return.
@@ -73,10 +74,10 @@ impl<T: Observable> Core<T> {
         concurrent: bool,
     ) -> Result<Self> {
         let fisher = build(settings, layers, parameters, diagonal(regularizer, parameters)?)?;
-        let wants = fisher.wants();
+        let (wants, bytes) = (fisher.wants(), fisher.bytes());
         let worker = Worker { fisher, failure: None, dead: false };
         let kind = Kind::new(settings, layers, parameters, T::NAME)?;
-        Ok(Self { queue: queue(worker, concurrent), wants, kind })
+        Ok(Self { queue: queue(worker, concurrent), wants, kind, bytes })
     }
 
     fn observe(&self, observed: &Observed, refresh: bool) -> Result<bool> {
@@ -96,7 +97,7 @@ impl<T: Observable> Core<T> {
             let expected = format!("one or more rows of {d} entries");
             return Err(Error::expected(Code::Shape, "rows", expected, rows.len()));
         }
-        let rows = Rows { data: rows.to_vec(), count: rows.len() / d };
+        let rows = Rows { data: taken("rows", rows)?, count: rows.len() / d };
         Ok(self.post_observation(Arc::new(Observation::Rows(rows)), false))
     }
 
@@ -229,9 +230,14 @@ impl<T: Observable> Solution<T> {
     }
 }
 
-/// Waits for all that was posted before.
-fn pending<R: Send + 'static>(ticket: Ticket<Result<R>>) -> Pending<R> {
-    Pending::new(move || receive(&ticket).ok_or_else(|| Error::internal("the Fisher"))?)
+/// Waits for all that was posted before. Until then the Fisher is kept, whoever disposes of its handle.
+fn pending<T: Observable, R: Send + 'static>(core: &Arc<Core<T>>, ticket: Ticket<Result<R>>) -> Pending<R> {
+    let core = core.clone();
+    Pending::new(move || {
+        let result = receive(&ticket).ok_or_else(|| Error::internal("the Fisher"))?;
+        drop(core);
+        result
+    })
 }
 
 macro_rules! cores {
@@ -248,7 +254,8 @@ impl Fisher {
     /// the parameters (none where it has no layers). `regularizer` is D, before damping: one entry for cI, or one per
     /// parameter; its scalar type is that of the Fisher. Updates run on a thread of their own if `concurrent`.
     ///
-    /// `settings` are the JSON of [`FisherSettings`]. `ERR_RANGE` for settings that are unknown, of another form or out
+    /// `settings` are the JSON of [`FisherSettings`]. `ERR_MEMORY` where there is no room for what the form starts with;
+    /// `ERR_RANGE` for settings that are unknown, of another form or out
     /// of range, and for layers that don't cover the parameters; `ERR_SHAPE` for another number of entries of D.
     pub fn new(
         parameters: usize,
@@ -282,6 +289,11 @@ impl Fisher {
                 Typed::F64(Arc::new(Core::new(parameters, &layers, entries, &settings, concurrent)?))
             }
         }))
+    }
+
+    /// Bytes of what the form started with.
+    pub(crate) fn bytes(&self) -> usize {
+        cores!(self, core => core.bytes)
     }
 
     pub(crate) fn wants(&self) -> Wants {
@@ -345,19 +357,19 @@ impl Fisher {
     /// update is reported here.
     pub fn solve(&self, b: &Vector, x: &Vector) -> Result<Pending<String>> {
         let x = x.clone();
-        Ok(cores!(self, core => pending(core.solve(b)?).then(move |solution| solution.deliver(&x))))
+        Ok(cores!(self, core => pending(core, core.solve(b)?).then(move |solution| solution.deliver(&x))))
     }
 
     /// All that was observed before as bytes, for [`Fisher::restore`].
     pub fn save(&self) -> Pending<Vec<u8>> {
-        pending(cores!(self, core => core.save()))
+        cores!(self, core => pending(core, core.save()))
     }
 
     /// Takes back what [`Fisher::save`] gave, from a Fisher of the same shape, scalar type and settings: it goes on with
     /// the same bits, the regulariser included. `ERR_CHECKPOINT` for other bytes, which change nothing; it names the first
     /// setting that differs.
     pub fn restore(&self, bytes: &[u8]) -> Result<Pending<()>> {
-        Ok(pending(cores!(self, core => core.restore(bytes)?)))
+        Ok(cores!(self, core => pending(core, core.restore(bytes)?)))
     }
 
     /// Forgets every observation, and the failure of one.

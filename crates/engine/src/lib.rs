@@ -29,7 +29,7 @@ mod types;
 mod vector;
 
 pub use batch::{Batch, Sampler, seed_bits};
-pub use boundary::Outcome;
+pub use boundary::{Held, Outcome};
 pub use error::{Code, Error, Result, room, taken};
 pub use features::{Features, Samples};
 pub use fisher::Fisher;

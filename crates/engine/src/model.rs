@@ -7,7 +7,7 @@ use nhgd_settings::{kinds, read, words};
 use crate::error::reserved;
 use crate::info::threads;
 use crate::step::Observable;
-use crate::{Batch, Code, Error, Features, Result, Vector};
+use crate::{Batch, Code, Error, Features, Result, Vector, room};
 
 /// What θ is: the settings of a model. Each bias is the last input of its layer.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl Predictor {
         }
         let model = self.0.build::<T>(features.columns());
         let rows = rows.checked(features.rows())?;
-        let mut out = vec![T::zero(); rows.len() * model.classes()];
+        let mut out = room("predictions", rows.len().saturating_mul(model.classes()))?;
         model.probabilities(inner, &features.0, rows, &mut out);
         Ok(Vector::from_vec(out))
     }

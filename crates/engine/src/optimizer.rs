@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use nhgd_kernels::{Scalar, vector};
 use nhgd_settings::{kinds, read};
 
-use crate::{Code, Element, Error, Result, Vector};
+use crate::{Code, Element, Error, Result, Vector, room};
 
 /// Settings of an optimiser.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +71,14 @@ impl State {
             second: second.to_vec(),
         })
     }
+}
+
+/// Moments of `length` entries; new ones are 0.
+fn grow(moments: &mut Vec<f64>, length: usize) -> Result<()> {
+    if moments.len() < length {
+        *moments = room("moments", length)?;
+    }
+    Ok(())
 }
 
 fn fraction(name: &str, x: f64) -> Result<()> {
@@ -194,11 +202,17 @@ impl Optimizer {
         if !state.first.is_empty() {
             crate::error::length("x", state.first.len(), x.len())?;
         }
+        let (first, second) = match self.rule {
+            Rule::Sgd {} => (0, 0),
+            Rule::Momentum { .. } => (x.len(), 0),
+            Rule::Adam { shared, .. } => (x.len(), if shared { 1 } else { x.len() }),
+        };
+        grow(&mut state.first, first)?;
+        grow(&mut state.second, second)?;
         state.steps += 1;
         match self.rule {
             Rule::Sgd {} => vector::axpy(T::of(-rate), g, x),
             Rule::Momentum { momentum } => {
-                state.first.resize(x.len(), 0.0);
                 for ((x, g), m) in x.iter_mut().zip(g).zip(&mut state.first) {
                     *m = momentum * *m + g.wide();
                     *x -= T::of(rate * *m);
@@ -206,8 +220,6 @@ impl Optimizer {
             }
             Rule::Adam { beta1, beta2, epsilon, shared } => {
                 let size = x.len() as f64;
-                state.first.resize(x.len(), 0.0);
-                state.second.resize(if shared { 1 } else { x.len() }, 0.0);
                 if shared {
                     let square = g.iter().map(|g| g.wide() * g.wide()).sum::<f64>() / size;
                     state.second[0] = beta2 * state.second[0] + (1.0 - beta2) * square;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use nhgd_curvature::{Observation, Rows};
 
-use crate::{Batch, Code, Element, Error, Result, Vector};
+use crate::{Batch, Code, Element, Error, Result, Vector, taken};
 
 /// The samples of a step in either scalar type, shared with the queue of a Fisher.
 #[derive(Clone, Debug)]
@@ -91,6 +91,13 @@ impl Step {
         Ok(())
     }
 
+    /// Frees its vectors, whoever shares them, and what it keeps.
+    pub fn dispose(&self) {
+        self.gradient.dispose();
+        self.inner.dispose();
+        *self.kept.lock().unwrap_or_else(|e| e.into_inner()) = Kept::default();
+    }
+
     pub(crate) fn observed(&self) -> Result<Observed> {
         let kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
         let missing =
@@ -113,6 +120,6 @@ fn observed<T: Observable>(rows: &Vector, d: usize) -> Result<Option<Observed>> 
     if d == 0 || !rows.len().is_multiple_of(d) {
         return Err(Error::expected(Code::Shape, "rows", format!("rows of {d} entries"), rows.len()));
     }
-    let rows = Rows { data: rows.to_vec(), count: rows.len() / d };
+    let rows = Rows { data: taken("rows", rows)?, count: rows.len() / d };
     Ok(Some(T::observed(Observation::Rows(rows))))
 }

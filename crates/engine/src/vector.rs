@@ -1,10 +1,11 @@
 //! Vectors that live in the backend.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use nhgd_kernels::{Scalar, vector};
 
-use crate::error::{length, room};
+use crate::error::{length, reserved, room};
 use crate::{Code, Error, Result};
 
 /// Entries in one of the two scalar types.
@@ -54,16 +55,35 @@ macro_rules! each {
 
 /// A vector of `f32` or `f64`, shared by all clones of the handle.
 #[derive(Clone, Debug)]
-pub struct Vector(Arc<Mutex<Entries>>);
+pub struct Vector(Arc<Mutex<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    entries: Entries,
+    disposed: bool,
+}
 
 /// The entries of one vector, in use until dropped.
-pub(crate) struct Guard<'a>(MutexGuard<'a, Entries>);
+pub(crate) struct Guard<'a>(MutexGuard<'a, Shared>);
+
+impl Deref for Guard<'_> {
+    type Target = Entries;
+    fn deref(&self) -> &Entries {
+        &self.0.entries
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut Entries {
+        &mut self.0.entries
+    }
+}
 
 impl Guard<'_> {
     /// The entries as `T`, `name` being the argument's name.
     pub fn of<T: Element>(&mut self, name: &str) -> Result<&mut Vec<T>> {
-        let got = dtype(&self.0);
-        T::entries(&mut self.0).ok_or_else(|| Error::expected(Code::Dtype, name, T::NAME, got))
+        let got = dtype(self);
+        T::entries(self).ok_or_else(|| Error::expected(Code::Dtype, name, T::NAME, got))
     }
 }
 
@@ -130,36 +150,39 @@ impl Vector {
 
     /// Takes entries over.
     pub fn from_vec<T: Element>(entries: Vec<T>) -> Self {
-        Self(Arc::new(Mutex::new(T::wrap(entries))))
+        Self(Arc::new(Mutex::new(Shared { entries: T::wrap(entries), disposed: false })))
     }
 
-    /// Locks the entries; an argument that is already in use by the same call is an error.
+    /// Locks the entries; an argument that is already in use by the same call, or was disposed of, is an error.
     pub(crate) fn lock(&self, name: &str) -> Result<Guard<'_>> {
-        match self.0.try_lock() {
-            Ok(guard) => Ok(Guard(guard)),
-            Err(TryLockError::Poisoned(e)) => Ok(Guard(e.into_inner())),
-            Err(TryLockError::WouldBlock) => Err(Error::expected(
-                Code::Range,
-                name,
-                "a vector of its own",
-                "one that this call already uses",
-            )),
-        }
+        let guard = match self.0.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(e)) => e.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let (expected, got) = ("a vector of its own", "one that this call already uses");
+                return Err(Error::expected(Code::Range, name, expected, got));
+            }
+        };
+        if guard.disposed { Err(Error::disposed(name)) } else { Ok(Guard(guard)) }
     }
 
     /// Number of entries.
     pub fn length(&self) -> Result<usize> {
-        Ok(each!(&*self.lock("vector")?.0, x => x.len()))
+        Ok(each!(&*self.lock("vector")?, x => x.len()))
     }
 
     /// `"f32"` or `"f64"`.
     pub fn dtype(&self) -> Result<String> {
-        Ok(dtype(&self.lock("vector")?.0).to_owned())
+        Ok(dtype(&*self.lock("vector")?).to_owned())
     }
 
     /// A copy of the entries, rounded to `T`.
     pub fn read<T: Element>(&self) -> Result<Vec<T>> {
-        Ok(each!(&*self.lock("vector")?.0, x => x.iter().map(|x| T::of(x.wide())).collect()))
+        each!(&*self.lock("vector")?, x => {
+            let mut entries = reserved("vector", x.len())?;
+            entries.extend(x.iter().map(|x| T::of(x.wide())));
+            Ok(entries)
+        })
     }
 
     /// A copy of the entries, rounded to single precision.
@@ -174,7 +197,7 @@ impl Vector {
 
     fn write<T: Element>(&self, source: &[T], name: Option<&str>) -> Result<()> {
         let name = name.unwrap_or("source");
-        each!(&mut *self.lock("vector")?.0, x => {
+        each!(&mut *self.lock("vector")?, x => {
             length(name, x.len(), source.len())?;
             finite(name, source, &x[..])?;
             x.iter_mut().zip(source).for_each(|(x, s)| *x = Scalar::of(s.wide()));
@@ -193,15 +216,21 @@ impl Vector {
         self.write(source, name)
     }
 
-    /// Frees the entries; the vector has length 0 from then on.
-    pub fn dispose(&self) -> Result<()> {
-        each!(&mut *self.lock("vector")?.0, x => *x = Vec::new());
-        Ok(())
+    /// Frees the entries, whoever shares them: the vector is `ERR_DISPOSED` from then on.
+    pub fn dispose(&self) {
+        let mut shared = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        *shared = Shared { entries: Entries::F32(Vec::new()), disposed: true };
+    }
+
+    /// Bytes of the entries.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |entries: &Entries| each!(entries, x => size_of_val(&x[..]));
+        self.lock("vector").map_or(0, |guard| bytes(&guard))
     }
 
     /// Sets every entry; `ERR_NOT_FINITE` unless the vector's type holds `value`.
     pub fn fill(&self, value: f64) -> Result<()> {
-        each!(&mut *self.lock("vector")?.0, x => x.fill(scalar("value", value)?));
+        each!(&mut *self.lock("vector")?, x => x.fill(scalar("value", value)?));
         Ok(())
     }
 
@@ -220,7 +249,7 @@ impl Vector {
     /// this ← alpha · this, where a single-precision vector takes any factor that double precision holds.
     pub fn scale(&self, alpha: f64) -> Result<()> {
         scalar::<f64>("alpha", alpha)?;
-        each!(&mut *self.lock("vector")?.0, x => scale(alpha, x));
+        each!(&mut *self.lock("vector")?, x => scale(alpha, x));
         Ok(())
     }
 
@@ -243,14 +272,14 @@ impl Vector {
         let bound = |name, x: f64, none| if x == none { Ok(()) } else { scalar::<f64>(name, x).map(|_| ()) };
         bound("low", low, f64::NEG_INFINITY)?;
         bound("high", high, f64::INFINITY)?;
-        each!(&mut *self.lock("vector")?.0, x => clamp(low, high, x));
+        each!(&mut *self.lock("vector")?, x => clamp(low, high, x));
         Ok(())
     }
 
     /// Inner product.
     pub fn dot(&self, x: &Vector) -> Result<f64> {
         if Arc::ptr_eq(&self.0, &x.0) {
-            return Ok(each!(&*self.lock("vector")?.0, x => vector::dot(x, x).wide()));
+            return Ok(each!(&*self.lock("vector")?, x => vector::dot(x, x).wide()));
         }
         self.with(x, |y, x| match (&*y, x) {
             (Entries::F32(y), Entries::F32(x)) => vector::dot(x, y).wide(),
@@ -261,22 +290,22 @@ impl Vector {
 
     /// ‖this‖₂, without overflow or underflow of the squares.
     pub fn norm(&self) -> Result<f64> {
-        Ok(each!(&*self.lock("vector")?.0, x => vector::norm(x).wide()))
+        Ok(each!(&*self.lock("vector")?, x => vector::norm(x).wide()))
     }
 
     /// Whether every entry is finite.
     pub fn is_finite(&self) -> Result<bool> {
-        Ok(each!(&*self.lock("vector")?.0, x => vector::all_finite(x)))
+        Ok(each!(&*self.lock("vector")?, x => vector::all_finite(x)))
     }
 
     /// Runs `body` on this vector and another of the same length and type.
     fn with<R>(&self, x: &Vector, body: impl FnOnce(&mut Entries, &Entries) -> R) -> Result<R> {
         let mut y = self.lock("vector")?;
         let x = x.lock("x")?;
-        length("x", each!(&*y.0, y => y.len()), each!(&*x.0, x => x.len()))?;
-        if dtype(&y.0) != dtype(&x.0) {
-            return Err(Error::expected(Code::Dtype, "x", dtype(&y.0), dtype(&x.0)));
+        length("x", each!(&*y, y => y.len()), each!(&*x, x => x.len()))?;
+        if dtype(&y) != dtype(&x) {
+            return Err(Error::expected(Code::Dtype, "x", dtype(&y), dtype(&x)));
         }
-        Ok(body(&mut y.0, &x.0))
+        Ok(body(&mut y, &x))
     }
 }

@@ -31,6 +31,11 @@ pub enum FisherError {
         /// Damping in force when it was given up.
         damping: f64,
     },
+    /// There is no room for what the form starts with.
+    Memory {
+        /// Bytes that it takes.
+        bytes: f64,
+    },
 }
 
 impl FisherError {
@@ -46,6 +51,9 @@ impl fmt::Display for FisherError {
             Self::Shape { expected, got } => write!(f, "\"observation\" expected {expected}, got {got}"),
             Self::Range { name, expected, got } => write!(f, "\"{name}\" expected {expected}, got {got}"),
             Self::NotFinite { name } => write!(f, "\"{name}\" expected finite numbers, got NaN or infinity"),
+            Self::Memory { bytes } => {
+                write!(f, "\"fisher\" expected a size that memory has room for, got {bytes} bytes")
+            }
             Self::NotPositiveDefinite { damping } => write!(
                 f,
                 "the Fisher is not positive definite with damping {damping:e}: raise \"damping\" or check the gradients"

@@ -79,6 +79,22 @@ impl FisherSettings {
         }
     }
 
+    /// Fails unless there is room for what the form takes at its start.
+    fn check_room<T>(&self, layers: &[LayerShape], d: usize) -> Result<(), FisherError> {
+        let square = |n: usize| n as f64 * n as f64;
+        let factors = || layers.iter().map(|layer| square(layer.inputs) + square(layer.outputs)).sum();
+        let entries = match self {
+            Self::Dense(_) => 1.5 * square(d),
+            Self::Kronecker(_) | Self::EigenKronecker(_) => factors(),
+            _ => d as f64,
+        };
+        let bytes = entries * size_of::<T>() as f64;
+        match Vec::<u8>::new().try_reserve_exact(bytes as usize) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(FisherError::Memory { bytes }),
+        }
+    }
+
     fn check_shape(&self, layers: &[LayerShape], d: usize) -> Result<(), FisherError> {
         if d == 0 {
             return Err(FisherError::range("parameters", "at least 1", 0));
@@ -114,6 +130,7 @@ pub fn build<T: Scalar>(
     regularizer: Diagonal<T>,
 ) -> Result<Box<dyn Fisher<T>>, FisherError> {
     settings.check_shape(layers, d)?;
+    settings.check_room::<T>(layers, d)?;
     Ok(match settings {
         FisherSettings::Dense(s) if s.start == Start::Held => Box::new(HeldDense::new(s, d, regularizer)?),
         FisherSettings::Dense(s) => Box::new(DecayingDense::new(s, d, regularizer)?),

@@ -1,4 +1,12 @@
+import { is } from '../../backend/check.ts'
 import type { CleanLabelsResult } from './options.ts'
+
+type Found = Pick<CleanLabelsResult, 'issues' | 'rows' | 'estimate' | 'checked'>
+
+const found = is<Found>('a result of cleanLabels', (value) => {
+  const { issues, rows, checked } = Object(value) as Partial<Found>
+  return Array.isArray(issues) && rows !== undefined && checked?.rows !== undefined
+})
 
 /** About how many of the doubted labels are wrong: the sum of their scores. */
 export function expectedWrong({ issues }: Pick<CleanLabelsResult, 'issues'>): number {
@@ -6,10 +14,8 @@ export function expectedWrong({ issues }: Pick<CleanLabelsResult, 'issues'>): nu
 }
 
 /** What a run found, in sentences: how many labels look wrong, how many are, and how sure that is. */
-export function inSentences(
-  result: Pick<CleanLabelsResult, 'issues' | 'rows' | 'estimate' | 'checked'>,
-): string[] {
-  const { issues, rows, estimate, checked } = result
+export function inSentences(result: Found): string[] {
+  const { issues, rows, estimate, checked } = found('result', result)
   const some = `${issues.length} of ${rows.length} labels`
   if (checked.rows.length === 0) {
     const unknown = 'Nobody has checked enough labels to say how many are wrong.'

@@ -12,6 +12,13 @@ export interface RankingColumnsOptions {
 
 const texts = is<readonly string[]>('an array of texts', (value) => Array.isArray(value))
 
+type Found = Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>
+
+const found = is<Found>('a result of cleanLabels', (value) => {
+  const { ranking, suggested, weights, scores } = Object(value) as Partial<Found>
+  return [ranking, suggested, weights, scores].every((list) => typeof list?.length === 'number')
+})
+
 /**
  * Every row that nobody checked, the most doubtful label first, as columns of equal length: `row`, `given`, `suggested`,
  * `weight`, `score`, `rank` from 1, `doubted`, and `id` where there are `ids`. `writeCsv` and apache-arrow's
@@ -19,15 +26,8 @@ const texts = is<readonly string[]>('an array of texts', (value) => Array.isArra
  *
  * @throws NhgdError `ERR_SHAPE` for fewer labels or ids than rows.
  */
-export function rankingColumns(
-  {
-    ranking,
-    suggested,
-    weights,
-    scores,
-  }: Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>,
-  options: RankingColumnsOptions,
-) {
+export function rankingColumns(result: Found, options: RankingColumnsOptions) {
+  const { ranking, suggested, weights, scores } = found('result', result)
   const checks = { labels: numbers, names: texts, ids: texts }
   const { labels, names, ids } = checkOptions(options, checks, ['labels'])
   for (const [name, list] of Object.entries({ labels, ids })) {

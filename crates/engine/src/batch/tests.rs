@@ -1,7 +1,7 @@
 use super::*;
 
 fn positions(batch: &Batch) -> Vec<usize> {
-    let positions: Vec<usize> = batch.positions().iter().map(|i| *i as usize).collect();
+    let positions: Vec<usize> = batch.positions().unwrap().iter().map(|i| *i as usize).collect();
     assert_eq!(positions, (0..batch.length()).map(|i| batch.rows().get(i)).collect::<Vec<_>>());
     positions
 }

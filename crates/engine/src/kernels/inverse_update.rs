@@ -70,6 +70,15 @@ impl InverseUpdate {
         }
     }
 
+    /// Bytes of the half that is stored.
+    pub(crate) fn bytes(&self) -> usize {
+        let (d, size) = match &*self.0.lock().unwrap_or_else(|e| e.into_inner()) {
+            Inverse::F32(a) => (a.dim(), size_of::<f32>()),
+            Inverse::F64(a) => (a.dim(), size_of::<f64>()),
+        };
+        d * (d + 1) / 2 * size
+    }
+
     /// A⁺ = (1/β)[A − γ(Ag)(Ag)ᵀ / (β + γ gᵀAg)]; about d² flops and one reading of half of A.
     pub fn update(&self, g: &Vector, beta: f64, gamma: f64) -> Result<()> {
         weights(beta, &[gamma])?;
