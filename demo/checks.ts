@@ -1,15 +1,15 @@
-import type { Checks } from './messages.ts'
+import type { Check, Checks } from './messages.ts'
 
 /** What the visitor found, kept in the browser for the same data. */
 export class KeptChecks {
   readonly #key: string
   /** The visitor's own. */
-  readonly #own: Map<number, string | null>
-  readonly #given: Map<number, string | null>
+  readonly #own: Map<number, Check>
+  readonly #given: Map<number, Check>
 
   /** Begins with what came with the data; what is kept counts more. */
   constructor(fingerprint: string, given: Checks) {
-    this.#key = `nhgd-checks-${fingerprint}`
+    this.#key = `nhgd-checked-${fingerprint}`
     this.#given = new Map(given)
     this.#own = new Map(read(this.#key))
   }
@@ -18,8 +18,8 @@ export class KeptChecks {
     return new Map([...this.#given, ...this.#own])
   }
 
-  set(row: number, label: string | null): void {
-    this.#own.set(row, label)
+  set(row: number, check: Check): void {
+    this.#own.set(row, check)
     this.#keep()
   }
 
@@ -38,7 +38,7 @@ export class KeptChecks {
   }
 }
 
-function read(key: string): Iterable<[number, string | null]> {
+function read(key: string): Iterable<[number, Check]> {
   try {
     return JSON.parse(localStorage.getItem(key) ?? '[]')
   } catch {

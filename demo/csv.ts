@@ -6,7 +6,8 @@ import type { Checks } from './messages.ts'
 export function checkedCsv(checks: Checks): string {
   return writeCsv({
     row: [...checks.keys()],
-    label: Array.from(checks.values(), (label) => label ?? 'wrong'),
+    label: Array.from(checks.values(), ({ label }) => label ?? 'wrong'),
+    random: Array.from(checks.values(), ({ random }) => random),
   })
 }
 

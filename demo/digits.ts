@@ -20,7 +20,10 @@ export async function readDigits(url: string, noise: Noise, checked: number): Pr
     labels: corruptLabels(truth, 10, noise, seed),
     names,
     checks: new Map(
-      Array.from(permutation(rows, seed + 1).subarray(0, checked), (row) => [row, names[truth[row]]]),
+      Array.from(permutation(rows, seed + 1).subarray(0, checked), (row) => [
+        row,
+        { label: names[truth[row]], random: true },
+      ]),
     ),
     pictures: { data, shape: [height, width] },
     truth,

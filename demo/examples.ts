@@ -4,16 +4,18 @@ import type { Checks, Example, Findings } from './messages.ts'
 const dialog = element<HTMLDialogElement>('check')
 const others = element<HTMLSelectElement>('other')
 
+/** Gets the true label, `null` for a wrong one, `undefined` to forget what was found. */
+type OnCheck = (example: Example, label: string | null | undefined) => void
+
 /** Examples that a click asks about. */
 export class Examples {
-  readonly #onCheck: (row: number, answer: string | null | undefined) => void
+  readonly #onCheck: OnCheck
   #names: readonly string[] = []
   #checks: () => Checks = () => new Map()
   #asked: Example | undefined
   #imageShape: Findings['imageShape']
 
-  /** `onCheck` gets the true label, `null` for a wrong one, `undefined` to forget what was found. */
-  constructor(onCheck: (row: number, answer: string | null | undefined) => void) {
+  constructor(onCheck: OnCheck) {
     this.#onCheck = onCheck
     const answers: Record<string, () => string | null | undefined> = {
       right: () => this.#asked?.given,
@@ -78,9 +80,9 @@ export class Examples {
   #mark(button: HTMLElement): void {
     const found = button.querySelector('.found')
     const row = Number(button.dataset.row)
-    const label = this.#checks().get(row)
-    button.classList.toggle('checked', label !== undefined)
-    if (found) found.textContent = label === undefined ? '' : label === null ? '✗ wrong' : `✓ ${label}`
+    const check = this.#checks().get(row)
+    button.classList.toggle('checked', check !== undefined)
+    if (found) found.textContent = !check ? '' : check.label === null ? '✗ wrong' : `✓ ${check.label}`
   }
 
   #ask(example: Example): void {
@@ -106,9 +108,10 @@ export class Examples {
   }
 
   #answer(answer: string | null | undefined): void {
-    const { row } = this.#asked as Example
+    const asked = this.#asked as Example
+    const { row } = asked
     dialog.close()
-    this.#onCheck(row, answer)
+    this.#onCheck(asked, answer)
     for (const button of document.querySelectorAll<HTMLElement>(`[data-row="${row}"]`)) this.#mark(button)
   }
 }

@@ -14,8 +14,16 @@ export type Source =
       readonly checked: File | string
     }
 
-/** What a person found of rows: a true label, or `null` where the given one is wrong and nobody knows what is right. */
-export type Checks = ReadonlyMap<number, string | null>
+/** What a person found of a row. */
+export interface Check {
+  /** The true label, or `null` where the given one is wrong and nobody knows what is right. */
+  readonly label: string | null
+  /** Whether the row was drawn at random. */
+  readonly random: boolean
+}
+
+/** What a person found, by row. */
+export type Checks = ReadonlyMap<number, Check>
 
 /** From the page to its worker: first the source, then, when the data were read, what is known of them. */
 export type Command =
@@ -62,6 +70,8 @@ export interface Example {
   /** How likely the given label is wrong, 0 to 1. */
   readonly score: number
   readonly truth?: string
+  /** Whether it is shown since it was drawn at random. */
+  readonly random: boolean
   /** Grey values, 0 to 255. */
   readonly pixels?: Uint8Array
   /** The first features, where there is no picture. */

@@ -38,12 +38,18 @@ async function readChecks(
 ): Promise<Checks> {
   if (typeof given !== 'string' && /\.csv(\.gz)?$/i.test(given.name)) {
     const checked = parseChecked(await opened(given), { names, labels })
-    return new Map(Array.from(checked.rows, (row, i) => [row, names[checked.labels[i]] ?? null]))
+    const check = (i: number) => ({
+      label: names[checked.labels[i]] ?? null,
+      random: checked.random?.[i] ?? true,
+    })
+    return new Map(Array.from(checked.rows, (row, i) => [row, check(i)]))
   }
   const rows =
     typeof given === 'string' ? parseRows(given) : parseIndices(await opened(given), { as: 'checked' })
   const beyond = Array.from(rows).find((row) => row >= labels.length)
-  if (beyond === undefined) return new Map(Array.from(rows, (row) => [row, names[labels[row]]]))
+  if (beyond === undefined) {
+    return new Map(Array.from(rows, (row) => [row, { label: names[labels[row]], random: true }]))
+  }
   throw new NhgdError(
     'ERR_RANGE',
     `"checked" expected rows below ${labels.length}, counted from 0, got ${beyond}`,

@@ -3,7 +3,7 @@ import { checkedCsv } from './csv.ts'
 import { count, element, make } from './dom.ts'
 import { Examples } from './examples.ts'
 import { prepareForm } from './form.ts'
-import type { Command, Facts, Findings, Report, Source } from './messages.ts'
+import type { Command, Example, Facts, Findings, Report, Source } from './messages.ts'
 import { keepOffline } from './offline.ts'
 
 const start = element<HTMLButtonElement>('start')
@@ -85,9 +85,9 @@ function show(findings: Findings): void {
   showChecks()
 }
 
-function check(row: number, answer: string | null | undefined): void {
-  if (answer === undefined) checks?.forget(row)
-  else checks?.set(row, answer)
+function check({ row, random }: Example, label: string | null | undefined): void {
+  if (label === undefined) checks?.forget(row)
+  else checks?.set(row, { label, random })
   showChecks()
 }
 

@@ -27,7 +27,11 @@ export function clean(
 ): Promise<CleanLabelsResult> {
   const rows = [...checks.keys()]
   const classes = new Map(names.map((name, index) => [name, index]))
-  const checked = { rows, labels: rows.map((row) => classes.get(checks.get(row) ?? '') ?? -1) }
+  const checked = {
+    rows,
+    labels: rows.map((row) => classes.get(checks.get(row)?.label ?? '') ?? -1),
+    random: rows.map((row) => checks.get(row)?.random === true),
+  }
   const enough = checked.labels.filter((label) => label >= 0).length >= fewestChecks
   return cleanLabels({
     backend,
@@ -42,13 +46,14 @@ export function clean(
 export function findings(samples: Samples, result: CleanLabelsResult): Findings {
   const { labels, pictures } = samples
   const most = pictures ? pictured : listed
-  const { rows: next } = relabelNext({ result, labels, count: Math.min(asked, result.rows.length) })
-  const examples = (rows: Iterable<number>) => Array.from(rows, (row) => example(samples, result, row))
+  const next = relabelNext({ result, labels, count: Math.min(asked, result.rows.length) })
+  const examples = (rows: Iterable<number>, random: readonly boolean[] = []) =>
+    Array.from(rows, (row, i) => ({ ...example(samples, result, row), random: random[i] ?? false }))
   return {
     summary: [...inSentences(result), ...truth(samples, result)],
     warnings: result.warnings,
     doubted: examples(result.issues.slice(0, most).map(({ row }) => row)),
-    helpful: examples(next),
+    helpful: examples(next.rows, next.random),
     ...(pictures && { imageShape: pictures.shape }),
     checked: result.checked.rows.length,
   }
@@ -69,7 +74,11 @@ function truth(
   ]
 }
 
-function example(samples: Samples, { scores, suggested }: CleanLabelsResult, row: number): Example {
+function example(
+  samples: Samples,
+  { scores, suggested }: CleanLabelsResult,
+  row: number,
+): Omit<Example, 'random'> {
   const { labels, names, truth, pictures, features, columns } = samples
   const own = (data: ArrayLike<number> & { subarray(from: number, to: number): unknown }, length: number) =>
     data.subarray(row * length, (row + 1) * length)

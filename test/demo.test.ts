@@ -180,6 +180,8 @@ test('checks by a click: kept, downloaded as the command takes them, and used by
     const checked = parseChecked({ name, bytes: Buffer.from(text) }, { names: kinds, labels: given })
     assert.equal([...checked.rows], [...rows.slice(0, 12), rows[13]])
     for (const [i, row] of rows.slice(0, 11).entries()) assert.is(checked.labels[i], row % 3)
+    // Doubted rows are no random sample.
+    assert.ok(checked.random?.every((random) => !random))
     assert.is(checked.labels[11], -1)
     assert.ok(![given[rows[13]], rows[13] % 3].includes(checked.labels[12]))
     assert.match(await run(page, '#again'), /really are\.$/)
