@@ -193,10 +193,10 @@ function fromTable(name: string, table: TableLike): Matrix {
   const rows = table.numRows
   notEmpty(name, [rows, columns.length])
   const data = new Float64Array(rows * columns.length)
-  for (const [j, { name: title, at }] of columns.entries()) {
-    for (let i = 0; i < rows; i++) {
-      const place = () => `row ${i}, column "${title}"`
-      data[i * columns.length + j] = numberOf(name, at(i), place)
+  for (let i = 0, k = 0; i < rows; i++) {
+    for (const { name: title, at } of columns) {
+      const cell = at(i)
+      data[k++] = typeof cell === 'number' ? cell : numberOf(name, cell, () => `row ${i}, column "${title}"`)
     }
   }
   // Where nothing is lost, half of the room is enough: kernels widen numbers again.

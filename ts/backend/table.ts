@@ -101,22 +101,29 @@ export function plainColumns(
 
 /** The cells of a column from 0 on; `get` alone knows of nulls and of numbers that are kept as others. */
 export function cellsOf(column: ColumnLike): (row: number) => unknown {
-  const { typeId, precision } = (column.type ?? {}) as { typeId?: unknown; precision?: unknown }
-  const asStored = typeId === types.int || (typeId === types.float && precision !== 0)
-  if (typeId === types.date || typeId === types.timestamp) {
-    return (row) => {
-      const time = column.get(row)
-      return typeof time === 'number' || typeof time === 'bigint' ? new Date(Number(time)) : time
-    }
+  const values = stored(column)
+  if (values) return (row) => values[row]
+  const { typeId } = typeOf(column)
+  if (typeId !== types.date && typeId !== types.timestamp) return (row) => column.get(row)
+  return (row) => {
+    const time = column.get(row)
+    return typeof time === 'number' || typeof time === 'bigint' ? new Date(Number(time)) : time
   }
-  if (column.nullCount !== 0 || !asStored) return (row) => column.get(row)
-  const values = column.toArray()
-  return (row) => values[row]
 }
 
+/** The numbers of a column, if they are kept as they are. */
+function stored(column: ColumnLike): ArrayLike<unknown> | undefined {
+  const { typeId, precision } = typeOf(column)
+  const isPlain = typeId === types.int || (typeId === types.float && precision !== 0)
+  return column.nullCount === 0 && isPlain ? column.toArray() : undefined
+}
+
+const typeOf = ({ type }: ColumnLike) =>
+  (type ?? {}) as { readonly typeId?: unknown; readonly precision?: unknown }
+
 /** Whether a column may hold lists: other types, such as decimals, give arrays as well. */
-function isList({ type }: ColumnLike): boolean {
-  const { typeId } = (type ?? {}) as { typeId?: unknown }
+function isList(column: ColumnLike): boolean {
+  const { typeId } = typeOf(column)
   return typeId === undefined || listTypes.includes(typeId)
 }
 
@@ -124,6 +131,5 @@ function listOf(value: unknown): ArrayLike<unknown> | undefined {
   if (Array.isArray(value)) return value
   if (ArrayBuffer.isView(value)) return value as unknown as ArrayLike<unknown>
   if (!isColumn(value)) return undefined
-  const at = cellsOf(value)
-  return Array.from({ length: value.length }, (_, k) => at(k))
+  return stored(value) ?? Array.from({ length: value.length }, (_, k) => value.get(k))
 }

@@ -71,35 +71,41 @@ export function readTable(source: RowSource, options: TableOptions, name: string
   const texts = Object.fromEntries(wanted.map((column) => [column, [] as string[]]))
   const numbers = new Growing()
   const odd = new Map<number, Odd[]>()
+  const found = (column: number, cell: Odd) => {
+    const list = odd.get(column) ?? []
+    odd.set(column, list)
+    list.push(cell)
+  }
   const left = new Set([...asked, ...ignore])
+  const roleOf = (title: string) => {
+    if (title === label) return 'label'
+    return Object.hasOwn(texts, title) ? 'text' : left.has(title) ? 'left' : 'feature'
+  }
+  let roles: ReturnType<typeof roleOf>[] = []
   let commas = 0
   const { header, rows } = source.visit({
     onTitles(titles) {
       for (const column of [...asked, ...(options.required ?? [])]) findColumn(titles, column, name)
     },
-    wants: (title) => asked.includes(title) || !left.has(title),
+    wants: (title) => roleOf(title) !== 'left',
     take(record, row, header, decimalCommas) {
+      if (row === 0) roles = header.map(roleOf)
       for (let i = 0; i < record.length; i++) {
         const cell = record[i]
-        const value = Number(cell)
-        if (Number.isFinite(value) && cell !== '' && !left.has(header[i])) {
-          numbers.push(value)
-          continue
-        }
-        const text = String(cell)
-        if (header[i] === label) {
-          labels.push(text, row, header[i])
-        } else if (texts[header[i]]) {
-          texts[header[i]].push(isMissing(text) ? '' : plain(text))
-        } else if (decimalCommas && DECIMAL_COMMA.test(text) && !left.has(header[i])) {
-          commas++
-          numbers.push(Number(text.replace(',', '.')))
-        } else if (!left.has(header[i])) {
-          numbers.push(Number.NaN)
-          const list = odd.get(i) ?? []
-          odd.set(i, list)
-          list.push({ row, text: isMissing(text) ? '' : plain(text), written: plain(text) })
-        }
+        if (roles[i] === 'feature') {
+          const value = Number(cell)
+          if (Number.isFinite(value) && cell !== '') {
+            numbers.push(value)
+            continue
+          }
+          const text = String(cell)
+          const isDecimal = decimalCommas && DECIMAL_COMMA.test(text)
+          numbers.push(isDecimal ? Number(text.replace(',', '.')) : Number.NaN)
+          if (isDecimal) commas++
+          else found(i, { row, text: isMissing(text) ? '' : plain(text), written: plain(text) })
+        } else if (roles[i] === 'label') labels.push(String(cell), row, header[i])
+        else if (roles[i] === 'text')
+          texts[header[i]].push(isMissing(String(cell)) ? '' : plain(String(cell)))
       }
     },
   })
