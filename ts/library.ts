@@ -5,6 +5,7 @@ export type {
   DType,
   Features,
   FisherHandle,
+  Handle,
   Optimizer,
   Oracles,
   Point,

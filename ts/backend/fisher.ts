@@ -91,7 +91,7 @@ export class Fisher {
     this.handle.reset()
   }
 
-  /** Frees it, once the calls that wait for it are done; see {@link Handle.dispose}. */
+  /** Frees it, once the calls that wait for it are done. */
   dispose(): void {
     this.handle.dispose()
   }

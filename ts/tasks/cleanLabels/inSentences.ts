@@ -1,7 +1,7 @@
 import { is } from '../../backend/check.ts'
 import type { CleanLabelsResult } from './options.ts'
 
-type Found = Pick<CleanLabelsResult, 'issues' | 'rows' | 'estimate' | 'checked'>
+type Found = Parameters<typeof inSentences>[0]
 
 const found = is<Found>('a result of cleanLabels', (value) => {
   const { issues, rows, checked } = Object(value) as Partial<Found>
@@ -14,7 +14,9 @@ export function expectedWrong({ issues }: Pick<CleanLabelsResult, 'issues'>): nu
 }
 
 /** What a run found, in sentences: how many labels look wrong, how many are, and how sure that is. */
-export function inSentences(result: Found): string[] {
+export function inSentences(
+  result: Pick<CleanLabelsResult, 'issues' | 'rows' | 'estimate' | 'checked'>,
+): string[] {
   const { issues, rows, estimate, checked } = found('result', result)
   const some = `${issues.length} of ${rows.length} labels`
   if (checked.rows.length === 0) {

@@ -12,7 +12,7 @@ export interface RankingColumnsOptions {
 
 const texts = is<readonly string[]>('an array of texts', (value) => Array.isArray(value))
 
-type Found = Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>
+type Found = Parameters<typeof rankingColumns>[0]
 
 const found = is<Found>('a result of cleanLabels', (value) => {
   const { ranking, suggested, weights, scores } = Object(value) as Partial<Found>
@@ -26,7 +26,10 @@ const found = is<Found>('a result of cleanLabels', (value) => {
  *
  * @throws NhgdError `ERR_SHAPE` for fewer labels or ids than rows.
  */
-export function rankingColumns(result: Found, options: RankingColumnsOptions) {
+export function rankingColumns(
+  result: Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>,
+  options: RankingColumnsOptions,
+) {
   const { ranking, suggested, weights, scores } = found('result', result)
   const checks = { labels: numbers, names: texts, ids: texts }
   const { labels, names, ids } = checkOptions(options, checks, ['labels'])
