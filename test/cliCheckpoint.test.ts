@@ -72,6 +72,19 @@ test('with --resume and no file it starts anew', async () => {
   assert.not.match(error, /went on/)
 })
 
+test('a review goes on from its checkpoint to the same rows', async () => {
+  const [file, out, whole] = ['review', 'review.csv', 'review whole.csv'].map(inFolder)
+  const review = ['review', '--features', table, '--label', 'kind', '--checked', checked, '--count', '9']
+  const kept = ['--checkpoint', file, '--resume', '--out', out]
+  const ended = await nhgdWith([...review, ...kept], { interrupt: /looking/ })
+  assert.is(ended.code, 130, ended.error)
+  const resumed = await nhgdWith([...review, ...kept])
+  assert.is(resumed.code, 0, resumed.error)
+  await nhgdWith([...review, '--out', whole])
+  assert.is(readFileSync(out, 'utf8'), readFileSync(whole, 'utf8'))
+  assert.not.ok(existsSync(file))
+})
+
 test('options that make no sense', async () => {
   const refused = async (pattern: RegExp, ...args: string[]) => {
     const { code, error } = await nhgdWith(args)

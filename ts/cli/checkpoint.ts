@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { keptFiles } from '../backend/files.ts'
 import { dataError } from '../data/error.ts'
 import type { TaskCheckpoint } from '../tasks/stages.ts'
+import { Interrupted } from './interrupts.ts'
 import { PIPE } from './write.ts'
 
 export interface CheckpointOptions {
@@ -40,8 +41,16 @@ export async function removeCheckpoint({ checkpoint }: CheckpointOptions): Promi
   for (const file of await keptFiles(checkpoint)) await rm(file, { force: true })
 }
 
-/** What an interrupted command says of its file; nothing where there is none. */
-export async function howToGoOn({ checkpoint }: CheckpointOptions): Promise<string | undefined> {
-  if (checkpoint === undefined || (await keptFiles(checkpoint)).length === 0) return undefined
-  return `what was computed is in ${checkpoint}: run the same command with --resume`
+/** Lets the error of an interrupted command say how to go on, where there is a file. */
+export function howToGoOn({ checkpoint }: CheckpointOptions): (error: unknown) => Promise<never> {
+  return async (error) => {
+    if (
+      error instanceof Interrupted &&
+      checkpoint !== undefined &&
+      (await keptFiles(checkpoint)).length > 0
+    ) {
+      error.advice = `what was computed is in ${checkpoint}: run the same command with --resume`
+    }
+    throw error
+  }
 }

@@ -22,7 +22,7 @@ import { dataOptions, whole } from './dataOptions.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
 import { findings, worthChecking } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
-import { Interrupted, interrupts } from './interrupts.ts'
+import { interrupts } from './interrupts.ts'
 import { writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
 import { type ProgressLine, progressLine } from './progress.ts'
 import { inOptions } from './spelling.ts'
@@ -98,7 +98,7 @@ export function cleanCommand(): Command {
 async function clean(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
   const checkpoint = await checkpointOf(options)
-  const stop = interrupts()
+  const { signal: stop } = interrupts()
   const line = progressLine(options.quiet)
   const backend = await loadBackend(options.backend === 'auto' ? {} : { backend: options.backend })
   const { backend: name, simd, threads } = backend.info()
@@ -161,10 +161,7 @@ async function one(
         accuracies.push(accuracy(p, known.classes, known.test.labels))
       }
     },
-  }).catch(async (error) => {
-    if (error instanceof Interrupted) error.advice = await howToGoOn(options)
-    throw error
-  })
+  }).catch(howToGoOn(options))
   line.end()
   const { resumed } = result
   if (resumed) line.say(`went on from ${resumed.file}`)

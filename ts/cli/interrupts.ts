@@ -16,16 +16,21 @@ const numbers = { SIGINT: 2, SIGTERM: 15 } as const
 
 /**
  * A signal that aborts when the system asks the command to end. It ends with what there is then, or with nothing where no
- * outer step has ended. A second request ends it at once.
+ * outer step has ended. A second request ends it at once, and so does the first one after a `release`.
  */
-export function interrupts(): AbortSignal {
+export function interrupts(): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController()
-  for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
-    process.on(name, () => {
-      const reason = new Interrupted(name)
-      if (controller.signal.aborted) process.exit(reason.exitCode)
-      controller.abort(reason)
-    })
+  const listen = (name: keyof typeof numbers) => {
+    const reason = new Interrupted(name)
+    if (controller.signal.aborted) process.exit(reason.exitCode)
+    controller.abort(reason)
   }
-  return controller.signal
+  const names = Object.keys(numbers) as (keyof typeof numbers)[]
+  for (const name of names) process.on(name, listen)
+  return {
+    signal: controller.signal,
+    release() {
+      for (const name of names) process.off(name, listen)
+    },
+  }
 }

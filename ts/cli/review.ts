@@ -7,13 +7,21 @@ import { csvCell } from '../data/writeCsv.ts'
 import { cleanLabels } from '../tasks/cleanLabels/cleanLabels.ts'
 import { relabelNext } from '../tasks/review/relabelNext.ts'
 import { checkOptions } from './check.ts'
+import {
+  type CheckpointOptions,
+  checkpointOf,
+  checkpointOptions,
+  howToGoOn,
+  removeCheckpoint,
+} from './checkpoint.ts'
 import { dataOptions, whole } from './dataOptions.ts'
 import { type Answers, dialogue } from './dialogue.ts'
 import { inWords } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
+import { interrupts } from './interrupts.ts'
 import { PIPE, writeWhole } from './write.ts'
 
-interface Options extends InputOptions {
+interface Options extends InputOptions, CheckpointOptions {
   readonly model: 'softmax' | 'perceptron'
   readonly count: number
   readonly seed: number
@@ -22,7 +30,7 @@ interface Options extends InputOptions {
 
 /** `nhgd review`. */
 export function reviewCommand(): Command {
-  return dataOptions(new Command('review'))
+  return checkpointOptions(dataOptions(new Command('review')))
     .description('check the labels that help most, in the terminal or in a file, and keep what you find')
     .option('--count <n>', 'how many rows to check', whole(1, 1e6), 50)
     .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
@@ -37,6 +45,8 @@ async function review(options: Options, command: Command): Promise<void> {
   if (!out && !process.stdin.isTTY) {
     throw new NhgdError('ERR_RANGE', '"--out" expected a file where no terminal can ask, got none')
   }
+  const checkpoint = await checkpointOf(options)
+  const { signal, release } = interrupts()
   const checkedFile = existsSync(path) ? path : undefined
   const input = await readInput({ ...options, standardize: true, checked: checkedFile } as Options, seed)
   const { checked, features, labels, names } = input
@@ -50,8 +60,11 @@ async function review(options: Options, command: Command): Promise<void> {
     classes: names.length,
     model,
     seed,
+    signal,
+    checkpoint,
     ...(enough && { checked }),
-  })
+  }).catch(howToGoOn(options))
+  release()
   const known = new Set(checked?.rows)
   const next = relabelNext({ result, labels, count: count + known.size, seed })
   const rows = next.rows.filter((row) => !known.has(row)).subarray(0, count)
@@ -72,6 +85,7 @@ async function review(options: Options, command: Command): Promise<void> {
       return [row, ...id, given, suggested, result.scores[row].toFixed(3), random.has(row), ''].join()
     })
     await writeWhole(out, `${head}\n${lines.join('\n')}\n`)
+    await removeCheckpoint(options)
     const told = out === PIPE ? console.error : console.log
     told(
       `${rows.length} rows are in ${out}. Write the true label into the column "label" (or right, or wrong), and pass the file as --checked.`,
@@ -87,6 +101,7 @@ async function review(options: Options, command: Command): Promise<void> {
       `the ${known.size} rows of ${path} count as drawn at random: where they were not, write false into its column "random"`,
     )
   }
+  await removeCheckpoint(options) // the first answer makes other data
   const ask = asker()
   const given = await dialogue(rows, before, {
     names,
