@@ -98,6 +98,8 @@ export function cleanCommand(): Command {
 async function clean(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
   const checkpoint = await checkpointOf(options)
+  // Nothing looks at our signal while files are read, so that the system's own way of ending stays until then.
+  const first = await readInput(options, options.seed)
   const { signal: stop } = interrupts()
   const line = progressLine(options.quiet)
   const backend = await loadBackend(options.backend === 'auto' ? {} : { backend: options.backend })
@@ -105,7 +107,7 @@ async function clean(options: Options, command: Command): Promise<void> {
   if (options.verbose) line.say(`${name} backend, ${simd}, ${threads} threads`)
   const runs: Figures[] = []
   for (let seed = options.seed; seed < options.seed + (options.seeds ?? 1); seed++) {
-    const input = await readInput(options, seed)
+    const input = seed === options.seed ? first : await readInput(options, seed)
     const run = await one(backend, input, { ...options, kept: checkpoint }, seed, line, stop, command)
     if (run) runs.push(run)
     if (stop.aborted) break

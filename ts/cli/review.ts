@@ -46,9 +46,9 @@ async function review(options: Options, command: Command): Promise<void> {
     throw new NhgdError('ERR_RANGE', '"--out" expected a file where no terminal can ask, got none')
   }
   const checkpoint = await checkpointOf(options)
-  const { signal, release } = interrupts()
   const checkedFile = existsSync(path) ? path : undefined
   const input = await readInput({ ...options, standardize: true, checked: checkedFile } as Options, seed)
+  const { signal, release } = interrupts()
   const { checked, features, labels, names } = input
   const enough = checked && Array.from(checked.labels).filter((label) => label >= 0).length >= 10
   const backend = await loadBackend()
