@@ -148,7 +148,8 @@ export const outerOptimizer = { kind: 'adam', rate: 0.1 } as const
 
 /**
  * Which rows to check next: the share that is drawn at random, first and later, and how much the disagreement of models and
- * few checks of a class weigh beside doubt. Chosen by `npm run experiment -- review --seed 100` on digits.
+ * few checks of a class weigh beside doubt. Chosen by `npm run experiment -- review --seed 100` on digits and on questions
+ * with weak labels.
  */
 export const review = { random: { first: 0.5, later: 0.2 }, disagreement: 1, coverage: 1 } as const
 

@@ -73,6 +73,12 @@ export function permutation(length: number, seed: number): Int32Array {
   return shuffled(length, generator(seed))
 }
 
+/** Numbers from 0 to below 1 that `seed` decides. */
+export function uniforms(length: number, seed: number): Float64Array {
+  const rng = generator(seed)
+  return Float64Array.from({ length }, () => uniformFloat64(rng))
+}
+
 /**
  * Fold 0 to `folds - 1` of each sample for cross-validation: sizes differ by at most one, in all and within each
  * class.

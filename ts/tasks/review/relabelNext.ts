@@ -1,6 +1,6 @@
 import { checkOptions, numbers, seedCheck, size, something } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
-import { permutation } from '../../data/split.ts'
+import { permutation, uniforms } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
 import type { CleanLabelsResult } from '../cleanLabels/cleanLabels.ts'
 
@@ -25,11 +25,11 @@ export interface RelabelProposal {
 }
 
 /**
- * The rows whose check would help most, in the order in which they should be checked. Most are those whose labels are
- * neither clearly right nor clearly wrong (uncertainty sampling, Lewis and Gale 1994) and on which the models differ (query by
- * committee, McCallum and Nigam 1998), with rows first whose given or suggested class has few checks. The others, half of the
- * first rows and a fifth of later ones, are drawn at random from all rows and marked, so that they can tell how many labels
- * are wrong.
+ * The rows whose check would help most, in the order in which they should be checked. They are drawn, likelier where a label
+ * is neither clearly right nor clearly wrong (uncertainty sampling, Lewis and Gale 1994), where the models differ (query by
+ * committee, McCallum and Nigam 1998), and where the given or suggested class has few checks. The best of all rows would be
+ * extreme ones, from which models learn less of the others. Half of the first rows and a fifth of later ones are drawn from
+ * all rows alike and marked, so that they can tell how many labels are wrong.
  *
  * @throws NhgdError `ERR_RANGE` for options, `ERR_SHAPE` for labels that are not as many as the scores.
  */
@@ -43,30 +43,30 @@ export function relabelNext(given: RelabelNextOptions): RelabelProposal {
   const most = Math.min(count, rows.length)
   const isFirst = checked.rows.length < cleanLabels.checked.least
   const share = isFirst ? review.random.first : review.random.later
-  const drawn = Array.from(
-    permutation(rows.length, seed).subarray(0, Math.round(share * most)),
-    (i) => rows[i],
-  )
-  const taken = new Set(drawn)
+  const order = Array.from(permutation(rows.length, seed), (i) => rows[i])
+  const drawn = order.slice(0, Math.round(share * most))
   const seenOf = new Map<number, number>()
   const add = (label: number) => seenOf.set(label, (seenOf.get(label) ?? 0) + 1)
   for (const row of [...checked.rows, ...drawn]) add(suggested[row])
-  const worths = scores.map((score, row) => {
-    const doubt = 1 - Math.abs(2 * score - 1)
-    return doubt + review.disagreement * (disagreement?.[row] ?? 0)
+  // The largest of such keys belongs to a row with the chance of its worth squared (exponential race).
+  const keys = uniforms(scores.length, seed).map((uniform, row) => {
+    const doubt = 1 - Math.abs(2 * scores[row] - 1)
+    const worth = doubt + review.disagreement * (disagreement?.[row] ?? 0)
+    return worth ** 2 / -Math.log1p(-uniform)
   })
   // Rows are taken one by one, since each check of a class makes the next one of it less urgent.
-  const open = rows
-    .filter((row) => !taken.has(row))
-    .sort((a, b) => worths[b] - worths[a] || a - b)
-    .subarray(0, 20 * most)
+  const left = new Set(
+    order
+      .slice(drawn.length)
+      .sort((a, b) => keys[b] - keys[a] || a - b)
+      .slice(0, 20 * most),
+  )
   const chosen: number[] = []
-  const left = new Set(open)
   while (chosen.length + drawn.length < most) {
     let best = { row: -1, worth: -1 }
     for (const row of left) {
       const seen = Math.min(seenOf.get(labels[row]) ?? 0, seenOf.get(suggested[row]) ?? 0)
-      const worth = worths[row] * (1 + review.coverage / (1 + seen))
+      const worth = keys[row] * (1 + review.coverage / (1 + seen))
       if (worth > best.worth) best = { row, worth }
     }
     left.delete(best.row)
