@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { tableFromArrays } from 'apache-arrow'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { NhgdError } from '../ts/backend/errors.ts'
 import { parseChecked } from '../ts/data/checked.ts'
 import type { Row } from '../ts/data/columnar.ts'
 import {
@@ -15,8 +16,10 @@ import {
   readLabels,
   readSet,
 } from '../ts/data/index.ts'
+import { unlz4 } from '../ts/data/lz4.ts'
 import { absent, decodeTable } from '../ts/data/packages.ts'
 import { refuses } from './support/errors.ts'
+import { Random } from './support/random.ts'
 
 const test = suite('tables')
 const path = (name: string) => fileURLToPath(new URL(`fixtures/tables/${name}`, import.meta.url))
@@ -33,7 +36,7 @@ const expected = (i: number) => [
   i / 4 + 1 / 8,
 ]
 
-for (const name of ['snappy.parquet', 'zstd.parquet', 'plain.feather', 'stream.arrow']) {
+for (const name of ['snappy.parquet', 'zstd.parquet', 'plain.feather', 'lz4.feather', 'stream.arrow']) {
   test(`${name} of pyarrow`, async () => {
     const options = {
       label: 'quality',
@@ -86,8 +89,8 @@ test('what a package cannot read is told, and what to do', async () => {
   )
   await refuses('ERR_DATA', 'features', () => read('a.arrow', bytes('no table')))
   await refuses('ERR_DATA', 'features', () => read('a.feather', new Uint8Array()))
-  const compressed = await readSet(path('lz4.feather')).catch((error: Error) => error.message)
-  assert.match(`${compressed}`, 'compression="uncompressed"')
+  const compressed = await readSet(path('zstd.feather')).catch((error: Error) => error.message)
+  assert.match(`${compressed}`, 'compression="lz4"')
   const missing = Promise.reject(new Error('Cannot find package')).catch(
     absent('hyparquet', 'Parquet', '--features'),
   )
@@ -97,6 +100,49 @@ test('what a package cannot read is told, and what to do', async () => {
     '"--features" expected the package hyparquet for Parquet (npm install hyparquet)',
   )
   await refuses('ERR_DATA', 'features', () => parseSet({ name: 'a.parquet', bytes: bytes('PAR1') }))
+})
+
+test('damaged files give a table or a typed error', async () => {
+  const options = { label: 'quality', ignore: ['image', 'when', 'checked'], impute: 'median' } as const
+  const read = async (name: string, bytes: Uint8Array) => {
+    try {
+      parseSet({ name, bytes, table: await decodeTable(name, bytes, 'features') }, options)
+    } catch (error) {
+      assert.instance(error, NhgdError, `${(error as Error).stack}`)
+    }
+  }
+  const random = new Random(3)
+  for (const name of ['snappy.parquet', 'zstd.parquet']) {
+    const whole = readFileSync(path(name))
+    for (let run = 0; run < 100; run++) {
+      const bytes = Uint8Array.from(whole)
+      for (let change = 0; change <= random.below(3); change++) {
+        bytes[random.below(bytes.length)] = random.below(256)
+      }
+      await read(name, bytes)
+    }
+  }
+  for (const name of ['plain.feather', 'lz4.feather', 'stream.arrow']) {
+    const whole = readFileSync(path(name))
+    for (let length = 0; length < whole.length; length += 97) await read(name, whole.subarray(0, length))
+  }
+})
+
+test('a frame of LZ4 that is none', () => {
+  const frame = (...block: number[]) =>
+    Uint8Array.of(4, 34, 77, 24, 0x60, 0x40, 0x82, block.length, 0, 0, 0, ...block, 0, 0, 0, 0)
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(unlz4(bytes))
+  // Two letters, the four before repeat themselves over their own end, and a last one.
+  assert.is(text(frame(0x22, 97, 98, 2, 0, 0x10, 99)), 'ababababc')
+  for (const block of [
+    [0x50, 97],
+    [0x10, 97, 5, 0],
+    [0x10, 97, 0, 0],
+    [0xf0, 255],
+  ]) {
+    assert.throws(() => unlz4(frame(...block)), /LZ4/)
+  }
+  assert.throws(() => unlz4(Uint8Array.of(1, 2, 3, 4, 5)), /LZ4/)
 })
 
 const rows: Row[] = [

@@ -1,3 +1,4 @@
+import { NhgdError } from '../backend/errors.ts'
 import {
   type Cell,
   isTable,
@@ -30,15 +31,27 @@ export function typedRows(data: TableData, name: string): RowSource {
     visit({ onTitles, wants = () => true, take }) {
       if (rows === 0 || titles.length === 0) throw dataError(name, 'at least one row', `a table of ${rows}`)
       onTitles?.(titles)
-      const columns = columnsOf(titles.filter(wants))
+      const columns = readable(name, () => columnsOf(titles.filter(wants)))
       const header = columns.map(({ name }) => name)
       const record = new Array<number | string>(columns.length)
       for (let row = 0; row < rows; row++) {
-        for (let j = 0; j < columns.length; j++) record[j] = written(columns[j].at(row))
+        readable(name, () => {
+          for (let j = 0; j < columns.length; j++) record[j] = written(columns[j].at(row))
+        })
         take(record, row, header, false)
       }
       return { header, rows }
     },
+  }
+}
+
+/** What reads cells, whose package may find that a file is damaged. */
+function readable<T>(name: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (cause instanceof NhgdError) throw cause
+    throw dataError(name, 'cells that can be read', (cause as Error).message, { cause })
   }
 }
 

@@ -1,8 +1,8 @@
 import type { TableLike } from '../backend/table.ts'
-import type { Row, TableData } from './columnar.ts'
 import { dataError } from './error.ts'
 import { formatOf } from './formats.ts'
 import { gunzip } from './gzip.ts'
+import { unlz4 } from './lz4.ts'
 
 /**
  * The table in a file of a format that an optional package reads: hyparquet (with hyparquet-compressors where that is
@@ -14,40 +14,73 @@ export async function decodeTable(
   name: string,
   packed: Uint8Array,
   as: string,
-): Promise<TableData | undefined> {
+): Promise<TableLike | undefined> {
   const bytes = gunzip(packed, as)
   const format = formatOf(name, bytes)
   if (format === 'parquet') return readParquet(bytes, as)
   return format === 'arrow' ? readArrow(bytes, as) : undefined
 }
 
-async function readParquet(bytes: Uint8Array, as: string): Promise<Row[]> {
-  const { parquetReadObjects } = await import('hyparquet').catch(absent('hyparquet', 'Parquet', as))
+async function readParquet(bytes: Uint8Array, as: string): Promise<TableLike> {
+  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet').catch(
+    absent('hyparquet', 'Parquet', as),
+  )
   const extra = await import('hyparquet-compressors').catch(() => undefined)
   // A Buffer's `slice` would not copy.
   const { buffer, byteOffset, byteLength } = bytes
   const own = new Uint8Array(buffer, byteOffset, byteLength)
   const slice = (from: number, to?: number) => own.slice(from, to).buffer
   const file = { byteLength, slice }
+  const columns = new Map<string, unknown[]>()
   try {
-    return await parquetReadObjects({ file, ...(extra && { compressors: extra.compressors }) })
+    const metadata = await parquetMetadataAsync(file)
+    const options = { file, metadata, ...(extra && { compressors: extra.compressors }) }
+    // One column of one group of rows at a time: where several fail at once, nobody could catch all of their errors.
+    for (const { element } of parquetSchema(metadata).children) {
+      const cells: unknown[] = []
+      for (const { num_rows: count } of metadata.row_groups) {
+        const range = { rowStart: cells.length, rowEnd: cells.length + Number(count) }
+        const rows = await parquetReadObjects({ ...options, columns: [element.name], ...range })
+        for (const row of rows) cells.push(row[element.name])
+      }
+      columns.set(element.name, cells)
+    }
   } catch (cause) {
     const { message } = cause as Error
     const help = /compress/.test(message) ? ' (npm install hyparquet-compressors reads more codecs)' : ''
     throw dataError(as, 'a Parquet file', `${message}${help}`, { cause })
   }
+  const all = [...columns]
+  const rows = all[0]?.[1].length ?? 0
+  if (all.some(([, cells]) => cells.length !== rows)) {
+    throw dataError(as, 'a Parquet file', 'columns of different lengths')
+  }
+  return {
+    numRows: rows,
+    schema: { fields: all.map(([name]) => ({ name })) },
+    getChild(name) {
+      const cells = columns.get(name)
+      return cells ? { length: rows, get: (row) => cells[row], toArray: () => cells } : null
+    },
+  }
 }
 
 async function readArrow(bytes: Uint8Array, as: string): Promise<TableLike> {
-  const { tableFromIPC } = await import('apache-arrow').catch(absent('apache-arrow', 'Arrow IPC', as))
+  const { tableFromIPC, compressionRegistry, CompressionType } = await import('apache-arrow').catch(
+    absent('apache-arrow', 'Arrow IPC', as),
+  )
+  // Pandas compresses Feather files unless it is told not to. Versions before 21 know no codec.
+  const { LZ4_FRAME } = CompressionType ?? {}
+  if (compressionRegistry?.get(LZ4_FRAME) === null) compressionRegistry.set(LZ4_FRAME, { decode: unlz4 })
   try {
     const table = tableFromIPC(bytes)
-    if (table.schema.fields.length > 0) return table
-    throw new Error('no columns')
+    // A damaged file may claim more rows than it has bits for, even where LZ4 saves most of them.
+    if (table.schema.fields.length > 0 && table.numRows <= 8 * 255 * bytes.length) return table
+    throw new Error(`${table.schema.fields.length} columns of ${table.numRows} rows in ${bytes.length} bytes`)
   } catch (cause) {
     const { message } = cause as Error
     const help = /compress|codec/i.test(message)
-      ? ' (save it without compression: in pandas df.to_feather(…, compression="uncompressed"))'
+      ? ' (save it without compression, or with LZ4: in pandas df.to_feather(…, compression="lz4"))'
       : ''
     throw dataError(as, 'an Arrow IPC file', `${message}${help}`, { cause })
   }
