@@ -4,6 +4,9 @@ import { formatOf } from './formats.ts'
 import { gunzip } from './gzip.ts'
 import { unlz4 } from './lz4.ts'
 
+/** A constant column of doubles takes this many in LZ4, twice over. */
+const MOST_ROWS_PER_BYTE = 64
+
 /**
  * The table in a file of a format that an optional package reads: hyparquet (with hyparquet-compressors where that is
  * installed) for Parquet, apache-arrow for Arrow IPC and Feather. Nothing for other formats.
@@ -74,8 +77,8 @@ async function readArrow(bytes: Uint8Array, as: string): Promise<TableLike> {
   if (compressionRegistry?.get(LZ4_FRAME) === null) compressionRegistry.set(LZ4_FRAME, { decode: unlz4 })
   try {
     const table = tableFromIPC(bytes)
-    // A damaged file may claim more rows than it has bits for, even where LZ4 saves most of them.
-    if (table.schema.fields.length > 0 && table.numRows <= 8 * 255 * bytes.length) return table
+    // A damaged file may claim rows that it has no room for, even where LZ4 saves 254 bytes of 255.
+    if (table.schema.fields.length > 0 && table.numRows <= MOST_ROWS_PER_BYTE * bytes.length) return table
     throw new Error(`${table.schema.fields.length} columns of ${table.numRows} rows in ${bytes.length} bytes`)
   } catch (cause) {
     const { message } = cause as Error
