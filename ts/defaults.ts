@@ -173,6 +173,8 @@ export const cleanLabels = {
     cross: 'all',
     innerSteps: 40,
   },
+  /** A model knows something where its loss on rows apart is below this share of that of chance. */
+  knowing: 0.95,
   /** The last training. The trainings before it have batches of the same size. */
   retraining: { steps: 1500, batchSize: 1024 },
   margin: {
@@ -247,8 +249,8 @@ export const cleanLabels = {
     regularizations: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
     steps: { first: 400, next: 150, last: 1000 },
   },
-  /** Without checked or trusted rows. */
-  unchecked: { folds: 10 },
+  /** Without checked or trusted rows. Models have to beat the shares of the classes by so many standard errors. */
+  unchecked: { folds: 10, sure: 2 },
   perSample: {
     method: { averaging: 0, refineDamping: 0 },
     outerRate: 0.5,

@@ -42,13 +42,18 @@ export function confidentDoubts(logs: Float64Array, given: Uint32Array, classes:
   return { odds: odds.map((x) => x - cut), others }
 }
 
-/** Whether log probabilities tell no more of the labels than the share of each class does. */
-export function knowsNothing(logs: Float64Array, given: Uint32Array, classes: number): boolean {
+/**
+ * Whether log probabilities tell no more of the labels than the share of each class does, or what they gain lies within so
+ * many standard `errors` of nothing.
+ */
+export function knowsNothing(logs: Float64Array, given: Uint32Array, classes: number, errors = 0): boolean {
   const sizes = new Float64Array(classes)
   for (const label of given) sizes[label]++
-  const gained = given.reduce(
-    (sum, y, row) => sum + logs[row * classes + y] - Math.log(sizes[y] / given.length),
-    0,
+  const gains = Float64Array.from(
+    given,
+    (y, row) => logs[row * classes + y] - Math.log(sizes[y] / given.length),
   )
-  return !(gained > 0)
+  const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length
+  const squares = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0)
+  return !(mean > (errors * Math.sqrt(squares)) / gains.length)
 }

@@ -2,9 +2,9 @@ import { listed } from '../../data/error.ts'
 import { absentClasses } from '../../data/labels.ts'
 import * as defaults from '../../defaults.ts'
 import { Clock } from '../../hypergradient/clock.ts'
-import { sigmoid } from '../metrics.ts'
+import { meanLoss, sigmoid } from '../metrics.ts'
 import type { Stages } from '../stages.ts'
-import { Trainer } from '../trainer.ts'
+import { type Theta, Trainer } from '../trainer.ts'
 import { bilevelRun } from './bilevelRun.ts'
 import { issuesOf } from './issues.ts'
 import type { CleanLabelsResult, TrustedSettings } from './options.ts'
@@ -57,7 +57,19 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
     signal?.aborted && !stages.kept
       ? inner
       : await stages.take('last model', () => trainer.train({ ...training, steps }, { positions }))
-  const judged = score(trainer, data, logits, model)
+  // A model that knows no more than chance of rows that it was not trained on condemns no label.
+  const apart = parts.heldOut.length > 0 ? parts.heldOut : parts.outer
+  const others = positions.filter((row) => !apart.includes(row))
+  const chance = Math.min(Math.log(classes), lossOfShares(data.labelsOf(trusted), classes))
+  const knowsNothing = (theta: Theta) =>
+    !(
+      meanLoss(trainer.probabilities(theta, apart), classes, data.labelsOf(apart)) <
+      defaults.cleanLabels.knowing * chance
+    )
+  const blind =
+    knowsNothing(inner) &&
+    (others.length === 0 || knowsNothing(await trainer.train({ ...training, steps }, { positions: others })))
+  const judged = score(trainer, data, logits, model, blind ? 0.5 : 1)
 
   clock.enter('')
   const { total, ...phases } = solved.seconds
@@ -71,7 +83,10 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
     ...judged,
     weights: all,
     checked: { rows: trusted, right: Array.from(trusted, () => true) },
-    warnings: unseenClasses(data),
+    warnings: [
+      ...unseenClasses(data),
+      ...(blind ? ['the model knows no more of the trusted rows than chance: no label is doubted'] : []),
+    ],
     theta: data.classifier(inner),
     model: data.classifier(model),
     curves,
@@ -83,6 +98,16 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
     backend: backend.info(),
     settings: { weighting, holdout, outerSteps, regularization, seed, innerRate: rate, ...run.method },
   }
+}
+
+/** The mean loss of labels whose probabilities are their shares: the entropy of these. */
+function lossOfShares(labels: Uint32Array, classes: number): number {
+  const counts = new Float64Array(classes)
+  for (const y of labels) counts[y]++
+  return -counts.reduce(
+    (sum, count) => sum + (count && (count / labels.length) * Math.log(count / labels.length)),
+    0,
+  )
 }
 
 /** A class of which no trusted row is known says nothing of how its labels go wrong. */

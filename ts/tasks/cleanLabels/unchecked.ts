@@ -48,7 +48,7 @@ export async function cleanUnchecked(settings: Settings, stages: Stages): Promis
     judges.push(await stages.take('neighbours', shares))
   }
   if (predicted) judges.push(predicted)
-  const blind = knowsNothing(together(judges, classes), given, classes)
+  const blind = knowsNothing(together(judges, classes), given, classes, unchecked.sure)
   if (!blind) {
     const { odds } = confidentDoubts(together(judges, classes), given, classes)
     const kept = () => fromGiven(made, (row) => odds[row] <= 0)
