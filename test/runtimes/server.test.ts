@@ -1,3 +1,5 @@
+import { mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
@@ -70,6 +72,21 @@ if (hasThreads()) {
   test('threads of a worker thread change no bit', async () => {
     const bits = await measure(await loadBackend({ backend: 'wasm', relaxed: false }))
     judge(await inThread({ ...(await order('wasm')), threads: true, relaxed: false, bits }))
+  })
+}
+
+for (const name of ['Node', 'Deno', 'Bun']) {
+  test(`${name} writes a run to a file and goes on from it`, async () => {
+    const own = mkdtempSync(join(tmpdir(), 'nhgd-run-'))
+    const file = join(own, 'run')
+    const [program, args] = runtimes[name]('wasm')
+    const written = args.flatMap((arg) => (arg === '--allow-read' ? [arg, '--allow-write'] : [arg]))
+    const script = [...written.slice(0, -1), 'test/runtimes/support/checkpoint.ts', file]
+    const { outer, whole, resumed } = JSON.parse(await run(program, script))
+    assert.equal(outer, whole)
+    assert.equal(resumed, { file: realpathSync(file), damaged: [] })
+    assert.equal(readdirSync(own).sort(), ['run', 'run.1', 'run.2'])
+    rmSync(own, { recursive: true })
   })
 }
 

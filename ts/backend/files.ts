@@ -85,10 +85,15 @@ export async function keptFiles(given: string): Promise<string[]> {
   return ages.sort((a, b) => a - b).map((age) => (age === 0 ? path : `${path}.${age}`))
 }
 
-/** Removes what writers of `path` left that were killed amid their work. */
-export async function removeParts(path: string): Promise<void> {
+/**
+ * Makes sure that {@link replaceFile} can write beside `path`, and removes what writers were killed amid.
+ *
+ * @throws the system's error.
+ */
+export async function tryFolder(path: string): Promise<void> {
   const { promises } = builtin('node:fs')
   const { folder, name } = folderOf(await real(path))
+  await (await promises.open(part(builtin('node:path').join(folder, name)), 'w')).close()
   for (const other of await promises.readdir(folder)) {
     if (!other.startsWith(`${name}.`) || !/^(\d+\.)?\d+\.part$/.test(other.slice(name.length + 1))) continue
     await promises.rm(builtin('node:path').join(folder, other), { force: true })

@@ -1,6 +1,6 @@
 import { flag, is, number, shape, whole } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { keptFiles, removeParts, replaceFile } from '../backend/files.ts'
+import { keptFiles, replaceFile, tryFolder } from '../backend/files.ts'
 import { builtin } from '../backend/node.ts'
 import { type Archive, readArchive } from './archive.ts'
 
@@ -74,11 +74,7 @@ export class CheckpointFile {
    */
   async open(): Promise<Found | undefined> {
     const { file, resume } = this.#options
-    await this.#written(async () => {
-      await removeParts(file)
-      const { constants, promises } = builtin('node:fs')
-      await promises.access(builtin('node:path').dirname(file), constants.W_OK)
-    })
+    await this.#written(() => tryFolder(file))
     return resume ? lastWhole(file) : undefined
   }
 
