@@ -73,7 +73,35 @@ function inBatches(): Table {
   return new Table(schema, [batch([9, 1], [9, 2], [9, 3]), batch([4, 9], [5, 9], [6, 9])]).slice(1, 3)
 }
 
+/** A tensor as Transformers.js has it: a proxy, whose properties are those of its class. */
+class ProxiedTensor {
+  readonly #dims: readonly number[]
+  readonly #data: Float32Array
+
+  constructor(data: Float32Array, dims: readonly number[]) {
+    this.#data = data
+    this.#dims = dims
+    // biome-ignore lint/correctness/noConstructorReturn: as there
+    return new Proxy(this, {
+      get: (tensor, key) => (key === '0' ? tensor : Reflect.get(tensor, key, tensor)),
+    })
+  }
+
+  get dims() {
+    return this.#dims
+  }
+
+  get data() {
+    return this.#data
+  }
+
+  stride(): number[] {
+    return [3, 1]
+  }
+}
+
 const forms: Record<string, MatrixLike> = {
+  'a tensor of Transformers.js': new ProxiedTensor(Float32Array.from(six), [2, 3]),
   'a matrix of the library': matrix(Float32Array.from(six), 2, 3),
   'a tensor with dims, as of ONNX Runtime': {
     type: 'float32',
@@ -192,6 +220,10 @@ const bad: Record<string, [ErrorCode, unknown]> = {
   'strides before the data': [
     'ERR_SHAPE',
     { data: new Float32Array(6), shape: [2, 3], stride: [-3, 1], offset: 0 },
+  ],
+  'strides that are no array': [
+    'ERR_SHAPE',
+    { data: new Float32Array(12), shape: [2, 3], stride: 3, offset: 0 },
   ],
   'too few strides': ['ERR_SHAPE', { data: new Float32Array(6), shape: [2, 3], stride: [3], offset: 0 }],
   'an infinite stride': [

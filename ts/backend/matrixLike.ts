@@ -121,7 +121,10 @@ function fromTensor(name: string, value: Partial<StridedLike> & { dims?: unknown
   const dims = Array.from(given as ArrayLike<number>, (length) => size(0)(`${name}.shape`, length))
   const { length } = notEmpty(name, dims)
   const stored = onHost(name, value)
-  const { stride, offset = 0 } = value
+  // Tensors of Transformers.js have a method of this name.
+  const isStrided = Array.isArray(value.stride) || ArrayBuffer.isView(value.stride)
+  const stride = isStrided ? Array.from(value.stride as readonly number[]) : undefined
+  const { offset = 0 } = value
   const expected = stride === undefined ? length : farthest(name, dims, stride, offset) + 1
   if (stride === undefined ? stored.length !== expected : !(stored.length >= expected)) {
     refuse(name, `${dims.join(' × ')} numbers`, stored.length, 'ERR_SHAPE')
