@@ -257,3 +257,23 @@ export const cleanLabels = {
     outerOptimizer: { kind: 'adam', shared: true, beta2: 0.99 },
   },
 } as const
+
+/**
+ * The search for a penalty's strengths and exponent. Strengths are multiples of the largest mean product of a feature with
+ * the targets, at which the lasso leaves out everything; `size` is a coefficient's usual size where outputs and features
+ * have deviation 1.
+ */
+export const tuneRegularization = {
+  folds: 5,
+  grid: { powers: [1, 0.5], strengths: [0.3, 0.15, 0.07, 0.03, 0.01, 0.003], size: 0.05 },
+  outer: { steps: 15, tolerance: 1e-3, gain: 3e-4, reach: 0.7 },
+  inner: { tolerance: 1e-5, steps: 60, products: 200 },
+  /** An exponent whose start has more than this times the best loss so far is not followed. */
+  promising: 1.25,
+  /** Where there are more strengths than this, a further hold-out decides when to stop, and a prior holds them together. */
+  few: 10,
+  holdout: 0.2,
+  prior: 0.01,
+  /** A coefficient counts as left out below this share of the largest standardised one. */
+  leftOut: 1e-2,
+} as const

@@ -94,6 +94,7 @@ export {
   type WeightsOptions,
   weightNetwork,
 } from './problems/blocks.ts'
+export { type CrossValidationOptions, crossValidation, type FoldRows } from './problems/crossValidation.ts'
 export type { Entries, Eventual, Filled, FilledWithValue } from './problems/custom/callback.ts'
 export {
   type CheckDerivativesOptions,
@@ -144,3 +145,13 @@ export { accuracy, auc } from './tasks/metrics.ts'
 export type { ModelFormat, ModelNames } from './tasks/modelFile.ts'
 export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'
 export type { TaskCheckpoint } from './tasks/stages.ts'
+export type {
+  Coefficient,
+  Score,
+  TunedPenalty,
+  TuneProgress,
+  TuneRegularizationOptions,
+  TuneRegularizationResult,
+} from './tasks/tuneRegularization/options.ts'
+export { Regressor } from './tasks/tuneRegularization/regressor.ts'
+export { tuneRegularization } from './tasks/tuneRegularization/tuneRegularization.ts'

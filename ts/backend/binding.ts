@@ -241,9 +241,12 @@ export interface Oracles extends Handle {
   readonly layers: Uint32Array
   /** Bytes of the data sets. */
   readonly bytes: Whole
+  /** These folds and one more, of the same sizes and blocks, as one problem: g is the sum of theirs, f the mean. */
+  withFold(fold: Oracles): Oracles
   /** θ to start from; the seed matters to networks alone. */
   initial(seed: Seed): Vector
-  /** D, the Hessian of the quadratic part of g in θ, diagonal: one entry for cI, or one per parameter. */
+  /** D, the diagonal curvature of the quadratic that touches the penalty of g at θ from above: one entry for cI, or one
+   * per parameter. It is the penalty's Hessian where that is quadratic. */
   regularizer(point: Point): Vector
   /** g on a batch; its gradient goes to `step`. */
   innerStep(point: Point, batch: Batch, step: Step): number

@@ -212,7 +212,11 @@ wrong: Array<number>, prior?: PriorSettings, } | { "kind": "penalty", per: PerKi
 /** For `group`: the number of a group, from 0, per feature or per parameter. */
 groups?: Array<number>,
 /** Whether biases are penalised too. */
-bias: boolean, prior?: PriorSettings, };
+bias: boolean,
+/** The exponent q, above 0 and at most 2; the first q where it is learned. */
+power?: number,
+/** Whether q is one more entry of v. */
+learned: boolean, prior?: PriorSettings, };
 
 /** The parameters that share a strength: all, those of a group, of a feature (in models of one layer) or of a layer. */
 export type PerKind = "all" | "group" | "feature" | "layer";

@@ -34,7 +34,17 @@ const beside = {
   holdout: 'trusted',
 } as const
 
-const inputs = ['features', 'labels', 'trusted', 'checked', 'before', 'model', 'predProbs'] as const
+const inputs = [
+  'features',
+  'labels',
+  'trusted',
+  'checked',
+  'before',
+  'model',
+  'predProbs',
+  'targets',
+  'groups',
+] as const
 const outputs = ['out', 'weights', 'report', 'json'] as const
 
 /** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */

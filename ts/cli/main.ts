@@ -7,6 +7,7 @@ import { Interrupted } from './interrupts.ts'
 import { predictCommand } from './predict.ts'
 import { reviewCommand } from './review.ts'
 import { inOptions } from './spelling.ts'
+import { tuneCommand } from './tune.ts'
 import { version } from './version.ts'
 
 const misuse = new Set([
@@ -27,6 +28,7 @@ const program = new Command('nhgd')
   .addCommand(cleanCommand())
   .addCommand(reviewCommand())
   .addCommand(predictCommand())
+  .addCommand(tuneCommand())
   .addCommand(
     new Command('info')
       .description('tell which backend runs here, and why others do not')

@@ -42,7 +42,7 @@ const blocks: Check<Record<string, Block>> = (name, value) => {
   return value as Record<string, Block>
 }
 
-const checks = {
+export const bilevelChecks = {
   backend: backendCheck,
   model: modelCheck,
   train: sampleSet,
@@ -61,7 +61,7 @@ const checks = {
  */
 export function bilevel(options: BilevelOptions): Problem {
   const required = ['backend', 'model', 'train', 'validation', 'hyperparameters'] as const
-  return riskOf(checkOptions(options, checks, required), 'validation')
+  return riskOf(checkOptions(options, bilevelChecks, required), 'validation')
 }
 
 /** The same, where errors call the outer samples `outer`. */

@@ -1,4 +1,14 @@
-import { checkOptions, doubles, flag, numbers, oneOf, refuse, shape, size } from '../backend/check.ts'
+import {
+  type Check,
+  checkOptions,
+  doubles,
+  flag,
+  numbers,
+  oneOf,
+  refuse,
+  shape,
+  size,
+} from '../backend/check.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { entriesCheck, type MatrixLike, matrixCheck } from '../backend/matrixLike.ts'
 import type { BlockSettings } from '../backend/settings.ts'
@@ -132,13 +142,29 @@ export interface PenaltyOptions {
   readonly bias?: boolean
   /** Strengths to start from, above 0: one for all groups or one per group; 1 by default. */
   readonly start?: number | ArrayLike<number>
-  /** Prior on v, the logarithms of the strengths; without `start`, v starts at its mean. */
+  /**
+   * The exponent q of the parameters, above 0 and at most 2; 2 by default, the ridge penalty. 1 is close to the lasso, and
+   * less is sparser. `learned` makes q = 0.2 + 1.8 σ(v_q) one more hyperparameter, which starts at 1.
+   */
+  readonly power?: number | 'learned'
+  /** Prior on v, the logarithms of the strengths, and v_q after them; without `start`, v starts at its mean. */
   readonly prior?: Prior
 }
 
+/** v_q at q = 1. */
+const powerOne = Math.log(0.8)
+
+const power: Check<number | 'learned'> = (name, value) => {
+  if (value === 'learned' || (typeof value === 'number' && value > 0 && value <= 2)) return value
+  return refuse(name, 'a number above 0 and at most 2, or "learned"', value)
+}
+
 /**
- * A quadratic penalty with learned strengths, R = ½ Σ_k exp(v_k) Σ_{j∈k} θ_j². In natural units: the strengths exp v.
- * A parameter that it leaves free, such as a bias, has only the curvature of the data: inverse Fishers need damping then.
+ * A penalty with learned strengths, R = Σ_k (exp(v_k)/q) Σ_{j∈k} (θ_j² + ε²)^(q/2): for q = 2 it is quadratic,
+ * ½ Σ_k exp(v_k) Σ_{j∈k} θ_j², and for others ε = 10⁻³ in the units of θ keeps it smooth. In natural units: the strengths
+ * exp v, and q after them where it is learned. A parameter that it leaves free, such as a bias, has only the curvature of
+ * the data: inverse Fishers need damping then. Where q < 2 they take the curvature of the quadratic that touches R from
+ * above; products with the Hessian take the true one.
  */
 export function penalty(options: PenaltyOptions): Block {
   const positive = (name: string, value: unknown) => {
@@ -148,22 +174,38 @@ export function penalty(options: PenaltyOptions): Block {
     return value
   }
   const per = oneOf('all', 'group', 'feature', 'layer')
-  const checks = { per, groups: numbers, bias: flag, start: positive, prior }
-  const { groups, bias = false, start, prior: given, ...rest } = checkOptions(options, checks, ['per'])
+  const checks = { per, groups: numbers, bias: flag, start: positive, power, prior }
+  const {
+    groups,
+    bias = false,
+    start,
+    power: q = 2,
+    prior: given,
+    ...rest
+  } = checkOptions(options, checks, ['per'])
+  const learned = q === 'learned'
   return {
     settings: {
       kind: 'penalty',
       ...rest,
       bias,
       groups: groups && Array.from(whole(groups, 'groups')),
+      power: learned ? undefined : q,
+      learned,
       prior: plainPrior(given),
     },
     start(length) {
-      if (start === undefined) return given?.mean ?? new Float64Array(length)
-      if (typeof start === 'number') return new Float64Array(length).fill(Math.log(start))
-      if (start.length !== length)
-        refuse('start', `${length} strengths, one per group`, start.length, 'ERR_SHAPE')
-      return Float64Array.from(start, Math.log)
+      if (start === undefined && given) return given.mean
+      const v = new Float64Array(length)
+      const strengths = learned ? length - 1 : length
+      if (learned) v[strengths] = powerOne
+      if (typeof start === 'number') v.fill(Math.log(start), 0, strengths)
+      else if (start) {
+        if (start.length !== strengths)
+          refuse('start', `${strengths} strengths, one per group`, start.length, 'ERR_SHAPE')
+        v.set(Array.from(start, Math.log))
+      }
+      return v
     },
   }
 }

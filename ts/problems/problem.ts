@@ -4,6 +4,7 @@ import { having, refuseDisposed } from '../backend/check.ts'
 import { fingerprint } from '../backend/fingerprint.ts'
 import { checkMemory } from '../backend/memory.ts'
 import type { FisherSettings } from '../backend/settings.ts'
+import { customFisher } from '../defaults.ts'
 import type { Block } from './blocks.ts'
 
 export const problemCheck = having('a problem such as bilevel(…)', 'start', 'paced')
@@ -42,7 +43,7 @@ const computed: Record<ComputedOracle, true> = {
 export type Eventually<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | Promise<R> : never
 
 /** The oracles of any problem, whose answers have to be awaited. Those of the backend are there at once. */
-export type AnyOracles = Omit<Oracles, ComputedOracle | keyof Handle> & {
+export type AnyOracles = Omit<Oracles, ComputedOracle | 'withFold' | keyof Handle> & {
   readonly [K in ComputedOracle]: Eventually<Oracles[K]>
 } & {
   /** The inverse Fisher of methods whose default one the problem cannot feed. */
@@ -130,6 +131,29 @@ export class Problem<O extends AnyOracles = Oracles> {
   hyperparameters(point: Point): Record<string, Float32Array | Float64Array> {
     const names = Object.keys(this.#blocks)
     return Object.fromEntries(names.map((name, i) => [name, taken(this.oracles.natural(i, point))]))
+  }
+
+  /**
+   * This problem and others of the same sizes and blocks as one, the folds of a cross-validation: they share v, each has a
+   * θ of its own, and f is the mean of theirs. θ is that of all, one after the other.
+   *
+   * Fishers of the layers' factors can't be fed by it; methods take the windowed form by default.
+   *
+   * @throws NhgdError `ERR_SHAPE` for other sizes or blocks, when the problem is first used.
+   */
+  withFolds(others: readonly Problem[]): AnyProblem {
+    const all = [this as unknown as Problem, ...others]
+    const build = () => {
+      const oracles = all.map((fold) => fold.oracles).reduce((before, fold) => before.withFold(fold))
+      return Object.assign(oracles, { usualFisher: customFisher })
+    }
+    const bytes = all.reduce((sum, fold) => sum + fold.memory(), 0)
+    const start: ProblemStart<AnyOracles> = (oracles, seed) => ({
+      inner: taken(oracles.initial(seed)),
+      outer: this.#start(seed).outer,
+    })
+    const data = () => all.flatMap((fold) => Array.from(fold.#data()))
+    return new Problem(this.backend, this.dtype, bytes, build, start, this.#blocks, this.#settings, data)
   }
 
   /** What tells this problem from others: shapes, settings, and a fingerprint of its data. */

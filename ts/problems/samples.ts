@@ -28,14 +28,14 @@ export interface TargetSet extends Omit<LabelledSet, 'labels'> {
 export type SampleSet = LabelledSet | TargetSet
 
 /** Targets as a matrix of doubles with one row per sample. */
-const targets: Check<Matrix> = (name, value) => {
+export const targetsCheck: Check<Matrix> = (name, value) => {
   const list = isMatrix(value) ? undefined : numbers(name, value)
   if (list) return { data: doubles(name, list).slice(), rows: list.length, columns: 1 }
   const { data, rows, columns, scale = 1 } = matrixCheck(name, value)
   return { data: Float64Array.from(data, (x) => scale * x), rows, columns }
 }
 
-const both = { features: featuresCheck, labels: numbers, targets, rows: numbers }
+const both = { features: featuresCheck, labels: numbers, targets: targetsCheck, rows: numbers }
 const anySet = shape<LabelledSet & TargetSet>(both, ['features'])
 
 /** A set that has either labels or targets. */
@@ -73,6 +73,25 @@ export function samples(backend: Backend, set: SampleSet, name: string): Samples
   } finally {
     if (uploaded !== features) uploaded.dispose() // the samples keep them
   }
+}
+
+/** A set as {@link sampleSet} leaves it, with features that are uploaded, once for all of its subsets. */
+export function uploadedSet(backend: Backend, set: SampleSet): SampleSet {
+  const { features } = set as CheckedSet
+  return 'data' in features ? { ...set, features: upload(backend, features) } : set
+}
+
+/** The samples at these positions of a set as {@link sampleSet} leaves it. */
+export function subset(set: SampleSet, positions: Uint32Array): SampleSet {
+  const { features, rows, labels, targets } = set as CheckedSet
+  const at = rows ? positions.map((i) => rows[i]) : positions
+  if (labels) return { features, rows: at, labels: positions.map((i) => labels[i]) }
+  const { data, columns } = targets as Matrix
+  const picked = new Float64Array(positions.length * columns)
+  for (const [k, i] of positions.entries()) {
+    for (let c = 0; c < columns; c++) picked[k * columns + c] = data[i * columns + c]
+  }
+  return { features, rows: at, targets: { data: picked, rows: positions.length, columns } }
 }
 
 /** Bytes that a set takes in the backend. */

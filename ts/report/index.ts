@@ -1,10 +1,16 @@
 import { loadPlotter } from './assets.ts'
 import { renderCleaningReport } from './cleaning.ts'
 import type { CleaningReport } from './content.ts'
+import { renderTuningReport, type TuningReport } from './tuning.ts'
 
 export type { Plotter } from './cleaning.ts'
 export type { Chart, CleaningReport, Curve, MethodResult, SuspectLabel } from './content.ts'
-export { loadPlotter, renderCleaningReport }
+export { loadPlotter, renderCleaningReport, type TuningReport }
+
+/** {@link renderTuningReport} with the installed uPlot inside (Node only). */
+export function tuningReport(report: TuningReport): string {
+  return renderTuningReport(report, loadPlotter())
+}
 
 /** {@link renderCleaningReport} with the installed uPlot inside (Node only). */
 export function cleaningReport(report: CleaningReport): string {

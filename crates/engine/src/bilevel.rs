@@ -3,7 +3,7 @@
 use nhgd_kernels::Scalar;
 use nhgd_models::{Loss, Targets};
 use nhgd_problems::blocks::{
-    Anchored, FixedWeights, Groups, MarginWeights, Per, SampleWeights, WeightNetwork, Weights,
+    Anchored, FixedWeights, Groups, MarginWeights, Per, Power, SampleWeights, WeightNetwork, Weights,
 };
 use nhgd_problems::{Block, Prior, Risk};
 use nhgd_settings::{fields, kinds, words};
@@ -65,6 +65,10 @@ pub(crate) enum BlockSettings {
         groups: Option<Vec<u32>>,
         /// Whether biases are penalised too.
         bias: bool,
+        /// The exponent q, above 0 and at most 2; the first q where it is learned.
+        power: Option<f64>,
+        /// Whether q is one more entry of v.
+        learned: bool,
         prior: Option<PriorSettings>,
     },
 }
@@ -96,7 +100,7 @@ kinds!(BlockSettings by "kind" {
     "marginWeights" MarginWeights { anchors, transition, prior },
     "fixedWeights" FixedWeights {},
     "weightNetwork" WeightNetwork { anchors, rows, columns, hidden, right, wrong, prior },
-    "penalty" Penalty { per, groups, bias, prior },
+    "penalty" Penalty { per, groups, bias, power, learned, prior },
 });
 
 impl PriorSettings {
@@ -148,11 +152,10 @@ fn checked_labels(rows: usize, right: &[u32], wrong: &[u32]) -> Result<Vec<(u32,
         }
         all.extend(samples.iter().map(|&i| (i, is)));
     }
-    let mut seen: Vec<u32> = all.iter().map(|&(i, _)| i).collect();
-    seen.sort_unstable();
-    match seen.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
-            Err(Error::expected(Code::Range, "checked", "each row once", format!("row {} twice", pair[0])))
+    let mut seen = vec![false; rows];
+    match all.iter().find(|&&(i, _)| std::mem::replace(&mut seen[i as usize], true)) {
+        Some((i, _)) => {
+            Err(Error::expected(Code::Range, "checked", "each row once", format!("row {i} twice")))
         }
         None => Ok(all),
     }
@@ -239,7 +242,7 @@ impl BilevelSettings {
                     let network = WeightNetwork::new(signals, *columns, *hidden, checked);
                     (anchored(network, free, *anchors), prior)
                 }
-                BlockSettings::Penalty { per, groups, bias, prior } => {
+                BlockSettings::Penalty { per, groups, bias, power, learned, prior } => {
                     let per = match (per, groups) {
                         (PerKind::Group, Some(groups)) => Per::Group(groups.clone()),
                         (PerKind::Group, None) => {
@@ -264,12 +267,22 @@ impl BilevelSettings {
                     };
                     let groups = Groups::new(&per, *bias, &model.layers(), model.features())
                         .map_err(|(name, expected, got)| Error::expected(Code::Range, name, expected, got))?;
-                    (Block::Penalty(groups), prior)
+                    let q = power.unwrap_or(2.0);
+                    if !(q > 0.0 && q <= 2.0) {
+                        return Err(Error::expected(
+                            Code::Range,
+                            "power",
+                            "a number above 0 and at most 2",
+                            q,
+                        ));
+                    }
+                    let power = if *learned { Power::Learned } else { Power::Fixed(q) };
+                    (Block::Penalty(groups, power), prior)
                 }
             };
             let len = match &built {
                 Block::Weights(weights) => weights.outer_len(),
-                Block::Penalty(groups) => groups.len(),
+                Block::Penalty(groups, power) => groups.len() + power.len(),
             };
             if let Some(prior) = prior {
                 prior.check(len)?;

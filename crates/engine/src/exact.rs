@@ -20,35 +20,51 @@ pub(crate) fn exact_direction<T: Scalar>(
     hessian: bool,
 ) -> Result<(Vec<T>, f64)> {
     let d = problem.inner_len();
+    if !problem.folds().is_empty() {
+        return of_folds(problem, point, b, hessian);
+    }
     if d > LIMIT {
         let expected = format!("at most {LIMIT} parameters for a dense Hessian");
         return Err(Error::expected(Code::Range, "inner", expected, d));
     }
-    let mut column = vec![T::zero(); d];
-    let mut product = |u: &[T], out: &mut [f64]| {
-        curvature_product(problem, point, RowSet::all(problem.samples()), u, &mut column, hessian);
-        out.iter_mut().zip(&column).for_each(|(out, x)| *out = x.wide());
+    let (mut x, mut image) = (vec![T::zero(); d], vec![T::zero(); d]);
+    let mut product = |u: &[f64], out: &mut [f64]| {
+        x.iter_mut().zip(u).for_each(|(x, &u)| *x = T::of(u));
+        curvature_product(problem, point, RowSet::all(problem.samples()), &x, &mut image, hessian);
+        out.iter_mut().zip(&image).for_each(|(out, x)| *out = x.wide());
     };
+    let b: Vec<f64> = b.iter().map(|b| b.wide()).collect();
+    let (x, residual) = dense(&b, hessian, T::NAME == "f32", &mut product)?;
+    Ok((x.iter().map(|&x| T::of(x)).collect(), residual))
+}
+
+/// x = C⁻¹ b for a C that is known by its products, with entries of x that an f32 holds where they are to be `narrow`.
+fn dense(
+    b: &[f64],
+    hessian: bool,
+    narrow: bool,
+    product: &mut dyn FnMut(&[f64], &mut [f64]),
+) -> Result<(Vec<f64>, f64)> {
+    let d = b.len();
     let mut dense = room("inner", d * d)?;
-    let mut unit = vec![T::zero(); d];
+    let mut unit = vec![0.0; d];
     for (i, column) in dense.chunks_exact_mut(d).enumerate() {
-        unit[i] = T::one();
+        unit[i] = 1.0;
         product(&unit, column);
-        unit[i] = T::zero();
+        unit[i] = 0.0;
     }
     let solve = solver(d, dense, hessian)?;
-    let b: Vec<f64> = b.iter().map(|b| b.wide()).collect();
-    let size = norm(&b);
+    let size = norm(b);
     // x as it is returned, what it leaves of b, and the norm of that.
     let mut judged = |x: &[f64]| {
-        let x: Vec<T> = x.iter().map(|&x| T::of(x)).collect();
+        let x: Vec<f64> = x.iter().map(|&x| if narrow { f64::from(x as f32) } else { x }).collect();
         let mut rest = vec![0.0; d];
         product(&x, &mut rest);
-        rest.iter_mut().zip(&b).for_each(|(rest, b)| *rest = b - *rest);
+        rest.iter_mut().zip(b).for_each(|(rest, b)| *rest = b - *rest);
         let left = norm(&rest);
         (x, rest, left)
     };
-    let mut x = b.clone();
+    let mut x = b.to_vec();
     solve(&mut x);
     let (first, mut correction, before) = judged(&x);
     solve(&mut correction);
@@ -56,6 +72,28 @@ pub(crate) fn exact_direction<T: Scalar>(
     let (refined, _, after) = judged(&x);
     let (x, left) = if after < before { (refined, after) } else { (first, before) };
     Ok((x, if size > 0.0 { left / size } else { 0.0 }))
+}
+
+/// The same fold by fold: the curvature of several is block-diagonal.
+fn of_folds<T: Scalar>(
+    problem: &dyn Problem<T>,
+    point: Point<'_, T>,
+    b: &[T],
+    hessian: bool,
+) -> Result<(Vec<T>, f64)> {
+    let folds = problem.folds();
+    let (d, s) = (problem.inner_len() / folds.len(), point.signals.len() / folds.len());
+    let (mut x, mut left, mut size) = (Vec::with_capacity(b.len()), 0.0, 0.0);
+    for (k, fold) in folds.iter().enumerate() {
+        let (theta, signals) = (k * d..(k + 1) * d, k * s..(k + 1) * s);
+        let own = Point { inner: &point.inner[theta.clone()], signals: &point.signals[signals], ..point };
+        let (part, residual) = exact_direction(&**fold, own, &b[theta.clone()], hessian)?;
+        x.extend(part);
+        let norm = norm(&b[theta]).wide();
+        left += (residual * norm).powi(2);
+        size += norm * norm;
+    }
+    Ok((x, if size > 0.0 { (left / size).sqrt() } else { 0.0 }))
 }
 
 /// b ← C⁻¹ b.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use nhgd_curvature::{Diagonal, Wants};
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
-use nhgd_problems::{Problem as Oracles, Quadratic};
+use nhgd_problems::{Folds, Problem as Oracles, Quadratic};
 
 use crate::bilevel::BilevelSettings;
 use crate::error::{length, reserved};
 use crate::exact::exact_direction;
+use crate::info::threads;
 use crate::point::Here;
 use crate::reduce;
 use crate::step::Observable;
@@ -121,6 +122,37 @@ impl Problem {
         }
     }
 
+    /// These folds and one more as one problem, with a mean over folds for f.
+    pub fn with_fold(&self, fold: &Self) -> Result<Self> {
+        fn joined<T: Scalar>(
+            before: &Arc<dyn Oracles<T>>,
+            fold: &Arc<dyn Oracles<T>>,
+        ) -> Arc<dyn Oracles<T>> {
+            let mut folds = before.folds().to_vec();
+            if folds.is_empty() {
+                folds.push(before.clone());
+            }
+            folds.push(fold.clone());
+            Arc::new(Folds::new(folds, threads()))
+        }
+        let count = typed!(self, T, p => p.folds().len().max(1));
+        for (name, expected, got) in [
+            ("inner", self.inner_length() / count, fold.inner_length()),
+            ("outer", self.outer_length(), fold.outer_length()),
+            ("signals", self.signals_length() / count, fold.signals_length()),
+        ] {
+            length(name, expected, got)?;
+        }
+        if self.blocks() != fold.blocks() {
+            return Err(Error::expected(Code::Shape, "fold", "the blocks of the others", "other blocks"));
+        }
+        match (&self.0, &fold.0) {
+            (Typed::F32(before), Typed::F32(fold)) => Ok(Self(Typed::F32(joined(before, fold)))),
+            (Typed::F64(before), Typed::F64(fold)) => Ok(Self(Typed::F64(joined(before, fold)))),
+            _ => Err(Error::expected(Code::Range, "fold", self.dtype(), fold.dtype())),
+        }
+    }
+
     /// d.
     pub fn inner_length(&self) -> usize {
         typed!(self, T, p => p.inner_len())
@@ -154,11 +186,13 @@ impl Problem {
         let layers = typed!(self, T, p => p.layers());
         layers.iter().flat_map(|layer| [layer.inputs as u32, layer.outputs as u32]).collect()
     }
-    /// D, the Hessian of the quadratic part of g in θ: one entry for cI, or one per parameter.
+    /// D, the curvature of the quadratic that touches the penalty of g at θ from above: one entry for cI, or one per
+    /// parameter.
     pub fn regularizer(&self, point: &Point) -> Result<Vector> {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
-            Ok(Vector::from_vec(match p.penalty().diagonal(point.of::<T>()?.outer, p.inner_len()) {
+            let point = point.of::<T>()?;
+            Ok(Vector::from_vec(match p.penalty().diagonal(point.outer, point.inner) {
                 Diagonal::Scalar(c) => vec![c],
                 Diagonal::Vector(entries) => entries,
             }))

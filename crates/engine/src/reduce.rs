@@ -22,7 +22,7 @@ pub(crate) fn inner_step<T: Scalar>(
     let (sum, observation) = problem.inner_sums(point, rows, wants, gradient);
     let (sum, share) = all_reduce(gradient, sum, rows.len());
     vector::scale(T::of(share), gradient);
-    problem.penalty().add_product(point.outer, point.inner, gradient);
+    problem.penalty().add_gradient(point.outer, point.inner, gradient);
     (sum * share + problem.penalty().value(point.outer, point.inner), observation)
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn curvature_product<T: Scalar>(
     }
     let (_, share) = all_reduce(product, 0.0, rows.len());
     vector::scale(T::of(share), product);
-    problem.penalty().add_product(point.outer, u, product);
+    problem.penalty().add_product(point.outer, point.inner, u, product);
 }
 
 /// What f has that depends on v alone: the prior and the terms of the blocks. Adds its gradient.

@@ -10,17 +10,21 @@
 //! | L | cross derivative | ∇²_θv g, d × p, never stored |
 
 pub mod blocks;
+mod folds;
 mod point;
 mod prior;
 mod quadratic;
 mod risk;
 mod transition;
 
+pub use folds::Folds;
 pub use point::Point;
 pub use prior::Prior;
 pub use quadratic::Quadratic;
 pub use risk::{Block, Risk};
 pub use transition::Transition;
+
+use std::sync::Arc;
 
 use nhgd_curvature::{LayerShape, Observation, Wants};
 use nhgd_kernels::{RowSet, Scalar};
@@ -127,6 +131,11 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// What a block of hyperparameters stands for: a weight per inner sample, or exp v; nothing if there is no such block.
     fn natural(&self, _block: usize, _point: Point<'_, T>) -> Option<Vec<T>> {
         None
+    }
+
+    /// The folds that it is made of, each with a θ and samples of its own; none for most problems.
+    fn folds(&self) -> &[Arc<dyn Problem<T>>] {
+        &[]
     }
 
     /// Bytes held, data sets included.

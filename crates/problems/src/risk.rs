@@ -6,7 +6,7 @@ use nhgd_curvature::{Factors, LayerShape, Observation, Rows, Statistic, Wants};
 use nhgd_kernels::{RowSet, Scalar};
 use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
 
-use crate::blocks::{Groups, Penalty, Weights};
+use crate::blocks::{Groups, Penalty, Power, Weights};
 use crate::{Point, Prior, Problem};
 
 /// g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ), f = (1/m) Σ ℓ'_j(θ) + ρ(v) + the blocks' own terms, where v is the concatenation
@@ -30,7 +30,7 @@ pub enum Block<T> {
     /// One factor of the samples' weights.
     Weights(Box<dyn Weights<T>>),
     /// One term of R, with a strength per group.
-    Penalty(Groups),
+    Penalty(Groups, Power),
 }
 
 /// A block's places in v and in the signals; its weights, or none for a penalty.
@@ -64,9 +64,9 @@ impl<T: Scalar> Risk<T> {
         for block in blocks {
             let (p, s, weights) = match block {
                 Block::Weights(weights) => (weights.outer_len(), weights.signals_len(), Some(weights)),
-                Block::Penalty(groups) => {
-                    let p = groups.len();
-                    penalties.push((outer_len, groups));
+                Block::Penalty(groups, power) => {
+                    let p = groups.len() + power.len();
+                    penalties.push((outer_len, groups, power));
                     (p, 0, None)
                 }
             };
@@ -314,7 +314,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
     fn natural(&self, block: usize, point: Point<'_, T>) -> Option<Vec<T>> {
         let slice = self.slices.get(block)?;
         if slice.weights.is_none() {
-            return Some(point.outer[slice.outer.clone()].iter().map(|v| v.exp()).collect());
+            return Some(self.penalty.natural(slice.outer.start, point.outer));
         }
         let mut weights = vec![T::one(); self.train.len()];
         slice.write(point, RowSet::all(self.train.len()), &mut weights);

@@ -81,7 +81,7 @@ fn curvature(problem: &Risk<f64>, point: Point<'_, f64>, u: &[f64]) -> Vec<f64> 
     let mut sums = vec![f64::NAN; u.len()];
     problem.curvature_sums(point, RowSet::all(N), u, &mut sums);
     let mut product = scaled(&sums, 1.0 / N as f64);
-    problem.penalty().add_product(point.outer, u, &mut product);
+    problem.penalty().add_product(point.outer, point.inner, u, &mut product);
     product
 }
 
@@ -98,7 +98,7 @@ fn hypergradient(fixture: &Fixture, settings: &FisherSettings) -> (Vec<f64>, f64
     let problem = fixture.problem();
     let (inner, outer, all) = (fixture.array("theta_star"), fixture.array("v"), RowSet::all(N));
     let point = Point::new(&inner, &outer);
-    let regularizer = problem.penalty().diagonal(&outer, problem.inner_len());
+    let regularizer = problem.penalty().diagonal(&outer, &inner);
     assert_eq!(regularizer, Diagonal::Scalar(2.0 * LAMBDA));
     let mut fisher =
         build(settings, &problem.layers(), problem.inner_len(), regularizer).expect("good settings");
@@ -123,7 +123,7 @@ fn oracles_are_those_of_the_fixture() {
     let mut sums = vec![f64::NAN; 53];
     problem.inner_sums(Point::new(&theta, &outer), all, None, &mut sums);
     let mut gradient = scaled(&sums, 1.0 / N as f64);
-    problem.penalty().add_product(&outer, &theta, &mut gradient);
+    problem.penalty().add_gradient(&outer, &theta, &mut gradient);
     assert_close(&gradient, &fixture.array("grad_g_theta0"), 1e-10);
 
     let (inner, u) = (fixture.array("theta_star"), fixture.array("u_star"));

@@ -12,7 +12,7 @@ mod weight_network;
 pub use anchored::Anchored;
 pub use fixed_weights::FixedWeights;
 pub use margin_weights::MarginWeights;
-pub use penalty::{FREE, Groups, Penalty, Per};
+pub use penalty::{FREE, Groups, Penalty, Per, Power};
 pub use sample_weights::SampleWeights;
 pub use weight_network::WeightNetwork;
 

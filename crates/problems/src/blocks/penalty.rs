@@ -6,12 +6,46 @@ use nhgd_kernels::{Scalar, vector};
 /// The group of a parameter that a block does not penalise.
 pub const FREE: u32 = u32::MAX;
 
-/// R = reg‖θ‖² + Σ_blocks ½ Σ_k exp(v_k) Σ_{j∈k} θ_j²: a fixed term and blocks whose strengths v_k are learned. Its
-/// second derivative D is diagonal.
+/// R = reg‖θ‖² + Σ_blocks Σ_k (exp(v_k)/q) Σ_{j∈k} (θ_j² + ε²)^(q/2): a fixed quadratic term and blocks whose strengths
+/// v_k are learned, and whose exponent q may be. q = 2 is the ridge penalty, without ε; q = 1 is close to the lasso.
+/// Second derivatives are diagonal.
 #[derive(Clone, Debug)]
 pub struct Penalty<T> {
     regularization: T,
-    blocks: Vec<(usize, Groups)>,
+    blocks: Vec<(usize, Groups, Power)>,
+}
+
+/// The exponent q of a block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Power {
+    /// A given one, above 0 and at most 2.
+    Fixed(f64),
+    /// 0.2 + 1.8 σ(v_q), where v_q follows the strengths in v.
+    Learned,
+}
+
+/// ε², which keeps R smooth at 0, in the units of θ.
+const SMOOTHING: f64 = 1e-6;
+
+impl Power {
+    /// Entries of v that it owns.
+    pub fn len(self) -> usize {
+        usize::from(self == Self::Learned)
+    }
+
+    /// Whether it owns no entry of v.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// q, and ∂q/∂v_q.
+    pub fn at(self, v: f64) -> (f64, f64) {
+        let share = 1.0 / (1.0 + (-v).exp());
+        match self {
+            Self::Fixed(q) => (q, 0.0),
+            Self::Learned => (0.2 + 1.8 * share, 1.8 * share * (1.0 - share)),
+        }
+    }
 }
 
 /// Which parameters share a strength.
@@ -105,9 +139,53 @@ impl Groups {
     }
 }
 
+/// A block at a v.
+struct Term<'a, T> {
+    /// The place of its strengths in v.
+    at: usize,
+    groups: &'a Groups,
+    strengths: Vec<T>,
+    q: T,
+    /// ∂q/∂v_q, 0 where q is fixed.
+    slope: T,
+}
+
+impl<T: Scalar> Term<'_, T> {
+    /// The parameters that are penalised, with their groups.
+    fn parameters(&self) -> impl Iterator<Item = (usize, usize)> {
+        let all = self.groups.of.iter().enumerate();
+        all.filter(|&(_, &k)| k != FREE).map(|(j, &k)| (j, k as usize))
+    }
+
+    /// t = θ² + ε².
+    fn smooth(theta: T) -> T {
+        theta * theta + T::of(SMOOTHING)
+    }
+
+    /// s t^(q/2 − 1): times θ it is the gradient, and alone the curvature of the quadratic that touches R at θ from above.
+    fn majorizer(&self, k: usize, theta: T) -> T {
+        if self.q == T::of(2.0) {
+            return self.strengths[k];
+        }
+        self.strengths[k] * ((T::of(0.5) * self.q - T::one()) * Self::smooth(theta).ln()).exp()
+    }
+
+    /// The second derivative, which is negative at large θ where q < 1.
+    fn second(&self, k: usize, theta: T) -> T {
+        let share = theta * theta / Self::smooth(theta);
+        let bend = if self.q == T::of(2.0) { T::one() } else { T::one() + (self.q - T::of(2.0)) * share };
+        self.majorizer(k, theta) * bend
+    }
+
+    fn value(&self, k: usize, theta: T) -> T {
+        let touched = if self.q == T::of(2.0) { theta * theta } else { Self::smooth(theta) };
+        self.majorizer(k, theta) * touched / self.q
+    }
+}
+
 impl<T: Scalar> Penalty<T> {
     /// Each block comes with the place of its strengths in v.
-    pub fn new(regularization: T, blocks: Vec<(usize, Groups)>) -> Self {
+    pub fn new(regularization: T, blocks: Vec<(usize, Groups, Power)>) -> Self {
         Self { regularization, blocks }
     }
 
@@ -116,39 +194,74 @@ impl<T: Scalar> Penalty<T> {
         Self::new(T::zero(), Vec::new())
     }
 
-    /// Whether D moves with v.
-    pub fn is_learned(&self) -> bool {
-        !self.blocks.is_empty()
+    /// The penalty of as many θ, one after the other, that share v.
+    pub fn repeated(&self, times: usize) -> Self {
+        let blocks = self.blocks.iter().map(|(at, Groups { of, count }, power)| {
+            (*at, Groups { of: of.repeat(times), count: *count }, *power)
+        });
+        Self::new(self.regularization, blocks.collect())
+    }
+
+    /// Whether the entries of v from this place on are strengths.
+    pub fn owns(&self, at: usize) -> bool {
+        self.blocks.iter().any(|block| block.0 == at)
+    }
+
+    /// The blocks at v.
+    fn terms<'a>(&'a self, outer: &'a [T]) -> impl Iterator<Item = Term<'a, T>> {
+        self.blocks.iter().map(|(at, groups, power)| {
+            let (q, slope) = power.at(outer.get(at + groups.count).map_or(0.0, |v| v.wide()));
+            let strengths = outer[*at..][..groups.count].iter().map(|v| v.exp()).collect();
+            Term { at: *at, groups, strengths, q: T::of(q), slope: T::of(slope) }
+        })
     }
 
     /// R.
     pub fn value(&self, outer: &[T], inner: &[T]) -> f64 {
-        let mut product = vec![T::zero(); inner.len()];
-        self.add_product(outer, inner, &mut product);
-        0.5 * vector::dot(inner, &product).wide()
+        let fixed = self.regularization.wide() * vector::dot(inner, inner).wide();
+        let learned = self
+            .terms(outer)
+            .map(|term| term.parameters().map(|(j, k)| term.value(k, inner[j]).wide()).sum::<f64>());
+        fixed + learned.sum::<f64>()
     }
 
-    /// product ← product + Dx; with x = θ, Dθ is ∇_θ R.
-    pub fn add_product(&self, outer: &[T], x: &[T], product: &mut [T]) {
+    /// gradient ← gradient + ∇_θ R.
+    pub fn add_gradient(&self, outer: &[T], inner: &[T], gradient: &mut [T]) {
+        self.add(outer, inner, inner, gradient, |term, k, theta| term.majorizer(k, theta));
+    }
+
+    /// product ← product + ∇²_θ R x.
+    pub fn add_product(&self, outer: &[T], inner: &[T], x: &[T], product: &mut [T]) {
+        self.add(outer, inner, x, product, |term, k, theta| term.second(k, theta));
+    }
+
+    /// product ← product + Dx, where D has the entries `curvature` beside the fixed term.
+    fn add(
+        &self,
+        outer: &[T],
+        inner: &[T],
+        x: &[T],
+        product: &mut [T],
+        curvature: impl Fn(&Term<'_, T>, usize, T) -> T,
+    ) {
         vector::axpy(self.regularization + self.regularization, x, product);
-        for (at, groups) in &self.blocks {
-            let strengths = strengths(&outer[*at..][..groups.count]);
-            for ((&k, &x), product) in groups.of.iter().zip(x).zip(&mut *product) {
-                if k != FREE {
-                    *product += strengths[k as usize] * x;
-                }
+        for term in self.terms(outer) {
+            for (j, k) in term.parameters() {
+                product[j] += curvature(&term, k, inner[j]) * x[j];
             }
         }
     }
 
-    /// D = ∇²_θ R.
-    pub fn diagonal(&self, outer: &[T], parameters: usize) -> Diagonal<T> {
+    /// D: the second derivatives of the quadratic that touches R at θ from above, which are those of R where q = 2.
+    pub fn diagonal(&self, outer: &[T], inner: &[T]) -> Diagonal<T> {
         let double = self.regularization + self.regularization;
-        if !self.is_learned() {
+        if self.blocks.is_empty() {
             return Diagonal::Scalar(double);
         }
-        let mut diagonal = vec![T::zero(); parameters];
-        self.add_product(outer, &vec![T::one(); parameters], &mut diagonal);
+        let mut diagonal = vec![T::zero(); inner.len()];
+        self.add(outer, inner, &vec![T::one(); inner.len()], &mut diagonal, |term, k, theta| {
+            term.majorizer(k, theta)
+        });
         let first = diagonal[0];
         if diagonal.iter().all(|&d| d == first) {
             Diagonal::Scalar(first)
@@ -157,25 +270,37 @@ impl<T: Scalar> Penalty<T> {
         }
     }
 
-    /// product ← product + scale · (∂²R/∂θ∂v)ᵀ u: exp(v_k) Σ_{j∈k} θ_j u_j for every strength.
+    /// product ← product + scale · (∂²R/∂θ∂v)ᵀ u, for every strength and every learned q.
     pub fn add_cross(&self, outer: &[T], inner: &[T], u: &[T], scale: T, product: &mut [T]) {
-        for (at, groups) in &self.blocks {
-            let mut sums = vec![0.0; groups.count];
-            for ((&k, &x), &u) in groups.of.iter().zip(inner).zip(u) {
-                if k != FREE {
-                    sums[k as usize] += x.wide() * u.wide();
+        for term in self.terms(outer) {
+            let mut sums = vec![0.0; term.groups.count];
+            let mut along = 0.0;
+            for (j, k) in term.parameters() {
+                let change = (term.majorizer(k, inner[j]) * inner[j]).wide() * u[j].wide();
+                sums[k] += change;
+                if term.slope != T::zero() {
+                    along += change * 0.5 * Term::smooth(inner[j]).wide().ln();
                 }
             }
-            let strengths = strengths(&outer[*at..][..groups.count]);
-            for ((product, strength), sum) in product[*at..].iter_mut().zip(strengths).zip(sums) {
-                *product += scale * strength * T::of(sum);
+            if term.slope != T::zero() {
+                sums.push(along * term.slope.wide());
+            }
+            for (product, sum) in product[term.at..].iter_mut().zip(sums) {
+                *product += scale * T::of(sum);
             }
         }
     }
-}
 
-fn strengths<T: Scalar>(outer: &[T]) -> Vec<T> {
-    outer.iter().map(|v| v.exp()).collect()
+    /// What a block with this place in v stands for: its strengths, and its q where that is learned.
+    pub fn natural(&self, at: usize, outer: &[T]) -> Vec<T> {
+        let own = self.terms(outer).find(|term| term.at == at);
+        own.map_or_else(Vec::new, |Term { mut strengths, q, slope, .. }| {
+            if slope != T::zero() {
+                strengths.push(q);
+            }
+            strengths
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,303 @@
+import * as assert from 'uvu/assert'
+import { matrix } from '../../ts/backend/matrix.ts'
+import { groupFolds, kFolds, timeFolds } from '../../ts/data/folds.ts'
+import { penalty } from '../../ts/problems/blocks.ts'
+import { foldMaker } from '../../ts/tasks/tuneRegularization/folds.ts'
+import { LeastSquares } from '../../ts/tasks/tuneRegularization/leastSquares.ts'
+import { objective, type PenaltyShape } from '../../ts/tasks/tuneRegularization/objective.ts'
+import type { TuneRegularizationOptions } from '../../ts/tasks/tuneRegularization/options.ts'
+import { PenaltyTerm } from '../../ts/tasks/tuneRegularization/penaltyTerm.ts'
+import { prepare } from '../../ts/tasks/tuneRegularization/prepare.ts'
+import { Regressor } from '../../ts/tasks/tuneRegularization/regressor.ts'
+import { tuneRegularization } from '../../ts/tasks/tuneRegularization/tuneRegularization.ts'
+import { close, same } from '../support/close.ts'
+import { denseSolve } from '../support/dense.ts'
+import { refuses } from '../support/errors.ts'
+import { Random } from '../support/random.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('tuneRegularization')
+
+/** A few features of many that matter, noise, and classes by the same scores. */
+function sparse(n: number, columns: number, relevant: number, seed: number, scale = 1) {
+  const random = new Random(seed)
+  const data = random.normals(n * columns).map((x) => scale * x)
+  const noise = random.normals(n)
+  const targets = Float64Array.from({ length: n }, (_, i) => {
+    let z = 3 + 0.5 * noise[i]
+    for (let j = 0; j < relevant; j++) z += (j % 2 === 0 ? 1 : -1) * (data[i * columns + j] / scale)
+    return z
+  })
+  const labels = targets.map((z) => (z > 3.5 ? 2 : z > 2.5 ? 1 : 0))
+  return { features: matrix(data, n, columns), targets, labels }
+}
+
+/** ∇_θ g by central differences. */
+function slope(g: (theta: Float64Array) => number, theta: Float64Array): Float64Array {
+  return theta.map((_, j) => {
+    const at = (by: number) => {
+      const moved = theta.slice()
+      moved[j] += by
+      return g(moved)
+    }
+    return (at(1e-6) - at(-1e-6)) / 2e-6
+  })
+}
+
+test('penalised least squares ends where the gradient is 0, and solves with the Hessian there', ({
+  backend,
+}) => {
+  for (const [n, d] of [
+    [30, 8],
+    [12, 25],
+  ]) {
+    const random = new Random(n)
+    const x = random.normals(n * d)
+    const y = random.normals(n * 2)
+    const solver = new LeastSquares(backend, x, y, n, 2)
+    for (const [power, strength] of [
+      [2, 0.1],
+      [1, 0.05],
+      [0.5, 0.02],
+    ]) {
+      const strengths = Float64Array.from({ length: (d + 1) * 2 }, (_, k) =>
+        k < 2 * d ? strength * (1 + (k % 3)) : 0,
+      )
+      const term = new PenaltyTerm(strengths, power)
+      const theta = new Float64Array((d + 1) * 2)
+      solver.minimize(theta, new PenaltyTerm(strengths, 2))
+      solver.minimize(theta, term)
+      const g = (theta: Float64Array) => {
+        let sum = 0
+        for (let i = 0; i < n; i++) {
+          for (let c = 0; c < 2; c++) {
+            let z = theta[2 * d + c] - y[2 * i + c]
+            for (let j = 0; j < d; j++) z += x[i * d + j] * theta[2 * j + c]
+            sum += (z * z) / (2 * n)
+          }
+        }
+        return sum + term.value(theta)
+      }
+      const left = slope(g, theta).reduce((most, s) => Math.max(most, Math.abs(s)), 0)
+      assert.ok(left < 1e-4, `${n} × ${d}, q = ${power}: a slope of ${left} is left`)
+      const second = term.second(theta)
+      const size = theta.length
+      const h = new Float64Array(size * size)
+      for (let i = 0; i < n; i++) {
+        for (let a = 0; a <= d; a++) {
+          for (let b = 0; b <= d; b++) {
+            const product = ((a < d ? x[i * d + a] : 1) * (b < d ? x[i * d + b] : 1)) / n
+            for (let c = 0; c < 2; c++) h[(2 * a + c) * size + 2 * b + c] += product
+          }
+        }
+      }
+      for (let k = 0; k < size; k++) h[k * size + k] += second[k]
+      const b = random.normals(size)
+      const { u, indefinite } = solver.direction(theta, term, b)
+      assert.not(indefinite)
+      close(u, denseSolve(h, b), 1e-6, `${n} × ${d}, q = ${power}`)
+    }
+  }
+})
+
+test('the hypergradient over folds is that of central differences', async ({ backend }) => {
+  const { features, targets, labels } = sparse(40, 6, 3, 1)
+  const folds = kFolds(40, 4, 2)
+  const kinds = [{ targets }, { labels: labels.map((y) => Math.min(1, y)) }, { labels }]
+  for (const given of kinds) {
+    const data = prepare({
+      backend,
+      features,
+      ...('targets' in given ? { targets: matrix(given.targets as Float64Array, 40, 1) } : given),
+    })
+    for (const power of ['learned', 2, 0.7] as const) {
+      const groups = new Int32Array(7 * data.outputs).fill(-1).map((_, k) => (k < 6 * data.outputs ? 0 : -1))
+      const shape: PenaltyShape = { groups, strengths: 1, power }
+      const own = foldMaker(backend, data, folds)(penalty({ per: 'all', power }))
+      const starts = folds.map(() => new Float64Array(7 * data.outputs))
+      for (const [k, { solver }] of own.folds.entries())
+        solver.minimize(starts[k], new PenaltyTerm(groups.map((g) => (g < 0 ? 0 : 0.05)) as never, 2))
+      const evaluate = objective(own, shape, starts)
+      const v = Float64Array.from(power === 'learned' ? [-3, 0.3] : [-3])
+      const at = await evaluate(v)
+      const numeric: number[] = []
+      for (let k = 0; k < v.length; k++) {
+        const moved = async (by: number) => {
+          const w = v.slice()
+          w[k] += by
+          return (await evaluate(w)).value
+        }
+        numeric.push(((await moved(1e-4)) - (await moved(-1e-4))) / 2e-4)
+      }
+      close(at.gradient, numeric, 2e-3, `${Object.keys(given)[0]} ${data.outputs} ${power}`)
+    }
+  }
+})
+
+test('a sparse model leaves out what does not matter, and predicts better than ridge', async ({
+  backend,
+}) => {
+  const { features, targets } = sparse(60, 100, 3, 4)
+  const result = await tuneRegularization({ backend, features, targets })
+  assert.equal(
+    result.coefficients
+      .slice(0, 3)
+      .map(({ feature }) => feature)
+      .sort(),
+    [0, 1, 2],
+  )
+  assert.ok(result.leftOut.length > 80 && !result.leftOut.some((j) => j < 3))
+  assert.ok(result.penalty.power < 1.5)
+  assert.ok(result.losses.chosen.value < 0.7 * result.losses.ridge.value)
+  const test = sparse(500, 100, 3, 5)
+  const predicted = (result.model as Regressor).predict(test.features)
+  const error = predicted.reduce((sum, z, i) => sum + (z - test.targets[i]) ** 2, 0) / 500
+  assert.ok(error < 1.3 * 0.25, `${error}, where the noise alone has 0.25`)
+  close(result.intercepts, [3], 0.1)
+})
+
+test('coefficients are in the units of the user, and a saved model predicts the same', async ({
+  backend,
+}) => {
+  const [plain, scaled] = [sparse(50, 5, 2, 6), sparse(50, 5, 2, 6, 1000)]
+  const targets = plain.targets.map((y) => 10 * y - 7)
+  const { features, targets: own } = plain
+  const one = await tuneRegularization({ backend, features, targets: own })
+  const other = await tuneRegularization({ backend, features: scaled.features, targets })
+  const values = (result: typeof one) => result.coefficients.map(({ value }) => value)
+  close(
+    values(other).map((x) => 100 * x),
+    values(one),
+    1e-6,
+  )
+  const model = other.model as Regressor
+  same(Regressor.load(model.save()).predict(scaled.features), model.predict(scaled.features))
+  close(
+    model.predict(scaled.features),
+    (one.model as Regressor).predict(plain.features).map((y) => 10 * y - 7),
+    1e-6,
+  )
+})
+
+test('classes: logistic and softmax regression', async ({ backend }) => {
+  const { features, labels } = sparse(120, 10, 2, 7)
+  for (const given of [labels, labels.map((y) => Math.min(1, y))]) {
+    const result = await tuneRegularization({ backend, features, labels: given })
+    const right = result.heldOut.filter((y, i) => y === given[i]).length
+    assert.ok(right > 84, `${right} of 120 are right`)
+    assert.ok(result.losses.chosen.value <= result.losses.none.value)
+    const model = result.model as { predict(x: typeof features): Int32Array }
+    assert.ok(model.predict(features).filter((y, i) => y === given[i]).length > 90)
+  }
+})
+
+test('a ridge penalty is the closed form at the strength that was chosen', async ({ backend }) => {
+  const { features, targets } = sparse(30, 4, 4, 8)
+  const result = await tuneRegularization({ backend, features, targets, penalty: { power: 2 } })
+  const data = prepare({ backend, features, targets: matrix(targets, 30, 1) })
+  const theta = new Float64Array(5)
+  const y = data.targets as Float64Array
+  const strengths = Float64Array.from([0, 1, 2, 3, 4], (j) => (j < 4 ? result.penalty.strengths[0] : 0))
+  new LeastSquares(backend, data.features.data, y, 30, 1).minimize(theta, new PenaltyTerm(strengths, 2))
+  const found = result.coefficients.toSorted((a, b) => a.feature - b.feature)
+  close(
+    found.map(({ standardized }) => standardized),
+    theta.subarray(0, 4),
+    1e-9,
+  )
+  assert.ok(result.losses.chosen.value <= result.losses.ridge.value * (1 + 1e-9))
+})
+
+test('groups, features, and folds of groups or of time', async ({ backend }) => {
+  const { features, targets } = sparse(60, 12, 3, 9)
+  const groups = Array.from({ length: 12 }, (_, j) => (j < 3 ? 0 : 1))
+  const grouped = await tuneRegularization({ backend, features, targets, penalty: { per: 'group', groups } })
+  assert.is(grouped.penalty.strengths.length, 2)
+  assert.ok(grouped.penalty.strengths[1] > grouped.penalty.strengths[0])
+  const each = await tuneRegularization({ backend, features, targets, penalty: { per: 'feature', power: 1 } })
+  assert.is(each.penalty.strengths.length, 12)
+  assert.ok(each.path.every(({ heldOutLoss }) => heldOutLoss !== undefined))
+  const people = Array.from({ length: 60 }, (_, i) => i % 10)
+  for (const folds of [groupFolds(people, 5), timeFolds(60, 4)]) {
+    const { losses } = await tuneRegularization({ backend, features, targets, folds })
+    assert.ok(losses.chosen.value < 1)
+  }
+})
+
+test('the same seed gives the same bits, and an aborted search ends', async ({ backend }) => {
+  const { features, targets } = sparse(40, 8, 2, 10)
+  const [one, other] = await Promise.all(
+    [0, 1].map(() => tuneRegularization({ backend, features, targets, seed: 3 })),
+  )
+  same((one.model as Regressor).theta, (other.model as Regressor).theta)
+  const controller = new AbortController()
+  let steps = 0
+  const run = tuneRegularization({
+    backend,
+    features,
+    targets,
+    signal: controller.signal,
+    onProgress: () => ++steps && controller.abort(new Error('enough')),
+  })
+  try {
+    await run
+    assert.unreachable('not aborted')
+  } catch (error) {
+    assert.is((error as Error).message, 'enough')
+  }
+})
+
+test('odd data: constant columns are named, and targets that nothing explains leave everything out', async ({
+  backend,
+}) => {
+  const { features, targets } = sparse(40, 5, 2, 11)
+  for (let i = 0; i < 40; i++) (features.data as Float64Array)[i * 5 + 4] = 2
+  const result = await tuneRegularization({ backend, features, targets })
+  assert.ok(result.leftOut.includes(4))
+  assert.match(result.warnings.join(), /4/)
+  const noise = new Random(12).normals(40)
+  const mean = noise.reduce((sum, y) => sum + y / 40, 0)
+  const variance = noise.reduce((sum, y) => sum + (y - mean) ** 2 / 40, 0)
+  const nothing = await tuneRegularization({ backend, features, targets: noise })
+  assert.ok(nothing.losses.chosen.value < 1.15 * variance, `${nothing.losses.chosen.value} of ${variance}`)
+})
+
+test('bad input is refused by name', async ({ backend }) => {
+  const { features, targets, labels } = sparse(20, 3, 1, 13)
+  const make = (options: object) => () =>
+    tuneRegularization({ backend, features, targets, ...options } as TuneRegularizationOptions)
+  await refuses('ERR_RANGE', 'options', make({ labels }))
+  await refuses('ERR_RANGE', 'options', make({ targets: undefined }))
+  await refuses('ERR_SHAPE', 'targets', make({ targets: targets.subarray(1) }))
+  await refuses(
+    'ERR_NOT_FINITE',
+    'targets',
+    make({ targets: targets.map((y, i) => (i === 4 ? Number.NaN : y)) }),
+  )
+  await refuses('ERR_RANGE', 'targets', make({ targets: new Float64Array(20) }))
+  const holed = matrix(
+    (features.data as Float64Array).map((x, k) => (k === 7 ? Number.POSITIVE_INFINITY : x)),
+    20,
+    3,
+  )
+  await refuses('ERR_NOT_FINITE', 'features', make({ features: holed }))
+  await refuses('ERR_SHAPE', 'features', make({ features: matrix(new Float64Array(6), 2, 3) }))
+  await refuses('ERR_RANGE', 'penalty.power', make({ penalty: { power: 3 } }))
+  await refuses('ERR_RANGE', 'penalty.groups', make({ penalty: { per: 'group' } }))
+  await refuses('ERR_SHAPE', 'penalty.groups', make({ penalty: { per: 'group', groups: [0] } }))
+  await refuses('ERR_RANGE', 'folds', make({ folds: 1 }))
+  await refuses('ERR_RANGE', 'folds', make({ folds: [five(20)[0]] }))
+  await refuses(
+    'ERR_RANGE',
+    'folds.0..train',
+    make({ folds: [{ train: [40], validation: [0] }, five(20)[1]] }),
+  )
+  await refuses('ERR_RANGE', 'options', make({ fold: 5 }))
+  const classes = { targets: undefined }
+  await refuses('ERR_RANGE', 'labels', make({ ...classes, labels: labels.map((y) => y + 0.5) }))
+  await refuses('ERR_RANGE', 'labels', make({ ...classes, labels: labels.map(() => 1) }))
+})
+
+const five = (n: number) => kFolds(n, 5)
+
+test.run()

@@ -1,0 +1,119 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { nhgdWith } from './support/command.ts'
+import { Random } from './support/random.ts'
+
+const test = suite('tune')
+const folder = mkdtempSync(join(tmpdir(), 'nhgd-tune-'))
+const file = (name: string) => join(folder, name)
+const tune = (...args: string[]) => nhgdWith(['tune', ...args])
+
+test.before(() => {
+  const random = new Random(1)
+  const lines = ['age,size,colour,price,grade']
+  for (let i = 0; i < 60; i++) {
+    const [age, size, noise] = random.normals(3)
+    const colour = i % 3 === 0 ? 'red' : 'blue'
+    const price = 100 + 20 * size - 5 * age + noise
+    lines.push(`${age},${size},${colour},${price},${price > 100 ? 'good' : 'bad'}`)
+  }
+  writeFileSync(file('things.csv'), `${lines.join('\n')}\n`)
+  writeFileSync(file('holed.csv'), `${lines.slice(0, 30).join('\n')}\n1,2,red,,good\n`)
+})
+
+test.after(() => rmSync(folder, { recursive: true, force: true }))
+
+test('numbers: says what matters, and writes coefficients, model, figures and report', async () => {
+  const outputs = [
+    '--out',
+    file('c.csv'),
+    '--weights',
+    file('m.npz'),
+    '--json',
+    file('f.json'),
+    '--report',
+    file('r.html'),
+  ]
+  const { code, out, error } = await tune(
+    '--features',
+    file('things.csv'),
+    '--target',
+    'price',
+    '--ignore',
+    'grade',
+    ...outputs,
+  )
+  assert.is(code, 0, error)
+  assert.match(out, /^price from 4 columns of 60 rows, by linear regression\./)
+  assert.match(out, /mean squared error on rows that were held out is .* ± .*With one ridge penalty it is/)
+  assert.match(out, /size +(19|20|21)\./)
+  assert.match(out, /left out/)
+  const lines = readFileSync(file('c.csv'), 'utf8').trim().split('\n')
+  assert.is(lines[0], 'feature,coefficient,standardized,left_out')
+  assert.is(lines.length, 5)
+  assert.match(lines[1], /^size,/)
+  const figures = JSON.parse(readFileSync(file('f.json'), 'utf8'))
+  assert.is(figures.model, 'linear')
+  assert.ok(figures.losses.chosen.value < 0.1 * 400 && figures.path.length > 0)
+  const page = readFileSync(file('r.html'), 'utf8')
+  assert.match(page, /Predicted against true/)
+  assert.match(page, /<circle/)
+})
+
+test('words: classes, by logistic regression', async () => {
+  const { code, out, error } = await tune(
+    '--features',
+    file('things.csv'),
+    '--target',
+    'grade',
+    '--ignore',
+    'price',
+    '--report',
+    file('g.html'),
+  )
+  assert.is(code, 0, error)
+  assert.match(out, /grade from 4 columns of 60 rows, by logistic regression/)
+  assert.match(out, /log loss/)
+  assert.match(readFileSync(file('g.html'), 'utf8'), /by their true class/)
+})
+
+test('the coefficients go through the pipe, and the sentences beside it', async () => {
+  const { out, error } = await tune(
+    '--features',
+    file('things.csv'),
+    '--target',
+    'price',
+    '--ignore',
+    'grade',
+    '--out',
+    '-',
+  )
+  assert.match(out, /^feature,coefficient/)
+  assert.match(error, /price from 4 columns/)
+})
+
+test('bad input is told in one line', async () => {
+  const features = ['--features', file('things.csv')]
+  const refused: [string[], RegExp][] = [
+    [['--target', 'price'], /"--features" expected/],
+    [features, /"--target" expected a column/],
+    [[...features, '--target', 'nope'], /nope/],
+    [[...features, '--target', 'price', '--targets', file('things.csv')], /got both/],
+    [[...features, '--target', 'grade', '--model', 'linear'], /"--target" expected numbers/],
+    [[...features, '--target', 'price', '--power', '3'], /above 0 and at most 2/],
+    [[...features, '--target', 'price', '--folds', '1'], /from 2/],
+    [['--features', file('holed.csv'), '--target', 'price', '--ignore', 'grade'], /none in the row 29/],
+    [[...features, '--target', 'price', '--out', file('things.csv')], /things\.csv/],
+  ]
+  for (const [args, expected] of refused) {
+    const { code, error } = await tune(...args)
+    assert.is(code, 2, `${args.join(' ')}: ${error}`)
+    assert.match(error, expected)
+    assert.is(error.trim().split('\n').length, 1, error)
+  }
+})
+
+test.run()

@@ -1,0 +1,245 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { NhgdError } from '../backend/errors.ts'
+import { loadBackend } from '../backend/load.ts'
+import type { Matrix } from '../backend/matrix.ts'
+import { dataError, listed } from '../data/error.ts'
+import { readSet } from '../data/index.ts'
+import { encodeLabels } from '../data/labels.ts'
+import { writeCsv } from '../data/writeCsv.ts'
+import { tuningReport } from '../report/index.ts'
+import type { TuneRegularizationResult } from '../tasks/tuneRegularization/options.ts'
+import { tuneRegularization } from '../tasks/tuneRegularization/tuneRegularization.ts'
+import { checkOptions } from './check.ts'
+import { featureOptions, whole } from './dataOptions.ts'
+import { interrupts } from './interrupts.ts'
+import { writeJson } from './output.ts'
+import { PIPE, writeAll, writeWhole } from './write.ts'
+
+interface Options {
+  readonly features?: string
+  readonly target?: string
+  readonly targets?: string
+  readonly model?: 'linear' | 'softmax'
+  readonly per: 'all' | 'feature'
+  readonly groups?: string
+  readonly power?: number
+  readonly folds: number
+  readonly standardize: boolean
+  readonly seed: number
+  readonly out?: string
+  readonly weights?: string
+  readonly report?: string
+  readonly json?: string
+  readonly header: boolean
+  readonly ignore?: readonly string[]
+  readonly id?: string
+  readonly impute?: 'median'
+  readonly quiet: boolean
+}
+
+/** What is to be predicted: numbers, or classes with their names. */
+interface Targets {
+  readonly values: Float64Array
+  readonly names?: readonly string[]
+}
+
+/** `nhgd tune`. */
+export function tuneCommand(): Command {
+  return featureOptions(new Command('tune'))
+    .description('fit a linear model whose penalty is learned by cross-validation')
+    .option('--target <name>', 'the column of the features file that is to be predicted')
+    .option('--targets <file>', 'a file of what is to be predicted, one per row')
+    .addOption(
+      new Option('--model <kind>', 'default: linear for numbers, softmax (or logistic) for words').choices([
+        'linear',
+        'softmax',
+      ]),
+    )
+    .addOption(
+      new Option('--per <what>', 'what has a strength of its own').choices(['all', 'feature']).default('all'),
+    )
+    .option('--groups <file>', 'a group per feature: its members share a strength')
+    .option('--power <q>', 'the exponent: 2 is ridge, 1 is close to the lasso (default: learned)', power)
+    .option('--folds <n>', 'folds of the cross-validation', whole(2, 1e6), 5)
+    .option('--no-standardize', 'leave the scales of columns as they are')
+    .option('--seed <n>', 'decides the folds', whole(0, 2 ** 31 - 1), 0)
+    .option('--out <file>', 'write the coefficients as CSV; - is the pipe')
+    .option('--weights <file>', 'write the model as NPZ')
+    .option('--report <file>', 'write an HTML report')
+    .option('--json <file>', 'write the figures as JSON; - is the pipe')
+    .option('--quiet', 'print nothing but warnings and errors', false)
+    .action(tune)
+}
+
+async function tune(options: Options, command: Command): Promise<void> {
+  await checkOptions(command)
+  const { features: path, target, targets: file, header, ignore = [], impute, id, groups } = options
+  if (path === undefined) throw dataError('--features', 'a file', 'none')
+  if ((target === undefined) === (file === undefined)) {
+    throw dataError(
+      '--target',
+      'a column, or "--targets" with a file',
+      target === undefined ? 'neither' : 'both',
+    )
+  }
+  const texts = [target, id].filter((name) => name !== undefined)
+  const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features' }
+  const { features, columns, notes = [], texts: read } = await readSet(path, asked)
+  const { values, names: classes } =
+    target === undefined ? await ofFile(options) : ofTexts(read?.[target] ?? [], options)
+  if (values.length !== features.rows) {
+    throw new NhgdError(
+      'ERR_SHAPE',
+      `"--targets" expected ${features.rows}, one per row, got ${values.length}`,
+    )
+  }
+  for (const note of notes) if (!options.quiet) console.error(note)
+  const backend = await loadBackend()
+  const own = groups === undefined ? undefined : await groupsOf(groups, features.columns, header)
+  const result = await tuneRegularization({
+    backend,
+    features,
+    ...(classes ? { labels: values } : { targets: values }),
+    penalty: { per: own ? 'group' : options.per, groups: own, power: options.power },
+    folds: options.folds,
+    standardize: options.standardize,
+    seed: options.seed,
+    signal: interrupts().signal,
+    onProgress({ step, loss }) {
+      if (process.stderr.isTTY && !options.quiet)
+        process.stderr.write(`\r\x1b[Kstep ${step}  loss ${short(loss)}`)
+    },
+  })
+  if (process.stderr.isTTY && !options.quiet) process.stderr.write('\r\x1b[K')
+  for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
+  const nameOf = (j: number) => columns?.[j] ?? `${j}`
+  const sentences = told(result, features, target ?? 'the target', nameOf, classes)
+  const { out, weights, report, json } = options
+  const piped = [out, report, json].includes(PIPE)
+  if (!options.quiet) (piped ? console.error : console.log)(sentences.join('\n'))
+  const { losses, penalty, path: curve, bestStep, leftOut, intercepts, seconds } = result
+  const figures = {
+    model: classes ? (classes.length === 2 ? 'logistic' : 'softmax') : 'linear',
+    rows: features.rows,
+    features: features.columns,
+    penalty: { strengths: Array.from(penalty.strengths), power: penalty.power },
+    losses,
+    path: curve.map((point) => ({ ...point, strengths: Array.from(point.strengths) })),
+    bestStep,
+    leftOut: leftOut.map(nameOf),
+    intercepts: Array.from(intercepts),
+    smoothingInfluence: result.smoothingInfluence,
+    warnings: result.warnings,
+    seed: options.seed,
+    seconds,
+  }
+  await writeAll([
+    out && (() => writeWhole(out, coefficients(result, nameOf, classes))),
+    weights && (() => writeWhole(weights, result.model.save())),
+    json && (() => writeJson(json, figures)),
+    report &&
+      (() =>
+        writeWhole(
+          report,
+          tuningReport({ title: target ?? path, sentences, result, values, classes, nameOf }),
+        )),
+  ])
+}
+
+/** The target column of a table: numbers, or classes where there are words or the model asks for them. */
+function ofTexts(column: readonly string[], { model, target }: Options): Targets {
+  const missing = column.findIndex((text) => text.trim() === '')
+  if (missing >= 0) throw dataError('--target', 'a value in every row', `none in the row ${missing}`)
+  const numbers = Float64Array.from(column, Number)
+  const word = numbers.findIndex((x) => !Number.isFinite(x))
+  if (model === 'linear' && word >= 0) {
+    throw dataError('--target', `numbers in the column "${target}"`, `"${column[word]}" in the row ${word}`)
+  }
+  if (model !== 'softmax' && word < 0) return { values: numbers }
+  const { labels, names } = encodeLabels(column, undefined, '--target')
+  return { values: Float64Array.from(labels), names }
+}
+
+async function ofFile({ targets, model, header }: Options): Promise<Targets> {
+  const { features } = await readSet(targets as string, { header, as: '--targets' })
+  const { data, rows, columns, scale = 1 } = features as Matrix
+  if (columns !== 1) throw dataError('--targets', 'one column', `${columns}`)
+  const values = Float64Array.from({ length: rows }, (_, i) => data[i] * scale)
+  if (model !== 'softmax') return { values }
+  const { labels, names } = encodeLabels(Array.from(values, String), undefined, '--targets')
+  return { values: Float64Array.from(labels), names }
+}
+
+async function groupsOf(path: string, columns: number, header: boolean): Promise<Uint32Array> {
+  const { features } = await readSet(path, { header, as: '--groups' })
+  if (features.data.length !== columns) {
+    throw new NhgdError(
+      'ERR_SHAPE',
+      `"--groups" expected ${columns} numbers, one per feature, got ${features.data.length}`,
+    )
+  }
+  const places = new Map<number, number>()
+  return Uint32Array.from(features.data, (group) => {
+    if (!places.has(group)) places.set(group, places.size)
+    return places.get(group) as number
+  })
+}
+
+/** What was found, in plain words. */
+function told(
+  { losses, penalty, coefficients: all, leftOut, risesFrom }: TuneRegularizationResult,
+  { rows, columns }: Matrix,
+  target: string,
+  nameOf: (j: number) => string,
+  classes: readonly string[] | undefined,
+): string[] {
+  const { chosen, ridge, none } = losses
+  const figure = ({ value, standardError }: typeof chosen) => `${short(value)} ± ${short(standardError)}`
+  const loss = classes ? 'log loss' : 'mean squared error'
+  const largest = all.filter(({ feature }) => !leftOut.includes(feature)).slice(0, 10)
+  const width = Math.max(...largest.map(({ feature }) => nameOf(feature).length), 7)
+  const several = classes !== undefined && classes.length > 2
+  return [
+    `${target} from ${columns} ${columns === 1 ? 'column' : 'columns'} of ${rows} rows, by ${classes ? (several ? 'softmax' : 'logistic') : 'linear'} regression.`,
+    `The ${loss} on rows that were held out is ${figure(chosen)}. With one ridge penalty it is ${figure(ridge)}, without any ${figure(none)}.`,
+    `The penalty has the exponent ${short(penalty.power)}${penalty.strengths.length === 1 ? ` and the strength ${short(penalty.strengths[0])}` : ` and ${penalty.strengths.length} strengths`}.`,
+    ...(risesFrom !== undefined
+      ? [
+          `From step ${risesFrom} of the search on, the loss on further held-out rows only rose: the step before was kept.`,
+        ]
+      : []),
+    '',
+    `The largest coefficients (for columns of deviation 1 in brackets):`,
+    ...largest.map(({ feature, output, value, standardized }) => {
+      const of = several ? ` for ${classes?.[output]}` : ''
+      return `  ${nameOf(feature).padEnd(width)}  ${short(value)}${of} (${short(standardized)})`
+    }),
+    '',
+    leftOut.length === 0
+      ? 'No column was left out.'
+      : `${leftOut.length} ${leftOut.length === 1 ? 'column was' : 'columns were'} left out: ${listed(leftOut.map(nameOf), leftOut.length, 12)}.`,
+  ]
+}
+
+function coefficients(
+  { coefficients: all, leftOut }: TuneRegularizationResult,
+  nameOf: (j: number) => string,
+  classes: readonly string[] | undefined,
+): string {
+  const left = new Set(leftOut)
+  return writeCsv({
+    feature: all.map(({ feature }) => nameOf(feature)),
+    ...(classes && { class: all.map(({ output }) => classes[classes.length === 2 ? 1 : output]) }),
+    coefficient: all.map(({ value }) => String(value)),
+    standardized: all.map(({ standardized }) => String(standardized)),
+    left_out: all.map(({ feature }) => String(left.has(feature))),
+  })
+}
+
+const short = (value: number) => String(Number(value.toPrecision(4)))
+
+function power(text: string): number {
+  const q = Number(text)
+  if (q > 0 && q <= 2 && text.trim() !== '') return q
+  throw new InvalidArgumentError('expected a number above 0 and at most 2.')
+}

@@ -1,0 +1,59 @@
+import { NhgdError } from '../backend/errors.ts'
+import { assignFolds } from './split.ts'
+
+/** The samples that one fold trains on, and those that it is judged on, by position. */
+export interface Fold {
+  readonly train: Uint32Array
+  readonly validation: Uint32Array
+}
+
+/**
+ * K folds, each of which leaves out another part of the samples. Where labels are given, each class is shared out evenly.
+ *
+ * @throws NhgdError `ERR_RANGE` for fewer than two folds or more than samples.
+ */
+export function kFolds(samples: number | ArrayLike<number>, folds: number, seed = 0): Fold[] {
+  const labels = typeof samples === 'number' ? new Uint8Array(samples) : samples
+  return leavingOut(assignFolds(labels, folds, seed), folds)
+}
+
+/** K folds that keep the samples of a group together; `groups` has a number or a text per sample. */
+export function groupFolds(groups: ArrayLike<number | string>, folds: number, seed = 0): Fold[] {
+  const names = Array.from(new Set(Array.from(groups)))
+  if (names.length < folds) throw misfit(`at most ${names.length}, one per group`, folds)
+  const foldOf = assignFolds(new Uint8Array(names.length), folds, seed)
+  const places = new Map(names.map((name, i) => [name, foldOf[i]]))
+  return leavingOut(
+    Array.from(groups, (group) => places.get(group) ?? 0),
+    folds,
+  )
+}
+
+/**
+ * Folds in the order of time: the samples are cut into folds + 1 parts, and fold k trains on the first k and is judged on
+ * the next.
+ *
+ * @throws NhgdError `ERR_RANGE` for fewer than two folds, or fewer than folds + 1 samples.
+ */
+export function timeFolds(samples: number, folds: number): Fold[] {
+  if (!(Number.isInteger(folds) && folds >= 2 && folds < samples)) {
+    throw misfit(`a whole number from 2 to ${samples - 1}`, folds)
+  }
+  const end = (part: number) => Math.floor((part * samples) / (folds + 1))
+  const range = (from: number, to: number) => Uint32Array.from({ length: to - from }, (_, i) => from + i)
+  return Array.from({ length: folds }, (_, k) => ({
+    train: range(0, end(k + 1)),
+    validation: range(end(k + 1), end(k + 2)),
+  }))
+}
+
+function leavingOut(foldOf: ArrayLike<number>, folds: number): Fold[] {
+  const all = Uint32Array.from({ length: foldOf.length }, (_, i) => i)
+  return Array.from({ length: folds }, (_, k) => ({
+    train: all.filter((i) => foldOf[i] !== k),
+    validation: all.filter((i) => foldOf[i] === k),
+  }))
+}
+
+const misfit = (expected: string, got: number) =>
+  new NhgdError('ERR_RANGE', `"folds" expected ${expected}, got ${got}`)

@@ -1,0 +1,159 @@
+import { chartData, charts } from './charts.ts'
+import type { Plotter } from './cleaning.ts'
+import { short } from './format.ts'
+import { Html, html, json, script, section } from './html.ts'
+import { pageScript, pageStyle } from './page.ts'
+
+interface Score {
+  readonly value: number
+  readonly standardError: number
+}
+
+/** What a search found, of `TuneRegularizationResult`. */
+export interface TunedModel {
+  readonly losses: { readonly chosen: Score; readonly ridge: Score; readonly none: Score }
+  readonly path: readonly {
+    readonly step: number
+    readonly loss: number
+    readonly power: number
+    readonly heldOutLoss?: number
+  }[]
+  readonly coefficients: readonly {
+    readonly feature: number
+    readonly output: number
+    readonly value: number
+    readonly standardized: number
+  }[]
+  readonly leftOut: readonly number[]
+  readonly heldOut: Float64Array
+}
+
+/** What a report on a tuned penalty tells. */
+export interface TuningReport {
+  readonly title: string
+  /** What was found, in sentences, up to the first empty one. */
+  readonly sentences: readonly string[]
+  readonly result: TunedModel
+  /** The true targets, or classes. */
+  readonly values: Float64Array
+  readonly classes?: readonly string[]
+  /** The name of a feature. */
+  nameOf(feature: number): string
+}
+
+/** One self-contained page of HTML, like that of cleaning. */
+export function renderTuningReport(report: TuningReport, plotter: Plotter): string {
+  const { title, sentences, result, classes } = report
+  const end = sentences.indexOf('')
+  const { path } = result
+  const held = path.some(({ heldOutLoss }) => heldOutLoss !== undefined)
+  const drawn = {
+    title,
+    steps: path.map(({ step }) => step),
+    charts: [
+      {
+        title: 'Loss on rows that were held out',
+        curves: [
+          { name: 'folds', values: path.map(({ loss }) => loss) },
+          ...(held
+            ? [{ name: 'further rows', values: path.map((point) => point.heldOutLoss ?? Number.NaN) }]
+            : []),
+        ],
+      },
+      { title: 'Exponent', curves: [{ name: 'q', values: path.map(({ power }) => power) }] },
+    ],
+  }
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>${title}</title>
+<style>${new Html(plotter.style)}${new Html(pageStyle)}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>${title}</h1>
+${sentences.slice(0, end < 0 ? undefined : end).map((sentence) => html`<p class="verdict">${sentence}</p>\n`)}
+</header>
+${losses(result)}
+${coefficients(report)}
+${classes ? confusion(report, classes) : scatter(report)}
+${charts(drawn)}
+</main>
+${json('report', chartData(drawn))}
+${script(plotter.script)}
+${script(pageScript)}
+</body>
+</html>
+`
+  return page.markup
+}
+
+function losses({ losses: { chosen, ridge, none } }: TunedModel): Html {
+  const row = (name: string, { value, standardError }: Score) =>
+    html`<tr><th scope="row">${name}</th><td>${short(value)}</td><td>± ${short(standardError)}</td></tr>\n`
+  return section(
+    'Loss on rows that were held out',
+    html`<table class="phases"><thead><tr><th scope="col">Penalty</th><th scope="col">Loss</th><th scope="col">Standard error</th></tr></thead>
+<tbody>
+${row('chosen', chosen)}${row('one ridge penalty', ridge)}${row('none', none)}</tbody></table>`,
+  )
+}
+
+function coefficients({ result: { coefficients: all, leftOut }, classes, nameOf }: TuningReport): Html {
+  const left = new Set(leftOut)
+  const shown = all.filter(({ feature }) => !left.has(feature)).slice(0, 30)
+  const largest = Math.max(...shown.map(({ standardized }) => Math.abs(standardized)), Number.MIN_VALUE)
+  const several = classes !== undefined && classes.length > 2
+  const rows = shown.map(
+    ({ feature, output, value, standardized }) =>
+      html`<tr><th scope="row">${nameOf(feature)}</th>${several && html`<td>${classes?.[output]}</td>`}<td>${short(value)}</td><td>${short(standardized)}</td><td class="bar"><span style="width:${((100 * Math.abs(standardized)) / largest).toFixed(1)}%"></span></td></tr>\n`,
+  )
+  return section(
+    'The largest coefficients',
+    html`<div class="scroll" tabindex="0" role="region" aria-label="The largest coefficients"><table>
+<thead><tr><th scope="col">Column</th>${several && html`<th scope="col">Class</th>`}<th scope="col">Coefficient</th><th scope="col">Standardized</th><td></td></tr></thead>
+<tbody>
+${rows}</tbody></table></div>
+<p class="note">${leftOut.length === 0 ? 'No column was left out.' : `Left out: ${leftOut.map(nameOf).slice(0, 60).join(', ')}${leftOut.length > 60 ? ` and ${leftOut.length - 60} more` : ''}.`}</p>`,
+  )
+}
+
+/** Predicted against true values, at most 2000 of them, as a picture. */
+function scatter({ result: { heldOut }, values }: TuningReport): Html {
+  const step = Math.ceil(values.length / 2000)
+  const points = Array.from(values.keys()).filter((i) => i % step === 0 && Number.isFinite(heldOut[i]))
+  const all = points.flatMap((i) => [values[i], heldOut[i]])
+  const [low, high] = [Math.min(...all), Math.max(...all)]
+  const at = (x: number) => (100 * (x - low)) / (high - low || 1)
+  const dots = points.map(
+    (i) => html`<circle cx="${at(values[i]).toFixed(2)}" cy="${(100 - at(heldOut[i])).toFixed(2)}" r="0.7"/>`,
+  )
+  return section(
+    'Predicted against true',
+    html`<figure><svg viewBox="-2 -2 104 104" width="100%" style="max-width:30rem" role="img" aria-label="Predictions of rows that were held out against their true values, from ${short(low)} to ${short(high)}"><rect x="0" y="0" width="100" height="100" fill="none" stroke="var(--line)" stroke-width="0.4"/><line x1="0" y1="100" x2="100" y2="0" stroke="var(--mark)" stroke-width="0.4" stroke-dasharray="2 2"/><g fill="var(--a)" fill-opacity="0.6">${dots}</g></svg>
+<figcaption>Each point is a row that was held out: its true value to the right, its prediction upwards, both from ${short(low)} to ${short(high)}. On the dashed line they are equal.</figcaption></figure>`,
+  )
+}
+
+function confusion({ result: { heldOut }, values }: TuningReport, classes: readonly string[]): Html {
+  const counts = classes.map(() => classes.map(() => 0))
+  for (const [i, predicted] of heldOut.entries()) {
+    if (Number.isFinite(predicted)) counts[values[i]][predicted]++
+  }
+  const rows = counts.map(
+    (row, c) =>
+      html`<tr><th scope="row">${classes[c]}</th>${row.map((count, p) => html`<td${p === c && html` class="best"`}>${count}</td>`)}</tr>\n`,
+  )
+  return section(
+    'Predicted against true',
+    html`<div class="scroll" tabindex="0" role="region" aria-label="Predicted against true"><table>
+<thead><tr><th scope="col">True</th>${classes.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>
+${rows}</tbody></table></div>
+<p class="note">Rows that were held out, by their true class and the predicted one.</p>`,
+  )
+}

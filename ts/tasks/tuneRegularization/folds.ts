@@ -1,0 +1,79 @@
+import { type Backend, read } from '../../backend/backend.ts'
+import type { Features, Vector } from '../../backend/binding.ts'
+import type { Matrix } from '../../backend/matrix.ts'
+import { bilevel } from '../../problems/bilevel.ts'
+import type { Block } from '../../problems/blocks.ts'
+import type { FoldRows } from '../../problems/crossValidation.ts'
+import { type Model, predictor } from '../../problems/model.ts'
+import type { AnyProblem, Problem } from '../../problems/problem.ts'
+import { type SampleSet, subset, uploadedSet } from '../../problems/samples.ts'
+import { LeastSquares } from './leastSquares.ts'
+import { Newton } from './newton.ts'
+import type { InnerSolver } from './solver.ts'
+
+/** Standardised samples: features n × d, and either targets n × outputs or classes. */
+export interface Data {
+  readonly features: Matrix & { readonly data: Float64Array }
+  readonly outputs: number
+  readonly model: Model
+  readonly targets?: Float64Array
+  readonly labels?: Uint32Array
+}
+
+/** One fold: its own problem, for f and the cross derivative, and the solver of its inner objective. */
+export interface Fold {
+  readonly problem: Problem
+  readonly solver: InnerSolver
+}
+
+/** Folds with this penalty, and the problem that they are together. */
+export interface Folds {
+  readonly folds: readonly Fold[]
+  readonly together: AnyProblem
+}
+
+/** Builds what does not depend on the penalty once: uploaded features, and the solvers. */
+export function foldMaker(backend: Backend, data: Data, rows: readonly FoldRows[]) {
+  const { features, outputs, model, targets, labels } = data
+  const n = features.rows
+  const given: SampleSet = targets
+    ? { features, targets: { data: targets, rows: n, columns: outputs } }
+    : { features, labels: labels as Uint32Array }
+  const all = uploadedSet(backend, given)
+  const sets = rows.map(({ train, validation }) => ({
+    train: subset(all, Uint32Array.from(train)),
+    validation: subset(all, Uint32Array.from(validation)),
+  }))
+  const solvers = rows.map(({ train }, k): InnerSolver => {
+    if (targets) {
+      const x = picked(features.data, features.columns, train)
+      return new LeastSquares(backend, x, picked(targets, outputs, train), train.length, outputs)
+    }
+    const losses = bilevel({
+      backend,
+      model,
+      ...sets[k],
+      hyperparameters: {},
+      regularization: 0,
+      dtype: 'f64',
+    })
+    const [batch, trained] = [backend.Batch.of(Uint32Array.from(train)), predictor(backend, model)]
+    const probabilities = (theta: Vector) =>
+      read(trained.probabilities(theta, all.features as Features, batch))
+    return new Newton(losses, picked(features.data, features.columns, train), probabilities)
+  })
+  return (penalty: Block): Folds => {
+    const problems = sets.map((set) =>
+      bilevel({ backend, model, ...set, hyperparameters: { penalty }, regularization: 0, dtype: 'f64' }),
+    )
+    const folds = problems.map((problem, k) => ({ problem, solver: solvers[k] }))
+    return { folds, together: problems[0].withFolds(problems.slice(1)) }
+  }
+}
+
+function picked(x: Float64Array, columns: number, rows: ArrayLike<number>): Float64Array {
+  const out = new Float64Array(rows.length * columns)
+  for (let k = 0; k < rows.length; k++)
+    out.set(x.subarray(rows[k] * columns, (rows[k] + 1) * columns), k * columns)
+  return out
+}

@@ -1,0 +1,202 @@
+import { read, taken } from '../../backend/backend.ts'
+import type { Batch, Point, Vector } from '../../backend/binding.ts'
+import * as defaults from '../../defaults.ts'
+import type { Problem } from '../../problems/problem.ts'
+import { descend } from './coordinateDescent.ts'
+import type { PenaltyTerm } from './penaltyTerm.ts'
+import { dot, type InnerSolver, largestChange, plus } from './solver.ts'
+
+const { tolerance, steps, products } = defaults.tuneRegularization.inner
+
+/**
+ * Logistic and softmax regression: coordinate descent on a quadratic model of the loss per output (Friedman, Hastie &
+ * Tibshirani 2010) until the coefficients next to 0 are known, then Newton steps by preconditioned conjugate gradients. A
+ * line search keeps the objective from rising.
+ */
+export class Newton implements InnerSolver {
+  readonly #problem: Problem
+  readonly #all: Batch
+  readonly #gradient: Vector
+  readonly #product: Vector
+  readonly #outputs: number
+  /** Xᵀ / √n with a row of ones for the intercept. */
+  readonly #design: Float64Array
+  readonly #probabilities: (theta: Vector) => ArrayLike<number>
+
+  /**
+   * `problem` has the losses of the fold's training rows, and no penalty; `features` are these rows, n × d, row-major, and
+   * `probabilities` says what the model predicts of them, n × C.
+   */
+  constructor(problem: Problem, features: Float64Array, probabilities: (theta: Vector) => ArrayLike<number>) {
+    const { oracles, backend } = problem
+    this.#problem = problem
+    this.#all = backend.Batch.all(oracles.samples)
+    this.#gradient = problem.zeros(oracles.innerLength)
+    this.#product = problem.zeros(oracles.innerLength)
+    this.#probabilities = probabilities
+    const n = oracles.samples
+    const inputs = features.length / n + 1
+    this.#outputs = oracles.innerLength / inputs
+    const transposed = new Float64Array(inputs * n).fill(1 / Math.sqrt(n))
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < inputs - 1; j++)
+        transposed[j * n + i] = features[i * (inputs - 1) + j] / Math.sqrt(n)
+    }
+    this.#design = transposed
+  }
+
+  minimize(theta: Float64Array, penalty: PenaltyTerm, rough = false): number {
+    const point = this.#at(theta)
+    let { value, gradient, slope } = this.#evaluate(point, theta, penalty)
+    const enough =
+      (rough ? 1e-2 : tolerance) * Math.max(1e-3, Math.min(1, Math.sqrt(dot(gradient, gradient))))
+    let settled = penalty.power === 2
+    for (let step = 0; step < steps; step++) {
+      const left = Math.sqrt(dot(gradient, gradient))
+      if (left <= enough) return step
+      const newton = settled ? this.#newton(point, theta, penalty, gradient) : undefined
+      const direction = newton ?? plus(this.#descended(point, theta, penalty, slope), -1, theta)
+      let moved = 0
+      for (let t = 1; t > 1e-3 && moved === 0; t /= 2) {
+        const next = plus(theta, t, direction)
+        const at = this.#evaluate(this.#write(point, next), next, penalty)
+        if (at.value <= value + 1e-14 * Math.abs(value)) {
+          moved = largestChange(theta, next)
+          theta.set(next)
+          ;({ value, gradient, slope } = at)
+        }
+      }
+      if (moved === 0) this.#write(point, theta)
+      if (moved === 0 && (newton || rough)) return step
+      if (rough && moved < 1e-2) return step
+      // Newton steps pay once the coefficients next to 0 are known, and coordinate descent where they fail.
+      settled = penalty.power === 2 || moved < 1e-2
+    }
+    return steps
+  }
+
+  /** The Newton step; nothing where a direction of negative curvature is met. */
+  #newton(point: Point, theta: Float64Array, penalty: PenaltyTerm, gradient: Float64Array) {
+    const accuracy = Math.min(0.1, Math.sqrt(dot(gradient, gradient)))
+    const { x, indefinite } = this.#conjugate(point, penalty.second(theta), gradient, accuracy)
+    return indefinite ? undefined : x.map((x) => -x)
+  }
+
+  /** The least of the penalty and a quadratic model of the loss, which leaves out what outputs have in common. */
+  #descended(point: Point, theta: Float64Array, penalty: PenaltyTerm, slope: Float64Array): Float64Array {
+    const outputs = this.#outputs
+    const inputs = theta.length / outputs
+    const p = this.#probabilities(point.inner)
+    const out = new Float64Array(theta.length)
+    const column = (x: Float64Array, c: number) =>
+      Float64Array.from({ length: inputs }, (_, j) => x[j * outputs + c])
+    for (let c = 0; c < outputs; c++) {
+      const own = column(theta, c)
+      descend(this.#curvature(p, c), column(slope, c), own, penalty.part(column(penalty.strengths, c)), 1e-4)
+      for (let j = 0; j < inputs; j++) out[j * outputs + c] = own[j]
+    }
+    return out
+  }
+
+  /** The Hessian of one output's part of the mean loss, inputs × inputs: Σ p(1 − p) x xᵀ / n. */
+  #curvature(p: ArrayLike<number>, output: number): Float64Array {
+    const { backend } = this.#problem
+    const n = this.#problem.oracles.samples
+    const classes = p.length / n
+    const roots = Float64Array.from({ length: n }, (_, i) => {
+      const own = p[i * classes + (this.#outputs === 1 ? 1 : output)]
+      return Math.sqrt(own * (1 - own) + 1e-8)
+    })
+    const design = this.#design
+    const weighed = new Float64Array(design.length)
+    const inputs = design.length / n
+    for (let j = 0, k = 0; j < inputs; j++) for (let i = 0; i < n; i++, k++) weighed[k] = design[k] * roots[i]
+    const h = this.#problem.zeros(inputs * inputs)
+    backend.syrk(inputs, n, 1, this.#problem.vector(weighed), 0, h)
+    return Float64Array.from(taken(h))
+  }
+
+  direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
+    const point = this.#at(theta)
+    const exact = this.#conjugate(point, penalty.second(theta), b, 1e-8)
+    if (!exact.indefinite) return { u: exact.x, indefinite: false }
+    return { u: this.#conjugate(point, penalty.majorizer(theta), b, 1e-8).x, indefinite: true }
+  }
+
+  #at(theta: Float64Array): Point {
+    return this.#problem.start(0, { inner: theta })
+  }
+
+  #write(point: Point, theta: Float64Array): Point {
+    point.inner.writeF64(theta)
+    return point
+  }
+
+  #evaluate(point: Point, theta: Float64Array, penalty: PenaltyTerm) {
+    const value = this.#problem.oracles.innerGradient(point, this.#all, this.#gradient)
+    const weights = penalty.majorizer(theta)
+    const slope = Float64Array.from(read(this.#gradient))
+    return {
+      value: value + penalty.value(theta),
+      gradient: slope.map((g, j) => g + weights[j] * theta[j]),
+      slope,
+    }
+  }
+
+  /** x = (∇² loss + D)⁻¹ b to a relative residual; it ends where the curvature along a direction is not positive. */
+  #conjugate(point: Point, d: Float64Array, b: Float64Array, accuracy: number) {
+    const precondition = this.#preconditioner(point, d)
+    const x = new Float64Array(b.length)
+    let rest: Float64Array = b.slice()
+    let z = precondition(rest)
+    let p: Float64Array = z
+    let rho = dot(rest, z)
+    const enough = accuracy * Math.sqrt(dot(b, b))
+    for (let k = 0; k < products && Math.sqrt(dot(rest, rest)) > enough; k++) {
+      const image = this.#times(point, d, p)
+      const curvature = dot(p, image)
+      if (!(curvature > 0)) return { x: k === 0 ? z : x, indefinite: true }
+      const alpha = rho / curvature
+      for (let j = 0; j < x.length; j++) x[j] += alpha * p[j]
+      rest = plus(rest, -alpha, image)
+      z = precondition(rest)
+      const next = dot(rest, z)
+      p = plus(z, next / rho, p)
+      rho = next
+    }
+    return { x, indefinite: false }
+  }
+
+  /** Per output the inverse of its part of the Hessian. */
+  #preconditioner(point: Point, d: Float64Array): (r: Float64Array) => Float64Array {
+    const { backend } = this.#problem
+    const outputs = this.#outputs
+    const inputs = d.length / outputs
+    const p = this.#probabilities(point.inner)
+    const inverses = Array.from({ length: outputs }, (_, c) => {
+      const a = this.#curvature(p, c)
+      for (let j = 0; j < inputs; j++) a[j * inputs + j] += Math.max(0, d[j * outputs + c]) + 1e-8
+      const inverse = this.#problem.zeros(inputs * inputs)
+      backend.choleskyInverse(inputs, this.#problem.vector(a), inverse)
+      return Float64Array.from(taken(inverse))
+    })
+    return (r) => {
+      const out = new Float64Array(r.length)
+      for (const [c, inverse] of inverses.entries()) {
+        for (let j = 0; j < inputs; j++) {
+          let sum = 0
+          for (let k = 0; k < inputs; k++) sum += inverse[j * inputs + k] * r[k * outputs + c]
+          out[j * outputs + c] = sum
+        }
+      }
+      return out
+    }
+  }
+
+  #times(point: Point, d: Float64Array, p: Float64Array): Float64Array {
+    const u = this.#problem.vector(p)
+    this.#problem.oracles.curvatureProduct(point, this.#all, u, this.#product)
+    u.dispose()
+    return Float64Array.from(read(this.#product), (x, j) => x + d[j] * p[j])
+  }
+}

@@ -1,0 +1,74 @@
+import { read } from '../../backend/backend.ts'
+import type { Folds } from './folds.ts'
+import type { Evaluation } from './lbfgs.ts'
+import { PenaltyTerm } from './penaltyTerm.ts'
+
+/** Which strength each parameter has, −1 where it is free, and q where it is not learned. */
+export interface PenaltyShape {
+  readonly groups: Int32Array
+  readonly strengths: number
+  readonly power: number | 'learned'
+}
+
+/** R at v: exp v_k are the strengths, and q = 0.2 + 1.8 σ(v_q) where it is learned. */
+export function penaltyAt({ groups, strengths, power }: PenaltyShape, v: Float64Array): PenaltyTerm {
+  const q = power === 'learned' ? 0.2 + 1.8 / (1 + Math.exp(-v[strengths])) : power
+  return new PenaltyTerm(
+    Float64Array.from(groups, (k) => (k < 0 ? 0 : Math.exp(v[k]))),
+    q,
+  )
+}
+
+/** f at one v, with what it is made of. */
+export interface Evaluated extends Evaluation {
+  /** f of each fold. */
+  readonly losses: readonly number[]
+  /** θ*(v) of each fold. */
+  readonly thetas: readonly Float64Array[]
+  /** Whether a Hessian was not positive definite, so that a majorizer took its place. */
+  readonly indefinite: boolean
+}
+
+/**
+ * f(v) = the mean over folds of the loss at θ*_k(v), and ∇f by implicit differentiation: ∇_v f − Lᵀ H⁻¹ ∇_θ f over all
+ * folds at once. Each θ_k starts from the same `starts`, whatever was evaluated before.
+ */
+export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Float64Array[]) {
+  const { together } = folds
+  const { oracles } = together
+  const all = together.backend.Batch.all(oracles.samples)
+  const [direct, target] = [together.zeros(oracles.outerLength), together.zeros(oracles.innerLength)]
+  const product = together.zeros(oracles.outerLength)
+  return async (v: Float64Array, differentiate = true): Promise<Evaluated> => {
+    const penalty = penaltyAt(shape, v)
+    const thetas = folds.folds.map(({ solver }, k) => {
+      const theta = starts[k].slice()
+      solver.minimize(theta, penalty, !differentiate)
+      return theta
+    })
+    const losses = folds.folds.map(({ problem }, k) =>
+      problem.oracles.outerLoss(problem.start(0, { inner: thetas[k], outer: v })),
+    )
+    const value = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
+    if (!differentiate)
+      return { value, gradient: new Float64Array(v.length), losses, thetas, indefinite: false }
+    const point = together.start(0, { inner: joined(thetas), outer: v })
+    await oracles.outerGradient(point, direct, target)
+    const b = Float64Array.from(read(target))
+    const d = b.length / thetas.length
+    const solved = folds.folds.map(({ solver }, k) =>
+      solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d)),
+    )
+    product.copyFrom(direct)
+    const u = together.vector(joined(solved.map(({ u }) => u)))
+    await oracles.crossProduct(point, all, u, -1, product)
+    const gradient = Float64Array.from(read(product))
+    return { value, gradient, losses, thetas, indefinite: solved.some(({ indefinite }) => indefinite) }
+  }
+}
+
+function joined(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.length * parts[0].length)
+  for (const [k, part] of parts.entries()) all.set(part, k * part.length)
+  return all
+}
