@@ -3,14 +3,16 @@ import { NhgdError } from '../../ts/backend/errors.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { checkHypergradient } from '../../ts/methods/checkHypergradient.ts'
+import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import { oneStep } from '../../ts/methods/oneStep.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
+import { quadratic } from '../../ts/problems/quadratic.ts'
 import { reweighting } from '../../ts/problems/reweighting.ts'
 import { hypergradient } from '../../ts/run/hypergradient.ts'
 import type { Progress } from '../../ts/run/options.ts'
-import { type Solve, type SolveResult, solve } from '../../ts/run/solve.ts'
+import { resume, type Solve, type SolveResult, save, solve } from '../../ts/run/solve.ts'
 import { close, distance, same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -225,6 +227,51 @@ test('a signal ends a run with what it has', async ({ backend }) => {
   const before = await solve(fixtureQuadratic(backend, numbers), { method, signal: controller.signal }).result
   assert.equal([before.status, before.steps], ['aborted', 0])
   same(before.outer, new Float64Array(5))
+})
+
+test('a run that diverges goes back to its last whole step once, where that is asked for', async ({
+  backend,
+}) => {
+  const problem = quadratic({ backend, h: [2], c: [1], c0: [0], q: [1], t: [1], mu: 1 })
+  const sgd = (rate: number | ((step: number) => number)) =>
+    conjugateGradients({ innerSteps: 1000, innerOptimizer: { kind: 'sgd', rate } })
+  // θ grows sevenfold with each inner step of rate 4, and is there after one of rate ½.
+  const ended = await solve(problem, { method: sgd(4), outerSteps: 3, inner: [1] }).result
+  assert.equal([ended.status, ended.steps], ['diverged', 0])
+  const outerOptimizer = { kind: 'adam', rate: 0.1 } as const
+  const once = await solve(problem, {
+    method: sgd(4),
+    outerOptimizer,
+    outerSteps: 3,
+    retryRate: 1 / 8,
+    inner: [1],
+  }).result
+  assert.equal([once.status, once.steps, once.fallbacks['rates lowered']], ['outerSteps', 3, 1])
+  const slow = { kind: 'adam', rate: 0.1 / 8 } as const
+  same(
+    once.outer,
+    (await solve(problem, { method: sgd(1 / 2), outerOptimizer: slow, outerSteps: 3, inner: [1] }).result)
+      .outer,
+  )
+  const again = await solve(problem, { method: sgd(400), outerSteps: 3, retryRate: 1 / 2, inner: [1] }).result
+  assert.equal([again.status, again.steps], ['diverged', 0])
+  assert.ok(again.outer.every(Number.isFinite))
+
+  // In its third step; it goes on from the second, and so does a run that was saved since.
+  const options = { method: sgd((step) => (step < 2000 ? 1 / 2 : 4)), retryRate: 1 / 8 }
+  const outers: Float64Array[] = []
+  const onStep = ({ point }: Progress) => void outers.push(point.outer.readF64())
+  const whole = await solve(problem, { ...options, onStep, outerSteps: 5 }).result
+  assert.equal(
+    [whole.status, whole.steps, outers.length, whole.fallbacks['rates lowered']],
+    ['outerSteps', 5, 5, 1],
+  )
+  assert.ok(Math.abs(outers[2][0] - outers[1][0]) < Math.abs(outers[1][0] - outers[0][0]) / 4)
+  const half = solve(problem, { ...options, outerSteps: 4 })
+  await half.result
+  const resumed = await resume(problem, await save(half), { ...options, outerSteps: 5 }).result
+  same(resumed.outer, whole.outer)
+  await refuses('ERR_RANGE', 'retryRate', () => solve(problem, { retryRate: 2 }).result)
 })
 
 test('time and tolerance end a run', async ({ backend }) => {

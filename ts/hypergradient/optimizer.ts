@@ -50,6 +50,8 @@ export const optimizerSettings: Check<OptimizerSettings> = (name, value) => {
 export class Stepper {
   /** Whether steps leave the variable as it is; the moments are updated all the same. */
   frozen = false
+  /** Factor on every step size. */
+  factor = 1
   readonly #rule: Optimizer
   readonly #rate: Rate
   #steps = 0
@@ -61,13 +63,13 @@ export class Stepper {
 
   /** Takes a step from x along its gradient, in place. */
   step(x: Vector, gradient: Vector): void {
-    this.#rule.step(x, gradient, this.frozen ? 0 : rateAt(this.#rate, this.#steps))
+    this.#rule.step(x, gradient, this.frozen ? 0 : this.factor * rateAt(this.#rate, this.#steps))
     this.#steps++
   }
 
   /** direction ← (∂step/∂gradient)ᵀ target, the derivative of the last step, which was taken along `gradient`. */
   adaptation(gradient: Vector, target: Vector, direction: Vector): void {
-    this.#rule.adaptation(gradient, target, rateAt(this.#rate, this.#steps - 1), direction)
+    this.#rule.adaptation(gradient, target, this.factor * rateAt(this.#rate, this.#steps - 1), direction)
   }
 
   save(): Uint8Array {

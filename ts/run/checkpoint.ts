@@ -3,15 +3,15 @@ import type { AnyProblem } from '../problems/problem.ts'
 import { type Archive, type Tensor, writeArchive } from './archive.ts'
 import type { SolveOptions } from './options.ts'
 import { restoreRecord, saveRecord, vectorsOf } from './record.ts'
-import { type RunState, settled, startRun } from './state.ts'
+import { type RunState, settled, slow, startRun } from './state.ts'
 
 const version = 2
 
 /** What a run that is resumed has in common with the one that was saved. */
 function about(problem: AnyProblem, options: SolveOptions): unknown {
-  const { method, outerOptimizer, seed, box, simplex, jumpCap, backtracking } = settled(options)
+  const { method, outerOptimizer, seed, box, simplex, jumpCap, backtracking, retryRate } = settled(options)
   const { name, settings } = method
-  const safeguards = { box, simplex, jumpCap, backtracking }
+  const safeguards = { box, simplex, jumpCap, backtracking, retryRate }
   return plain({
     version,
     problem: problem.about(),
@@ -78,5 +78,6 @@ export async function restoreState(
   const record = recordOf(state)
   await restoreRecord(record, archive.tensors, 'run')
   state.outerStep = record.outerStep
+  if (record.slowed !== undefined) slow(state, record.slowed)
   return state
 }

@@ -1,5 +1,15 @@
 import type { Point } from '../backend/binding.ts'
-import { callback, flag, number, numbers, seedCheck, shape, signalCheck, whole } from '../backend/check.ts'
+import {
+  callback,
+  flag,
+  number,
+  numbers,
+  positive,
+  seedCheck,
+  shape,
+  signalCheck,
+  whole,
+} from '../backend/check.ts'
 import { type OptimizerSettings, optimizerSettings } from '../hypergradient/optimizer.ts'
 import { type Estimate, type Method, methodCheck } from '../methods/method.ts'
 import { type CheckpointOptions, checkpointCheck } from './checkpointFile.ts'
@@ -36,6 +46,11 @@ export interface SolveOptions {
   /** Where f rises by more than this share of itself, half of the last outer step is taken back, and later ones are
    * shortened. */
   readonly backtracking?: number
+  /**
+   * Where a step diverges, the run goes back to its last whole step, once, and goes on from there with its method anew and
+   * both rates times this number, which is at most 1. By default it ends.
+   */
+  readonly retryRate?: number
   /** Called after each outer step with the point it led to; `false` ends the run. */
   readonly onStep?: (progress: Progress) => unknown
   /** Turns divergence into an exception that carries `.result`. */
@@ -59,6 +74,7 @@ export const optionChecks = {
   simplex: number(0),
   jumpCap: number(0, Number.POSITIVE_INFINITY),
   backtracking: number(0, Number.POSITIVE_INFINITY),
+  retryRate: positive(1),
   onStep: callback,
   throwOnFailure: flag,
 }

@@ -10,7 +10,7 @@ import { recordOf, restoreState, saveState } from './checkpoint.ts'
 import { CheckpointFile, type Found, lastWhole } from './checkpointFile.ts'
 import { optionChecks, type Progress, type SolveOptions } from './options.ts'
 import { disposeRecord, vectorsOf } from './record.ts'
-import { type RunState, startingPoint, startRun, takeStep } from './state.ts'
+import { goBack, type RunState, startingPoint, startRun, takeStep } from './state.ts'
 
 /** The state of a run, whose method may not have begun. */
 type AnyState = Omit<RunState, 'method'> & Partial<RunState>
@@ -30,7 +30,7 @@ const advice: Record<Status, string> = {
   failed:
     'a function of the problem or a write failed, see the error; the result is that of the last whole step',
   diverged:
-    'the loss or a variable stopped being finite: lower the inner or the outer rate, or raise "damping"; the result is the last finite point',
+    'the loss or a variable stopped being finite: lower the inner or the outer rate, set "retryRate", or raise "damping"; the result is the last finite point',
 }
 
 export interface SolveResult {
@@ -185,7 +185,7 @@ export class Solve implements AsyncIterable<Progress> {
     })
     const taken = await this.#cuttable(work)
     if (taken === cut) return this.#finish('aborted', state)
-    if (!taken) return this.#finish('diverged', state)
+    if (!taken) return this.#diverged(state)
     const { outerStep: step, point } = state
     const { outerLoss, residual } = taken.estimate
     const progress: Progress = { step, outerLoss, residual, ...taken, seconds: this.#elapsed(), point }
@@ -196,6 +196,15 @@ export class Solve implements AsyncIterable<Progress> {
     if (step >= outerSteps) return this.#last('outerSteps', state)
     if (this.#file?.due(step)) await this.#write(this.#file, state)
     await this.#breather.due()
+  }
+
+  /** Goes back to the last whole step where that is asked for, once; else ends the run. */
+  async #diverged(state: RunState): Promise<void> {
+    const { retryRate } = this.#options
+    if (retryRate === undefined || state.slowed !== undefined) return this.#finish('diverged', state)
+    this.#state = goBack(this.#paced, this.#options, state, retryRate)
+    await this.#state
+    this.#whole = true
   }
 
   /**

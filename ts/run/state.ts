@@ -1,3 +1,4 @@
+import { read } from '../backend/backend.ts'
 import type { Point, Vector } from '../backend/binding.ts'
 import type { NhgdError } from '../backend/errors.ts'
 import * as defaults from '../defaults.ts'
@@ -33,6 +34,8 @@ export interface RunState {
   readonly norms: number[]
   readonly backtracking: Backtracking | undefined
   readonly last: Last
+  /** Factor on both rates, since a step diverged. */
+  slowed?: number
 }
 
 /** Options with defaults for those that decide where a run goes. */
@@ -74,6 +77,28 @@ export function startingPoint(problem: AnyProblem, options: SolveOptions): Omit<
       fallbacks: {},
     },
   }
+}
+
+/** Goes on from the last whole step of a run that diverged: its method anew, both rates times `factor`. */
+export async function goBack(
+  problem: AnyProblem,
+  options: SolveOptions,
+  { outerStep, last }: RunState,
+  factor: number,
+): Promise<RunState> {
+  const { fallbacks, outerLoss, residual, damping } = last
+  const fresh = await startRun(problem, { ...options, inner: read(last.inner), outer: read(last.outer) })
+  Object.assign(fresh.last, { outerLoss, residual, damping })
+  Object.assign(fresh.last.fallbacks, fallbacks, { 'rates lowered': 1 })
+  fresh.outerStep = outerStep
+  return slow(fresh, factor)
+}
+
+/** Multiplies both rates of a run. */
+export function slow(state: RunState, factor: number): RunState {
+  for (const stepper of [state.outer, state.method.optimizer]) stepper.factor = factor
+  state.slowed = factor
+  return state
 }
 
 /** Takes an outer step; nothing where a number in it stopped being finite, after which the run cannot go on. */
