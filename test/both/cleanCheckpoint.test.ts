@@ -8,6 +8,7 @@ import {
   type CleanLabelsResult,
   cleanLabels,
 } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
+import { neighbourShares } from '../../ts/tasks/cleanLabels/neighbours.ts'
 import { same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
 import { afterEachFile, failing } from '../support/failing.ts'
@@ -111,6 +112,21 @@ test('a write that fails ends the task, and the file before stays', async ({ bac
   const resumed = await run()
   assert.is(resumed.resumed?.file, file)
   sameResult(resumed, wholes.get('no checked row') as CleanLabelsResult)
+})
+
+test('a signal ends the search for neighbours amid its rows', async ({ backend }) => {
+  const reason = new Error('enough')
+  let asked = 0
+  const signal = {
+    throwIfAborted() {
+      if (++asked === 300) throw reason
+    },
+  } as AbortSignal
+  await neighbourShares(backend, features, labels, 3, 1, signal).then(
+    () => assert.unreachable('it came to its end'),
+    (error) => assert.is(error, reason),
+  )
+  assert.is(asked, 300)
 })
 
 test('other options of a checkpoint are refused', async ({ backend }) => {
