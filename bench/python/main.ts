@@ -12,8 +12,10 @@ import { commit, machine } from '../harness/machine.ts'
 import { writeSplit } from './data.ts'
 import { markdown, plainText, type Report, withRatios } from './report.ts'
 import { type BilevelEntry, bilevelEntry, type Cleaning, type CleaningEntry, type Outcome } from './result.ts'
+import { tuneBench } from './tune.ts'
 
 const help = `npm run bench:python -- [options]
+  tune                penalties of linear models instead: tune --help
   --seeds N           runs of each method, 3 by default
   --seed N            the first seed, 0 by default
   --budget SECONDS    CPU time of each bilevel run, 15 by default
@@ -33,6 +35,7 @@ const python = (folder: string) =>
   file(`../../build/${folder}/${process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python'}`)
 
 async function main(): Promise<void> {
+  if (process.argv[2] === 'tune') return tuneBench(process.argv.slice(3))
   const options = readOptions()
   const { quick, budget, torch, json, markdown: page } = options
   if (json) await writable('--json', json)
