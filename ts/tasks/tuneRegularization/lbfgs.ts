@@ -11,7 +11,7 @@ const first = 0.3
 
 /**
  * Minimises a function of few variables by limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with steps of at
- * most `reach` in each entry and an Armijo line search. `onStep` sees each accepted x; it returns true to end.
+ * most `reach` in each entry and an Armijo line search. `onStep` sees the start and each accepted x; it returns true to end.
  */
 export async function lbfgs(
   start: Float64Array,
@@ -26,6 +26,7 @@ export async function lbfgs(
 ): Promise<void> {
   let x = start
   let at = await evaluate(x)
+  if (await options.onStep(x, at)) return
   const pairs: { s: Float64Array; y: Float64Array }[] = []
   for (let step = 0; step < options.steps; step++) {
     const direction = descent(at.gradient, pairs)

@@ -89,10 +89,11 @@ export class LeastSquares implements InnerSolver {
   /** Coordinate descent until it moves little, then Newton steps; where one fails, coordinate descent goes on. */
   #minimize(theta: Float64Array, penalty: PenaltyTerm, y: Float64Array, rough: boolean): number {
     let residual = this.#residual(theta, y)
+    let newtonPays = penalty.power === 2
     for (let step = 0; step < steps; step++) {
-      if (penalty.power < 2)
-        residual = this.#descend(theta, penalty, residual, rough ? 3 * settled : settled, y)
+      if (!newtonPays) residual = this.#descend(theta, penalty, residual, rough ? 3 * settled : settled, y)
       if (penalty.power < 2 && rough) return step + 1
+      newtonPays = penalty.power === 2
       const slope = this.#transposed(residual)
       const weights = penalty.majorizer(theta)
       const gradient = theta.map((x, j) => weights[j] * x - slope[j])
@@ -106,7 +107,8 @@ export class LeastSquares implements InnerSolver {
       const change = largestChange(theta, next)
       theta.set(next)
       residual = at
-      if (change < tolerance || penalty.power === 2) return step + 1
+      if (change < tolerance || newtonPays) return step + 1
+      newtonPays = change < settled
     }
     return steps
   }

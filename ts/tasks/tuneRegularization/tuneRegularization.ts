@@ -21,7 +21,7 @@ import type { PenaltyTerm } from './penaltyTerm.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { Regressor } from './regressor.ts'
 
-const { grid, outer, promising, few, holdout, prior, leftOut } = defaults.tuneRegularization
+const { grid, outer, few, holdout, prior, leftOut } = defaults.tuneRegularization
 
 /** A penalty that was tried. */
 interface Trial {
@@ -73,23 +73,15 @@ export async function tuneRegularization(
   const learned = shapeOf(power)
   const powers = power === 'learned' ? grid.powers : [power]
   // Each exponent starts from the best solutions of the one before, the larger and more nearly convex.
-  let starts: readonly Float64Array[] = ridge.at.thetas
   const way = [ridge]
-  let search: Awaited<ReturnType<typeof follow>> | undefined
   for (const q of powers) {
-    const start = await best(
-      startsOf(data, learned, q),
-      (v) => trial(folds.tuned, learned, starts, v),
-      signal,
-    )
-    starts = start.at.thetas
-    way.push(start)
-    if (search && start.at.value > promising * search.chosen.at.value) continue
-    const next = await follow(start, way.slice())
-    if (!search || next.loss < search.loss) search = next
+    const starts = (way.at(-1) as Trial).at.thetas
+    way.push(await best(startsOf(data, learned, q), (v) => trial(folds.tuned, learned, starts, v), signal))
   }
+  const found = way.slice(1).reduce((best, next) => (next.at.value < best.at.value ? next : best))
+  const { chosen: tuned, path, bestStep, rises } = await follow(found)
 
-  async function follow(from: Trial, way: readonly Trial[]) {
+  async function follow(from: Trial) {
     const path: TuneProgress[] = []
     const visited: Trial[] = []
     const evaluate = objective(folds.tuned, learned, from.at.thetas)
@@ -121,17 +113,16 @@ export async function tuneRegularization(
       onProgress?.(progress)
       return false
     }
-    await note(from.v, await evaluate(from.v))
     await lbfgs(from.v, regularized, { ...outer, onStep: (v, at) => note(v, at as Evaluated) })
     const judged = (k: number) => path[k].heldOutLoss ?? path[k].loss
     const bestStep = path.reduce((best, _, k) => (judged(k) < judged(best) ? k : best), 0)
     const rises = aside && bestStep < path.length - 1 ? bestStep + 1 : undefined
-    return { path, bestStep, rises, chosen: visited[bestStep], loss: judged(bestStep), way }
+    return { path, bestStep, rises, chosen: visited[bestStep] }
   }
 
-  const { chosen: tuned, path, bestStep, rises } = search as NonNullable<typeof search>
   // What the search finds has to be better than plain ridge.
-  const chosen = tuned.at.value <= ridge.at.value || power !== 'learned' ? tuned : ridge
+  const mayBeRidge = power === 'learned' || power === 2
+  const chosen = mayBeRidge && ridge.at.value < tuned.at.value ? ridge : tuned
   const all = whole(penalty({ per, groups, power: 2 })).folds[0].solver
   const fit = (term: PenaltyTerm, from: Float64Array) => {
     const theta = from.slice()
@@ -139,7 +130,7 @@ export async function tuneRegularization(
     return theta
   }
   // The model of all samples goes the way of the folds, since other starts may end in other minima.
-  const before = chosen === ridge ? [] : (search as NonNullable<typeof search>).way
+  const before = chosen === ridge ? [] : way.slice(0, way.indexOf(found) + 1)
   const from = before.reduce((theta, { shape, v }) => fit(penaltyAt(shape, v), theta), zeros[0])
   const term = penaltyAt(chosen.shape, chosen.v)
   const theta = fit(term, from)
