@@ -92,9 +92,12 @@ ${script(pageScript)}
   return page.markup
 }
 
+/** Four digits, as losses are compared. */
+const digits = (value: number) => String(Number(value.toPrecision(4)))
+
 function losses({ losses: { chosen, ridge, none } }: TunedModel): Html {
   const row = (name: string, { value, standardError }: Score) =>
-    html`<tr><th scope="row">${name}</th><td>${short(value)}</td><td>± ${short(standardError)}</td></tr>\n`
+    html`<tr><th scope="row">${name}</th><td>${digits(value)}</td><td>± ${digits(standardError)}</td></tr>\n`
   return section(
     'Loss on rows that were held out',
     html`<table class="phases"><thead><tr><th scope="col">Penalty</th><th scope="col">Loss</th><th scope="col">Standard error</th></tr></thead>
