@@ -113,7 +113,8 @@ async function tune(options: Options, command: Command): Promise<void> {
   if (process.stderr.isTTY && !options.quiet) process.stderr.write('\r\x1b[K')
   for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
   const nameOf = (j: number) => columns?.[j] ?? `${j}`
-  const sentences = told(result, features, target ?? 'the target', nameOf, classes)
+  const simple = options.power === undefined && result.penalty.power === 2
+  const sentences = told(result, simple, features, target ?? 'the target', nameOf, classes)
   const { out, weights, report, json } = options
   const piped = [out, report, json].includes(PIPE)
   if (!options.quiet) (piped ? console.error : console.log)(sentences.join('\n'))
@@ -188,6 +189,7 @@ async function groupsOf(path: string, columns: number, header: boolean): Promise
 /** What was found, in plain words. */
 function told(
   { losses, penalty, coefficients: all, leftOut, risesFrom }: TuneRegularizationResult,
+  simple: boolean,
   { rows, columns }: Matrix,
   target: string,
   nameOf: (j: number) => string,
@@ -203,6 +205,9 @@ function told(
     `${target} from ${columns} ${columns === 1 ? 'column' : 'columns'} of ${rows} rows, by ${classes ? (several ? 'softmax' : 'logistic') : 'linear'} regression.`,
     `The ${loss} on rows that were held out is ${figure(chosen)}. With one ridge penalty it is ${figure(ridge)}, without any ${figure(none)}.`,
     `The penalty has the exponent ${short(penalty.power)}${penalty.strengths.length === 1 ? ` and the strength ${short(penalty.strengths[0])}` : ` and ${penalty.strengths.length} strengths`}.`,
+    ...(simple
+      ? ['The folds do not show that another exponent is better, so one ridge penalty was kept.']
+      : []),
     ...(risesFrom !== undefined
       ? [
           `From step ${risesFrom} of the search on, the loss on further held-out rows only rose: the step before was kept.`,

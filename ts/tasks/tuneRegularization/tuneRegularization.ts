@@ -79,9 +79,11 @@ export async function tuneRegularization(
     way.push(await best(startsOf(data, learned, q), (v) => trial(folds.tuned, learned, starts, v), signal))
   }
   const found = way.slice(1).reduce((best, next) => (next.at.value < best.at.value ? next : best))
-  const { chosen: tuned, path, bestStep, rises } = await follow(found)
+  // Where no exponent of the grid is better than ridge, there is nothing to follow.
+  const { steps } = power === 'learned' && found.at.value >= ridge.at.value ? { steps: 0 } : outer
+  const { chosen: tuned, path, bestStep, rises } = await follow(found, steps)
 
-  async function follow(from: Trial) {
+  async function follow(from: Trial, steps: number) {
     const path: TuneProgress[] = []
     const visited: Trial[] = []
     const evaluate = objective(folds.tuned, learned, from.at.thetas)
@@ -113,16 +115,20 @@ export async function tuneRegularization(
       onProgress?.(progress)
       return false
     }
-    await lbfgs(from.v, regularized, { ...outer, onStep: (v, at) => note(v, at as Evaluated) })
+    await lbfgs(from.v, regularized, {
+      ...outer,
+      steps,
+      onStep: (v, at) => note(v, at as Evaluated),
+    })
     const judged = (k: number) => path[k].heldOutLoss ?? path[k].loss
     const bestStep = path.reduce((best, _, k) => (judged(k) < judged(best) ? k : best), 0)
     const rises = aside && bestStep < path.length - 1 ? bestStep + 1 : undefined
     return { path, bestStep, rises, chosen: visited[bestStep] }
   }
 
-  // What the search finds has to be better than plain ridge.
-  const mayBeRidge = power === 'learned' || power === 2
-  const chosen = mayBeRidge && ridge.at.value < tuned.at.value ? ridge : tuned
+  // The simpler ridge penalty stays, unless the folds show that what the search found is better.
+  const kept = power === 'learned' ? !isBetter(tuned, ridge) : power === 2 && ridge.at.value < tuned.at.value
+  const chosen = kept ? ridge : tuned
   const all = whole(penalty({ per, groups, power: 2 })).folds[0].solver
   const fit = (term: PenaltyTerm, from: Float64Array) => {
     const theta = from.slice()
@@ -176,6 +182,14 @@ async function trial(
   differentiate = false,
 ): Promise<Trial> {
   return { shape, v, at: await objective(folds, shape, starts)(v, differentiate) }
+}
+
+/** Whether the mean over folds of the difference is more than its standard error. */
+function isBetter(one: Trial, other: Trial): boolean {
+  const gains = one.at.losses.map((loss, k) => other.at.losses[k] - loss)
+  const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length
+  const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0)
+  return mean > Math.sqrt(square / (gains.length - 1) / gains.length)
 }
 
 async function best<V>(
