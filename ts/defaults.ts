@@ -268,6 +268,8 @@ export const tuneRegularization = {
   grid: { powers: [1, 0.5], strengths: [0.3, 0.15, 0.07, 0.03, 0.01, 0.003], size: 0.05 },
   outer: { steps: 15, tolerance: 1e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
+  /** A learned exponent is kept where it lowers the loss of one ridge penalty by more than this share. */
+  worthwhile: 0.01,
   /** Where there are more strengths than this, a further hold-out decides when to stop, and a prior holds them together. */
   few: 10,
   holdout: 0.2,

@@ -21,7 +21,7 @@ import type { PenaltyTerm } from './penaltyTerm.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { Regressor } from './regressor.ts'
 
-const { grid, outer, few, holdout, prior, leftOut } = defaults.tuneRegularization
+const { grid, outer, worthwhile, few, holdout, prior, leftOut } = defaults.tuneRegularization
 
 /** A penalty that was tried. */
 interface Trial {
@@ -63,11 +63,13 @@ export async function tuneRegularization(
 
   // Ridge comes first: its best solutions are where all others start from, so that f depends on v alone.
   const zeros = foldRows.map(() => new Float64Array((columns + 1) * data.outputs))
-  const ridge = await best(
+  const coarse = await best(
     ridgeStrengths(data).map((s) => Math.log(s)),
     (v) => trial(folds.ridge, shapeOf(2), zeros, new Float64Array(strengths).fill(v)),
     signal,
   )
+  // With several strengths the search would tell them apart: what is compared has one.
+  const ridge = strengths === 1 ? await refined(folds.ridge, coarse, signal) : coarse
   const none = await trial(folds.ridge, shapeOf(2), zeros, new Float64Array(strengths).fill(Math.log(1e-6)))
 
   const learned = shapeOf(power)
@@ -126,8 +128,11 @@ export async function tuneRegularization(
     return { path, bestStep, rises, chosen: visited[bestStep] }
   }
 
-  // The simpler ridge penalty stays, unless the folds show that what the search found is better.
-  const kept = power === 'learned' ? !isBetter(tuned, ridge) : power === 2 && ridge.at.value < tuned.at.value
+  // The simpler ridge penalty stays where the search gains next to nothing.
+  const kept =
+    power === 'learned'
+      ? !(tuned.at.value < (1 - worthwhile) * ridge.at.value)
+      : power === 2 && ridge.at.value < tuned.at.value
   const chosen = kept ? ridge : tuned
   const all = whole(penalty({ per, groups, power: 2 })).folds[0].solver
   const fit = (term: PenaltyTerm, from: Float64Array) => {
@@ -184,12 +189,22 @@ async function trial(
   return { shape, v, at: await objective(folds, shape, starts)(v, differentiate) }
 }
 
-/** Whether the mean over folds of the difference is more than its standard error. */
-function isBetter(one: Trial, other: Trial): boolean {
-  const gains = one.at.losses.map((loss, k) => other.at.losses[k] - loss)
-  const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length
-  const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0)
-  return mean > Math.sqrt(square / (gains.length - 1) / gains.length)
+/** The trial after a short search from it. */
+async function refined(
+  folds: Parameters<typeof objective>[0],
+  { shape, v, at }: Trial,
+  signal: AbortSignal | undefined,
+): Promise<Trial> {
+  let best: Trial = { shape, v, at }
+  await lbfgs(v, objective(folds, shape, at.thetas), {
+    ...outer,
+    async onStep(v, at) {
+      signal?.throwIfAborted()
+      if (at.value < best.at.value) best = { shape, v, at: at as Evaluated }
+      return false
+    },
+  })
+  return best
 }
 
 async function best<V>(
