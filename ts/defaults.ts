@@ -261,14 +261,17 @@ export const cleanLabels = {
 /**
  * The search for a penalty's strengths and exponent. Strengths are multiples of the largest mean product of a feature with
  * the targets, at which the lasso leaves out everything; `size` is a coefficient's usual size where outputs and features
- * have deviation 1.
+ * have deviation 1. The grid and the outer steps were chosen with `npm run bench:python -- tune --sets sparse --draws 3`.
  */
 export const tuneRegularization = {
   folds: 5,
   grid: { powers: [1, 0.5], strengths: [0.3, 0.15, 0.07, 0.03, 0.01, 0.003], size: 0.05 },
   outer: { steps: 15, tolerance: 1e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
-  /** A learned exponent is kept where it lowers the loss of one ridge penalty by more than this share. */
+  /**
+   * A learned exponent is kept where it lowers the loss of one ridge penalty by more than this share: chosen with
+   * `npm run bench:python -- tune --seed 100` and `--seed 200` (docs/regularization.md).
+   */
   worthwhile: 0.01,
   /** Where there are more strengths than this, a further hold-out decides when to stop, and a prior holds them together. */
   few: 10,
