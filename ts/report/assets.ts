@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { Plotter } from './cleaning.ts'
+import type { Plotter } from './html.ts'
 
 /** uPlot from the installed package (Node only). */
 export function loadPlotter(): Plotter {

@@ -1,14 +1,7 @@
 import { chartData, charts, histogram } from './charts.ts'
 import type { CleaningReport, Confusion, MethodResult, SuspectLabel } from './content.ts'
 import { count, figure, MISSING, short } from './format.ts'
-import { Html, html, json, script, section } from './html.ts'
-import { pageScript, pageStyle } from './page.ts'
-
-/** The plotting library as text, so that the page needs no network. */
-export interface Plotter {
-  readonly script: string
-  readonly style: string
-}
+import { type Html, html, type Plotter, page, section } from './html.ts'
 
 const METRICS = [
   ['accuracy', 'Accuracy'],
@@ -21,39 +14,19 @@ const METRICS = [
 /** One self-contained page of HTML: no network, light and dark, wide and narrow. All text in `report` is escaped. */
 export function renderCleaningReport(report: CleaningReport, plotter: Plotter): string {
   const { title, facts, suspects = [], phases, settings, environment, command } = report
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>${title}</title>
-<style>${new Html(plotter.style)}${new Html(pageStyle)}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>${title}</h1>
-${report.summary?.map((sentence) => html`<p class="verdict">${sentence}</p>\n`)}
-${facts && html`<dl class="facts">${pairs(facts)}</dl>`}
-</header>
-${confusionTable(report.confusions)}
-${suspects.length > 0 && gallery(suspects, report.imageShape)}
-${methodTable(report.methods)}
-${charts(report)}
-${histogram(report.weights)}
-${phases && phaseTable(phases)}
-${environment && section('Machine', html`<dl class="list">${pairs(environment)}</dl>`)}
-${settings && section('Settings', html`<dl class="list">${pairs(flatten(settings))}</dl>`)}
-${command !== undefined && section('Command', html`<pre tabindex="0"><code>${command}</code></pre>`)}
-</main>
-${json('report', chartData(report))}
-${script(plotter.script)}
-${script(pageScript)}
-</body>
-</html>
-`
-  return page.markup
+  const content = [
+    confusionTable(report.confusions),
+    suspects.length > 0 && gallery(suspects, report.imageShape),
+    methodTable(report.methods),
+    charts(report),
+    histogram(report.weights),
+    phases && phaseTable(phases),
+    environment && section('Machine', html`<dl class="list">${pairs(environment)}</dl>`),
+    settings && section('Settings', html`<dl class="list">${pairs(flatten(settings))}</dl>`),
+    command !== undefined && section('Command', html`<pre tabindex="0"><code>${command}</code></pre>`),
+  ]
+  const list = facts && html`<dl class="facts">${pairs(facts)}</dl>`
+  return page({ title, sentences: report.summary, facts: list }, plotter, content, chartData(report))
 }
 
 /** One plain sentence: who is best, and by how much. */

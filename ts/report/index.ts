@@ -3,8 +3,8 @@ import { renderCleaningReport } from './cleaning.ts'
 import type { CleaningReport } from './content.ts'
 import { renderTuningReport, type TuningReport } from './tuning.ts'
 
-export type { Plotter } from './cleaning.ts'
 export type { Chart, CleaningReport, Curve, MethodResult, SuspectLabel } from './content.ts'
+export type { Plotter } from './html.ts'
 export { loadPlotter, renderCleaningReport, type TuningReport }
 
 /** {@link renderTuningReport} with the installed uPlot inside (Node only). */

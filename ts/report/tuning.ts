@@ -1,8 +1,6 @@
 import { chartData, charts } from './charts.ts'
-import type { Plotter } from './cleaning.ts'
 import { short } from './format.ts'
-import { Html, html, json, script, section } from './html.ts'
-import { pageScript, pageStyle } from './page.ts'
+import { type Html, html, type Plotter, page, section } from './html.ts'
 
 interface Score {
   readonly value: number
@@ -63,33 +61,14 @@ export function renderTuningReport(report: TuningReport, plotter: Plotter): stri
       { title: 'Exponent', curves: [{ name: 'q', values: path.map(({ power }) => power) }] },
     ],
   }
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>${title}</title>
-<style>${new Html(plotter.style)}${new Html(pageStyle)}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>${title}</h1>
-${sentences.slice(0, end < 0 ? undefined : end).map((sentence) => html`<p class="verdict">${sentence}</p>\n`)}
-</header>
-${losses(result)}
-${coefficients(report)}
-${classes ? confusion(report, classes) : scatter(report)}
-${charts(drawn)}
-</main>
-${json('report', chartData(drawn))}
-${script(plotter.script)}
-${script(pageScript)}
-</body>
-</html>
-`
-  return page.markup
+  const content = [
+    losses(result),
+    coefficients(report),
+    classes ? confusion(report, classes) : scatter(report),
+    charts(drawn),
+  ]
+  const told = sentences.slice(0, end < 0 ? undefined : end)
+  return page({ title, sentences: told }, plotter, content, chartData(drawn))
 }
 
 /** Four digits, as losses are compared. */
