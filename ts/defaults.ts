@@ -265,7 +265,12 @@ export const cleanLabels = {
  */
 export const tuneRegularization = {
   folds: 5,
-  grid: { powers: [1, 0.5], strengths: [0.3, 0.15, 0.07, 0.03, 0.01, 0.003], size: 0.05 },
+  grid: {
+    powers: [1, 0.5],
+    strengths: [0.3, 0.15, 0.07, 0.03, 0.01, 0.003],
+    ridge: [1, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4],
+    size: 0.05,
+  },
   outer: { steps: 15, tolerance: 1e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
   /**

@@ -113,10 +113,16 @@ test('the hypergradient over folds is that of central differences', async ({ bac
     for (const power of ['learned', 2, 0.7] as const) {
       const groups = new Int32Array(7 * data.outputs).fill(-1).map((_, k) => (k < 6 * data.outputs ? 0 : -1))
       const shape: PenaltyShape = { groups, strengths: 1, power }
-      const own = foldMaker(backend, data, folds)(penalty({ per: 'all', power }))
+      const own = foldMaker(backend, data)(folds).penalised(penalty({ per: 'all', power }))
       const starts = folds.map(() => new Float64Array(7 * data.outputs))
       for (const [k, { solver }] of own.folds.entries())
-        solver.minimize(starts[k], new PenaltyTerm(groups.map((g) => (g < 0 ? 0 : 0.05)) as never, 2))
+        solver.minimize(
+          starts[k],
+          new PenaltyTerm(
+            Float64Array.from(groups, (g) => (g < 0 ? 0 : 0.05)),
+            2,
+          ),
+        )
       const evaluate = objective(own, shape, starts)
       const v = Float64Array.from(power === 'learned' ? [-3, 0.3] : [-3])
       const at = await evaluate(v)

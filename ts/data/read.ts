@@ -111,11 +111,17 @@ export function parseLabels(
     as = 'labels',
   }: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Labels {
+  return encodeLabels(parseValues(file, { label, header, as }), names, as)
+}
+
+/** The numbers or texts of a file of labels, as they stand there. */
+export function parseValues(
+  file: File,
+  { label, header, as = 'values' }: { label?: string; header?: boolean; as?: string } = {},
+): ArrayLike<number | string | bigint | boolean> {
   const { format, bytes, list, array = label, rows } = open(file, as)
-  const values = rows
-    ? readColumn(rows(list ? false : header), label, as)
-    : readList(format, bytes, LABEL_NAMES, array, as).data
-  return encodeLabels(values, names, as)
+  if (rows) return readColumn(rows(list ? false : header), label, as)
+  return readList(format, bytes, LABEL_NAMES, array, as).data
 }
 
 /**

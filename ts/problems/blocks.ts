@@ -151,10 +151,13 @@ export interface PenaltyOptions {
   readonly prior?: Prior
 }
 
-/** v_q at q = 1. */
-const powerOne = Math.log(0.8)
+/** A learned exponent q = 0.2 + 1.8 σ(v_q), as the engine has it, and the v_q of a q. */
+export const exponent = {
+  of: (v: number) => 0.2 + 1.8 / (1 + Math.exp(-v)),
+  inverse: (q: number) => Math.log((q - 0.2) / (2 - q)),
+} as const
 
-const power: Check<number | 'learned'> = (name, value) => {
+export const powerCheck: Check<number | 'learned'> = (name, value) => {
   if (value === 'learned' || (typeof value === 'number' && value > 0 && value <= 2)) return value
   return refuse(name, 'a number above 0 and at most 2, or "learned"', value)
 }
@@ -174,7 +177,7 @@ export function penalty(options: PenaltyOptions): Block {
     return value
   }
   const per = oneOf('all', 'group', 'feature', 'layer')
-  const checks = { per, groups: numbers, bias: flag, start: positive, power, prior }
+  const checks = { per, groups: numbers, bias: flag, start: positive, power: powerCheck, prior }
   const {
     groups,
     bias = false,
@@ -198,7 +201,7 @@ export function penalty(options: PenaltyOptions): Block {
       if (start === undefined && given) return given.mean
       const v = new Float64Array(length)
       const strengths = learned ? length - 1 : length
-      if (learned) v[strengths] = powerOne
+      if (learned) v[strengths] = exponent.inverse(1)
       if (typeof start === 'number') v.fill(Math.log(start), 0, strengths)
       else if (start) {
         if (start.length !== strengths)

@@ -1,4 +1,4 @@
-import { type Backend, read } from '../../backend/backend.ts'
+import { type Backend, taken } from '../../backend/backend.ts'
 import type { Features, Vector } from '../../backend/binding.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { bilevel } from '../../problems/bilevel.ts'
@@ -32,42 +32,37 @@ export interface Folds {
   readonly together: AnyProblem
 }
 
-/** Builds what does not depend on the penalty once: uploaded features, and the solvers. */
-export function foldMaker(backend: Backend, data: Data, rows: readonly FoldRows[]) {
-  const { features, outputs, model, targets, labels } = data
+/**
+ * Folds of samples that are uploaded once: for some rows, the solvers of the inner objectives, which no penalty changes, and
+ * the problems with a penalty.
+ */
+export function foldMaker(backend: Backend, { features, outputs, model, targets, labels }: Data) {
   const n = features.rows
   const given: SampleSet = targets
     ? { features, targets: { data: targets, rows: n, columns: outputs } }
     : { features, labels: labels as Uint32Array }
   const all = uploadedSet(backend, given)
-  const sets = rows.map(({ train, validation }) => ({
-    train: subset(all, Uint32Array.from(train)),
-    validation: subset(all, Uint32Array.from(validation)),
-  }))
-  const solvers = rows.map(({ train }, k): InnerSolver => {
-    if (targets) {
+  const shared = { backend, model, regularization: 0, dtype: 'f64' } as const
+  return (rows: readonly FoldRows[]) => {
+    const sets = rows.map(({ train, validation }) => ({
+      train: subset(all, Uint32Array.from(train)),
+      validation: subset(all, Uint32Array.from(validation)),
+    }))
+    const solvers = rows.map(({ train }, k): InnerSolver => {
       const x = picked(features.data, features.columns, train)
-      return new LeastSquares(backend, x, picked(targets, outputs, train), train.length, outputs)
-    }
-    const losses = bilevel({
-      backend,
-      model,
-      ...sets[k],
-      hyperparameters: {},
-      regularization: 0,
-      dtype: 'f64',
+      if (targets) return new LeastSquares(backend, x, picked(targets, outputs, train), train.length, outputs)
+      const losses = bilevel({ ...shared, ...sets[k], hyperparameters: {} })
+      const [batch, trained] = [backend.Batch.of(Uint32Array.from(train)), predictor(backend, model)]
+      const probabilities = (theta: Vector) =>
+        taken(trained.probabilities(theta, all.features as Features, batch))
+      return new Newton(losses, x, probabilities)
     })
-    const [batch, trained] = [backend.Batch.of(Uint32Array.from(train)), predictor(backend, model)]
-    const probabilities = (theta: Vector) =>
-      read(trained.probabilities(theta, all.features as Features, batch))
-    return new Newton(losses, picked(features.data, features.columns, train), probabilities)
-  })
-  return (penalty: Block): Folds => {
-    const problems = sets.map((set) =>
-      bilevel({ backend, model, ...set, hyperparameters: { penalty }, regularization: 0, dtype: 'f64' }),
-    )
-    const folds = problems.map((problem, k) => ({ problem, solver: solvers[k] }))
-    return { folds, together: problems[0].withFolds(problems.slice(1)) }
+    const penalised = (penalty: Block): Folds => {
+      const problems = sets.map((set) => bilevel({ ...shared, ...set, hyperparameters: { penalty } }))
+      const folds = problems.map((problem, k) => ({ problem, solver: solvers[k] }))
+      return { folds, together: problems[0].withFolds(problems.slice(1)) }
+    }
+    return { solvers, penalised }
   }
 }
 

@@ -1,4 +1,5 @@
 import { read } from '../../backend/backend.ts'
+import { exponent } from '../../problems/blocks.ts'
 import type { Folds } from './folds.ts'
 import type { Evaluation } from './lbfgs.ts'
 import { PenaltyTerm } from './penaltyTerm.ts'
@@ -12,7 +13,7 @@ export interface PenaltyShape {
 
 /** R at v: exp v_k are the strengths, and q = 0.2 + 1.8 σ(v_q) where it is learned. */
 export function penaltyAt({ groups, strengths, power }: PenaltyShape, v: Float64Array): PenaltyTerm {
-  const q = power === 'learned' ? 0.2 + 1.8 / (1 + Math.exp(-v[strengths])) : power
+  const q = power === 'learned' ? exponent.of(v[strengths]) : power
   return new PenaltyTerm(
     Float64Array.from(groups, (k) => (k < 0 ? 0 : Math.exp(v[k]))),
     q,

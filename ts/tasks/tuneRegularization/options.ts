@@ -14,6 +14,7 @@ import {
 } from '../../backend/check.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
+import { powerCheck } from '../../problems/blocks.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
 import { foldList } from '../../problems/crossValidation.ts'
 import { type TargetSet, targetsCheck } from '../../problems/samples.ts'
@@ -79,7 +80,7 @@ export interface Coefficient {
 export interface TuneRegularizationResult {
   readonly penalty: { readonly strengths: Float64Array; readonly power: number }
   /**
-   * Cross-validated loss of what was chosen, of no penalty and of one ridge penalty. It is the mean squared error of one
+   * Cross-validated loss of what was chosen, of one ridge penalty, and of next to none, one of 10⁻⁶. It is the mean squared error of one
    * target in its units, for several the mean share of their variances that is left, and the log loss of classes.
    */
   readonly losses: {
@@ -110,11 +111,6 @@ export interface TuneRegularizationResult {
   readonly seconds: number
 }
 
-const power: Check = (name, value) => {
-  if (value === 'learned' || (typeof value === 'number' && value > 0 && value <= 2)) return value
-  return refuse(name, 'a number above 0 and at most 2, or "learned"', value)
-}
-
 const folds: Check = (name, value) => (typeof value === 'number' ? value : foldList(name, value))
 
 const features: Check<Matrix> = (name, value) => {
@@ -135,7 +131,7 @@ const checks = {
   features,
   targets: targetsCheck,
   labels: numbers,
-  penalty: shape<TunedPenalty>({ per: oneOf('all', 'group', 'feature'), groups: numbers, power }),
+  penalty: shape<TunedPenalty>({ per: oneOf('all', 'group', 'feature'), groups: numbers, power: powerCheck }),
   folds,
   standardize: flag,
   seed: seedCheck,

@@ -1,0 +1,78 @@
+import type { FoldRows } from '../../problems/crossValidation.ts'
+import { Classifier } from '../classifier.ts'
+import { mostLikely } from '../metrics.ts'
+import type { CheckedOptions, Coefficient, Score } from './options.ts'
+import type { Prepared } from './prepare.ts'
+import { Regressor } from './regressor.ts'
+
+/** A loss as users read it. */
+export function inUnits({ targets, outputs, targetUnits }: Prepared, loss: number): number {
+  if (!targets) return loss
+  return outputs === 1 ? 2 * loss * targetUnits.deviations[0] ** 2 : (2 * loss) / outputs
+}
+
+/** Its mean over folds, and the standard error of that. */
+export function score(data: Prepared, losses: readonly number[]): Score {
+  const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
+  const square = losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / (losses.length - 1)
+  return { value: inUnits(data, mean), standardError: inUnits(data, Math.sqrt(square / losses.length)) }
+}
+
+/** The coefficients of all features and outputs, in the user's units and standardized. */
+export function coefficientsOf(
+  { features: { columns }, outputs, units, targetUnits }: Prepared,
+  theta: Float64Array,
+) {
+  const all: Coefficient[] = []
+  for (let j = 0; j < columns; j++) {
+    for (let c = 0; c < outputs; c++) {
+      const standardized = theta[j * outputs + c]
+      const value =
+        units.deviations[j] > 0 ? (standardized * targetUnits.deviations[c]) / units.deviations[j] : 0
+      all.push({ feature: j, output: c, value, standardized })
+    }
+  }
+  return all
+}
+
+/** The model in the user's units. */
+export function modelOf({ backend }: CheckedOptions, data: Prepared, theta: Float64Array) {
+  const { features, outputs, units, targetUnits, labels } = data
+  const { columns } = features
+  const own = new Float64Array(theta.length)
+  const intercepts = Float64Array.from({ length: outputs }, (_, c) => {
+    return targetUnits.means[c] + targetUnits.deviations[c] * theta[columns * outputs + c]
+  })
+  for (const { feature, output, value } of coefficientsOf(data, theta)) {
+    own[feature * outputs + output] = value
+    intercepts[output] -= value * units.means[feature]
+  }
+  own.set(intercepts, columns * outputs)
+  if (!labels) return { intercepts, model: new Regressor(columns, outputs, own) }
+  // The log-odds of class 1 are the difference of two scores.
+  const classes = Math.max(2, outputs)
+  const both = outputs === 1 ? Float64Array.from(Array.from(own).flatMap((w) => [-w / 2, w / 2])) : own
+  return { intercepts, model: new Classifier(backend, classes, columns, both) }
+}
+
+/** Predictions by the fold that left a sample out. */
+export function heldOut(
+  { features: { data, rows, columns }, outputs, targetUnits, labels }: Prepared,
+  folds: readonly FoldRows[],
+  thetas: readonly Float64Array[],
+): Float64Array {
+  const width = labels ? 1 : outputs
+  const out = new Float64Array(rows * width).fill(Number.NaN)
+  for (const [k, { validation }] of folds.entries()) {
+    for (const i of Array.from(validation)) {
+      const scores = Float64Array.from({ length: outputs }, (_, c) => {
+        let z = thetas[k][columns * outputs + c]
+        for (let j = 0; j < columns; j++) z += data[i * columns + j] * thetas[k][j * outputs + c]
+        return targetUnits.means[c] + targetUnits.deviations[c] * z
+      })
+      if (!labels) out.set(scores, i * outputs)
+      else out[i] = outputs === 1 ? Number(scores[0] > 0) : mostLikely(scores, outputs, 0)
+    }
+  }
+  return out
+}
