@@ -80,6 +80,75 @@ test('words: classes, by logistic regression', async () => {
   assert.match(readFileSync(file('g.html'), 'utf8'), /by their true class/)
 })
 
+test('a model that was written predicts new rows, numbers and classes', async () => {
+  for (const [target, other, model] of [
+    ['price', 'grade', 'm.npz'],
+    ['grade', 'price', 'm.safetensors'],
+  ]) {
+    const features = ['--features', file('things.csv')]
+    const tuned = await tune(
+      ...features,
+      '--target',
+      target,
+      '--ignore',
+      other,
+      '--weights',
+      file(model),
+      '--quiet',
+    )
+    assert.is(tuned.code, 0, tuned.error)
+    const given = ['--model', file(model), ...features, '--ignore', 'price,grade', '--out', '-']
+    const { code, out, error } = await nhgdWith(['predict', ...given])
+    assert.is(code, 0, error)
+    const [head, ...rows] = out.trim().split('\n')
+    assert.is(head, target === 'price' ? 'row,prediction' : 'row,label,probability')
+    assert.is(rows.length, 60)
+    const truth = readFileSync(file('things.csv'), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(','))
+    const right = rows.filter((row, i) =>
+      target === 'price'
+        ? Math.abs(Number(row.split(',')[1]) - Number(truth[i][3])) < 5
+        : row.includes(truth[i][4]),
+    )
+    assert.ok(right.length > 55, `${right.length} of 60`)
+    const odd = await nhgdWith(['predict', '--model', file(model), ...features, '--out', '-'])
+    assert.is(odd.code, 2)
+    assert.match(odd.error, /columns of training/)
+  }
+})
+
+test('targets and groups in files of one value per line', async () => {
+  const lines = readFileSync(file('things.csv'), 'utf8').trim().split('\n').slice(1)
+  writeFileSync(file('prices.txt'), `${lines.map((line) => line.split(',')[3]).join('\n')}\n`)
+  writeFileSync(file('groups.txt'), 'body\nbody\npaint\npaint\n')
+  const features = ['--features', file('things.csv'), '--ignore', 'price,grade']
+  const { code, out, error } = await tune(
+    ...features,
+    '--targets',
+    file('prices.txt'),
+    '--groups',
+    file('groups.txt'),
+  )
+  assert.is(code, 0, error)
+  assert.match(out, /and 2 strengths/)
+  writeFileSync(file('few.txt'), '1\n2\n')
+  const few = await tune(...features, '--targets', file('few.txt'))
+  assert.match(few.error, /"--targets" expected 60, one per row, got 2/)
+  const less = await tune(...features, '--targets', file('prices.txt'), '--groups', file('few.txt'))
+  assert.match(less.error, /"--groups" expected 4 groups, one per feature, got 2/)
+})
+
+test('numbers that may be classes are told', async () => {
+  const lines = readFileSync(file('things.csv'), 'utf8').trim().split('\n')
+  const two = lines.map((line, i) => `${line.split(',').slice(0, 3).join()},${i === 0 ? 'sold' : i % 2}`)
+  writeFileSync(file('sold.csv'), `${two.join('\n')}\n`)
+  const { error } = await tune('--features', file('sold.csv'), '--target', 'sold')
+  assert.match(error, /"--model softmax" takes them for classes/)
+})
+
 test('the coefficients go through the pipe, and the sentences beside it', async () => {
   const { out, error } = await tune(
     '--features',

@@ -273,6 +273,8 @@ export const tuneRegularization = {
   },
   outer: { steps: 15, tolerance: 1e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
+  /** The best of the grid is followed where its loss is at most this times that of one ridge penalty. */
+  promising: 1.1,
   /**
    * A learned exponent is kept where it lowers the loss of one ridge penalty by more than this share: chosen with
    * `npm run bench:python -- tune --seed 100` and `--seed 200` (docs/regularization.md).

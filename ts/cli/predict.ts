@@ -4,10 +4,12 @@ import { NhgdError } from '../backend/errors.ts'
 import { loadBackend } from '../backend/load.ts'
 import { dataError, listed } from '../data/error.ts'
 import { readBytes, readSet } from '../data/index.ts'
+import type { ReadSet } from '../data/read.ts'
 import { writeCsv } from '../data/writeCsv.ts'
 import { Classifier } from '../tasks/classifier.ts'
 import { mostLikely } from '../tasks/metrics.ts'
-import { readModel } from '../tasks/modelFile.ts'
+import { openModel, readModel } from '../tasks/modelFile.ts'
+import { Regressor } from '../tasks/tuneRegularization/regressor.ts'
 import { checkOptions } from './check.ts'
 import { featureOptions } from './dataOptions.ts'
 import { PIPE, writeWhole } from './write.ts'
@@ -25,8 +27,8 @@ interface Options {
 /** `nhgd predict`. */
 export function predictCommand(): Command {
   return featureOptions(new Command('predict'))
-    .description('predict the labels of new rows with the model that "clean --weights" wrote')
-    .requiredOption('--model <file>', 'the file that "clean --weights" wrote')
+    .description('predict new rows with the model that "clean --weights" or "tune --weights" wrote')
+    .requiredOption('--model <file>', 'the file that "clean --weights" or "tune --weights" wrote')
     .requiredOption('--out <file>', 'write the predictions as CSV; - is the pipe')
     .action(predict)
 }
@@ -36,23 +38,51 @@ async function predict(options: Options, command: Command): Promise<void> {
   const { model: path, out, header, ignore = [], id, impute } = options
   if (options.features === undefined) throw dataError('--features', 'a file', 'none')
   const bytes = await readBytes(path, '--model')
-  const { columns, ...names } = readModel(bytes, '--model')
-  const backend = await loadBackend()
-  const model = Classifier.load(backend, bytes)
-  const classes = names.classes ?? Array.from({ length: model.classes }, (_, i) => `${i}`)
   const texts = id === undefined ? [] : [id]
   const required = [...ignore, ...texts]
   const read = await readSet(options.features, { header, impute, texts, ignore, required, as: '--features' })
-  sameColumns(columns, read.columns, model.columns, read.features.columns)
   for (const note of read.notes ?? []) console.error(note)
-  const p = model.probabilities(upload(backend, read.features))
   const ids = id === undefined ? undefined : read.texts?.[id]
-  const rows = Array.from({ length: read.features.rows }, (_, row) => row)
-  const best = rows.map((row) => mostLikely(p, model.classes, row))
-  const probability = best.map((c, row) => p[row * model.classes + c].toFixed(6))
-  const label = best.map((c) => classes[c])
-  await writeWhole(out, writeCsv({ row: rows, ...(ids && { id: ids }), label, probability }))
-  if (out !== PIPE) console.log(`${rows.length} predictions are in ${out}.`)
+  const row = Array.from({ length: read.features.rows }, (_, row) => row)
+  const predictions = openModel(bytes, '--model').tensors.coefficients
+    ? numbers(bytes, read)
+    : await classes(bytes, read)
+  await writeWhole(out, writeCsv({ row, ...(ids && { id: ids }), ...predictions }))
+  if (out !== PIPE) console.log(`${row.length} predictions are in ${out}.`)
+}
+
+/** What a regression says of each row, a column per output. */
+function numbers(bytes: Uint8Array, { features, columns }: ReadSet): Record<string, string[]> {
+  const model = Regressor.load(bytes, '--model')
+  sameColumns(
+    openModel(bytes, '--model').namesOf('columns', model.columns),
+    columns,
+    model.columns,
+    features.columns,
+  )
+  const all = model.predict(features)
+  const { outputs } = model
+  return Object.fromEntries(
+    Array.from({ length: outputs }, (_, c) => [
+      outputs === 1 ? 'prediction' : `prediction${c}`,
+      Array.from({ length: features.rows }, (_, row) => String(all[row * outputs + c])),
+    ]),
+  )
+}
+
+/** The likeliest class of each row, and how likely it is. */
+async function classes(bytes: Uint8Array, { features, columns }: ReadSet): Promise<Record<string, string[]>> {
+  const { columns: trained, classes: named } = readModel(bytes, '--model')
+  const backend = await loadBackend()
+  const model = Classifier.load(backend, bytes)
+  sameColumns(trained, columns, model.columns, features.columns)
+  const names = named ?? Array.from({ length: model.classes }, (_, i) => `${i}`)
+  const p = model.probabilities(upload(backend, features))
+  const best = Array.from({ length: features.rows }, (_, row) => mostLikely(p, model.classes, row))
+  return {
+    label: best.map((c) => names[c]),
+    probability: best.map((c, row) => p[row * model.classes + c].toFixed(6)),
+  }
 }
 
 /** @throws NhgdError `ERR_SHAPE` where columns are missing, are too many or stand in another order. */

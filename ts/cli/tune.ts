@@ -3,11 +3,12 @@ import { NhgdError } from '../backend/errors.ts'
 import { loadBackend } from '../backend/load.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { dataError, listed } from '../data/error.ts'
-import { readSet } from '../data/index.ts'
+import { readSet, readValues } from '../data/index.ts'
 import { encodeLabels } from '../data/labels.ts'
 import { writeCsv } from '../data/writeCsv.ts'
 import { tuningReport } from '../report/index.ts'
 import type { TuneRegularizationResult } from '../tasks/tuneRegularization/options.ts'
+import { Regressor } from '../tasks/tuneRegularization/regressor.ts'
 import { tuneRegularization } from '../tasks/tuneRegularization/tuneRegularization.ts'
 import { checkOptions } from './check.ts'
 import { featureOptions, whole } from './dataOptions.ts'
@@ -64,7 +65,7 @@ export function tuneCommand(): Command {
     .option('--no-standardize', 'leave the scales of columns as they are')
     .option('--seed <n>', 'decides the folds', whole(0, 2 ** 31 - 1), 0)
     .option('--out <file>', 'write the coefficients as CSV; - is the pipe')
-    .option('--weights <file>', 'write the model as NPZ')
+    .option('--weights <file>', 'write the model as NPZ, or as .safetensors')
     .option('--report <file>', 'write an HTML report')
     .option('--json <file>', 'write the figures as JSON; - is the pipe')
     .option('--quiet', 'print nothing but warnings and errors', false)
@@ -85,15 +86,17 @@ async function tune(options: Options, command: Command): Promise<void> {
   const texts = [target, id].filter((name) => name !== undefined)
   const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features' }
   const { features, columns, notes = [], texts: read } = await readSet(path, asked)
-  const { values, names: classes } =
-    target === undefined ? await ofFile(options) : ofTexts(read?.[target] ?? [], options)
+  const name = target === undefined ? '--targets' : '--target'
+  const given = target === undefined ? await readValues(file as string, { header, as: name }) : read?.[target]
+  const { values, names: classes } = targetsOf(Array.from(given ?? [], String), name, options.model)
   if (values.length !== features.rows) {
     throw new NhgdError(
       'ERR_SHAPE',
       `"--targets" expected ${features.rows}, one per row, got ${values.length}`,
     )
   }
-  for (const note of notes) if (!options.quiet) console.error(note)
+  const told = [...notes, ...fewValues(values, classes, options.model)]
+  for (const note of told) if (!options.quiet) console.error(note)
   const backend = await loadBackend()
   const own = groups === undefined ? undefined : await groupsOf(groups, features.columns, header)
   const result = await tuneRegularization({
@@ -114,7 +117,7 @@ async function tune(options: Options, command: Command): Promise<void> {
   for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
   const nameOf = (j: number) => columns?.[j] ?? `${j}`
   const simple = options.power === undefined && result.penalty.power === 2
-  const sentences = told(result, simple, features, target ?? 'the target', nameOf, classes)
+  const sentences = inWords(result, simple, features, target ?? 'the target', nameOf, classes)
   const { out, weights, report, json } = options
   const piped = [out, report, json].includes(PIPE)
   if (!options.quiet) (piped ? console.error : console.log)(sentences.join('\n'))
@@ -136,7 +139,7 @@ async function tune(options: Options, command: Command): Promise<void> {
   }
   await writeAll([
     out && (() => writeWhole(out, coefficients(result, nameOf, classes))),
-    weights && (() => writeWhole(weights, result.model.save())),
+    weights && (() => writeWhole(weights, saved(result.model, weights, columns, classes))),
     json && (() => writeJson(json, figures)),
     report &&
       (() =>
@@ -147,47 +150,51 @@ async function tune(options: Options, command: Command): Promise<void> {
   ])
 }
 
-/** The target column of a table: numbers, or classes where there are words or the model asks for them. */
-function ofTexts(column: readonly string[], { model, target }: Options): Targets {
-  const missing = column.findIndex((text) => text.trim() === '')
-  if (missing >= 0) throw dataError('--target', 'a value in every row', `none in the row ${missing}`)
-  const numbers = Float64Array.from(column, Number)
+/** Texts as numbers, or as classes where there are words or the model asks for them. */
+function targetsOf(texts: readonly string[], name: string, model: Options['model']): Targets {
+  const missing = texts.findIndex((text) => text.trim() === '')
+  if (missing >= 0) throw dataError(name, 'a value in every row', `none in the row ${missing}`)
+  const numbers = Float64Array.from(texts, Number)
   const word = numbers.findIndex((x) => !Number.isFinite(x))
   if (model === 'linear' && word >= 0) {
-    throw dataError('--target', `numbers in the column "${target}"`, `"${column[word]}" in the row ${word}`)
+    throw dataError(name, 'numbers', `"${texts[word]}" in the row ${word}`)
   }
   if (model !== 'softmax' && word < 0) return { values: numbers }
-  const { labels, names } = encodeLabels(column, undefined, '--target')
+  const { labels, names } = encodeLabels(texts, undefined, name)
   return { values: Float64Array.from(labels), names }
 }
 
-async function ofFile({ targets, model, header }: Options): Promise<Targets> {
-  const { features } = await readSet(targets as string, { header, as: '--targets' })
-  const { data, rows, columns, scale = 1 } = features as Matrix
-  if (columns !== 1) throw dataError('--targets', 'one column', `${columns}`)
-  const values = Float64Array.from({ length: rows }, (_, i) => data[i] * scale)
-  if (model !== 'softmax') return { values }
-  const { labels, names } = encodeLabels(Array.from(values, String), undefined, '--targets')
-  return { values: Float64Array.from(labels), names }
+/** Numbers that may stand for classes. */
+function fewValues(values: Float64Array, classes: readonly string[] | undefined, model: Options['model']) {
+  const distinct = new Set(values).size
+  if (classes || model || distinct > 2) return []
+  return [`the target has ${distinct} values: "--model softmax" takes them for classes`]
 }
 
-async function groupsOf(path: string, columns: number, header: boolean): Promise<Uint32Array> {
-  const { features } = await readSet(path, { header, as: '--groups' })
-  if (features.data.length !== columns) {
-    throw new NhgdError(
-      'ERR_SHAPE',
-      `"--groups" expected ${columns} numbers, one per feature, got ${features.data.length}`,
-    )
-  }
-  const places = new Map<number, number>()
-  return Uint32Array.from(features.data, (group) => {
-    if (!places.has(group)) places.set(group, places.size)
-    return places.get(group) as number
-  })
+/** The model with the names that `nhgd predict` needs. */
+function saved(
+  model: TuneRegularizationResult['model'],
+  path: string,
+  columns: readonly string[] | undefined,
+  classes: readonly string[] | undefined,
+): Uint8Array {
+  const format = path.toLowerCase().endsWith('.safetensors') ? 'safetensors' : 'npz'
+  if (model instanceof Regressor) return model.save({ format, columns })
+  return model.save({ format, names: { classes, columns } })
+}
+
+/** A number per feature, from 0, for its group, whatever the groups are called. */
+async function groupsOf(path: string, columns: number, header: boolean): Promise<Int32Array> {
+  const groups = await readValues(path, { header, as: '--groups' })
+  if (groups.length === columns) return encodeLabels(Array.from(groups, String), undefined, '--groups').labels
+  throw new NhgdError(
+    'ERR_SHAPE',
+    `"--groups" expected ${columns} groups, one per feature, got ${groups.length}`,
+  )
 }
 
 /** What was found, in plain words. */
-function told(
+function inWords(
   { losses, penalty, coefficients: all, leftOut, risesFrom }: TuneRegularizationResult,
   simple: boolean,
   { rows, columns }: Matrix,

@@ -9,6 +9,7 @@ import {
   parseIndices,
   parseLabels,
   parseSet,
+  parseValues,
   type ReadSet,
   type SetOptions,
 } from './read.ts'
@@ -36,6 +37,14 @@ export async function readLabels(
   options: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Promise<Labels> {
   return parseLabels(await readFile(path, options.as ?? 'labels'), options)
+}
+
+/** {@link parseValues} of the file at `path` (Node only). */
+export async function readValues(
+  path: string,
+  options: { label?: string; header?: boolean; as?: string } = {},
+): Promise<ArrayLike<number | string | bigint | boolean>> {
+  return parseValues(await readFile(path, options.as ?? 'values'), options)
 }
 
 /** {@link parseIndices} of the file at `path` (Node only). */

@@ -33,18 +33,28 @@ export function writeModel(
   return writeNpz({ ...tensors, ...Object.fromEntries(arrays) })
 }
 
+/** The arrays of a model's file, in either format, and what it says beside them. */
+export function openModel(bytes: Uint8Array, name = 'file') {
+  const isSafe = bytes[8] === 0x7b
+  const { tensors, metadata = {} } = isSafe ? readSafetensors(bytes, name) : { tensors: readNpz(bytes, name) }
+  const text = (key: string) =>
+    Object.hasOwn(metadata, key) ? metadata[key] : textOf(isSafe ? undefined : tensors[key])
+  const namesOf = (key: keyof ModelNames, count: number) => {
+    const found = text(key)
+    return found === undefined ? undefined : parsed(found, count, name)
+  }
+  return { tensors, text, namesOf }
+}
+
 /**
- * Reads what {@link writeModel} wrote, in either format.
+ * Reads what {@link writeModel} wrote of a classifier.
  *
  * @throws NhgdError `ERR_DATA` for other files, `ERR_CHECKPOINT` for a file without θ, a matrix with a row per column and
  * one for the bias, or all parameters of a perceptron, and for names of another count.
  */
 export function readModel(bytes: Uint8Array, name = 'file'): ModelFile {
-  const isSafe = bytes[8] === 0x7b
-  const { tensors, metadata = {} } = isSafe ? readSafetensors(bytes, name) : { tensors: readNpz(bytes, name) }
+  const { tensors, text, namesOf } = openModel(bytes, name)
   const theta = tensors.theta as ModelFile['theta'] | undefined
-  const text = (key: string) =>
-    Object.hasOwn(metadata, key) ? metadata[key] : textOf(isSafe ? undefined : tensors[key])
   const settings = text('model')
   const model = settings === undefined ? undefined : perceptronOf(settings)
   const isFloat = theta?.data instanceof Float32Array || theta?.data instanceof Float64Array
@@ -52,10 +62,6 @@ export function readModel(bytes: Uint8Array, name = 'file'): ModelFile {
   if (!isFloat || !size) {
     const expected = `a float matrix, (columns + 1) × classes, or a perceptron's parameters and its "model"`
     throw new NhgdError('ERR_CHECKPOINT', `"theta" expected ${expected}, got none`)
-  }
-  const namesOf = (key: keyof ModelNames, count: number) => {
-    const found = text(key)
-    return found === undefined ? undefined : parsed(found, count, name)
   }
   return {
     theta,

@@ -1,6 +1,7 @@
+import { oneOf } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import type { Matrix } from '../../backend/matrix.ts'
-import { readNpz, writeNpz } from '../../data/npz.ts'
+import { type ModelFormat, openModel, writeModel } from '../modelFile.ts'
 
 /** A trained linear regression. */
 export class Regressor {
@@ -32,14 +33,16 @@ export class Regressor {
     return out
   }
 
-  /** The model as an NPZ file: `coefficients`, (columns + 1) × outputs. */
-  save(): Uint8Array {
-    return writeNpz({ coefficients: { data: this.theta, shape: [this.columns + 1, this.outputs] } })
+  /** The model as a file: `coefficients`, (columns + 1) × outputs, and the names of columns where they are given. */
+  save({ format = 'npz', columns }: { format?: ModelFormat; columns?: readonly string[] } = {}): Uint8Array {
+    oneOf('npz', 'safetensors')('format', format)
+    const shape = [this.columns + 1, this.outputs]
+    return writeModel(format, { coefficients: { data: this.theta, shape } }, { columns })
   }
 
-  /** Reads what {@link Regressor.save} wrote (`ERR_CHECKPOINT` where it isn't that). */
-  static load(bytes: Uint8Array): Regressor {
-    const saved = readNpz(bytes).coefficients
+  /** Reads what {@link Regressor.save} wrote, in either format (`ERR_CHECKPOINT` where it isn't that). */
+  static load(bytes: Uint8Array, name = 'file'): Regressor {
+    const saved = openModel(bytes, name).tensors.coefficients
     if (saved?.shape.length !== 2 || !(saved.data instanceof Float64Array)) {
       throw new NhgdError('ERR_CHECKPOINT', '"coefficients" expected a float64 matrix, got none')
     }

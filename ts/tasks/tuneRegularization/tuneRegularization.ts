@@ -18,7 +18,7 @@ import { type Prepared, prepare } from './prepare.ts'
 import { coefficientsOf, heldOut, inUnits, modelOf, score } from './results.ts'
 import { bestOf, follow, type Trial } from './search.ts'
 
-const { grid, worthwhile, few, holdout, leftOut } = defaults.tuneRegularization
+const { grid, promising, worthwhile, few, holdout, leftOut } = defaults.tuneRegularization
 
 /**
  * Learns how strongly, and with which exponent, coefficients are penalised: the strengths and q follow the hypergradient
@@ -80,8 +80,8 @@ export async function tuneRegularization(
   const further = aside && make([aside]).penalised(penalty({ per, groups, power }))
   const monitor = further && objective(further, learned, [found.at.thetas[0]])
   await follow(folds.tuned, found, {
-    // Where no exponent of the grid is better than ridge, there is nothing to follow.
-    ...(power === 'learned' && found.at.value >= ridge.at.value && { steps: 0 }),
+    // Where every exponent of the grid is far worse than ridge, there is nothing to follow.
+    ...(power === 'learned' && found.at.value > promising * ridge.at.value && { steps: 0 }),
     async onTrial(next) {
       signal?.throwIfAborted()
       const held = monitor && (await monitor(next.v, false)).value
