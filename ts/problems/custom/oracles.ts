@@ -96,7 +96,8 @@ export class CustomOracles implements AnyOracles {
   }
 
   async observe(point: Point, batch: Batch, step: Step, fisher: FisherHandle, seed: number): Promise<void> {
-    step.keep(batch, this.#vector(await this.#seen(this.#place(point, batch), fisher, seed)))
+    const seen = await this.#seen(this.#place(point, batch), fisher, seed)
+    this.#lend(seen, (rows) => step.keep(batch, rows))
   }
 
   async innerGradient(point: Point, batch: Batch, gradient: Vector): Promise<number> {
@@ -129,7 +130,8 @@ export class CustomOracles implements AnyOracles {
   async crossProduct(point: Point, batch: Batch, u: Vector, scale: number, product: Vector): Promise<void> {
     this.#expect('product', product, this.outerLength)
     const direction = this.#read('u', u, this.innerLength)
-    product.axpy(scale, this.#vector(await this.functions.crossProduct(this.#place(point, batch), direction)))
+    const own = await this.functions.crossProduct(this.#place(point, batch), direction)
+    this.#lend(own, (x) => product.axpy(scale, x))
   }
 
   async curvatureProduct(point: Point, batch: Batch, u: Vector, product: Vector): Promise<void> {
@@ -163,7 +165,7 @@ export class CustomOracles implements AnyOracles {
   ): number {
     write(step.gradient, gradient, 'step')
     step.inner.copyFrom(point.inner)
-    step.keep(batch, this.#vector(seen))
+    this.#lend(seen, (rows) => step.keep(batch, rows))
     return value
   }
 
@@ -235,6 +237,16 @@ export class CustomOracles implements AnyOracles {
   #expect(name: string, x: Vector, length: number): void {
     if (x.dtype !== this.dtype) refuse(name, `dtype ${this.dtype}`, x.dtype, 'ERR_DTYPE')
     if (x.length !== length) refuse(name, `${length} entries`, x.length, 'ERR_SHAPE')
+  }
+
+  /** A vector for the time of a call: what waits to be collected makes each call dearer. */
+  #lend(entries: ArrayLike<number>, use: (x: Vector) => void): void {
+    const x = this.#vector(entries)
+    try {
+      use(x)
+    } finally {
+      x.dispose()
+    }
   }
 
   #vector(entries: ArrayLike<number>): Vector {
