@@ -99,6 +99,7 @@ async function tune(options: Options, command: Command): Promise<void> {
   for (const note of told) if (!options.quiet) console.error(note)
   const backend = await loadBackend()
   const own = groups === undefined ? undefined : await groupsOf(groups, features.columns, header)
+  const stop = interrupts()
   const result = await tuneRegularization({
     backend,
     features,
@@ -107,12 +108,13 @@ async function tune(options: Options, command: Command): Promise<void> {
     folds: options.folds,
     standardize: options.standardize,
     seed: options.seed,
-    signal: interrupts().signal,
+    signal: stop.signal,
     onProgress({ step, loss }) {
       if (process.stderr.isTTY && !options.quiet)
         process.stderr.write(`\r\x1b[Kstep ${step}  loss ${short(loss)}`)
     },
   })
+  stop.release()
   if (process.stderr.isTTY && !options.quiet) process.stderr.write('\r\x1b[K')
   for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
   const nameOf = (j: number) => columns?.[j] ?? `${j}`
