@@ -253,6 +253,21 @@ test('the same seed gives the same bits, and an aborted search ends', async ({ b
   }
 })
 
+test('the event loop runs during a search, so that a signal from elsewhere ends it', async ({ backend }) => {
+  const { features, targets } = sparse(80, 200, 3, 14)
+  const controller = new AbortController()
+  let steps = 0
+  setImmediate(() => controller.abort(new Error('enough')))
+  const options = { backend, features, targets, signal: controller.signal, onProgress: () => ++steps }
+  try {
+    await tuneRegularization(options)
+    assert.unreachable('not aborted')
+  } catch (error) {
+    assert.is((error as Error).message, 'enough')
+    assert.is(steps, 0)
+  }
+})
+
 test('odd data: constant columns are named, and targets that nothing explains leave everything out', async ({
   backend,
 }) => {

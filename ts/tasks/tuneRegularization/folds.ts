@@ -29,6 +29,8 @@ export interface Fold {
 /** Folds with this penalty, and the problem that they are together. */
 export interface Folds {
   readonly folds: readonly Fold[]
+  /** Lets the event loop run now and then; what it throws ends the work. */
+  readonly pause: () => Promise<void>
   readonly together: AnyProblem
 }
 
@@ -36,7 +38,11 @@ export interface Folds {
  * Folds of samples that are uploaded once: for some rows, the solvers of the inner objectives, which no penalty changes, and
  * the problems with a penalty.
  */
-export function foldMaker(backend: Backend, { features, outputs, model, targets, labels }: Data) {
+export function foldMaker(
+  backend: Backend,
+  { features, outputs, model, targets, labels }: Data,
+  pause = async () => {},
+) {
   const n = features.rows
   const given: SampleSet = targets
     ? { features, targets: { data: targets, rows: n, columns: outputs } }
@@ -60,7 +66,7 @@ export function foldMaker(backend: Backend, { features, outputs, model, targets,
     const penalised = (penalty: Block): Folds => {
       const problems = sets.map((set) => bilevel({ ...shared, ...set, hyperparameters: { penalty } }))
       const folds = problems.map((problem, k) => ({ problem, solver: solvers[k] }))
-      return { folds, together: problems[0].withFolds(problems.slice(1)) }
+      return { folds, pause, together: problems[0].withFolds(problems.slice(1)) }
     }
     return { solvers, penalised }
   }

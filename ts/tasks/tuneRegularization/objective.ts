@@ -3,6 +3,7 @@ import { exponent } from '../../problems/blocks.ts'
 import type { Folds } from './folds.ts'
 import type { Evaluation } from './lbfgs.ts'
 import { PenaltyTerm } from './penaltyTerm.ts'
+import type { InnerSolver } from './solver.ts'
 
 /** Which strength each parameter has, −1 where it is free, and q where it is not learned. */
 export interface PenaltyShape {
@@ -42,11 +43,11 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
   const product = together.zeros(oracles.outerLength)
   return async (v: Float64Array, differentiate = true): Promise<Evaluated> => {
     const penalty = penaltyAt(shape, v)
-    const thetas = folds.folds.map(({ solver }, k) => {
-      const theta = starts[k].slice()
-      solver.minimize(theta, penalty, !differentiate)
-      return theta
-    })
+    const thetas = starts.map((start) => start.slice())
+    for (const [k, { solver }] of folds.folds.entries()) {
+      await folds.pause()
+      solver.minimize(thetas[k], penalty, !differentiate)
+    }
     const losses = folds.folds.map(({ problem }, k) =>
       problem.oracles.outerLoss(problem.start(0, { inner: thetas[k], outer: v })),
     )
@@ -57,9 +58,11 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     await oracles.outerGradient(point, direct, target)
     const b = Float64Array.from(read(target))
     const d = b.length / thetas.length
-    const solved = folds.folds.map(({ solver }, k) =>
-      solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d)),
-    )
+    const solved: ReturnType<InnerSolver['direction']>[] = []
+    for (const [k, { solver }] of folds.folds.entries()) {
+      await folds.pause()
+      solved.push(solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d)))
+    }
     product.copyFrom(direct)
     const u = together.vector(joined(solved.map(({ u }) => u)))
     await oracles.crossProduct(point, all, u, -1, product)

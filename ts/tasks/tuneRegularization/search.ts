@@ -18,12 +18,10 @@ export async function bestOf(
   shape: PenaltyShape,
   starts: readonly Float64Array[],
   candidates: readonly Float64Array[],
-  signal: AbortSignal | undefined,
 ): Promise<Trial> {
   const evaluate = objective(folds, shape, starts)
   let best: Trial | undefined
   for (const v of candidates) {
-    signal?.throwIfAborted()
     const at = await evaluate(v, false)
     if (!best || at.value < best.at.value) best = { shape, v, at }
   }

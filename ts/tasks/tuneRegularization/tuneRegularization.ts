@@ -1,6 +1,7 @@
 import { NhgdError } from '../../backend/errors.ts'
 import { kFolds } from '../../data/folds.ts'
 import * as defaults from '../../defaults.ts'
+import { Breather } from '../../hypergradient/clock.ts'
 import { penalty } from '../../problems/blocks.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
 import { foldMaker } from './folds.ts'
@@ -32,6 +33,7 @@ export async function tuneRegularization(
   const given = checked(options)
   const began = performance.now()
   const { backend, seed = 0, signal, onProgress } = given
+  const breather = new Breather(() => signal?.throwIfAborted())
   const data = prepare(given)
   const { rows, columns } = data.features
   const { per = 'all', groups, power = 'learned' } = given.penalty ?? {}
@@ -43,7 +45,7 @@ export async function tuneRegularization(
     strengths > few ? kFolds(data.labels ?? rows, Math.round(1 / holdout), seed + 1)[0] : undefined
   const inside = aside ? Uint32Array.from(aside.train) : everyone
   const foldRows = foldsOf(given, data, inside, seed)
-  const make = foldMaker(backend, data)
+  const make = foldMaker(backend, data, () => breather.due())
   const { penalised } = make(foldRows)
   const folds = {
     ridge: penalised(penalty({ per, groups, power: 2 })),
@@ -55,13 +57,12 @@ export async function tuneRegularization(
   const zeros = foldRows.map(() => new Float64Array((columns + 1) * data.outputs))
   const shared = (shape: PenaltyShape, q: number) =>
     strengthsAt(data, q).map((s) => sharedStrength(shape, s, q))
-  let ridge = await bestOf(folds.ridge, plain, zeros, shared(plain, 2), signal)
-  const none = await bestOf(folds.ridge, plain, zeros, [sharedStrength(plain, 1e-6, 2)], signal)
+  let ridge = await bestOf(folds.ridge, plain, zeros, shared(plain, 2))
+  const none = await bestOf(folds.ridge, plain, zeros, [sharedStrength(plain, 1e-6, 2)])
   // With several strengths the search would tell them apart: what is compared has one.
   if (strengths === 1) {
     await follow(folds.ridge, ridge, {
       async onTrial(next) {
-        signal?.throwIfAborted()
         if (next.at.value < ridge.at.value) ridge = next
       },
     })
@@ -71,7 +72,7 @@ export async function tuneRegularization(
   const way = [ridge]
   for (const q of power === 'learned' ? grid.powers : [power]) {
     const starts = (way.at(-1) as Trial).at.thetas
-    way.push(await bestOf(folds.tuned, learned, starts, shared(learned, q), signal))
+    way.push(await bestOf(folds.tuned, learned, starts, shared(learned, q)))
   }
   const found = way.slice(1).reduce((best, next) => (next.at.value < best.at.value ? next : best))
 
@@ -83,7 +84,6 @@ export async function tuneRegularization(
     // Where every exponent of the grid is far worse than ridge, there is nothing to follow.
     ...(power === 'learned' && found.at.value > promising * ridge.at.value && { steps: 0 }),
     async onTrial(next) {
-      signal?.throwIfAborted()
       const held = monitor && (await monitor(next.v, false)).value
       const progress: TuneProgress = {
         step: path.length,
@@ -109,17 +109,19 @@ export async function tuneRegularization(
       : power === 2 && ridge.at.value < tuned.at.value
   const chosen = kept ? ridge : tuned
   const [all] = make([{ train: everyone, validation: everyone }]).solvers
-  const fit = (term: PenaltyTerm, from: Float64Array) => {
+  const fit = async (term: PenaltyTerm, from: Float64Array) => {
+    await breather.due()
     const theta = from.slice()
     all.minimize(theta, term)
     return theta
   }
   // The model of all samples goes the way of the folds, since other starts may end in other minima.
   const before = chosen === ridge ? [] : way.slice(0, way.indexOf(found) + 1)
-  const from = before.reduce((theta, { shape, v }) => fit(penaltyAt(shape, v), theta), zeros[0])
+  let from = zeros[0]
+  for (const { shape, v } of before) from = await fit(penaltyAt(shape, v), from)
   const term = penaltyAt(chosen.shape, chosen.v)
-  const theta = fit(term, from)
-  const halved = fit(term.withSmoothing(0.25), from)
+  const theta = await fit(term, from)
+  const halved = await fit(term.withSmoothing(0.25), from)
   const largest = theta
     .subarray(0, columns * data.outputs)
     .reduce((most, x) => Math.max(most, Math.abs(x)), 0)
