@@ -13,6 +13,7 @@ export {
   parseLabels,
   parseSet,
   parseTable,
+  parseValues,
   type ReadSet,
   type SetOptions,
 } from './read.ts'
