@@ -214,7 +214,9 @@ function inWords(
     `${target} from ${columns} ${columns === 1 ? 'column' : 'columns'} of ${rows} rows, by ${classes ? (several ? 'softmax' : 'logistic') : 'linear'} regression.`,
     `The ${loss} on rows that were held out is ${figure(chosen)}. With one ridge penalty it is ${figure(ridge)}, without any ${figure(none)}.`,
     `The penalty has the exponent ${short(penalty.power)}${penalty.strengths.length === 1 ? ` and the strength ${short(penalty.strengths[0])}` : ` and ${penalty.strengths.length} strengths`}.`,
-    ...(simple ? ['Other exponents gain less than one percent, so one ridge penalty was kept.'] : []),
+    ...(simple
+      ? ['The folds do not show that another exponent is better, so one ridge penalty was kept.']
+      : []),
     ...(risesFrom !== undefined
       ? [
           `From step ${risesFrom} of the search on, the loss on further held-out rows only rose: the step before was kept.`,

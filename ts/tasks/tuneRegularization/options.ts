@@ -90,8 +90,10 @@ export interface TuneRegularizationResult {
   }
   /** The search after its first grid; the loss of the first entry is that of its start. */
   readonly path: readonly TuneProgress[]
-  /** The entry of the path with the least loss. It was kept, unless the exponent is learned and the loss is not one percent
-   * less than that of one ridge penalty: then that stays. */
+  /**
+   * The entry of the path with the least loss. It was kept, unless the exponent is learned and the folds do not show a gain
+   * over one ridge penalty of at least three percent and one standard error: then that stays.
+   */
   readonly bestStep: number
   /** From which entry on the held-out loss only rose, where samples were held out and it did. */
   readonly risesFrom?: number

@@ -11,11 +11,17 @@ export function inUnits({ targets, outputs, targetUnits }: Prepared, loss: numbe
   return outputs === 1 ? 2 * loss * targetUnits.deviations[0] ** 2 : (2 * loss) / outputs
 }
 
-/** Its mean over folds, and the standard error of that. */
+/** Its mean over folds in the user's units, and the standard error of that. */
 export function score(data: Prepared, losses: readonly number[]): Score {
-  const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
-  const square = losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / (losses.length - 1)
-  return { value: inUnits(data, mean), standardError: inUnits(data, Math.sqrt(square / losses.length)) }
+  const { value, standardError } = summary(losses)
+  return { value: inUnits(data, value), standardError: inUnits(data, standardError) }
+}
+
+/** The mean, and its standard error. */
+export function summary(values: readonly number[]): Score {
+  const value = values.reduce((sum, x) => sum + x, 0) / values.length
+  const square = values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (values.length - 1)
+  return { value, standardError: Math.sqrt(square / values.length) }
 }
 
 /** The coefficients of all features and outputs, in the user's units and standardized. */

@@ -16,10 +16,10 @@ import {
 } from './options.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 import { type Prepared, prepare } from './prepare.ts'
-import { coefficientsOf, heldOut, inUnits, modelOf, score } from './results.ts'
+import { coefficientsOf, heldOut, inUnits, modelOf, score, summary } from './results.ts'
 import { bestOf, follow, type Trial } from './search.ts'
 
-const { grid, promising, worthwhile, few, holdout, leftOut } = defaults.tuneRegularization
+const { grid, worthwhile, few, holdout, leftOut } = defaults.tuneRegularization
 
 /**
  * Learns how strongly, and with which exponent, coefficients are penalised: the strengths and q follow the hypergradient
@@ -81,8 +81,8 @@ export async function tuneRegularization(
   const further = aside && make([aside]).penalised(penalty({ per, groups, power }))
   const monitor = further && objective(further, learned, [found.at.thetas[0]])
   await follow(folds.tuned, found, {
-    // Where every exponent of the grid is far worse than ridge, there is nothing to follow.
-    ...(power === 'learned' && found.at.value > promising * ridge.at.value && { steps: 0 }),
+    // Where no exponent of the grid is better than ridge, there is nothing to follow.
+    ...(power === 'learned' && found.at.value >= ridge.at.value && { steps: 0 }),
     async onTrial(next) {
       const held = monitor && (await monitor(next.v, false)).value
       const progress: TuneProgress = {
@@ -102,11 +102,8 @@ export async function tuneRegularization(
   const bestStep = path.reduce((best, _, k) => (judged(k) < judged(best) ? k : best), 0)
   const tuned = visited[bestStep]
 
-  // The simpler ridge penalty stays where the search gains next to nothing.
-  const kept =
-    power === 'learned'
-      ? !(tuned.at.value < (1 - worthwhile) * ridge.at.value)
-      : power === 2 && ridge.at.value < tuned.at.value
+  // The simpler ridge penalty stays, unless the folds show that what the search found is better.
+  const kept = power === 'learned' ? !isBetter(tuned, ridge) : power === 2 && ridge.at.value < tuned.at.value
   const chosen = kept ? ridge : tuned
   const [all] = make([{ train: everyone, validation: everyone }]).solvers
   const fit = async (term: PenaltyTerm, from: Float64Array) => {
@@ -148,6 +145,12 @@ export async function tuneRegularization(
     warnings: warningsOf(data, chosen, largest),
     seconds: (performance.now() - began) / 1000,
   }
+}
+
+/** Whether the mean gain over folds is a worthwhile share, and more than its standard error (Breiman et al. 1984, 3.4.3). */
+function isBetter({ at: { losses } }: Trial, { at }: Trial): boolean {
+  const { value: gain, standardError } = summary(at.losses.map((loss, k) => loss - losses[k]))
+  return gain > worthwhile * at.value && gain > standardError
 }
 
 function shape(
