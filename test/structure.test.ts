@@ -26,6 +26,7 @@ const arrows: Record<string, readonly string[]> = {
   tasks: [...after('tasks'), 'data'],
   data: [
     'arrays',
+    'check',
     'crc32',
     'errors',
     'matrix',

@@ -5,8 +5,10 @@ import { NhgdError } from '../../ts/backend/errors.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { readCsv, readNpy, standardize, writeNpy } from '../../ts/data/index.ts'
 import * as library from '../../ts/index.ts'
+import * as jax from '../../ts/jax/index.ts'
 import * as kernels from '../../ts/kernels.ts'
 import { same } from '../support/close.ts'
+import { getters, junk, own, refusesJunk, throwing } from '../support/junk.ts'
 import { randomReweighting } from '../support/problems.ts'
 import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
@@ -237,75 +239,12 @@ test('arguments that are one array, or overlap, are as good as copies', ({ backe
   same(buffer, [1, 2, 10, 13, 22, 29])
 })
 
-/** Stands for an error of the caller’s own. */
-const own = new Error('of the caller’s')
-const fail = () => {
-  throw own
-}
-const throwing = new Proxy(
-  {},
-  { get: fail, has: fail, ownKeys: fail, getPrototypeOf: fail, getOwnPropertyDescriptor: fail },
-)
-/** Getters that throw, of names that options have. */
-const getters = Object.defineProperties(
-  {},
-  Object.fromEntries(
-    ['backend', 'features', 'data', 'length', 'method', 'inner', 'classes', 'n', 'settings'].map((name) => [
-      name,
-      { get: fail, enumerable: true },
-    ]),
-  ),
-)
-
 test('what makes no sense is a typed error of every public function, or the caller’s own', async ({
   backend,
 }) => {
-  const detached = gone['a detached buffer'](data)
-  const junk: Record<string, unknown> = {
-    undefined,
-    null: null,
-    zero: 0,
-    nan: Number.NaN,
-    text: 'x',
-    symbol: Symbol('s'),
-    bigint: 1n,
-    list: [],
-    nulls: [null],
-    object: {},
-    function: () => undefined,
-    throwing,
-    getters,
-    detached,
-    backend,
-  }
-  const names = Object.keys(junk)
-  const calls = [
-    [],
-    ...names.map((a) => [a]),
-    ...names.flatMap((a) => names.map((b) => [a, b])),
-    ...names.map((c) => ['backend', 'backend', c]),
-  ]
-  let count = 0
-  for (const [name, value] of Object.entries({ ...library, ...kernels })) {
-    if (typeof value !== 'function' || name === 'NhgdError') continue
-    const isClass = /^class /.test(Function.prototype.toString.call(value))
-    const call = value as unknown as new (...args: unknown[]) => unknown
-    for (const args of calls) {
-      if (name === 'toMatrix' && args.length > 1) continue // the second is what errors call the first
-      count++
-      try {
-        const given = args.map((arg) => junk[arg])
-        const made = isClass
-          ? new call(...given)
-          : (call as unknown as (...args: unknown[]) => unknown)(...given)
-        await ((made as { result?: unknown } | undefined)?.result ?? made)
-      } catch (error) {
-        if (error === own) continue
-        assert.instance(error, NhgdError, `${name}(${args.join(', ')}): ${error}`)
-        assert.match((error as Error).message, /^"[^"]*" expected .+, got .|^no backend loads|does not load/s)
-      }
-    }
-  }
+  const functions = { ...library, ...kernels, ...jax }
+  const given = { ...junk, detached: gone['a detached buffer'](data), backend }
+  const count = await refusesJunk(functions, given, { toMatrix: 1 }, [['backend', 'backend']])
   assert.ok(count > 10_000, `${count}`)
 })
 

@@ -90,6 +90,18 @@ test('it holds both backends and compiled code, and nothing else', async () => {
   )
 })
 
+test('nothing runs when it is installed, nor when a package of a platform is', async () => {
+  const platforms = (await readdir(join(root, 'build', 'npm'))).map((name) =>
+    join(root, 'build', 'npm', name),
+  )
+  assert.ok(platforms.length > 1)
+  for (const published of [join(folder, 'node_modules', 'nhgd'), ...platforms]) {
+    const { scripts = {}, gypfile } = JSON.parse(await readFile(join(published, 'package.json'), 'utf8'))
+    const run = Object.keys(scripts).filter((name) => /install|prepare|^prepublish$/.test(name))
+    assert.equal([run, gypfile, (await readdir(published)).includes('binding.gyp')], [[], undefined, false])
+  }
+})
+
 test('publint and Are The Types Wrong find nothing', async () => {
   if (!hasThreads()) return // one of the files that package.json names was not built
   await run(bin('publint'), ['run', tarball, '--strict'])

@@ -9,6 +9,9 @@ export interface StoredTensor {
   readonly bytes: Uint8Array
 }
 
+/** The name in the header of what is no tensor. */
+export const METADATA = '__metadata__'
+
 /** Bytes per number of each type. */
 const widths = {
   ...{ F64: 8, F32: 4, F16: 2, BF16: 2 },
@@ -26,12 +29,14 @@ export function packTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
-  const header: Record<string, unknown> = { __metadata__: metadata }
   let end = 0
-  for (const [name, { dtype, shape, bytes }] of tensors) {
-    header[name] = { dtype, shape, data_offsets: [end, end + bytes.length] }
+  const entries = Array.from(tensors, ([name, { dtype, shape, bytes }]) => {
+    const from = end
     end += bytes.length
-  }
+    return [name, { dtype, shape, data_offsets: [from, end] }] as const
+  })
+  // Not assigned: no name is one of every object's own, such as `__proto__`.
+  const header = Object.fromEntries([[METADATA, metadata], ...entries])
   const text = new TextEncoder().encode(JSON.stringify(header))
   const from = 8 * Math.ceil((8 + text.length) / 8)
   const all = new Uint8Array(from + end).fill(0x20, 0, from)
@@ -51,7 +56,8 @@ export function unpackTensors(given: Uint8Array, failure: Failure) {
   // A Buffer's `slice` would not copy.
   const bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength)
   const { header, data } = headerOf(bytes, failure)
-  const { __metadata__: metadata = {}, ...entries } = header
+  const { [METADATA]: metadata = {}, ...entries } = header
+  if (typeof metadata !== 'object' || metadata === null) throw failure('other metadata')
   const tensors = () => {
     const found = new Map<string, StoredTensor>()
     let end = 0

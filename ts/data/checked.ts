@@ -1,7 +1,9 @@
+import { type Check, numbers, something } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError, listed } from './error.ts'
 import { isTableFile } from './formats.ts'
-import { type File, openRows } from './read.ts'
+import { texts } from './given.ts'
+import { type File, fileCheck, openRows } from './read.ts'
 import { readTexts } from './table.ts'
 
 const YES = /^(true|yes|1|x)$/i
@@ -22,6 +24,13 @@ export interface GivenLabels {
   readonly labels: ArrayLike<number>
 }
 
+const givenCheck: Check<GivenLabels> = (name, value) => {
+  const given = something(name, value) as GivenLabels
+  texts(`${name}.names`, given.names)
+  numbers(`${name}.labels`, given.labels)
+  return given
+}
+
 /**
  * Answers of a person from a CSV file, or another table, with the columns `row`, counted from 0, and `label`: the true class, or the words
  * `right` or `wrong` where these are no classes; or with a column `right` or `wrong` of truth values. A row without an
@@ -32,20 +41,22 @@ export interface GivenLabels {
  * range or answered twice.
  */
 export function parseChecked(file: File, given: GivenLabels, as = 'checked'): CheckedFile {
-  if (!isTableFile(file.name)) throw dataError(as, 'a CSV file or another table', `"${file.name}"`)
+  givenCheck('given', given)
+  const { name } = fileCheck(as, file)
+  if (!isTableFile(name)) throw dataError(as, 'a CSV file or another table', `"${name}"`)
   const kinds = ['label', 'right', 'wrong']
-  const { header, texts } = readTexts(openRows(file, as), ['row', 'random', ...kinds], as)
-  const answers = kinds.filter((column) => texts[column])
-  if (!texts.row || answers.length === 0) {
+  const { header, texts: read } = readTexts(openRows(file, as), ['row', 'random', ...kinds], as)
+  const answers = kinds.filter((column) => read[column])
+  if (!read.row || answers.length === 0) {
     throw dataError(as, 'the columns "row" and "label" (or "right", or "wrong")', listed(header))
   }
-  const words = texts.row.map((_, i) => {
-    const [column, text] = answers.map((column) => [column, texts[column][i]]).find(([, text]) => text) ?? []
+  const words = read.row.map((_, i) => {
+    const [column, text] = answers.map((column) => [column, read[column][i]]).find(([, text]) => text) ?? []
     if (column === undefined || column === 'label') return text ?? ''
     return isTrue(text, column, i, as) === (column === 'right') ? 'right' : 'wrong'
   })
-  const rows = texts.row.map((text) => (text === '' ? Number.NaN : Number(text)))
-  const random = texts.random?.map((text, i) => text !== '' && isTrue(text, 'random', i, as))
+  const rows = read.row.map((text) => (text === '' ? Number.NaN : Number(text)))
+  const random = read.random?.map((text, i) => text !== '' && isTrue(text, 'random', i, as))
   return answered(rows, words, given, as, random)
 }
 
@@ -57,7 +68,8 @@ function isTrue(text: string, column: string, i: number, as: string): boolean {
 
 /** The same from a column with an answer, or nothing, for each row. */
 export function checkedColumn(answers: readonly string[], given: GivenLabels, as = 'checked'): CheckedFile {
-  if (answers.length !== given.labels.length) {
+  givenCheck('given', given)
+  if (texts('answers', answers).length !== given.labels.length) {
     throw new NhgdError('ERR_SHAPE', `"${as}" expected ${given.labels.length} rows, got ${answers.length}`)
   }
   return answered([...answers.keys()], answers, given, as)

@@ -1,3 +1,4 @@
+import { is, something } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import {
   type Cell,
@@ -19,6 +20,10 @@ export type TableData = TableLike | readonly Row[]
 
 /** The rows of a table whose cells have types. Text that says "missing" means itself, since null says it here. */
 export function typedRows(data: TableData, name: string): RowSource {
+  if (!isTable(data)) {
+    const rows = is<readonly unknown[]>('a table or an array of rows', Array.isArray, 'ERR_DTYPE')(name, data)
+    for (const [i, row] of rows.entries()) something(`${name}[${i}]`, row)
+  }
   const [rows, titles] = isTable(data)
     ? [data.numRows, data.schema.fields.map(({ name }) => name)]
     : [data.length, [...new Set(data.flatMap(Object.keys))]]

@@ -1,6 +1,8 @@
 import { parse } from 'csv-parse/browser/esm/sync'
+import { checkOptions, flag, is } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { bytesOf, dataError } from './error.ts'
+import { optional, text } from './given.ts'
 import {
   firstRepeated,
   headerless,
@@ -12,6 +14,7 @@ import {
   readTexts,
   type Table,
   type TableOptions,
+  tableChecks,
 } from './table.ts'
 
 export interface CsvOptions extends TableOptions {
@@ -19,6 +22,14 @@ export interface CsvOptions extends TableOptions {
   readonly header?: boolean
   /** A comma, a semicolon or a tab by default: whichever the header has most of. */
   readonly delimiter?: string
+}
+
+const dialectChecks = {
+  header: flag,
+  delimiter: is<string>(
+    'a text without quotes and line ends',
+    (value) => typeof value === 'string' && /^[^"\r\n]+$/.test(value),
+  ),
 }
 
 /**
@@ -33,7 +44,8 @@ export interface CsvOptions extends TableOptions {
  * `ERR_NOT_FINITE` for infinity.
  */
 export function readCsv(bytes: Uint8Array, options: CsvOptions = {}, name = 'file'): Table {
-  return readTable(csvRows(bytes, options, name), options, name)
+  const given = checkOptions(options, { ...tableChecks, ...dialectChecks })
+  return readTable(csvRows(bytes, given, name), given, name)
 }
 
 /**
@@ -47,7 +59,8 @@ export function readCsvColumn(
   dialect: Pick<CsvOptions, 'header' | 'delimiter'> = {},
   name = 'file',
 ): string[] {
-  return readColumn(csvRows(bytes, dialect, name), column, name)
+  const given = checkOptions(dialect, dialectChecks)
+  return readColumn(csvRows(bytes, given, name), optional(text)('column', column), name)
 }
 
 /** The columns of these names, where they are there, as text. */

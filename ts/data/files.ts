@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises'
+import { something } from '../backend/check.ts'
 import { dataError } from './error.ts'
 import { arrayOf } from './formats.ts'
+import { optional, text } from './given.ts'
 import type { Labels } from './labels.ts'
 import { decodeTable } from './packages.ts'
 import {
@@ -18,17 +20,21 @@ import type { Features } from './tensor.ts'
 /** What one call of the system reads at most; whole files may be larger. */
 const CHUNK = 2 ** 30
 
+/** What errors call a file. */
+const nameOf = (options: { readonly as?: string }, otherwise: string): string =>
+  optional(text)('as', (something('options', options) as typeof options).as) ?? otherwise
+
 /** {@link parseFeatures} of the file at `path` (Node only). */
 export async function readFeatures(
   path: string,
   options: { label?: string; as?: string } = {},
 ): Promise<Features> {
-  return parseFeatures(await readFile(path, options.as ?? 'features'), options)
+  return parseFeatures(await readFile(path, nameOf(options, 'features')), options)
 }
 
 /** {@link parseSet} of the file at `path` (Node only), which is read once. */
 export async function readSet(path: string, options: SetOptions = {}): Promise<ReadSet> {
-  return parseSet(await readFile(path, options.as ?? 'features'), options)
+  return parseSet(await readFile(path, nameOf(options, 'features')), options)
 }
 
 /** {@link parseLabels} of the file at `path` (Node only). */
@@ -36,7 +42,7 @@ export async function readLabels(
   path: string,
   options: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Promise<Labels> {
-  return parseLabels(await readFile(path, options.as ?? 'labels'), options)
+  return parseLabels(await readFile(path, nameOf(options, 'labels')), options)
 }
 
 /** {@link parseValues} of the file at `path` (Node only). */
@@ -44,7 +50,7 @@ export async function readValues(
   path: string,
   options: { label?: string; header?: boolean; as?: string } = {},
 ): Promise<ArrayLike<number | string | bigint | boolean>> {
-  return parseValues(await readFile(path, options.as ?? 'values'), options)
+  return parseValues(await readFile(path, nameOf(options, 'values')), options)
 }
 
 /** {@link parseIndices} of the file at `path` (Node only). */
@@ -52,7 +58,7 @@ export async function readIndices(
   path: string,
   options: { as?: string; header?: boolean } = {},
 ): Promise<Int32Array> {
-  return parseIndices(await readFile(path, options.as ?? 'indices'), options)
+  return parseIndices(await readFile(path, nameOf(options, 'indices')), options)
 }
 
 /** A file for the parsers. Parquet and Arrow are decoded by a package that has to be installed. */
@@ -68,6 +74,7 @@ export async function readFile(path: string, as = 'file'): Promise<File> {
  * @throws NhgdError `ERR_DATA` when it can't be read.
  */
 export async function readBytes(path: string, name = 'file'): Promise<Uint8Array> {
+  text('path', path)
   try {
     if (path === '-') {
       const chunks: Buffer[] = []

@@ -1,4 +1,5 @@
-import { NhgdError } from '../backend/errors.ts'
+import { refuse, whole } from '../backend/check.ts'
+import { samplesCheck, valuesOf } from './given.ts'
 import { assignFolds } from './split.ts'
 
 /** The samples that one fold trains on, and those that it is judged on, by position. */
@@ -13,18 +14,20 @@ export interface Fold {
  * @throws NhgdError `ERR_RANGE` for fewer than two folds or more than samples.
  */
 export function kFolds(samples: number | ArrayLike<number>, folds: number, seed = 0): Fold[] {
-  const labels = typeof samples === 'number' ? new Uint8Array(samples) : samples
-  return leavingOut(assignFolds(labels, folds, seed), folds)
+  const labels = typeof samples === 'number' ? new Uint8Array(samplesCheck('samples', samples)) : samples
+  return leavingOut(assignFolds(labels, folds, seed, 'samples'), folds)
 }
 
 /** K folds that keep the samples of a group together; `groups` has a number or a text per sample. */
 export function groupFolds(groups: ArrayLike<number | string>, folds: number, seed = 0): Fold[] {
-  const names = Array.from(new Set(Array.from(groups)))
-  if (names.length < folds) throw misfit(`at most ${names.length}, one per group`, folds)
+  const given = valuesOf('groups', groups, 'a group')
+  const names = Array.from(new Set(given))
+  if (names.length < whole(2)('folds', folds))
+    refuse('folds', `at most ${names.length}, one per group`, folds)
   const foldOf = assignFolds(new Uint8Array(names.length), folds, seed)
   const places = new Map(names.map((name, i) => [name, foldOf[i]]))
   return leavingOut(
-    Array.from(groups, (group) => places.get(group) ?? 0),
+    given.map((group) => places.get(group) ?? 0),
     folds,
   )
 }
@@ -36,9 +39,7 @@ export function groupFolds(groups: ArrayLike<number | string>, folds: number, se
  * @throws NhgdError `ERR_RANGE` for fewer than two folds, or fewer than folds + 1 samples.
  */
 export function timeFolds(samples: number, folds: number): Fold[] {
-  if (!(Number.isInteger(folds) && folds >= 2 && folds < samples)) {
-    throw misfit(`a whole number from 2 to ${samples - 1}`, folds)
-  }
+  whole(2, samplesCheck('samples', samples) - 1)('folds', folds)
   const end = (part: number) => Math.floor((part * samples) / (folds + 1))
   const range = (from: number, to: number) => Uint32Array.from({ length: to - from }, (_, i) => from + i)
   return Array.from({ length: folds }, (_, k) => ({
@@ -54,6 +55,3 @@ function leavingOut(foldOf: ArrayLike<number>, folds: number): Fold[] {
     validation: all.filter((i) => foldOf[i] === k),
   }))
 }
-
-const misfit = (expected: string, got: number) =>
-  new NhgdError('ERR_RANGE', `"folds" expected ${expected}, got ${got}`)

@@ -1,6 +1,8 @@
+import { number, numbers, size } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { type ColumnLike, cellsOf, isColumn } from '../backend/table.ts'
+import type { ColumnLike } from '../backend/table.ts'
 import { dataError, listed } from './error.ts'
+import { optional, texts, valuesOf } from './given.ts'
 
 /** Labels as class indices, and what the classes are called. */
 export interface Labels {
@@ -16,23 +18,16 @@ export interface Labels {
  *
  * @param names - the classes where they are already known, as for a second set of the same data.
  * @throws NhgdError `ERR_RANGE` for fractional numbers, `ERR_NOT_FINITE` for NaN and infinity, `ERR_SHAPE` for none,
- * `ERR_DATA` for one that is null or undefined, or isn't among `names`; with the index of the sample.
+ * `ERR_DATA` for one that is null or undefined, or isn't among `names`, `ERR_DTYPE` for one that is an object; with the
+ * index of the sample.
  */
 export function encodeLabels(
   given: ArrayLike<number | string | bigint | boolean> | ColumnLike,
   names?: readonly string[],
   name = 'labels',
 ): Labels {
-  const cell = isColumn(given) ? cellsOf(given) : (i: number) => given[i]
-  const values = Array.from({ length: given.length }, (_, i) => {
-    const value = cell(i)
-    return (typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : value) as
-      | number
-      | string
-  })
-  const gap = values.findIndex((value) => value === null || value === undefined)
-  if (gap >= 0) throw dataError(name, 'a label for every sample', `${values[gap]} at ${gap}`)
-  const known = names ?? classNames(values, name)
+  const values = valuesOf(name, given, 'a label')
+  const known = optional(texts)('names', names) ?? classNames(values, name)
   const numeric = known.every(isNumber)
   const classes = new Map(known.map((text, index) => [nameOf(text, numeric), index]))
   const labels = Int32Array.from(values, (value, i) => {
@@ -49,7 +44,9 @@ export function absentClasses(
   classes: number,
   most = Number.POSITIVE_INFINITY,
 ): number[] {
-  const present = new Set(Array.from(labels))
+  size(0)('classes', classes)
+  number(0, Number.POSITIVE_INFINITY)('most', most)
+  const present = new Set(Array.from(numbers('labels', labels)))
   const absent: number[] = []
   for (let index = 0; index < classes && absent.length < most; index++) {
     if (!present.has(index)) absent.push(index)

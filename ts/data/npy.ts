@@ -1,9 +1,8 @@
 import { arrayType } from '../backend/arrays.ts'
-import { NhgdError } from '../backend/errors.ts'
 import { half } from '../backend/numbers.ts'
 import { rowMajor, sizeOf } from '../backend/strides.ts'
 import { bytesOf, dataError, listed } from './error.ts'
-import type { NumericArray, Tensor } from './tensor.ts'
+import { type NumericArray, storable, type Tensor } from './tensor.ts'
 
 interface ArrayType {
   new (buffer: ArrayBufferLike, offset: number, length: number): NumericArray
@@ -69,11 +68,8 @@ export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
 }
 
 /** Writes version 1.0 of NPY in C order; byte arrays marked `boolean` become `b1`. */
-export function writeNpy({ data, shape, boolean }: Tensor<NumericArray>): Uint8Array {
-  if (sizeOf(shape) !== data.length) {
-    const expected = `shape [${shape.join(', ')}] to hold ${sizeOf(shape)} numbers`
-    throw new NhgdError('ERR_SHAPE', `"data" expected ${expected}, got ${data.length}`)
-  }
+export function writeNpy(tensor: Tensor<NumericArray>): Uint8Array {
+  const { data, shape, boolean } = storable(tensor, 'data')
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ')
   const dict = `{'descr': '${boolean ? '|b1' : dtypeOf(data)}', 'fortran_order': False, 'shape': (${tuple}), }`
   const start = Math.ceil((10 + dict.length + 1) / 64) * 64

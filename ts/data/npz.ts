@@ -1,6 +1,8 @@
 import { zipSync } from 'fflate'
+import { callback, checkOptions, flag, something } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { bytesOf, dataError, listed } from './error.ts'
+import { texts } from './given.ts'
 import { readNpy, writeNpy } from './npy.ts'
 import type { NumericArray, Tensor } from './tensor.ts'
 import { unzip as unzipFiles } from './zip.ts'
@@ -39,9 +41,13 @@ export function unzip(bytes: Uint8Array, name: string): Record<string, Uint8Arra
 /** Writes arrays by name; `compress` deflates them. */
 export function writeNpz(
   arrays: Record<string, Tensor<NumericArray>>,
-  { compress = false } = {},
+  options: { readonly compress?: boolean } = {},
 ): Uint8Array {
-  const entries = Object.entries(arrays).map(([name, tensor]) => [`${name}.npy`, writeNpy(tensor)])
+  const { compress = false } = checkOptions(options, { compress: flag })
+  const entries = Object.entries(something('arrays', arrays) as typeof arrays).map(([name, tensor]) => [
+    `${name}.npy`,
+    writeNpy(tensor),
+  ])
   return zipSync(Object.fromEntries(entries), { level: compress ? 6 : 0, mtime: EPOCH })
 }
 
@@ -56,9 +62,11 @@ export function pickArray(
   fits: (tensor: Tensor) => boolean,
   name = 'file',
 ): Tensor {
-  const named = names.find((candidate) => Object.hasOwn(arrays, candidate))
+  something('arrays', arrays)
+  callback('fits', fits)
+  const named = texts('names', names).find((candidate) => Object.hasOwn(arrays, candidate))
   const fitting = named === undefined ? Object.values(arrays).filter(fits) : [arrays[named]]
   if (fitting.length === 1) return fitting[0]
-  const held = Object.entries(arrays).map(([key, { shape }]) => `${key} [${shape.join(', ')}]`)
+  const held = Object.entries(arrays).map(([key, tensor]) => `${key} [${tensor?.shape?.join(', ')}]`)
   throw dataError(name, `an array named ${names.join(' or ')}`, listed(held) || 'no arrays')
 }

@@ -1,15 +1,17 @@
+import { type Check, checkOptions, flag, something } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { sizeOf } from '../backend/strides.ts'
 import { parseJsonLines, type TableData, typedRows } from './columnar.ts'
 import { csvRows } from './csv.ts'
-import { dataError, listed } from './error.ts'
+import { bytesOf, dataError, listed } from './error.ts'
 import { arrayOf, endings, type Format, formatOf } from './formats.ts'
+import { optional, text, texts } from './given.ts'
 import { gunzip } from './gzip.ts'
 import { readIdx } from './idx.ts'
 import { encodeLabels, type Labels } from './labels.ts'
 import { readNpy } from './npy.ts'
 import { pickArray, unzip } from './npz.ts'
-import { type RowSource, readColumn, readTable, type Table, type TableOptions } from './table.ts'
+import { type RowSource, readColumn, readTable, type Table, type TableOptions, tableChecks } from './table.ts'
 import { checkFinite, type Features, type Tensor, toFeatures } from './tensor.ts'
 
 /** A file's name, whose extension tells the format, and its content. */
@@ -18,6 +20,14 @@ export interface File {
   readonly bytes: Uint8Array
   /** What another package read of it, for Parquet and Arrow. */
   readonly table?: TableData
+}
+
+export const fileCheck: Check<File> = (name, value) => {
+  const file = something(name, value) as File
+  text(`${name}.name`, file.name)
+  bytesOf(file.bytes, `${name}.bytes`)
+  optional(something)(`${name}.table`, file.table)
+  return file
 }
 
 /** Names under which arrays are looked for in an NPZ file, the first that is there. */
@@ -33,6 +43,9 @@ export interface SetOptions extends TableOptions {
   readonly as?: string
 }
 
+const setChecks = { ...tableChecks, header: flag, as: text }
+const listChecks = { label: text, header: flag, as: text }
+
 /** Features, and of a table the columns that were asked for as text and what was made of columns without numbers. */
 export type ReadSet = Features & { readonly labels?: Labels } & Partial<Pick<Table, 'texts' | 'notes'>>
 
@@ -43,7 +56,8 @@ export type ReadSet = Features & { readonly labels?: Labels } & Partial<Pick<Tab
  *
  * @throws NhgdError as the readers do.
  */
-export function parseSet(file: File, { as = 'features', ...options }: SetOptions = {}): ReadSet {
+export function parseSet(file: File, given: SetOptions = {}): ReadSet {
+  const { as = 'features', ...options } = checkOptions(given, setChecks)
   const { label } = options
   const { format, bytes, array, rows } = open(file, as)
   const { impute, header } = options
@@ -64,10 +78,8 @@ export function parseSet(file: File, { as = 'features', ...options }: SetOptions
  * The same of a table in memory, such as one of apache-arrow, or of an array of rows. Columns of lists are one feature per
  * entry.
  */
-export function parseTable(
-  data: TableData,
-  { as = 'features', ...options }: Omit<SetOptions, 'header'> = {},
-): ReadSet {
+export function parseTable(data: TableData, given: Omit<SetOptions, 'header'> = {}): ReadSet {
+  const { as = 'features', ...options } = checkOptions(given, { ...tableChecks, as: text })
   return setOf(typedRows(data, as), options, as)
 }
 
@@ -81,7 +93,8 @@ function setOf(source: RowSource, options: TableOptions, as: string): ReadSet {
 }
 
 /** The features of {@link parseSet} alone: labels of another kind than it reads do not matter. */
-export function parseFeatures(file: File, { label, as = 'features' }: SetOptions = {}): Features {
+export function parseFeatures(file: File, options: SetOptions = {}): Features {
+  const { label, as = 'features' } = checkOptions(options, setChecks)
   const { format, bytes, array, rows } = open(file, as)
   if (format !== 'npz') {
     const { labels: _, ...features } = parseSet(file, { label: rows ? label : undefined, as })
@@ -98,27 +111,23 @@ function pickFeatures(entries: Record<string, Uint8Array>, array: string | undef
 
 /**
  * Labels as class indices from the same formats: text or whole numbers. In a table they are in the column `label`, or
- * in the only one; in NPZ in the array `label`, or in one of the usual names.
- *
- * @param names - the classes where they are already known.
+ * in the only one; in NPZ in the array `label`, or in one of the usual names. `names` are the classes where they are
+ * already known.
  */
 export function parseLabels(
   file: File,
-  {
-    label,
-    names,
-    header,
-    as = 'labels',
-  }: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
+  options: { label?: string; names?: readonly string[]; header?: boolean; as?: string } = {},
 ): Labels {
+  const { label, names, header, as = 'labels' } = checkOptions(options, { ...listChecks, names: texts })
   return encodeLabels(parseValues(file, { label, header, as }), names, as)
 }
 
 /** The numbers or texts of a file of labels, as they stand there. */
 export function parseValues(
   file: File,
-  { label, header, as = 'values' }: { label?: string; header?: boolean; as?: string } = {},
+  options: { label?: string; header?: boolean; as?: string } = {},
 ): ArrayLike<number | string | bigint | boolean> {
+  const { label, header, as = 'values' } = checkOptions(options, listChecks)
   const { format, bytes, list, array = label, rows } = open(file, as)
   if (rows) return readColumn(rows(list ? false : header), label, as)
   return readList(format, bytes, LABEL_NAMES, array, as).data
@@ -130,18 +139,16 @@ export function parseValues(
  *
  * @throws NhgdError `ERR_RANGE` for negative or fractional numbers.
  */
-export function parseIndices(
-  file: File,
-  { as = 'indices', header }: { as?: string; header?: boolean } = {},
-): Int32Array {
-  return parseRows(file, { as, header }).rows
+export function parseIndices(file: File, options: { as?: string; header?: boolean } = {}): Int32Array {
+  return parseRows(file, options).rows
 }
 
 /** {@link parseIndices}, and for truth values how many there were. */
 export function parseRows(
   file: File,
-  { as = 'indices', header }: { as?: string; header?: boolean } = {},
+  options: { as?: string; header?: boolean } = {},
 ): { readonly rows: Int32Array; readonly mask?: number } {
+  const { as = 'indices', header } = checkOptions(options, { header: flag, as: text })
   const { format, bytes, list, array, rows: source } = open(file, as)
   const { data, boolean } = source
     ? truthValues(readColumn(source(list ? false : header), undefined, as))
@@ -178,7 +185,8 @@ interface Opened {
 const saved = 'save it as CSV first (in pandas df.to_csv(…, index=False))'
 
 /** A file called `-` came through a pipe. */
-function open({ name, bytes: packed, table }: File, as: string): Opened {
+function open(file: File, as: string): Opened {
+  const { name, bytes: packed, table } = fileCheck(as, file)
   const bytes = gunzip(packed, as)
   const format = formatOf(name, bytes)
   if (!format && /\.xlsx?$/i.test(name)) {

@@ -1,10 +1,10 @@
 import { arrayType } from '../backend/arrays.ts'
-import { NhgdError } from '../backend/errors.ts'
-import { packTensors, unpackTensors } from '../backend/safetensors.ts'
-import { sizeOf } from '../backend/strides.ts'
+import { checkOptions, refuse, something } from '../backend/check.ts'
+import { METADATA, packTensors, unpackTensors } from '../backend/safetensors.ts'
 import { dataError } from './error.ts'
+import { text } from './given.ts'
 import { decodeNumbers } from './npy.ts'
-import type { NumericArray, Tensor } from './tensor.ts'
+import { type NumericArray, storable, type Tensor } from './tensor.ts'
 
 /** Types of safetensors, as NumPy calls them. */
 const types: Readonly<Record<string, string>> = {
@@ -18,17 +18,19 @@ export interface Safetensors<Data = NumericArray> {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+const checks = { tensors: something, metadata: something }
+
 /**
  * Writes the format safetensors; byte arrays marked `boolean` become `BOOL`.
  *
  * @throws NhgdError `ERR_SHAPE` for a shape that does not hold its numbers.
  */
-export function writeSafetensors({ tensors, metadata = {} }: Safetensors): Uint8Array {
-  const stored = Object.entries(tensors).map(([name, { data, shape, boolean }]) => {
-    if (sizeOf(shape) !== data.length) {
-      const expected = `shape [${shape.join(', ')}] to hold ${sizeOf(shape)} numbers`
-      throw new NhgdError('ERR_SHAPE', `"${name}" expected ${expected}, got ${data.length}`)
-    }
+export function writeSafetensors(archive: Safetensors): Uint8Array {
+  const { tensors, metadata = {} } = checkOptions(archive, checks, ['tensors'])
+  for (const [key, value] of Object.entries(metadata)) text(`metadata.${key}`, value)
+  const stored = Object.entries(tensors).map(([name, tensor]) => {
+    const { data, shape, boolean } = storable(tensor, name)
+    if (name === METADATA) refuse('tensors', `other names than "${METADATA}"`, name)
     const letter = (arrayType(data) ?? 'U')[0]
     const dtype = boolean ? 'BOOL' : `${letter}${8 * data.BYTES_PER_ELEMENT}`
     return [

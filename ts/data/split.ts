@@ -2,7 +2,8 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
-import { NhgdError } from '../backend/errors.ts'
+import { checkOptions, number, oneOf, shape, whole } from '../backend/check.ts'
+import { finiteNumbers, samplesCheck } from './given.ts'
 
 /**
  * How labels go wrong, each with probability `rate`: `uniform` draws a new one over all classes (which may be the old
@@ -33,6 +34,14 @@ export interface Split {
   readonly given: Int32Array
 }
 
+const seedCheck = whole(Number.MIN_SAFE_INTEGER)
+const classesCheck = whole(1, 0x7fffffff)
+const noiseCheck = shape<Noise>(
+  { kind: oneOf('uniform', 'pair'), rate: number(0, 1) },
+  ['kind', 'rate'],
+  false,
+)
+
 /**
  * The protocol of hyper-data cleaning: all rows shuffled, the first `trainSize` corrupted, the next `trustedSize`
  * trusted. The training part depends on the seed alone, not on how many are trusted.
@@ -40,12 +49,18 @@ export interface Split {
  * @throws NhgdError `ERR_RANGE` for sizes that don't fit, rates outside of [0, 1] and seeds that aren't integers.
  */
 export function cleaningSplit(labels: ArrayLike<number>, options: SplitOptions): Split {
-  const { classes, trainSize, trustedSize, noise, seed } = options
-  const rest = labels.length - trainSize
-  inRange('trainSize', trainSize, 0, labels.length)
-  inRange('trustedSize', trustedSize, 0, rest)
+  const { length } = finiteNumbers('labels', labels)
+  const upToAll = whole(0, length)
+  const checks = { trainSize: upToAll, trustedSize: upToAll, classes: classesCheck, noise: noiseCheck }
+  const all = ['trainSize', 'trustedSize', 'classes', 'noise', 'seed'] as const
+  const { classes, trainSize, trustedSize, noise, seed } = checkOptions<SplitOptions>(
+    options,
+    { ...checks, seed: seedCheck },
+    all,
+  )
+  whole(0, length - trainSize)('trustedSize', trustedSize)
   const rng = generator(seed)
-  const order = shuffled(labels.length, rng)
+  const order = shuffled(length, rng)
   const train = order.slice(0, trainSize)
   const given = Int32Array.from(labels)
   const wrong = corrupted(
@@ -65,12 +80,18 @@ export function corruptLabels(
   noise: Noise,
   seed: number,
 ): Int32Array {
-  return corrupted(labels, classes, noise, generator(seed))
+  const rng = generator(seedCheck('seed', seed))
+  return corrupted(
+    finiteNumbers('labels', labels),
+    classesCheck('classes', classes),
+    noiseCheck('noise', noise),
+    rng,
+  )
 }
 
 /** The integers below `length` in an order that `seed` decides (Fisher–Yates). */
 export function permutation(length: number, seed: number): Int32Array {
-  return shuffled(length, generator(seed))
+  return shuffled(samplesCheck('length', length), generator(seedCheck('seed', seed)))
 }
 
 /** Numbers from 0 to below 1 that `seed` decides. */
@@ -85,8 +106,14 @@ export function uniforms(length: number, seed: number): Float64Array {
  *
  * @throws NhgdError `ERR_RANGE` for fewer than two folds or more than samples.
  */
-export function assignFolds(labels: ArrayLike<number>, folds: number, seed: number): Int32Array {
-  inRange('folds', folds, 2, labels.length)
+export function assignFolds(
+  given: ArrayLike<number>,
+  folds: number,
+  seed: number,
+  as = 'labels',
+): Int32Array {
+  const labels = finiteNumbers(as, given)
+  whole(2, labels.length)('folds', folds)
   const assigned = new Int32Array(labels.length)
   const byClass = permutation(labels.length, seed).sort((a, b) => labels[a] - labels[b])
   for (const [position, row] of byClass.entries()) assigned[row] = position % folds
@@ -95,7 +122,6 @@ export function assignFolds(labels: ArrayLike<number>, folds: number, seed: numb
 
 /** Takes the seed's upper bits as well; below 2³² there are none. */
 function generator(seed: number): RandomGenerator {
-  inRange('seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
   return xoroshiro128plus(seed ^ Math.trunc(seed / 2 ** 32))
 }
 
@@ -116,15 +142,8 @@ function corrupted(
   { kind, rate }: Noise,
   rng: RandomGenerator,
 ): Int32Array {
-  if (!(rate >= 0 && rate <= 1)) throw new NhgdError('ERR_RANGE', `"rate" expected 0 to 1, got ${rate}`)
-  inRange('classes', classes, 1, 0x7fffffff)
   return Int32Array.from(labels, (label) => {
     if (uniformFloat64(rng) >= rate) return label
     return kind === 'uniform' ? uniformInt(rng, 0, classes - 1) : (label + 1) % classes
   })
-}
-
-function inRange(name: string, value: number, low: number, high: number): void {
-  if (Number.isInteger(value) && value >= low && value <= high) return
-  throw new NhgdError('ERR_RANGE', `"${name}" expected an integer from ${low} to ${high}, got ${value}`)
 }

@@ -1,6 +1,9 @@
+import { something } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
 import { type MatrixLike, toMatrix } from '../backend/matrixLike.ts'
+import { finiteNumbers } from './given.ts'
+import { checkFinite } from './tensor.ts'
 
 /** Mean and standard deviation of each column; a standard deviation of 0 marks a constant column. */
 export interface Standardization {
@@ -8,9 +11,14 @@ export interface Standardization {
   readonly deviations: Float64Array
 }
 
-/** Mean and (population) standard deviation of each column, in two passes of f64. */
+/**
+ * Mean and (population) standard deviation of each column, in two passes of f64.
+ *
+ * @throws NhgdError `ERR_NOT_FINITE` for NaN and infinity, with row and column.
+ */
 export function fitStandardization(features: MatrixLike): Standardization {
-  const { data, rows, columns, scale = 1 } = toMatrix(features, 'features')
+  const own = toMatrix(features, 'features')
+  const { data, rows, columns, scale = 1 } = own
   const means = new Float64Array(columns)
   const deviations = new Float64Array(columns)
   // Sums of differences from the first row: a constant column gives exactly zero.
@@ -18,6 +26,7 @@ export function fitStandardization(features: MatrixLike): Standardization {
     for (let j = 0; j < columns; j++, k++) means[j] += data[k] - data[j]
   }
   for (let j = 0; j < columns; j++) means[j] = data[j] + means[j] / rows
+  if (!means.every(Number.isFinite)) checkFinite(own)
   for (let i = 0, k = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++, k++) deviations[j] += (data[k] - means[j]) ** 2
   }
@@ -31,14 +40,18 @@ export function fitStandardization(features: MatrixLike): Standardization {
  * (x − mean) / deviation as f32, with 0 in constant columns. Standardizes with the figures of `features` themselves
  * unless those of the training set are given; they are returned for later predictions.
  *
- * @throws NhgdError `ERR_SHAPE` when the number of columns differs from that of the given figures.
+ * @throws NhgdError `ERR_SHAPE` when the number of columns differs from that of the given figures, `ERR_NOT_FINITE` for NaN
+ * and infinity.
  */
 export function standardize(
   features: MatrixLike,
-  standardization = fitStandardization(features),
+  standardization?: Standardization,
 ): Standardization & { features: Matrix } {
-  const { data, rows, columns, scale = 1 } = toMatrix(features, 'features')
-  const { means, deviations } = standardization
+  const own = toMatrix(features, 'features')
+  const { data, rows, columns, scale = 1 } = own
+  const { means, deviations } =
+    standardization === undefined ? fitStandardization(own) : given(standardization)
+  if (standardization !== undefined) checkFinite(own)
   if (means.length !== columns || deviations.length !== columns) {
     throw new NhgdError('ERR_SHAPE', `"features" expected ${means.length} columns, got ${columns}`)
   }
@@ -48,6 +61,14 @@ export function standardize(
     for (let j = 0; j < columns; j++, k++) scaled[k] = (data[k] * scale - means[j]) * factors[j]
   }
   return { features: matrix(scaled, rows, columns), means, deviations }
+}
+
+function given(standardization: unknown): Standardization {
+  const { means, deviations } = something('standardization', standardization) as Standardization
+  return {
+    means: finiteNumbers('standardization.means', means),
+    deviations: finiteNumbers('standardization.deviations', deviations),
+  }
 }
 
 /** The column of the largest root mean square, if that is more than a thousand times the median column’s, which is not 0. */

@@ -1,6 +1,8 @@
+import { oneOf } from '../backend/check.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { numericColumns, type Odd } from './columns.ts'
 import { dataError, listed } from './error.ts'
+import { text, texts } from './given.ts'
 
 /** What is done with the columns of a table. */
 export interface TableOptions {
@@ -15,6 +17,8 @@ export interface TableOptions {
   /** What stands for a missing feature: the median of its column, or nothing, since it is an error (the default). */
   readonly impute?: 'median'
 }
+
+export const tableChecks = { label: text, ignore: texts, required: texts, texts, impute: oneOf('median') }
 
 export interface Table {
   /** Feature columns as f64, in the order of the file. */
