@@ -22,7 +22,7 @@ const checks = {
     /no such command.*|failed to (fetch|load|open|clone).*(database|repo).*/i,
   ],
   'known holes of npm packages': [
-    [...npm, 'audit', '--omit=dev'],
+    [...npm, 'audit', '--omit=dev', '--loglevel=error'],
     /audit endpoint returned an error|E(NOTFOUND|CONNREFUSED|AI_AGAIN).*/,
   ],
 }

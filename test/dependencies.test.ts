@@ -20,6 +20,7 @@ interface Crate {
   readonly dependencies: readonly {
     readonly name: string
     readonly kind: string | null
+    readonly req: string
     readonly path?: string
   }[]
 }
@@ -53,6 +54,7 @@ const names = (table: readonly { readonly name: string }[]) => table.map(({ name
 /** Names of crates that manifests of the workspace, and of the rival in benchmarks, take from elsewhere. */
 function taken(kinds: readonly (string | null)[]): string[] {
   const own = all.filter(({ source }) => source === null).flatMap(({ dependencies }) => dependencies)
+  for (const { name, req, path } of own) assert.ok(path !== undefined || req !== '*', `${name}: any version`)
   const foreign = own.filter(({ kind, path }) => kinds.includes(kind) && path === undefined)
   return [...new Set(names(foreign))].sort()
 }

@@ -7,6 +7,7 @@ import { remember } from './fingerprint.ts'
 import { disposal } from './handles.ts'
 import type { Matrix } from './matrix.ts'
 import { featuresCheck, type MatrixLike } from './matrixLike.ts'
+import { adopt } from './scope.ts'
 import { handle, type Signature, signaturesOf } from './signatures.ts'
 
 /** What a backend runs on. */
@@ -156,7 +157,7 @@ function guarded(call: Call, signature: Signature | null, self?: (value: unknown
     try {
       self?.(this)
       signature?.check(args)
-      return call.apply(this, args)
+      return adopt(this, call.apply(this, args))
     } catch (error) {
       throw asNhgdError(error)
     }

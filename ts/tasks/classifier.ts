@@ -1,4 +1,4 @@
-import { type Backend, read, upload, vector } from '../backend/backend.ts'
+import { type Backend, taken, upload, vector } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
 import { oneOf } from '../backend/check.ts'
 import { featuresCheck, type MatrixLike } from '../backend/matrixLike.ts'
@@ -45,7 +45,13 @@ export class Classifier {
     const uploaded = 'data' in given ? upload(backend, given) : given
     const which = rows ? backend.Batch.of(rows) : backend.Batch.all(uploaded.rows)
     const theta = vector(backend, this.theta, this.theta instanceof Float32Array ? 'f32' : 'f64')
-    return read(predictor(backend, this.model).probabilities(theta, uploaded, which))
+    const model = predictor(backend, this.model)
+    try {
+      return taken(model.probabilities(theta, uploaded, which))
+    } finally {
+      for (const own of [theta, model]) own.dispose()
+      if (uploaded !== given) uploaded.dispose()
+    }
   }
 
   /** The most likely class of each row. */

@@ -1,4 +1,4 @@
-import { type Backend, read } from '../backend/backend.ts'
+import { type Backend, read, taken } from '../backend/backend.ts'
 import type { Features, Vector } from '../backend/binding.ts'
 import { Breather } from '../hypergradient/clock.ts'
 import { innerEnd, innerLoop, innerState } from '../hypergradient/innerLoop.ts'
@@ -88,7 +88,7 @@ export class Trainer {
 
   /** A copy of {@link Trainer.predict}. */
   probabilities(theta: ArrayLike<number>, rows: Uint32Array): Theta {
-    return read(this.predict(theta, rows))
+    return taken(this.predict(theta, rows))
   }
 
   /** θ as a model of its own. */

@@ -1,4 +1,4 @@
-import { read } from '../../backend/backend.ts'
+import { read, taken } from '../../backend/backend.ts'
 import * as defaults from '../../defaults.ts'
 import { preconditionedConjugateGradients } from '../../methods/preconditionedConjugateGradients.ts'
 import { predictor, softmaxRegression } from '../../problems/model.ts'
@@ -79,7 +79,7 @@ export async function bilevelRun(
       const heldOutLoss =
         heldOut.length === 0
           ? Number.NaN
-          : meanLoss(read(scorer.probabilities(estimate.inner, features, held.batch)), classes, held.labels)
+          : meanLoss(taken(scorer.probabilities(estimate.inner, features, held.batch)), classes, held.labels)
       keeper.judge(step, heldOutLoss, read(point.outer))
       const progress = { step, outerLoss, heldOutLoss, residual, seconds }
       curves.push(progress)

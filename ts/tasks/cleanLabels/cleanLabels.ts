@@ -1,4 +1,5 @@
 import { fingerprint, ofFeatures } from '../../backend/fingerprint.ts'
+import { scoped } from '../../backend/scope.ts'
 import { Stages } from '../stages.ts'
 import { cleanChecked } from './checked.ts'
 import {
@@ -29,14 +30,15 @@ export type {
  * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, checked or trusted rows out of range or twice, an absent class,
  * unknown or ill-typed options), `ERR_NOT_FINITE`. The signal's reason where it aborts before there is a result: with
  * `trusted` before the end of the first outer step, with `checked` or a `checkpoint` at any time. `ERR_CHECKPOINT` where
- * the checkpoint is that of other settings or data, or can't be written.
+ * the checkpoint is that of other settings or data, or can't be written. All that it takes in the backend is free again
+ * when it ends, fails or aborts.
  */
 export async function cleanLabels(given: CleanLabelsOptions): Promise<CleanLabelsResult> {
   const settings = settingsOf(given)
   const { checkpoint, signal } = settings
   const stages = await Stages.open(checkpoint ? about(settings) : {}, checkpoint, signal)
   try {
-    const result = await clean(settings, stages)
+    const result = await scoped(settings.backend, (backend) => clean({ ...settings, backend }, stages))
     return stages.resumed ? { ...result, resumed: stages.resumed } : result
   } catch (error) {
     if (signal?.aborted) await stages.write()

@@ -1,4 +1,4 @@
-import { type Backend, read, vector } from '../../backend/backend.ts'
+import { type Backend, read, taken, vector } from '../../backend/backend.ts'
 import type { Features, Vector } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import { Breather } from '../../hypergradient/clock.ts'
@@ -255,7 +255,7 @@ async function heldOutLosses(
   const state = innerState(problem, seed, inner, 1)
   for await (const _ of innerLoop(problem, point, state, inner));
   const { inner: theta } = innerEnd(point, state, inner)
-  const p = read(predictor(backend, model).probabilities(theta, features, backend.Batch.of(fold.heldOut)))
+  const p = taken(predictor(backend, model).probabilities(theta, features, backend.Batch.of(fold.heldOut)))
   const classes = p.length / fold.heldOut.length
   const z = scoresOf(fold.heldOutSignals, v)
   return fold.right.map((right, i) => ({

@@ -1,4 +1,5 @@
 import { NhgdError } from '../../backend/errors.ts'
+import { scoped } from '../../backend/scope.ts'
 import { kFolds } from '../../data/folds.ts'
 import * as defaults from '../../defaults.ts'
 import { Breather } from '../../hypergradient/clock.ts'
@@ -31,6 +32,10 @@ export async function tuneRegularization(
   options: TuneRegularizationOptions,
 ): Promise<TuneRegularizationResult> {
   const given = checked(options)
+  return scoped(given.backend, (backend) => tune({ ...given, backend }))
+}
+
+async function tune(given: CheckedOptions): Promise<TuneRegularizationResult> {
   const began = performance.now()
   const { backend, seed = 0, signal, onProgress } = given
   const breather = new Breather(() => signal?.throwIfAborted())
