@@ -140,6 +140,12 @@ export const methods = {
  */
 export const namedForm = { observe: { every: 15, samples: 256 } } as const
 
+/**
+ * Where no layer has more inputs or outputs than this, the default Kronecker factors have joint damping: its eigenproblems
+ * are cheap there, and split damping is poor where features have very different scales (`npm run exactness -- --hard`).
+ */
+export const jointDamping = { size: 256 } as const
+
 /** The inverse Fisher of a problem of callbacks, which has no layers: that of `nhgd` with the last gradients as they are. */
 export const customFisher = { form: 'window', rows: 'perSample', damping: 3e-3, smoothing: 0.8 } as const
 

@@ -1,4 +1,5 @@
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
+import { formFor } from '../../ts/hypergradient/direction.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import { type NhgdSettings, paper } from '../../ts/methods/nhgdOptions.ts'
 import {
@@ -175,7 +176,9 @@ export function warmContenders(): Contender[] {
 
 /** What `nhgd()` does; its batches here are smaller than what it would see of a step. */
 function online(): Contender {
-  const { fisher, observe, refine, refineSamples, refineDamping } = nhgd().settings as unknown as NhgdSettings
+  const { fisher: settings, ...rest } = nhgd().settings as unknown as NhgdSettings
+  const { observe, refine, refineSamples, refineDamping } = rest
+  const fisher = usualForm(settings)
   const feed: Feed = { from: 'steps', every: observe.every }
   const detail = `nhgd()'s own: the batch of one step out of ${observe.every}, λ ${fisher.damping}`
   return warm({ detail, fisher, feed, refine: refine as number, refineSamples, refineDamping })
@@ -185,9 +188,15 @@ function online(): Contender {
 function defaults(other?: number): Contender {
   const { fisher, refine, refineSamples, refineDamping } = preconditionedConjugateGradients()
     .settings as unknown as PreconditionedConjugateGradientsSettings
-  const { refreshEvery: every, refreshSamples: fresh, ...settings } = fisher
+  const { refreshEvery: every, refreshSamples: fresh, ...form } = fisher
+  const settings = usualForm(form)
   const feed: Feed = { from: 'fresh', samples: fresh, every }
   const own = { feed, refineSamples, refineDamping, default: other === undefined }
   const detail = `preconditionedConjugateGradients()'s own${other === undefined ? '' : ' but for this'}: every ${every}, λ ${fisher.damping}`
   return warm({ detail, fisher: settings, refine: other ?? (refine as number), ...own })
+}
+
+/** The methods' own form, for the layer of this problem. */
+function usualForm(form: FisherSettings): FisherSettings {
+  return formFor({ oracles: { layers: new Uint32Array([51, 10]) } }, form, {})
 }

@@ -1,5 +1,5 @@
 // How close each inverse Fisher comes to the exact hypergradient, and what it takes:
-//   npm run exactness [-- --quick] [--json FILE] [--seed N] [--seeds N] [--out FILE]
+//   npm run exactness [-- --hard] [--quick] [--json FILE] [--seed N] [--seeds N] [--out FILE]
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { loadBackend } from '../../ts/backend/load.ts'
@@ -7,30 +7,55 @@ import { loadMnist } from '../../ts/data/index.ts'
 import { digitComponents } from './components.ts'
 import { coldContenders, warmContenders } from './contenders.ts'
 import { collect } from './entries.ts'
+import { hard } from './hard/main.ts'
+import { hardMarkdown } from './hard/table.ts'
 import { follow, type Measurement, type Reference } from './run.ts'
 import { markdown } from './table.ts'
 
-const { quick, json, out, seed, seeds } = new Command('exactness')
-  .option('--quick', 'one seed, corrections up to 4')
+const {
+  hard: onHard,
+  quick,
+  json,
+  out,
+  seed,
+  seeds,
+} = new Command('exactness')
+  .option('--hard', 'problems on which conjugate gradients have a hard time, with few products')
+  .option('--quick', 'one seed, corrections up to 4; with --hard fewer forms and outer iterations')
   .option('--json <file>', 'write the entries')
   .option('--out <file>', 'write the table as Markdown')
   .option('--seed <n>', 'the first seed', Number, 0)
   .option('--seeds <n>', 'how many', Number, 3)
   .parse()
-  .opts<{ quick?: boolean; json?: string; out?: string; seed: number; seeds: number }>()
+  .opts<{ hard?: boolean; quick?: boolean; json?: string; out?: string; seed: number; seeds: number }>()
 
 const count = quick ? 1 : seeds
 const corrections = quick ? [0, 1, 2, 4] : [0, 1, 2, 4, 8]
 const backend = await loadBackend()
 const { train } = await loadMnist()
-const runs: { measurements: Measurement[]; references: Reference[] }[] = []
-for (let i = 0; i < count; i++) {
-  const sets = digitComponents(backend, train, seed + i)
-  const contenders = [...coldContenders(corrections), ...warmContenders()]
-  runs.push(await follow(backend, sets, contenders, seed + i))
+const setsOf = (seed: number) => digitComponents(backend, train, seed)
+const circumstances = { seed, count, info: backend.info() }
+
+async function usual(): Promise<[entries: object, table: string]> {
+  const runs: { measurements: Measurement[]; references: Reference[] }[] = []
+  for (let i = 0; i < count; i++) {
+    const contenders = [...coldContenders(corrections), ...warmContenders()]
+    runs.push(await follow(backend, setsOf(seed + i), contenders, seed + i))
+  }
+  const entries = collect(runs)
+  return [entries, markdown(entries, circumstances)]
 }
-const entries = collect(runs)
+
+/** Hidden units of the perceptron. */
+const units = 16
+
+async function hardCases(): Promise<[entries: object, table: string]> {
+  const seeds = Array.from({ length: count }, (_, i) => seed + i)
+  const entries = await hard(backend, setsOf, { seeds, quick: quick ?? false, classes: 10, units })
+  return [entries, hardMarkdown(entries, { ...circumstances, units })]
+}
+
+const [entries, table] = await (onHard ? hardCases() : usual())
 if (json) await writeFile(json, `${JSON.stringify(entries, null, 2)}\n`)
-const table = markdown(entries, { seed, count, info: backend.info() })
 if (out) await writeFile(out, table)
 console.log(table)

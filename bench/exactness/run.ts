@@ -105,7 +105,7 @@ export async function follow(
 }
 
 /** −Lᵀu, which is the hypergradient here: f does not depend on v itself. */
-function crossProduct({ problem, point }: Moment, u: Vector): Vector {
+export function crossProduct({ problem, point }: Moment, u: Vector): Vector {
   const { backend, oracles } = problem
   const product = problem.zeros(point.outer.length)
   oracles.crossProduct(point, backend.Batch.all(oracles.samples), u, -1, product)

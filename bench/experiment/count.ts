@@ -28,6 +28,7 @@ export function countCalls(oracles: Oracles, trusted: number): Counts {
     const ask = oracles[name] as (...args: unknown[]) => unknown
     // The object itself stays: the binding wants its own, not a proxy.
     Object.defineProperty(oracles, name, {
+      configurable: true, // a proxy, which paces runs, may only replace what is
       value(...args: unknown[]) {
         counts[kind].calls++
         const batch = args[name === 'outerGradient' ? 3 : 1] as Batch | undefined

@@ -1,5 +1,6 @@
 // npm run experiment -- cleaning --methods all --seeds 5 --budget 30s --report FILE.html
 // npm run experiment -- quadratic
+// npm run experiment -- theory --report FILE.html
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { otherCells } from './cells.ts'
 import { type Cell, debianFashion, missing } from './data.ts'
@@ -10,6 +11,7 @@ import { noiseCommand } from './noise/command.ts'
 import { reviewCommand } from './noise/review.ts'
 import { quadraticTable } from './quadratic.ts'
 import { csv, entry, mean, page, table } from './report.ts'
+import { theoryCommand } from './theory/command.ts'
 import { lost } from './verdict.ts'
 
 interface Options extends RunnerOptions {
@@ -77,7 +79,7 @@ const program = new Command('experiment')
       }),
   )
 
-program.addCommand(noiseCommand()).addCommand(reviewCommand())
+program.addCommand(noiseCommand()).addCommand(reviewCommand()).addCommand(theoryCommand())
 
 async function cleaning(options: Options): Promise<void> {
   const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)

@@ -20,6 +20,17 @@ export class Random {
     return this.#fill(new Float64Array(length), 1)
   }
 
+  /** Uniform in [0, 1). */
+  shares(length: number): Float64Array {
+    return Float64Array.from({ length }, () => uniformFloat64(this.#generator))
+  }
+
+  /** Standard normal, by the method of Box and Muller. */
+  normals(length: number): Float64Array {
+    const [radii, angles] = [this.shares(length), this.shares(length)]
+    return radii.map((u, i) => Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(2 * Math.PI * angles[i]))
+  }
+
   /** Whole numbers below `end`. */
   whole(length: number, end: number): Uint32Array {
     return Uint32Array.from({ length }, () => Math.floor(end * uniformFloat64(this.#generator)))

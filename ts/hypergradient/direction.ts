@@ -1,6 +1,7 @@
 import type { Point, Vector } from '../backend/binding.ts'
 import { Fisher, type FisherSettings } from '../backend/fisher.ts'
-import type { AnyProblem } from '../problems/problem.ts'
+import { jointDamping } from '../defaults.ts'
+import type { AnyOracles, AnyProblem } from '../problems/problem.ts'
 import { conjugateGradients, type RefineSettings } from './conjugateGradients.ts'
 import { Cross, type CrossSettings } from './cross.ts'
 import { type InnerOptions, type InnerState, innerState } from './innerLoop.ts'
@@ -22,10 +23,20 @@ export interface FisherOptions extends InnerOptions {
   readonly concurrent?: boolean
 }
 
-/** The inverse Fisher for a problem: the method's, or the problem's usual one where the options name no form. */
-export function formFor({ oracles }: AnyProblem, form: FisherSettings, given: object): FisherSettings {
-  const { usualFisher } = oracles
-  return usualFisher && !('form' in given) ? ({ ...usualFisher, ...given } as FisherSettings) : form
+/**
+ * The inverse Fisher for a problem: that of the options where they name a form, else the problem's usual one, else the
+ * method's, whose damping is joint in small layers.
+ */
+export function formFor(
+  { oracles }: { readonly oracles: Pick<AnyOracles, 'usualFisher' | 'layers'> },
+  form: FisherSettings,
+  given: object,
+): FisherSettings {
+  const { usualFisher, layers } = oracles
+  if ('form' in given) return form
+  if (usualFisher) return { ...usualFisher, ...given } as FisherSettings
+  const joint = form.form === 'kronecker' && Math.max(...layers) <= jointDamping.size
+  return joint ? { ...form, kroneckerDamping: 'joint', ...given } : form
 }
 
 /** The state of a method with an inverse Fisher. */

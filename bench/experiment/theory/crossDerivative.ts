@@ -1,0 +1,183 @@
+import type { Backend } from '../../../ts/backend/backend.ts'
+import type { Matrix } from '../../../ts/backend/matrix.ts'
+import { weightNetwork } from '../../../ts/problems/blocks.ts'
+import type { Problem } from '../../../ts/problems/problem.ts'
+import { Random } from '../../harness/random.ts'
+import { atMost, equals, type Part } from './claim.ts'
+import { fittedSlope, jackknife, logSlope, meanInterval, meanOf } from './slope.ts'
+import { firstFeatures, minimize, World, type WorldSizes } from './world.ts'
+
+export interface CrossSizes extends WorldSizes {
+  readonly samples: number
+  /** B. */
+  readonly batchSize: number
+  /** Numbers of inner steps T, and of samples M at the end of the longest loop. */
+  readonly steps: readonly number[]
+  readonly terminal: readonly number[]
+  /** Inner loops that give one estimate of bias and variance, and how many such estimates there are. */
+  readonly loops: number
+  readonly runs: number
+  readonly seed: number
+}
+
+/** Of an estimator of Lᵀu, relative to ‖Lᵀu‖². The square of the bias is without bias itself. */
+interface Moments {
+  readonly squaredBias: number
+  readonly variance: number
+}
+
+const rate = 0.5
+const signals = 3
+
+/**
+ * The estimators of L against T and M. v is a network of weights, and has just moved: the inner loop starts at the θ* of
+ * the v before. The truth is Lᵀu over all samples at θ*(v), for u = H⁻¹ ∇_θ f there.
+ */
+export function crossDerivative(backend: Backend, sizes: CrossSizes): Part {
+  const { samples, batchSize, steps, terminal, loops, runs, seed } = sizes
+  const world = new World(backend, sizes, 0.5, seed)
+  const network = (features: Matrix) => ({
+    weights: weightNetwork({ signals: firstFeatures(features, signals) }),
+  })
+  const estimators = estimatorsOf(world.draw(samples, new Random(seed), network), batchSize)
+  const longest = Math.max(...steps)
+  const measured = Array.from({ length: runs }, (_, run) => {
+    const seeds = Array.from({ length: loops }, (_, i) => 1 + (seed * runs + run) * loops + i)
+    const after = seeds.map((seed) => estimators.loop(seed, steps))
+    return {
+      trajectory: steps.map((t) => estimators.moments(after.map(({ trajectory }) => trajectory[t]))),
+      end: terminal.map((m) => {
+        return estimators.moments(after.map(({ inner }, i) => estimators.terminal(inner, m, seeds[i])))
+      }),
+    }
+  })
+  const of = (which: 'trajectory' | 'end', pick: (moments: Moments) => number) =>
+    measured.map((run) => run[which].map(pick))
+  const variance = (m: Moments) => m.variance
+  const squaredBias = (m: Moments) => m.squaredBias
+  const error = (m: Moments) => Math.sqrt(Math.max(0, m.squaredBias) + m.variance)
+  const last = (runs: readonly (readonly number[])[]) => meanInterval(runs.map((run) => run[run.length - 1]))
+  const bias = (squares: readonly number[]) => squares.map((x) => Math.sqrt(Math.max(x, 1e-12)))
+  const share = (m: Moments) => m.squaredBias / (m.squaredBias + m.variance)
+  const ratio = meanInterval(
+    measured.map(({ trajectory, end }) => {
+      return end[terminal.indexOf(longest * batchSize)].variance / trajectory[steps.indexOf(longest)].variance
+    }),
+  )
+  return {
+    name: 'cross',
+    title: 'The estimators of the cross derivative',
+    setting: `Softmax regression with d = ${sizes.features * sizes.classes}, half of the labels random, ${samples} samples whose weights come from a network of ${signals} signals. The inner loop takes T steps on batches of ${batchSize} at rate ${rate}, from the θ* of another v. Bias and variance are those of Lᵀu, relative to Lᵀu over all samples at θ*(v), each from ${loops} loops, ${runs} times. The estimate from M samples at the end of the loop is after ${longest} steps.`,
+    claims: [
+      equals(
+        'trajectory: variance against T, slope',
+        -1,
+        fittedSlope(steps, of('trajectory', variance)),
+        0.15,
+      ),
+      atMost(
+        'trajectory: bias against T, slope',
+        -0.5,
+        jackknife(of('trajectory', squaredBias), (squares) => logSlope(steps, bias(squares))),
+      ),
+      atMost(
+        'trajectory: root mean square error against T, slope',
+        -0.5,
+        fittedSlope(steps, of('trajectory', error)),
+      ),
+      equals(
+        'end of the loop: variance against M, slope',
+        -1,
+        fittedSlope(terminal, of('end', variance)),
+        0.15,
+      ),
+      atMost(
+        'end of the loop: share of bias² in the square error, largest M',
+        0,
+        last(of('end', share)),
+        0.05,
+      ),
+      atMost(
+        'trajectory: share of bias² in the square error, largest T',
+        0,
+        last(of('trajectory', share)),
+        0.05,
+      ),
+      equals('variance at the end of the loop over that of the trajectory, M = T · B', 1, ratio, 0.25),
+    ],
+    charts: (['trajectory', 'end'] as const).map((which) => {
+      const x = which === 'trajectory' ? steps : terminal
+      return {
+        title: which === 'trajectory' ? 'Estimator of the trajectory' : 'Estimator at the end of the loop',
+        x: which === 'trajectory' ? 'inner steps T' : 'samples M',
+        curves: [
+          { name: 'bias', x, y: bias(meanOf(of(which, squaredBias))) },
+          { name: 'standard deviation', x, y: meanOf(of(which, variance)).map(Math.sqrt) },
+        ],
+      }
+    }),
+  }
+}
+
+type Entries = Float64Array
+
+function estimatorsOf(problem: Problem, batchSize: number) {
+  const { backend, oracles } = problem
+  const point = problem.start()
+  const { outer } = point
+  // Strengths of the penalty stay; the network's parameters move from all −½ to all ½.
+  const network = oracles.blocks[0]
+  const moved = (to: number) => problem.vector(outer.readF64().map((v, j) => (j < network ? to : v)))
+  const before = problem.point(point.inner, moved(-0.5))
+  minimize(problem, before)
+  const start = before.inner.readF64()
+  const v = moved(0.5)
+  const at = (inner: ArrayLike<number>) => problem.point(problem.vector(inner), v)
+  const end = at(start)
+  minimize(problem, end)
+  const [direct, target, u] = [outer, end.inner, end.inner].map(({ length }) => problem.zeros(length))
+  oracles.outerGradient(end, direct, target)
+  oracles.exactDirection(end, target, u, true)
+  const product = (inner: ArrayLike<number>, batch: ReturnType<typeof backend.Batch.all>) => {
+    const out = problem.zeros(outer.length)
+    oracles.crossProduct(at(inner), batch, u, 1, out)
+    return out.readF64().subarray(0, network)
+  }
+  const truth = product(end.inner.readF64(), backend.Batch.all(oracles.samples))
+  const size = truth.reduce((sum, x) => sum + x * x, 0)
+
+  return {
+    /** The trajectory's estimates after each of `steps`, and θ at the end. */
+    loop(seed: number, steps: readonly number[]) {
+      const sampler = new backend.Sampler(seed, oracles.samples)
+      const step = new backend.Step(oracles.innerLength, problem.dtype)
+      const here = at(start)
+      const sum = new Float64Array(network)
+      const trajectory: Record<number, Entries> = {}
+      for (let t = 1; t <= Math.max(...steps); t++) {
+        const batch = sampler.take(batchSize)
+        product(here.inner.readF64(), batch).forEach((x, j) => {
+          sum[j] += x
+        })
+        oracles.innerStep(here, batch, step)
+        here.inner.axpy(-rate, step.gradient)
+        if (steps.includes(t)) trajectory[t] = sum.map((x) => x / t)
+      }
+      return { trajectory, inner: here.inner.readF64() }
+    },
+    /** The estimate from `samples` samples at the end of a loop. */
+    terminal(inner: Entries, samples: number, seed: number): Entries {
+      return product(inner, new backend.Sampler(2 ** 31 + seed, oracles.samples).take(samples))
+    },
+    moments(estimates: readonly Entries[]): Moments {
+      const n = estimates.length
+      const mean = truth.map((_, j) => estimates.reduce((sum, x) => sum + x[j], 0) / n)
+      const distance = (a: Entries, b: Entries) => a.reduce((sum, x, j) => sum + (x - b[j]) ** 2, 0)
+      const variance = estimates.reduce((sum, x) => sum + distance(x, mean), 0) / (n - 1)
+      return {
+        squaredBias: (distance(mean, truth) - variance / n) / size,
+        variance: variance / size,
+      }
+    },
+  }
+}
