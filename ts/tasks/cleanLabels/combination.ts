@@ -5,10 +5,6 @@ import { conditionalLogit } from './conditionalLogit.ts'
 
 const { slope, bias, intercept, classBiases } = defaults.cleanLabels.checked.combination
 
-/** Candidates whose class probabilities are combined, where there are such; the others judge given labels alone. */
-const classModels = ['trusted', 'retrained', 'filter', 'posterior', 'predicted']
-const classModelsOf = (candidates: Candidates) => classModels.filter((name) => name in candidates)
-
 /** Coefficients of both combinations. */
 interface Coefficients {
   /** Of the log-odds of the given label, then a bias per given class, then an intercept. */
@@ -60,7 +56,7 @@ export function fitCombination(
     },
   )
   const odds = rightOdds(candidates, classes, given, right)
-  const models = classModelsOf(candidates).length
+  const models = names.length
   const width = models + 1 + biases
   const own = new Float64Array(known.length * classes * width)
   for (const [i, row] of known.entries()) {
@@ -168,11 +164,11 @@ function classFeatures(
   out: Float64Array,
 ): void {
   const width = out.length / classes
-  const names = classModelsOf(candidates)
-  const models = names.length
+  const all = Object.values(candidates)
+  const models = all.length
   for (let c = 0; c < classes; c++) {
     const own = out.subarray(c * width, (c + 1) * width)
-    for (const [j, name] of names.entries()) own[j] = candidates[name][row * classes + c]
+    for (const [j, logs] of all.entries()) own[j] = logs[row * classes + c]
     if (c === label) own[models] = odds
     if (width > models + 1) own[models + 1 + c] = 1
   }
