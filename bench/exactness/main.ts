@@ -36,7 +36,7 @@ const { train } = await loadMnist()
 const setsOf = (seed: number) => digitComponents(backend, train, seed)
 const circumstances = { seed, count, info: backend.info() }
 
-async function usual(): Promise<[entries: object, table: string]> {
+async function usual(): Promise<[entries: object[], table: string]> {
   const runs: { measurements: Measurement[]; references: Reference[] }[] = []
   for (let i = 0; i < count; i++) {
     const contenders = [...coldContenders(corrections), ...warmContenders()]
@@ -49,13 +49,18 @@ async function usual(): Promise<[entries: object, table: string]> {
 /** Hidden units of the perceptron. */
 const units = 16
 
-async function hardCases(): Promise<[entries: object, table: string]> {
+async function hardCases(): Promise<[entries: object[], table: string]> {
   const seeds = Array.from({ length: count }, (_, i) => seed + i)
   const entries = await hard(backend, setsOf, { seeds, quick: quick ?? false, classes: 10, units })
   return [entries, hardMarkdown(entries, { ...circumstances, units })]
 }
 
 const [entries, table] = await (onHard ? hardCases() : usual())
-if (json) await writeFile(json, `${JSON.stringify(entries, null, 2)}\n`)
+if (json) {
+  const short = (_: string, value: unknown) =>
+    typeof value === 'number' ? Number(value.toPrecision(6)) : value
+  const lines = entries.map((entry) => JSON.stringify(entry, short))
+  await writeFile(json, `[\n${lines.join(',\n')}\n]\n`)
+}
 if (out) await writeFile(out, table)
 console.log(table)
