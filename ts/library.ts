@@ -84,6 +84,10 @@ export {
   type Block,
   type CheckedLabels,
   fixedWeights,
+  type LearnedOptions,
+  type LearnedTargetsOptions,
+  learnedInputs,
+  learnedTargets,
   type MarginWeightsOptions,
   marginWeights,
   type PenaltyOptions,
@@ -104,6 +108,7 @@ export {
 } from './problems/custom/checkDerivatives.ts'
 export { type CustomProblemOptions, customProblem } from './problems/custom/customProblem.ts'
 export type { ArrayOf, InnerObjective, OuterObjective } from './problems/custom/objectives.ts'
+export { type DistillationOptions, distillation } from './problems/distillation.ts'
 export {
   linearRegression,
   logisticRegression,

@@ -12,6 +12,8 @@ import { type BilevelOptions, bilevel } from '../../ts/problems/bilevel.ts'
 import {
   type Block,
   fixedWeights,
+  learnedInputs,
+  learnedTargets,
   marginWeights,
   penalty,
   sampleWeights,
@@ -62,6 +64,8 @@ const blocks: Record<string, () => Block> = {
   margins: () => marginWeights({ anchors: 4, prior }),
   'a network': () => weightNetwork({ signals, anchors: 3, checked }),
   'a network with a hidden layer': () => weightNetwork({ signals, anchors: 3, hidden: 2 }),
+  'learned inputs': () => learnedInputs(),
+  'learned targets': () => learnedTargets(),
   'fixed weights': () => fixedWeights(new Random(3).normals(n).map((x) => x * x)),
   'penalty per all': () => penalty({ per: 'all', start: 0.3 }),
   'penalty per feature': () => penalty({ per: 'feature', bias: true, start: [0.1, 0.2, 0.3, 0.4, 0.5] }),
@@ -82,6 +86,7 @@ const h = 1e-6
 
 for (const [first, one] of Object.entries(blocks)) {
   for (const [second, two] of Object.entries(blocks).slice(Object.keys(blocks).indexOf(first))) {
+    if (first === second && first.startsWith('learned')) continue // one of each kind
     test(`${first} and ${second}: ∇_θ g, Hu and Lᵀu are differences of g`, ({ backend }) => {
       const problem = problemOf(backend, { one: one(), two: two() }, { regularization: 0.01 })
       const { oracles } = problem
@@ -125,12 +130,14 @@ for (const [first, one] of Object.entries(blocks)) {
   }
 }
 
-test('one hypergradient for five blocks at once is that of the value function', async ({ backend }) => {
+test('one hypergradient for seven blocks at once is that of the value function', async ({ backend }) => {
   const problem = problemOf(backend, {
     weights: sampleWeights({ anchors: 5 }),
     given: fixedWeights(new Float64Array(n).fill(0.5)),
     margins: marginWeights({ prior }),
     network: weightNetwork({ signals, anchors: 3, hidden: 2, checked }),
+    inputs: learnedInputs(),
+    targets: learnedTargets(),
     strength: penalty({ per: 'feature', bias: true, start: 0.2 }),
   })
   const outer = new Random(5).normals(problem.oracles.outerLength, 0.5)

@@ -196,7 +196,7 @@ anchors: number, prior?: PriorSettings, } | { "kind": "marginWeights",
 /** Number of training samples, the last ones, that have weight one whatever v is. */
 anchors: number,
 /** How wrong labels arise, C × C, row-major, entries above 0; default: uniformly. */
-transition?: Array<number>, prior?: PriorSettings, } | { "kind": "fixedWeights", } | { "kind": "weightNetwork",
+transition?: Array<number>, prior?: PriorSettings, } | { "kind": "fixedWeights", } | { "kind": "learnedInputs", prior?: PriorSettings, } | { "kind": "learnedTargets", prior?: PriorSettings, } | { "kind": "weightNetwork",
 /** Number of training samples, the last ones, that have weight one whatever v is. */
 anchors: number,
 /** Samples that have signals: those of the training that are no anchors come first. */

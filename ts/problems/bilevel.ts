@@ -15,7 +15,7 @@ import type { BilevelSettings } from '../backend/settings.ts'
 import type { Block } from './blocks.ts'
 import type { Model } from './model.ts'
 import { Problem } from './problem.ts'
-import { countOf, type SampleSet, sampleSet, samples, setBytes, setData } from './samples.ts'
+import { columnsOf, countOf, type SampleSet, sampleSet, samples, setBytes, setData } from './samples.ts'
 
 export interface BilevelOptions {
   readonly backend: Backend
@@ -89,7 +89,10 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
     )
   // Per sample a weight, its share, a loss and a sensitivity, with margins the class probabilities as well.
   const margins = blocks.some(({ settings }) => settings.kind === 'marginWeights')
-  const perSample = 4 + (margins && 'classes' in model ? model.classes : 0)
+  // Learned inputs are v itself, and a batch of them is copied.
+  const inputs = blocks.some(({ settings }) => settings.kind === 'learnedInputs')
+  const perSample =
+    4 + (margins && 'classes' in model ? model.classes : 0) + (inputs ? 3 * columnsOf(train) : 0)
   const vectors = (dtype === 'f32' ? 4 : 8) * perSample * countOf(train)
   const bytes = setBytes(train) + setBytes(validation) + vectors + (fixed?.byteLength ?? 0)
   return new Problem(
@@ -99,7 +102,7 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
     build,
     (oracles, seed) => ({
       inner: oracles.initial(seed).readF64(),
-      outer: concat(blocks.map((block, i) => block.start(oracles.blocks[i]))),
+      outer: concat(blocks.map((block, i) => block.start(oracles.blocks[i], { model, train }))),
     }),
     hyperparameters,
     { model, regularization },

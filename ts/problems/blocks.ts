@@ -3,6 +3,7 @@ import {
   checkOptions,
   doubles,
   flag,
+  number,
   numbers,
   oneOf,
   refuse,
@@ -12,7 +13,8 @@ import {
 import type { Matrix } from '../backend/matrix.ts'
 import { entriesCheck, type MatrixLike, matrixCheck } from '../backend/matrixLike.ts'
 import type { BlockSettings } from '../backend/settings.ts'
-import { whole } from './samples.ts'
+import type { Model } from './model.ts'
+import { inputsOf, type SampleSet, targetsOf, whole } from './samples.ts'
 
 /** A Gaussian prior on a block's v, which adds ½ Σ precision_j (v_j − mean_j)² to f. */
 export interface Prior {
@@ -26,8 +28,8 @@ export interface Block {
   readonly settings: BlockSettings
   /** Numbers per sample that no hyperparameter moves: fixed weights, or signals. */
   readonly fixed?: Float64Array
-  /** The slice of v to start from, given its length. */
-  start(length: number): ArrayLike<number>
+  /** The slice of v to start from, given its length and what the inner problem is made of. */
+  start(length: number, inner: { readonly model: Model; readonly train: SampleSet }): ArrayLike<number>
 }
 
 const prior = shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'precision'])
@@ -82,6 +84,56 @@ export function marginWeights(options: MarginWeightsOptions = {}): Block {
 export function fixedWeights(values: ArrayLike<number>): Block {
   const fixed = doubles('values', numbers('values', values)).slice()
   return { settings: { kind: 'fixedWeights' }, fixed, start: () => [] }
+}
+
+/** Options of the blocks of learned samples. */
+export interface LearnedOptions {
+  /** Prior on v, which then starts at its mean. */
+  readonly prior?: Prior
+}
+
+/**
+ * The features of the training samples, so that the data that the model is trained on are the hyperparameters (dataset
+ * distillation, Wang et al. 2018, arXiv 1811.10959): v holds the features, n × columns, row-major, in the units of the
+ * model's inputs. It starts at those of the training set, which have to be a matrix that is not uploaded. In natural units:
+ * the features. One block of a problem.
+ */
+export function learnedInputs(options: LearnedOptions = {}): Block {
+  const { prior: given } = checkOptions(options, { prior })
+  return {
+    settings: { kind: 'learnedInputs', prior: plainPrior(given) },
+    start: (_, { train }) => given?.mean ?? inputsOf(train, 'train'),
+  }
+}
+
+export interface LearnedTargetsOptions extends LearnedOptions {
+  /** Probability of each sample's own class at the start, above 0 and below 1; 0.9 by default. The squared loss has no
+   * use for it. */
+  readonly confidence?: number
+}
+
+/**
+ * The targets of the training samples (Bohdal et al. 2020, arXiv 2006.08572): v holds a row per sample with an entry per
+ * output of the model. The target is the softmax of the row under the cross-entropy loss, its σ under the logistic loss, and
+ * the row itself under the squared loss. v starts at the given labels or targets. In natural units: the targets, n ×
+ * outputs. One block of a problem.
+ */
+export function learnedTargets(options: LearnedTargetsOptions = {}): Block {
+  const checks = { prior, confidence: number(Number.MIN_VALUE, 1 - 2 ** -53) }
+  const { prior: given, confidence = 0.9 } = checkOptions(options, checks)
+  return {
+    settings: { kind: 'learnedTargets', prior: plainPrior(given) },
+    start(length, { model, train }) {
+      if (given) return given.mean
+      const squared = model.kind === 'linear' || (model.kind === 'mlp' && model.loss === 'squared')
+      const [targets, outputs] = targetsOf(train, length)
+      if (squared) return targets
+      // One output has the log-odds of class 1, several have logits whose softmax is the target.
+      const others = Math.max(1, outputs - 1)
+      const logit = Math.log((confidence * others) / (1 - confidence))
+      return outputs === 1 ? targets.map((y) => (2 * y - 1) * logit) : targets.map((y) => y * logit)
+    },
+  }
 }
 
 /** Samples whose labels somebody looked at, by their rows of the signals. */

@@ -1,6 +1,6 @@
 import { type Backend, upload } from '../backend/backend.ts'
 import type { Features, Samples } from '../backend/binding.ts'
-import { type Check, doubles, numbers, refuse, shape, shown } from '../backend/check.ts'
+import { type Check, doubles, numbers, refuse, refuseAs, shape, shown } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { ofFeatures } from '../backend/fingerprint.ts'
 import type { Matrix } from '../backend/matrix.ts'
@@ -59,6 +59,38 @@ interface CheckedSet {
 export function countOf(set: SampleSet): number {
   const { labels, targets } = set as CheckedSet
   return labels?.length ?? targets?.rows ?? 0
+}
+
+/** Number of features of a sample. */
+export function columnsOf(set: SampleSet): number {
+  return (set as CheckedSet).features.columns
+}
+
+/** The features of a set's samples as numbers, samples × columns, row-major; its matrix must not be uploaded. */
+export function inputsOf(set: SampleSet, name: string): Float64Array {
+  const { features, rows } = set as CheckedSet
+  if (!('data' in features)) return refuseAs(`${name}.features`, 'a matrix', 'an uploaded one')
+  const { data, columns, scale = 1 } = features
+  const inputs = new Float64Array(countOf(set) * columns)
+  for (let i = 0, k = 0; k < inputs.length; i++) {
+    const row = (rows ? rows[i] : i) * columns
+    for (let j = 0; j < columns; j++) inputs[k++] = scale * data[row + j]
+  }
+  return inputs
+}
+
+/** The targets of a set's samples, and how many each has of `length` in all: a class is a unit vector, or 0 and 1 where
+ * there is one. */
+export function targetsOf(set: SampleSet, length: number): [Float64Array, number] {
+  const { labels, targets } = set as CheckedSet
+  const outputs = length / countOf(set)
+  if (targets) return [Float64Array.from(targets.data), outputs]
+  const units = new Float64Array(length)
+  for (const [i, label] of Array.from(labels as ArrayLike<number>).entries()) {
+    if (outputs === 1) units[i] = label
+    else units[i * outputs + label] = 1
+  }
+  return [units, outputs]
 }
 
 /** Uploads a set, its features only if they are not uploaded yet. */

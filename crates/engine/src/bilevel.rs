@@ -3,7 +3,8 @@
 use nhgd_kernels::Scalar;
 use nhgd_models::{Loss, Targets};
 use nhgd_problems::blocks::{
-    Anchored, FixedWeights, Groups, MarginWeights, Per, Power, SampleWeights, WeightNetwork, Weights,
+    Anchored, FixedWeights, Groups, LearnedInputs, LearnedTargets, MarginWeights, Per, Power, SampleWeights,
+    WeightNetwork, Weights,
 };
 use nhgd_problems::{Block, Prior, Risk};
 use nhgd_settings::{fields, kinds, words};
@@ -44,6 +45,12 @@ pub(crate) enum BlockSettings {
         prior: Option<PriorSettings>,
     },
     FixedWeights {},
+    LearnedInputs {
+        prior: Option<PriorSettings>,
+    },
+    LearnedTargets {
+        prior: Option<PriorSettings>,
+    },
     WeightNetwork {
         /// Number of training samples, the last ones, that have weight one whatever v is.
         anchors: usize,
@@ -99,6 +106,8 @@ kinds!(BlockSettings by "kind" {
     "sampleWeights" SampleWeights { anchors, prior },
     "marginWeights" MarginWeights { anchors, transition, prior },
     "fixedWeights" FixedWeights {},
+    "learnedInputs" LearnedInputs { prior },
+    "learnedTargets" LearnedTargets { prior },
     "weightNetwork" WeightNetwork { anchors, rows, columns, hidden, right, wrong, prior },
     "penalty" Penalty { per, groups, bias, power, learned, prior },
 });
@@ -141,6 +150,14 @@ fn scalars<T: Scalar>(name: &str, x: &[f64]) -> Result<Vec<T>> {
 fn anchored<T: Scalar>(weights: impl Weights<T> + 'static, free: usize, anchors: usize) -> Block<T> {
     let weights: Box<dyn Weights<T>> = Box::new(weights);
     Block::Weights(if anchors > 0 { Box::new(Anchored::new(weights, free)) } else { weights })
+}
+
+/// Refuses a second block of a kind.
+fn once<T>(name: &str, blocks: &[Block<T>], is: impl Fn(&Block<T>) -> bool) -> Result<()> {
+    if blocks.iter().any(is) {
+        return Err(Error::expected(Code::Range, name, "one block", "two"));
+    }
+    Ok(())
 }
 
 /// Checked samples below `rows`, each once, and whether their labels are right.
@@ -221,6 +238,15 @@ impl BilevelSettings {
                     at_least("weights", weights, 0.0, "finite numbers ≥ 0")?;
                     (anchored(FixedWeights::new(scalars::<T>("weights", weights)?), n, 0), &None)
                 }
+                BlockSettings::LearnedInputs { prior } => {
+                    once("learnedInputs", &blocks, |block| matches!(block, Block::Inputs(_)))?;
+                    (Block::Inputs(LearnedInputs::new(n, model.features())), prior)
+                }
+                BlockSettings::LearnedTargets { prior } => {
+                    once("learnedTargets", &blocks, |block| matches!(block, Block::Targets(_)))?;
+                    let outputs = model.layers().last().map_or(0, |layer| layer.outputs);
+                    (Block::Targets(LearnedTargets::new(n, outputs, model.loss())), prior)
+                }
                 BlockSettings::WeightNetwork { anchors, rows, columns, hidden, right, wrong, prior } => {
                     let free = self.free(n, *anchors)?;
                     if *rows < free {
@@ -280,10 +306,7 @@ impl BilevelSettings {
                     (Block::Penalty(groups, power), prior)
                 }
             };
-            let len = match &built {
-                Block::Weights(weights) => weights.outer_len(),
-                Block::Penalty(groups, power) => groups.len() + power.len(),
-            };
+            let len = built.outer_len();
             if let Some(prior) = prior {
                 prior.check(len)?;
                 mean.extend_from_slice(&prior.mean);

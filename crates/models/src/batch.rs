@@ -123,6 +123,26 @@ impl Samples {
         &self.features
     }
 
+    /// The samples at `positions` as a set of their own, with other features or targets, one row per position, where
+    /// these are given.
+    pub fn replaced(
+        &self,
+        positions: RowSet<'_>,
+        features: Option<Features>,
+        targets: Option<Targets>,
+    ) -> Self {
+        let at: Vec<u32> = (0..positions.len()).map(|i| positions.get(i) as u32).collect();
+        let targets = targets.unwrap_or_else(|| self.targets.at(&at));
+        match (features, &self.rows) {
+            (Some(features), _) => Self::new(Arc::new(features), None, targets),
+            (None, None) => Self::new(self.features.clone(), Some(at), targets),
+            (None, Some(rows)) => {
+                let rows = at.into_iter().map(|i| rows[i as usize]).collect();
+                Self::new(self.features.clone(), Some(rows), targets)
+            }
+        }
+    }
+
     /// Calls `body` with the samples at `positions` of this set.
     pub fn with<R>(&self, positions: RowSet<'_>, body: impl FnOnce(Batch<'_>) -> R) -> R {
         let features = &*self.features;

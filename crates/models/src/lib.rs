@@ -96,6 +96,19 @@ pub trait Model<T: Scalar>: Send + Sync {
     /// Writes the directional derivatives ∇ℓ_iᵀ u.
     fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]);
 
+    /// The R-operator over what a sample is (Pearlmutter 1994): writes how the scores change along u, rows × outputs, and
+    /// how w_i ∂ℓ_i/∂a_i does, where a_i are the sample's features, rows × features. `inputs` may be empty: then only the
+    /// scores are wanted.
+    fn sample_products(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        scores: &mut [T],
+        inputs: &mut [T],
+    );
+
     /// Directions per sample in the factors of a statistic, and entries of all layers per sample.
     fn factor_sizes(&self, statistic: Statistic) -> (usize, usize) {
         let layers = self.layers();

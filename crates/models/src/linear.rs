@@ -206,6 +206,52 @@ impl<T: Scalar> Model<T> for Linear {
         }
     }
 
+    /// ∂ℓ/∂a = W ∂ℓ/∂z, which changes by U ∂ℓ/∂z + W (∂²ℓ/∂z²) ż.
+    fn sample_products(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        scores: &mut [T],
+        inputs: &mut [T],
+    ) {
+        let (outputs, stride, features) = (self.outputs, self.stride(), self.features);
+        let both = self.class_major(&[theta, u]);
+        let (theta, u) = both.split_at(outputs * stride);
+        let wanted = !inputs.is_empty();
+        let chunks = self.pass(
+            batch.features,
+            batch.rows,
+            |_| (Vec::new(), Vec::new()),
+            |(scores, inputs): &mut (Vec<T>, Vec<T>), tile: Tile<'_, T>| {
+                let rows = tile.range.len();
+                let (mut r, mut ds) = (vec![T::zero(); rows * outputs], vec![T::zero(); rows * outputs]);
+                skinny::project(tile.rows, rows, stride, theta, outputs, &mut r);
+                skinny::project(tile.rows, rows, stride, u, outputs, &mut ds);
+                scores.extend_from_slice(&ds);
+                if !wanted {
+                    return;
+                }
+                self.loss.predict(&mut r, outputs);
+                let weights = &weights[tile.range.clone()];
+                self.loss.curvature(&r, &mut ds, outputs, weights);
+                self.loss.residuals(&mut r, outputs, &batch, tile.range.start, Labels::Given, weights);
+                for (r, ds) in r.chunks_exact(outputs).zip(ds.chunks_exact(outputs)) {
+                    let start = inputs.len();
+                    inputs.resize(start + features, T::zero());
+                    for (c, (&r, &ds)) in r.iter().zip(ds).enumerate() {
+                        vector::axpy(r, &u[c * stride..][..features], &mut inputs[start..]);
+                        vector::axpy(ds, &theta[c * stride..][..features], &mut inputs[start..]);
+                    }
+                }
+            },
+        );
+        let (all_scores, all_inputs): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
+        scores.copy_from_slice(&all_scores.concat());
+        inputs.copy_from_slice(&all_inputs.concat());
+    }
+
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {
         let (outputs, stride, inputs) = (self.outputs, self.stride(), self.inputs());
         let weights = self.class_major(&[theta]);

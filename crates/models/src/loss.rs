@@ -8,13 +8,14 @@ use crate::{Batch, BatchTargets, Labels, Targets, signs, uniform};
 /// A loss ℓ(z, y) of the scores z and the target y of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// −log softmax(z)_y of a class y.
+    /// −log softmax(z)_y of a class y; of learned targets y, which are probabilities, −Σ_c y_c log softmax(z)_c.
     CrossEntropy,
     /// ½ ‖z − y‖². A class stands for its unit vector, so that the scores estimate the probabilities of the classes.
     /// The residuals z − y that the model draws are random signs: they have the moments of a Gaussian with mean 0 and
     /// unit variance.
     Squared,
-    /// log(1 + exp(∓z)) of one score z per sample, − for class 1 and + for class 0.
+    /// log(1 + exp(∓z)) of one score z per sample, − for class 1 and + for class 0; of a learned target y, which is a
+    /// probability, log(1 + exp z) − yz.
     Logistic,
 }
 
@@ -57,6 +58,16 @@ impl Loss {
             (Self::CrossEntropy, BatchTargets::Classes(labels)) => {
                 softmax::softmax_cross_entropy(scores, outputs, labels, losses);
             }
+            // log Σ_c e^(z_c) − yᵀz, since y sums to 1.
+            (Self::CrossEntropy, BatchTargets::Values(targets, _)) => {
+                let rows = scores.chunks_exact(outputs).zip(targets.chunks_exact(outputs));
+                for ((z, y), loss) in rows.zip(losses) {
+                    let top = z.iter().fold(T::neg_infinity(), |top, &z| top.max(z));
+                    let sum: T = z.iter().map(|&z| (z - top).exp()).sum();
+                    *loss = sum.ln() - z.iter().zip(y).map(|(&z, &y)| T::of(y) * (z - top)).sum::<T>();
+                }
+                self.predict(scores, outputs);
+            }
             (Self::Squared, _) => {
                 for (r, (z, loss)) in scores.chunks_exact(outputs).zip(losses).enumerate() {
                     let error = |(c, &z): (usize, &T)| z - target(targets, r, c);
@@ -70,7 +81,12 @@ impl Loss {
                 }
                 self.predict(scores, outputs);
             }
-            (_, BatchTargets::Values(..)) => unreachable!("targets were checked against the loss"),
+            (Self::Logistic, BatchTargets::Values(targets, _)) => {
+                for ((&z, &y), loss) in scores.iter().zip(targets).zip(losses) {
+                    *loss = z.max(T::zero()) + (-z.abs()).exp().ln_1p() - T::of(y) * z;
+                }
+                self.predict(scores, outputs);
+            }
         }
     }
 

@@ -429,6 +429,34 @@ impl<T: Scalar> Model<T> for Mlp<T> {
         out.copy_from_slice(&chunks.concat());
     }
 
+    /// ∂ℓ/∂a_0 = W_0 δ_0, which changes by U_0 δ_0 + W_0 δ̇_0.
+    fn sample_products(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        scores: &mut [T],
+        inputs: &mut [T],
+    ) {
+        let (theta, u, wanted) = (self.matrices(theta), self.matrices(u), !inputs.is_empty());
+        let chunks = self.chunks(0..batch.len(), |range| {
+            let mut forward = self.forward(&theta, &batch, range.clone(), wanted);
+            let scores = self.tangent(&theta, &u, &mut forward).scores;
+            let changes = scores.to_vec();
+            let mut inputs = vec![T::zero(); if wanted { range.len() * self.widths[0] } else { 0 }];
+            if wanted {
+                let (deltas, dots) = self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, scores);
+                self.pull(theta[0], &dots[0], T::zero(), &mut inputs);
+                self.pull(u[0], &deltas[0], T::one(), &mut inputs);
+            }
+            (changes, inputs)
+        });
+        let (all_scores, all_inputs): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
+        scores.copy_from_slice(&all_scores.concat());
+        inputs.copy_from_slice(&all_inputs.concat());
+    }
+
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {
         let (theta, classes) = (self.matrices(theta), self.outputs());
         let (directions, form) = (self.loss.directions(statistic, classes), self.loss.form(statistic));

@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use nhgd_curvature::{Factors, LayerShape, Observation, Rows, Statistic, Wants};
 use nhgd_kernels::{RowSet, Scalar};
-use nhgd_models::{Batch, Labels, Model, Samples, Term, signs};
+use nhgd_models::{Batch, Labels, Model, Samples, Targets, Term, signs};
 
-use crate::blocks::{Groups, Penalty, Power, Weights};
+use crate::blocks::{Groups, LearnedInputs, LearnedTargets, Penalty, Power, Weights};
 use crate::{Point, Prior, Problem};
 
 /// g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ), f = (1/m) Σ ℓ'_j(θ) + ρ(v) + the blocks' own terms, where v is the concatenation
 /// of blocks (Franceschi et al. 2017; Kong et al. 2026).
+///
+/// A block may also stand for the features of the samples that the model fits, or for their targets.
 ///
 /// The weights of several blocks multiply, w_i = Π_b w_i^b, and are pulled back by the product rule. The curvature of
 /// Σ w_i ℓ_i is Σ w_i ∇²ℓ_i, so per-sample gradients enter a Fisher as √w_i ∇ℓ_i; that of R stays outside of it.
@@ -31,18 +33,38 @@ pub enum Block<T> {
     Weights(Box<dyn Weights<T>>),
     /// One term of R, with a strength per group.
     Penalty(Groups, Power),
+    /// The samples' features; at most one block.
+    Inputs(LearnedInputs),
+    /// The samples' targets; at most one block.
+    Targets(LearnedTargets),
 }
 
-/// A block's places in v and in the signals; its weights, or none for a penalty.
+impl<T: Scalar> Block<T> {
+    /// Entries of its slice of v.
+    pub fn outer_len(&self) -> usize {
+        match self {
+            Self::Weights(weights) => weights.outer_len(),
+            Self::Penalty(groups, power) => groups.len() + power.len(),
+            Self::Inputs(inputs) => inputs.outer_len(),
+            Self::Targets(targets) => targets.outer_len(),
+        }
+    }
+}
+
+/// A block with its places in v and in the signals.
 struct Slice<T> {
     outer: Range<usize>,
     signals: Range<usize>,
-    weights: Option<Box<dyn Weights<T>>>,
+    block: Block<T>,
 }
 
 impl<T: Scalar> Slice<T> {
+    fn weights(&self) -> Option<&dyn Weights<T>> {
+        if let Block::Weights(weights) = &self.block { Some(&**weights) } else { None }
+    }
+
     fn write(&self, point: Point<'_, T>, rows: RowSet<'_>, out: &mut [T]) {
-        if let Some(weights) = &self.weights {
+        if let Some(weights) = self.weights() {
             let (outer, signals) = (&point.outer[self.outer.clone()], &point.signals[self.signals.clone()]);
             weights.weights(outer, signals, rows, out);
         }
@@ -62,18 +84,17 @@ impl<T: Scalar> Risk<T> {
         let (mut slices, mut penalties) = (Vec::new(), Vec::new());
         let (mut outer_len, mut signals_len) = (0, 0);
         for block in blocks {
-            let (p, s, weights) = match block {
-                Block::Weights(weights) => (weights.outer_len(), weights.signals_len(), Some(weights)),
-                Block::Penalty(groups, power) => {
-                    let p = groups.len() + power.len();
-                    penalties.push((outer_len, groups, power));
-                    (p, 0, None)
-                }
+            if let Block::Penalty(groups, power) = &block {
+                penalties.push((outer_len, groups.clone(), *power));
+            }
+            let (p, s) = match &block {
+                Block::Weights(weights) => (weights.outer_len(), weights.signals_len()),
+                block => (block.outer_len(), 0),
             };
             slices.push(Slice {
                 outer: outer_len..outer_len + p,
                 signals: signals_len..signals_len + s,
-                weights,
+                block,
             });
             outer_len += p;
             signals_len += s;
@@ -83,7 +104,36 @@ impl<T: Scalar> Risk<T> {
     }
 
     fn weighing(&self) -> impl Iterator<Item = &Slice<T>> {
-        self.slices.iter().filter(|slice| slice.weights.is_some())
+        self.slices.iter().filter(|slice| slice.weights().is_some())
+    }
+
+    /// The blocks of learned inputs and of learned targets, each with its place in v.
+    #[allow(clippy::type_complexity, reason = "two pairs")]
+    fn learned(&self) -> (Option<(LearnedInputs, Range<usize>)>, Option<(LearnedTargets, Range<usize>)>) {
+        let (mut inputs, mut targets) = (None, None);
+        for slice in &self.slices {
+            match slice.block {
+                Block::Inputs(block) => inputs = Some((block, slice.outer.clone())),
+                Block::Targets(block) => targets = Some((block, slice.outer.clone())),
+                _ => {}
+            }
+        }
+        (inputs, targets)
+    }
+
+    /// Calls `body` with the inner samples in `rows`, whose features and targets may be entries of v.
+    fn with<R>(&self, outer: &[T], rows: RowSet<'_>, body: impl FnOnce(Batch<'_>) -> R) -> R {
+        let (inputs, targets) = self.learned();
+        if inputs.is_none() && targets.is_none() {
+            return self.train.with(rows, body);
+        }
+        let features = inputs.map(|(inputs, at)| inputs.features(&outer[at], rows));
+        let targets = targets.map(|(targets, at)| {
+            let values = targets.targets(&outer[at], rows);
+            let columns = values.len() / rows.len();
+            Targets::Values(values, columns)
+        });
+        self.train.replaced(rows, features, targets).with(RowSet::all(rows.len()), body)
     }
 
     /// Π_b w_i^b over all blocks but `left_out`.
@@ -160,7 +210,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
     fn direct(&self, outer: &[T], gradient: &mut [T]) -> f64 {
         let own = |slice: &Slice<T>| {
             let range = slice.outer.clone();
-            slice.weights.as_ref().map_or(0.0, |w| w.direct(&outer[range.clone()], &mut gradient[range]))
+            slice.weights().map_or(0.0, |w| w.direct(&outer[range.clone()], &mut gradient[range]))
         };
         self.slices.iter().map(own).sum()
     }
@@ -175,7 +225,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         let weights = self.batch_weights(point, rows, None);
         let mut losses = vec![T::zero(); rows.len()];
         gradient.fill(T::zero());
-        let observation = self.train.with(rows, |batch| {
+        let observation = self.with(point.outer, rows, |batch| {
             let mut terms = vec![Term { weights: &weights, labels: Labels::Given, gradient: &mut *gradient }];
             if let Some((Wants::Signed(statistic), seed)) = wants {
                 let signed = signed_weights(&weights, seed);
@@ -209,7 +259,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
 
     fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
         let weights = self.batch_weights(point, rows, None);
-        self.train.with(rows, |batch| {
+        self.with(point.outer, rows, |batch| {
             let (signed, labels) = match wants {
                 Wants::Rows(statistic) => {
                     let factors = self.factors(point.inner, batch, weights, statistic, seed);
@@ -234,7 +284,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
     fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
         let weights = self.batch_weights(point, rows, None);
         let mut losses = vec![T::zero(); weights.len()];
-        self.train.with(rows, |batch| self.model.losses(point.inner, batch, &mut losses));
+        self.with(point.outer, rows, |batch| self.model.losses(point.inner, batch, &mut losses));
         weighted(&losses, &weights)
     }
 
@@ -256,14 +306,31 @@ impl<T: Scalar> Problem<T> for Risk<T> {
     }
 
     fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        // Penalties alone: no weight moves.
+        let (inputs, targets) = self.learned();
+        if inputs.is_some() || targets.is_some() {
+            let weights = self.batch_weights(point, rows, None);
+            let outputs = self.layers().last().map_or(0, |layer| layer.outputs);
+            let features = if inputs.is_some() { self.model.features() } else { 0 };
+            let (mut scores, mut changes) =
+                (vec![T::zero(); rows.len() * outputs], vec![T::zero(); rows.len() * features]);
+            self.with(point.outer, rows, |batch| {
+                self.model.sample_products(point.inner, batch, &weights, u, &mut scores, &mut changes);
+            });
+            if let Some((inputs, at)) = inputs {
+                inputs.pull_back(rows, &changes, &mut product[at]);
+            }
+            if let Some((targets, at)) = targets {
+                targets.pull_back(&point.outer[at.clone()], rows, &weights, &scores, &mut product[at]);
+            }
+        }
+        // Without weights that move there is nothing more.
         if self.weighing().all(|slice| slice.outer.is_empty()) {
             return;
         }
         let mut q = vec![T::zero(); rows.len()];
-        self.train.with(rows, |batch| self.model.sensitivities(point.inner, batch, u, &mut q));
+        self.with(point.outer, rows, |batch| self.model.sensitivities(point.inner, batch, u, &mut q));
         for (b, slice) in self.weighing().enumerate() {
-            let (Some(weights), outer) = (&slice.weights, slice.outer.clone()) else { continue };
+            let (Some(weights), outer) = (slice.weights(), slice.outer.clone()) else { continue };
             // The product rule: the other blocks' weights are factors.
             let mut own = self.batch_weights(point, rows, Some(b));
             own.iter_mut().zip(&q).for_each(|(w, &q)| *w *= q);
@@ -276,13 +343,17 @@ impl<T: Scalar> Problem<T> for Risk<T> {
     fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
         let weights = self.batch_weights(point, rows, None);
         product.fill(T::zero());
-        self.train.with(rows, |batch| self.model.curvature_product(point.inner, batch, &weights, u, product));
+        self.with(point.outer, rows, |batch| {
+            self.model.curvature_product(point.inner, batch, &weights, u, product)
+        });
     }
 
     fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
         let weights = self.batch_weights(point, rows, None);
         product.fill(T::zero());
-        self.train.with(rows, |batch| self.model.hessian_product(point.inner, batch, &weights, u, product));
+        self.with(point.outer, rows, |batch| {
+            self.model.hessian_product(point.inner, batch, &weights, u, product)
+        });
     }
 
     fn curvature(&self) -> &'static str {
@@ -295,9 +366,9 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         }
         let all = RowSet::all(self.train.len());
         let mut p = vec![T::zero(); self.train.len() * self.model.classes()];
-        self.train.with(all, |batch| self.model.probabilities(inner, batch.features, batch.rows, &mut p));
+        self.with(outer, all, |batch| self.model.probabilities(inner, batch.features, batch.rows, &mut p));
         for slice in self.weighing() {
-            if let Some(weights) = &slice.weights {
+            if let Some(weights) = slice.weights() {
                 weights.refresh(&outer[slice.outer.clone()], &p, &mut signals[slice.signals.clone()]);
             }
         }
@@ -313,12 +384,17 @@ impl<T: Scalar> Problem<T> for Risk<T> {
 
     fn natural(&self, block: usize, point: Point<'_, T>) -> Option<Vec<T>> {
         let slice = self.slices.get(block)?;
-        if slice.weights.is_none() {
-            return Some(self.penalty.natural(slice.outer.start, point.outer));
-        }
-        let mut weights = vec![T::one(); self.train.len()];
-        slice.write(point, RowSet::all(self.train.len()), &mut weights);
-        Some(weights)
+        let (all, outer) = (RowSet::all(self.train.len()), &point.outer[slice.outer.clone()]);
+        Some(match slice.block {
+            Block::Penalty(..) => self.penalty.natural(slice.outer.start, point.outer),
+            Block::Inputs(_) => outer.to_vec(),
+            Block::Targets(targets) => targets.targets(outer, all).into_iter().map(T::of).collect(),
+            Block::Weights(_) => {
+                let mut weights = vec![T::one(); self.train.len()];
+                slice.write(point, all, &mut weights);
+                weights
+            }
+        })
     }
 
     fn bytes(&self) -> usize {

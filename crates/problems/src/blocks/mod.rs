@@ -1,9 +1,11 @@
 //! Hyperparameters as blocks: each owns a slice of v, maps it to what it stands for, and pulls sensitivities back.
 //!
-//! The weights of several weight blocks multiply; penalties add.
+//! The weights of several weight blocks multiply; penalties add; learned inputs and targets stand for the samples' own.
 
 mod anchored;
 mod fixed_weights;
+mod learned_inputs;
+mod learned_targets;
 mod margin_weights;
 mod penalty;
 mod sample_weights;
@@ -11,6 +13,8 @@ mod weight_network;
 
 pub use anchored::Anchored;
 pub use fixed_weights::FixedWeights;
+pub use learned_inputs::LearnedInputs;
+pub use learned_targets::LearnedTargets;
 pub use margin_weights::MarginWeights;
 pub use penalty::{FREE, Groups, Penalty, Per, Power};
 pub use sample_weights::SampleWeights;
