@@ -146,6 +146,16 @@ export {
 } from './tasks/cleanLabels/cleanLabels.ts'
 export { inSentences } from './tasks/cleanLabels/inSentences.ts'
 export { type RankingColumnsOptions, rankingColumns } from './tasks/cleanLabels/rankingColumns.ts'
+export {
+  type Contender,
+  type DistillOptions,
+  type DistillProgress,
+  type DistillResult,
+  distill,
+  type Judged,
+  type Labelled,
+  type SmallSet,
+} from './tasks/distill/distill.ts'
 export { accuracy, auc } from './tasks/metrics.ts'
 export type { ModelFormat, ModelNames } from './tasks/modelFile.ts'
 export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'

@@ -1,9 +1,11 @@
 // npm run experiment -- cleaning --methods all --seeds 5 --budget 30s --report FILE.html
 // npm run experiment -- quadratic
 // npm run experiment -- theory --report FILE.html
+// npm run experiment -- distillation --json FILE
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { otherCells } from './cells.ts'
 import { type Cell, debianFashion, missing } from './data.ts'
+import { distillationCommand } from './distillation/command.ts'
 import { describe, grid } from './grid.ts'
 import type { Job, Run } from './job.ts'
 import { type RunnerOptions, runner, write } from './jobs.ts'
@@ -79,7 +81,11 @@ const program = new Command('experiment')
       }),
   )
 
-program.addCommand(noiseCommand()).addCommand(reviewCommand()).addCommand(theoryCommand())
+program
+  .addCommand(noiseCommand())
+  .addCommand(reviewCommand())
+  .addCommand(theoryCommand())
+  .addCommand(distillationCommand())
 
 async function cleaning(options: Options): Promise<void> {
   const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)

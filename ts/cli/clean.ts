@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { type Backend, upload } from '../backend/backend.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { loadBackend } from '../backend/load.ts'
@@ -18,7 +18,7 @@ import {
   howToGoOn,
   removeCheckpoint,
 } from './checkpoint.ts'
-import { dataOptions, whole } from './dataOptions.ts'
+import { dataOptions, imageShape, share, whole } from './dataOptions.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
 import { findings, worthChecking } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
@@ -314,16 +314,4 @@ function knownCase(backend: Backend, input: Input): CleaningCase {
 /** The command that repeats a run: every option that was given. */
 function commandLine(): string {
   return ['nhgd', ...process.argv.slice(2)].join(' ')
-}
-
-function share(text: string): number {
-  const rate = Number(text)
-  if (rate >= 0 && rate <= 1 && text.trim() !== '') return rate
-  throw new InvalidArgumentError('expected a number from 0 to 1.')
-}
-
-function imageShape(text: string): readonly [number, number] {
-  const match = /^(\d+)x(\d+)$/.exec(text)
-  if (match) return [Number(match[1]), Number(match[2])]
-  throw new InvalidArgumentError('expected height x width, such as 28x28.')
 }

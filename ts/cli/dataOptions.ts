@@ -39,6 +39,20 @@ export function whole(low: number, high: number) {
   }
 }
 
+/** Reads a number from 0 to 1. */
+export function share(text: string): number {
+  const rate = Number(text)
+  if (rate >= 0 && rate <= 1 && text.trim() !== '') return rate
+  throw new InvalidArgumentError('expected a number from 0 to 1.')
+}
+
+/** Reads height x width. */
+export function imageShape(text: string): readonly [number, number] {
+  const match = /^(\d+)x(\d+)$/.exec(text)
+  if (match) return [Number(match[1]), Number(match[2])]
+  throw new InvalidArgumentError('expected height x width, such as 28x28.')
+}
+
 function list(text: string): string[] {
   return text.split(',').map((name) => name.trim())
 }

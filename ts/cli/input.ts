@@ -61,7 +61,7 @@ export async function readInput(options: InputOptions, seed: number): Promise<In
   if (options.features === undefined) {
     throw new NhgdError('ERR_RANGE', '"--features" expected a file (or "--demo mnist"), got none')
   }
-  return files(options, options.features)
+  return readFiles(options, options.features)
 }
 
 /** 50 000 training samples of MNIST with noisy labels, and up to 10 000 trusted ones. */
@@ -120,7 +120,11 @@ async function probabilities(
   )
 }
 
-async function files(options: InputOptions, path: string): Promise<Input> {
+/** The user's own data. */
+export async function readFiles(
+  options: Omit<InputOptions, 'trustedSize' | 'noise' | 'noiseKind'>,
+  path: string,
+): Promise<Input> {
   const { label } = options
   if (label !== undefined && ![path, options.labels ?? path].some(namesLabels)) {
     throw new NhgdError(

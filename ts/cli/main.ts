@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { cleanCommand } from './clean.ts'
+import { distillCommand } from './distill.ts'
 import { info } from './info.ts'
 import { Interrupted } from './interrupts.ts'
 import { predictCommand } from './predict.ts'
@@ -29,6 +30,7 @@ const program = new Command('nhgd')
   .addCommand(reviewCommand())
   .addCommand(predictCommand())
   .addCommand(tuneCommand())
+  .addCommand(distillCommand())
   .addCommand(
     new Command('info')
       .description('tell which backend runs here, and why others do not')

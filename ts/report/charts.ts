@@ -50,7 +50,7 @@ export function chartData({
       curves: curves.map(({ name, values }) => ({ name, values: plottable(values, logarithmic) })),
     })),
     weights: groups.map(({ name, values }) => ({ name, shares: plottable(shares(values)) })),
-    pictures: imageShape ? suspects.map(({ pixels }) => (pixels ? base64(greyBytes(pixels)) : '')) : [],
+    pictures: imageShape ? suspects.map(({ pixels }) => (pixels ? picture(pixels) : '')) : [],
   }
 }
 
@@ -93,6 +93,11 @@ function shares(values: readonly number[]): number[] {
   const counts = new Array<number>(BINS).fill(0)
   for (const value of values) counts[Math.min(BINS - 1, Math.max(0, Math.floor(value * BINS)))]++
   return counts.map((n) => (100 * n) / values.length)
+}
+
+/** Grey values as the page's script draws them. */
+export function picture(pixels: ArrayLike<number>): string {
+  return base64(greyBytes(pixels))
 }
 
 function greyBytes(pixels: ArrayLike<number>): Uint8Array {

@@ -7,6 +7,7 @@ import type { AnyProblem } from '../problems/problem.ts'
 import { reweighting } from '../problems/reweighting.ts'
 import type { LabelledSet } from '../problems/samples.ts'
 import { Classifier } from './classifier.ts'
+import { curvatureRate } from './rate.ts'
 
 /** How a model is trained: SGD with momentum 0.9. */
 export interface Training {
@@ -96,27 +97,10 @@ export class Trainer {
     return new Classifier(this.backend, this.classes, this.features.columns, theta, this.model)
   }
 
-  /**
-   * A step size for SGD with momentum 0.9 that needs no tuning: half of 1/λ, where λ is the largest eigenvalue of the
-   * curvature at the model's start with all weights 1, found by power iteration.
-   */
+  /** {@link curvatureRate} at the model's start with all weights 1. */
   async rate(positions: Uint32Array, seed: number): Promise<number> {
-    const { oracles } = this.#problem
     const point = this.#problem.start(0, { outer: this.#outer() })
-    const batch = this.#draws(seed, positions)(2048)
-    const product = this.#problem.zeros(oracles.innerLength)
-    // Any start that is no eigenvector will do, such as cosines at an irrational step.
-    const u = this.#problem.vector(
-      Float64Array.from({ length: product.length }, (_, i) => Math.cos(1 + i * Math.SQRT2)),
-    )
-    let eigenvalue = 0
-    for (let i = 0; i < 30; i++) {
-      u.scale(1 / u.norm())
-      await oracles.curvatureProduct(point, batch, u, product)
-      eigenvalue = u.dot(product)
-      u.copyFrom(product)
-    }
-    return 0.5 / eigenvalue
+    return curvatureRate(this.#problem, point, this.#draws(seed, positions)(2048))
   }
 
   /** v, with the weight 1 for every sample whose logit is not given. */

@@ -1,0 +1,220 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { NhgdError } from '../backend/errors.ts'
+import { loadBackend } from '../backend/load.ts'
+import { dataError } from '../data/error.ts'
+import { writeNpz } from '../data/npz.ts'
+import { permutation } from '../data/split.ts'
+import { takeRows } from '../data/tensor.ts'
+import { writeCsv } from '../data/writeCsv.ts'
+import { distillationReport } from '../report/index.ts'
+import { type DistillResult, distill } from '../tasks/distill/distill.ts'
+import { checkOptions } from './check.ts'
+import {
+  type CheckpointOptions,
+  checkpointOf,
+  checkpointOptions,
+  howToGoOn,
+  removeCheckpoint,
+} from './checkpoint.ts'
+import { featureOptions, imageShape, share, whole } from './dataOptions.ts'
+import { type Input, type InputOptions, readFiles } from './input.ts'
+import { interrupts } from './interrupts.ts'
+import { writeJson } from './output.ts'
+import { PIPE, writeAll, writeWhole } from './write.ts'
+
+interface Options extends InputOptions, CheckpointOptions {
+  readonly perClass: number
+  readonly model: 'softmax' | 'perceptron'
+  readonly hidden: readonly number[]
+  readonly learnTargets: boolean
+  readonly regularization?: number
+  readonly testShare: number
+  readonly steps?: number
+  readonly seconds?: number
+  readonly trainings?: number
+  readonly seed: number
+  readonly out?: string
+  readonly weights?: string
+  readonly report?: string
+  readonly json?: string
+  readonly quiet: boolean
+}
+
+/** `nhgd distill`. */
+export function distillCommand(): Command {
+  return checkpointOptions(featureOptions(new Command('distill')))
+    .description('make a small training set that stands for a large one')
+    .option('--labels <file>', 'labels, numbers or text (default: the features file); - is the pipe')
+    .option('--label <name>', 'the column of a table, or the array of an NPZ file, that holds the labels')
+    .option('--per-class <n>', 'samples of the small set per class', whole(1, 1e6), 1)
+    .addOption(
+      new Option('--model <kind>', 'what the small set is made for')
+        .choices(['softmax', 'perceptron'])
+        .default('softmax'),
+    )
+    .option('--hidden <units>', 'perceptron: units of each hidden layer, with commas between', units, [128])
+    .option('--learn-targets', 'learn soft labels too', false)
+    .option('--regularization <factor>', 'of the squares of the parameters', factor)
+    .option('--test-share <share>', 'rows that accuracies are taken on and the run does not see', share, 0.1)
+    .option('--standardize', 'bring every column to mean 0 and deviation 1 (default: but for bytes)')
+    .option('--no-standardize', 'leave the scales of columns as they are')
+    .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
+    .option('--steps <n>', 'outer iterations', whole(0, 1e6))
+    .option('--seconds <n>', 'end the run after so many seconds', factor)
+    .option('--trainings <n>', 'trainings of each set that is compared', whole(1, 1000))
+    .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
+    .option('--out <file>', 'write the small set as NPZ, or as .csv; - is the pipe')
+    .option('--weights <file>', 'write a model trained on the small set as NPZ, or as .safetensors')
+    .option('--report <file>', 'write an HTML report')
+    .option('--json <file>', 'write the figures as JSON; - is the pipe')
+    .option('--quiet', 'print nothing but warnings and errors', false)
+    .action(run)
+}
+
+async function run(options: Options, command: Command): Promise<void> {
+  await checkOptions(command)
+  if (options.features === undefined) throw dataError('--features', 'a file', 'none')
+  if (command.getOptionValueSource('hidden') === 'cli' && options.model !== 'perceptron') {
+    throw new NhgdError('ERR_RANGE', '"--hidden" expected "--model perceptron" beside it, got softmax')
+  }
+  const checkpoint = await checkpointOf(options)
+  const input = await readFiles(options, options.features)
+  for (const note of input.notes) if (!options.quiet) console.error(note)
+  const backend = await loadBackend()
+  const { seed, perClass, learnTargets, regularization, steps, seconds, trainings, standardize } = options
+  const order = permutation(input.labels.length, seed)
+  const apart = Math.round(options.testShare * order.length)
+  const part = (rows: Int32Array) => ({
+    features: takeRows(input.features, rows),
+    labels: Int32Array.from(rows, (row) => input.labels[row]),
+  })
+  const classes = input.names.length
+  const model =
+    options.model === 'softmax'
+      ? ({ kind: 'softmax', classes, bias: true } as const)
+      : ({
+          kind: 'mlp',
+          classes,
+          hidden: options.hidden,
+          activation: 'relu',
+          loss: 'crossEntropy',
+        } as const)
+  const stop = interrupts()
+  const live = process.stderr.isTTY && !options.quiet
+  const result = await distill({
+    backend,
+    ...part(order.slice(apart).sort()),
+    ...(apart > 0 && { test: part(order.slice(0, apart).sort()) }),
+    model,
+    perClass,
+    learnTargets,
+    regularization,
+    outerSteps: steps,
+    seconds,
+    trainings,
+    standardize,
+    seed,
+    signal: stop.signal,
+    checkpoint,
+    onProgress({ step, steps, outerLoss }) {
+      if (live) process.stderr.write(`\r\x1b[Kstep ${step}/${steps}  loss ${outerLoss.toFixed(4)}`)
+    },
+  }).catch(howToGoOn(options))
+  stop.release()
+  if (live) process.stderr.write('\r\x1b[K')
+  for (const damaged of result.resumed?.damaged ?? []) {
+    console.error(`nhgd: a checkpoint was damaged: ${damaged}`)
+  }
+  const sentences = inWords(result, input, apart)
+  const { out, weights, report, json } = options
+  if (!options.quiet) {
+    const piped = [out, report, json].includes(PIPE)
+    ;(piped ? console.error : console.log)(sentences.join('\n'))
+  }
+  const { judged, curves, solve, settings, backend: info } = result
+  const figures = {
+    judged,
+    curves,
+    solve,
+    classes: input.names,
+    seed,
+    seconds: result.seconds,
+    settings,
+    backend: info,
+  }
+  const format = weights?.toLowerCase().endsWith('.safetensors') ? 'safetensors' : 'npz'
+  const names = { classes: input.names, columns: input.columns }
+  const title = `A small set for ${options.features}`
+  const told = {
+    title,
+    sentences,
+    result,
+    classes: input.names,
+    imageShape: input.imageShape ?? squareOf(input),
+    command: ['nhgd', ...process.argv.slice(2)].join(' '),
+  }
+  await writeAll([
+    out && (() => writeWhole(out, setFile(out, result, input))),
+    weights && (() => writeWhole(weights, result.model.save({ format, names }))),
+    json && (() => writeJson(json, figures)),
+    report && (() => writeWhole(report, distillationReport(told))),
+  ])
+  await removeCheckpoint(options)
+}
+
+/** What was found, in plain words. */
+function inWords(
+  { judged, features, solve }: DistillResult,
+  { names, features: { rows } }: Input,
+  apart: number,
+): string[] {
+  const of = apart > 0 ? `${apart} rows that the run did not see` : 'the real samples'
+  const told = Object.entries(judged).map(([name, { samples, losses, accuracies }]) => {
+    const [loss, accuracy] = [losses, accuracies].map((x) => x.reduce((sum, x) => sum + x, 0) / x.length)
+    return `  ${name.padEnd(16)} ${String(samples).padStart(6)}  ${accuracy.toFixed(4)}  ${loss.toFixed(4)}`
+  })
+  return [
+    `${features.rows} samples of ${names.length} classes stand for ${rows - apart} after ${solve.steps} outer steps.`,
+    ...(told.length === 0
+      ? ['The run was interrupted: nothing was compared.']
+      : [`Models trained from scratch: samples, accuracy on ${of}, loss on the real samples.`, ...told]),
+  ]
+}
+
+/** The small set as a file. */
+function setFile(path: string, { features, labels, targets }: DistillResult, { names, columns }: Input) {
+  const { data, rows, columns: width } = features
+  if (!path.toLowerCase().endsWith('.csv')) {
+    const text = new TextEncoder().encode(JSON.stringify(names))
+    return writeNpz({
+      features: { data: Float32Array.from(data), shape: [rows, width] },
+      labels: { data: Int32Array.from(labels), shape: [rows] },
+      ...(targets && { targets: { data: targets, shape: [rows, targets.length / rows] } }),
+      classes: { data: text, shape: [text.length] },
+    })
+  }
+  const column = (of: ArrayLike<number>, count: number, j: number) =>
+    Array.from({ length: rows }, (_, i) => of[i * count + j])
+  const all = Array.from({ length: width }, (_, j) => [columns?.[j] ?? `x${j}`, column(data, width, j)])
+  const soft = targets ? names.map((name, c) => [`share of ${name}`, column(targets, names.length, c)]) : []
+  const label = Array.from(labels, (label) => names[label])
+  return writeCsv(Object.fromEntries([...all, ['label', label], ...soft]))
+}
+
+/** The shape of a square picture of bytes. */
+function squareOf({ features: { data, columns } }: Input): readonly [number, number] | undefined {
+  const side = Math.round(Math.sqrt(columns))
+  return data instanceof Uint8Array && side * side === columns ? [side, side] : undefined
+}
+
+function units(text: string): number[] {
+  const all = text.split(',').map(Number)
+  if (all.every((n) => Number.isInteger(n) && n >= 1 && n <= 1e6)) return all
+  throw new InvalidArgumentError('expected whole numbers above 0 with commas between.')
+}
+
+function factor(text: string): number {
+  const x = Number(text)
+  if (x >= 0 && Number.isFinite(x) && text.trim() !== '') return x
+  throw new InvalidArgumentError('expected a number of at least 0.')
+}
