@@ -73,7 +73,7 @@ test('images: a set that can be read again, and a report that shows it', async (
   assert.is(code, 0, error)
   const { features, labels } = readNpz(readFileSync(file('small.npz')))
   assert.equal(
-    [features.shape, Array.from(labels.data)],
+    [features.shape, [...labels.data].map(Number)],
     [
       [2, 16],
       [0, 1],

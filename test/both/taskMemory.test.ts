@@ -3,7 +3,7 @@ import type { Backend } from '../../ts/backend/backend.ts'
 import type { Handle } from '../../ts/backend/binding.ts'
 import { isDisposed } from '../../ts/backend/handles.ts'
 import { scoped } from '../../ts/backend/scope.ts'
-import { type Classifier, cleanLabels, tuneRegularization } from '../../ts/index.ts'
+import { type Classifier, cleanLabels, distill, tuneRegularization } from '../../ts/index.ts'
 import { gaussians } from '../support/gaussians.ts'
 import { backendSuite } from '../support/suite.ts'
 
@@ -51,6 +51,7 @@ const tasks: Record<string, Task> = {
     tuneRegularization({ backend, features, targets, folds: 3, ...more }),
   'tuneRegularization of classes': (backend, more) =>
     tuneRegularization({ backend, features, labels, folds: 3, ...more }),
+  distill: (backend, more) => distill({ backend, features, labels, outerSteps: 2, trainings: 1, ...more }),
 }
 
 for (const [name, task] of Object.entries(tasks)) {

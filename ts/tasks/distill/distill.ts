@@ -1,6 +1,7 @@
 import { upload } from '../../backend/backend.ts'
 import { fingerprint, ofFeatures } from '../../backend/fingerprint.ts'
 import { type Matrix, matrix } from '../../backend/matrix.ts'
+import { scoped } from '../../backend/scope.ts'
 import { type Standardization, standardize } from '../../data/standardize.ts'
 import { Breather } from '../../hypergradient/clock.ts'
 import type { LabelledSet } from '../../problems/samples.ts'
@@ -38,14 +39,15 @@ export type {
  *
  * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, a class with too few samples, unknown or ill-typed options),
  * `ERR_NOT_FINITE`. The signal's reason where it aborts before the end of the first outer step, or at any time with a
- * `checkpoint`. `ERR_CHECKPOINT` where the checkpoint is that of other settings or data, or can't be written.
+ * `checkpoint`. `ERR_CHECKPOINT` where the checkpoint is that of other settings or data, or can't be written. All that it
+ * takes in the backend is free again when it ends, fails or aborts.
  */
 export async function distill(given: DistillOptions): Promise<DistillResult> {
   const settings = settingsOf(given)
   const { checkpoint, signal } = settings
   const stages = await Stages.open(checkpoint ? about(settings) : {}, checkpoint, signal)
   try {
-    const result = await inStages(settings, stages)
+    const result = await scoped(settings.backend, (backend) => inStages({ ...settings, backend }, stages))
     return stages.resumed ? { ...result, resumed: stages.resumed } : result
   } catch (error) {
     if (signal?.aborted) await stages.write()
@@ -70,8 +72,6 @@ async function inStages(given: Settings, stages: Stages): Promise<DistillResult>
   const classifier = new Classifier(backend, given.classes, columns, theta, model)
   const { features, ...set } = run.set
   const { status } = run.solve
-  real.features.dispose()
-  apart?.features.dispose()
   const { perClass, learnTargets, regularization, outerSteps, outerRate, trainings, seed } = given
   const told = { perClass, learnTargets, regularization, outerSteps, outerRate, trainings, seed }
   return {
