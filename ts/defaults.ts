@@ -316,3 +316,38 @@ export const tuneRegularization = {
   /** A coefficient counts as left out below this share of the largest standardised one. */
   leftOut: 1e-2,
 } as const
+
+/** Influence and the value of data. */
+export const influence = {
+  regularization: 1e-3,
+  top: 20,
+  fisher: {
+    form: 'kronecker',
+    statistic: 'expected',
+    smoothing: 'average',
+    kroneckerDamping: 'split',
+    damping: 1e-3,
+  },
+  refine: 0,
+  /** Residual at which a refinement stops. */
+  tolerance: 1e-3,
+  /** θ of a linear model; `tolerance` is the share of its first gradient that is left. */
+  newton: {
+    steps: 30,
+    products: 40,
+    residual: 0.05,
+    samples: 4096,
+    tolerance: { f32: 1e-5, f64: 1e-10 },
+    fisher: {
+      form: 'kronecker',
+      statistic: 'expected',
+      smoothing: 'average',
+      kroneckerDamping: 'split',
+      damping: 1e-4,
+    },
+  },
+  /** θ of a network: SGD with momentum, the mean of the last half. */
+  network: { steps: 1000, batchSize: 256, averaging: 0.5 },
+  /** Bytes of the directions that are held at once, and of the effects of a tile of training samples on them. */
+  block: { directions: 2 ** 26, tests: 1024, effects: 2 ** 24 },
+} as const

@@ -156,6 +156,20 @@ export {
   type Labelled,
   type SmallSet,
 } from './tasks/distill/distill.ts'
+export { type FittedInfluence, influence, selfInfluence, valueData } from './tasks/influence/influence.ts'
+export { InfluenceModel, type InfluenceTile } from './tasks/influence/influenceModel.ts'
+export type {
+  DataValueOptions,
+  DataValueResult,
+  InfluenceControl,
+  InfluenceEffect,
+  InfluenceModelOptions,
+  InfluenceOptions,
+  InfluenceOutcome,
+  InfluenceProgress,
+  InfluenceResult,
+  TestInfluence,
+} from './tasks/influence/options.ts'
 export { accuracy, auc } from './tasks/metrics.ts'
 export type { ModelFormat, ModelNames } from './tasks/modelFile.ts'
 export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'

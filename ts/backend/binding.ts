@@ -269,6 +269,9 @@ export interface Oracles extends Handle {
   /** product ← Hu on a batch with the true Hessian of g, the regulariser included; it may be indefinite for networks,
    * where C is the Gauss–Newton matrix. */
   hessianProduct(point: Point, batch: Batch, u: Vector, product: Vector): void
+  /** ⟨∇ℓ_i, u_j⟩ of each sample of a batch and each of the directions u_j, which stand one after the other: samples ×
+   * directions. ℓ_i is the loss without its weight. */
+  sensitivities(point: Point, batch: Batch, directions: Vector): Vector
   /**
    * direction ← C⁻¹ target by a dense factorisation over all samples, where the true Hessian stands for C if `hessian`;
    * returns ‖target − C direction‖ / ‖target‖.

@@ -44,8 +44,11 @@ const inputs = [
   'predProbs',
   'targets',
   'groups',
+  'train',
+  'test',
+  'testLabels',
 ] as const
-const outputs = ['out', 'weights', 'report', 'json'] as const
+const outputs = ['out', 'values', 'weights', 'report', 'json'] as const
 
 /** Refuses, before anything is read, options that would be ignored and outputs that could not be written. */
 export async function checkOptions(command: Command): Promise<void> {
@@ -60,7 +63,10 @@ export async function checkOptions(command: Command): Promise<void> {
     throw new NhgdError('ERR_RANGE', '"--features" expected no "--demo" beside it, got both')
   }
   for (const [name, other] of Object.entries(beside)) {
-    const enough = given(other) || (other === 'trusted' && given('demo'))
+    const enough =
+      given(other) ||
+      (other === 'trusted' && given('demo')) ||
+      (other === 'features' && command.name() === 'influence')
     if (given(name) && !enough) {
       throw new NhgdError('ERR_RANGE', `"${long(name)}" expected "${long(other)}" beside it, got none`)
     }
@@ -94,7 +100,10 @@ export async function checkOptions(command: Command): Promise<void> {
     if (!given(name) || features === undefined || isTableFile(features)) continue
     throw dataError(long(name), 'a CSV file of features, or another table', `"${features}"`)
   }
-  if (given('header') && !['features', 'labels', 'trusted'].some((name) => isCsv(value(name) ?? ''))) {
+  if (
+    given('header') &&
+    !['features', 'labels', 'trusted', 'train', 'test', 'testLabels'].some((name) => isCsv(value(name) ?? ''))
+  ) {
     throw dataError('--no-header', 'a CSV file', `"${features}"`)
   }
   const taken = new Map<string, string>()

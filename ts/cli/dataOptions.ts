@@ -2,11 +2,17 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 
 /** Adds the options that say where features are, for every command that reads some. */
 export function featureOptions(command: Command): Command {
-  return command
-    .option(
+  return columnOptions(
+    command.option(
       '--features <file>',
       'features, one sample per row: CSV, TSV, JSON lines, Parquet, Arrow, NPY, NPZ (or set.npz:ARRAY) or IDX; - is the pipe',
-    )
+    ),
+  )
+}
+
+/** Adds the options that say what the columns of a file are. */
+export function columnOptions(command: Command): Command {
+  return command
     .option('--ignore <names>', 'columns to leave out, with commas between', list)
     .option('--id <name>', 'a column with a name of each row, which outputs repeat')
     .option('--impute <how>', 'what stands for missing values: median', oneOf('median'))
@@ -23,11 +29,12 @@ export function dataOptions(command: Command): Command {
       'CSV (or another table) of rows that you checked: row (from 0) and label (or right, or wrong)',
     )
     .option('--checked-column <name>', 'a column that has the true label of each row that you checked')
-    .addOption(
-      new Option('--model <kind>', 'what judges labels; a perceptron is slower')
-        .choices(['softmax', 'perceptron'])
-        .default('softmax'),
-    )
+    .addOption(modelOption('what judges labels; a perceptron is slower'))
+}
+
+/** The kind of a classifier. */
+export function modelOption(description: string): Option {
+  return new Option('--model <kind>', description).choices(['softmax', 'perceptron']).default('softmax')
 }
 
 /** Reads a whole number. */

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { cleanCommand } from './clean.ts'
 import { distillCommand } from './distill.ts'
+import { influenceCommand } from './influence.ts'
 import { info } from './info.ts'
 import { Interrupted } from './interrupts.ts'
 import { predictCommand } from './predict.ts'
@@ -31,6 +32,7 @@ const program = new Command('nhgd')
   .addCommand(predictCommand())
   .addCommand(tuneCommand())
   .addCommand(distillCommand())
+  .addCommand(influenceCommand())
   .addCommand(
     new Command('info')
       .description('tell which backend runs here, and why others do not')

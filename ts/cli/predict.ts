@@ -1,8 +1,7 @@
 import { Command } from 'commander'
 import { upload } from '../backend/backend.ts'
-import { NhgdError } from '../backend/errors.ts'
 import { loadBackend } from '../backend/load.ts'
-import { dataError, listed } from '../data/error.ts'
+import { dataError } from '../data/error.ts'
 import { readBytes, readSet } from '../data/index.ts'
 import type { ReadSet } from '../data/read.ts'
 import { writeCsv } from '../data/writeCsv.ts'
@@ -12,6 +11,7 @@ import { openModel, readModel } from '../tasks/modelFile.ts'
 import { Regressor } from '../tasks/tuneRegularization/regressor.ts'
 import { checkOptions } from './check.ts'
 import { featureOptions } from './dataOptions.ts'
+import { sameColumns } from './sameColumns.ts'
 import { PIPE, writeWhole } from './write.ts'
 
 interface Options {
@@ -55,6 +55,7 @@ async function predict(options: Options, command: Command): Promise<void> {
 function numbers(bytes: Uint8Array, { features, columns }: ReadSet): Record<string, string[]> {
   const model = Regressor.load(bytes, '--model')
   sameColumns(
+    '--features',
     openModel(bytes, '--model').namesOf('columns', model.columns),
     columns,
     model.columns,
@@ -75,7 +76,7 @@ async function classes(bytes: Uint8Array, { features, columns }: ReadSet): Promi
   const { columns: trained, classes: named } = readModel(bytes, '--model')
   const backend = await loadBackend()
   const model = Classifier.load(backend, bytes)
-  sameColumns(trained, columns, model.columns, features.columns)
+  sameColumns('--features', trained, columns, model.columns, features.columns)
   const names = named ?? Array.from({ length: model.classes }, (_, i) => `${i}`)
   const p = model.probabilities(upload(backend, features))
   const best = Array.from({ length: features.rows }, (_, row) => mostLikely(p, model.classes, row))
@@ -83,28 +84,4 @@ async function classes(bytes: Uint8Array, { features, columns }: ReadSet): Promi
     label: best.map((c) => names[c]),
     probability: best.map((c, row) => p[row * model.classes + c].toFixed(6)),
   }
-}
-
-/** @throws NhgdError `ERR_SHAPE` where columns are missing, are too many or stand in another order. */
-function sameColumns(
-  trained: readonly string[] | undefined,
-  own: readonly string[] | undefined,
-  count: number,
-  got: number,
-): void {
-  if (!trained || !own) {
-    if (got === count) return
-    throw new NhgdError('ERR_SHAPE', `"--features" expected ${count} columns as in training, got ${got}`)
-  }
-  const missing = trained.filter((name) => !own.includes(name))
-  const other = own.filter((name) => !trained.includes(name))
-  if (missing.length > 0 || other.length > 0) {
-    const told = [
-      ...(missing.length > 0 ? [`none called ${listed(missing)}`] : []),
-      ...(other.length > 0 ? [`also ${listed(other)} (leave out with "--ignore")`] : []),
-    ]
-    throw new NhgdError('ERR_SHAPE', `"--features" expected the columns of training, got ${told.join(', ')}`)
-  }
-  if (own.length === count && own.every((name, j) => name === trained[j])) return
-  throw new NhgdError('ERR_SHAPE', `"--features" expected the columns in the order of training, got another`)
 }

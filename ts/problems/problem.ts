@@ -43,7 +43,7 @@ const computed: Record<ComputedOracle, true> = {
 export type Eventually<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | Promise<R> : never
 
 /** The oracles of any problem, whose answers have to be awaited. Those of the backend are there at once. */
-export type AnyOracles = Omit<Oracles, ComputedOracle | 'withFold' | keyof Handle> & {
+export type AnyOracles = Omit<Oracles, ComputedOracle | 'withFold' | 'sensitivities' | keyof Handle> & {
   readonly [K in ComputedOracle]: Eventually<Oracles[K]>
 } & {
   /** The inverse Fisher of methods whose default one the problem cannot feed. */

@@ -4,7 +4,8 @@ import { oneOf } from '../backend/check.ts'
 import { featuresCheck, type MatrixLike } from '../backend/matrixLike.ts'
 import type { Standardization } from '../data/standardize.ts'
 import type { NumericArray, Tensor } from '../data/tensor.ts'
-import { type Model, predictor, softmaxRegression } from '../problems/model.ts'
+import * as defaults from '../defaults.ts'
+import { type Model, multilayerPerceptron, predictor, softmaxRegression } from '../problems/model.ts'
 import { mostLikely } from './metrics.ts'
 import { type ModelFormat, type ModelNames, readModel, sizeOf, writeModel } from './modelFile.ts'
 
@@ -111,4 +112,11 @@ export class Classifier {
 /** Outputs of the first layer. */
 function firstWidth({ model, classes }: Classifier): number {
   return (model.kind === 'mlp' ? model.hidden[0] : undefined) ?? classes
+}
+
+/** The model of a kind of classifier; a perceptron has the hidden layer of the defaults. */
+export function usualModel(kind: 'softmax' | 'perceptron' | undefined, classes: number): Model {
+  if (kind !== 'perceptron') return softmaxRegression({ classes })
+  const { hidden, activation } = defaults.cleanLabels.perceptron
+  return multilayerPerceptron({ classes, hidden, activation })
 }

@@ -15,13 +15,13 @@ export interface ModelNames {
 }
 
 /**
- * A model's file: in NPZ names, and the settings of a perceptron, are the bytes of their JSON, in safetensors they are JSON
- * in the metadata.
+ * A model's file: in NPZ names, and the settings of a perceptron or of an inverse Fisher, are the bytes of their JSON, in
+ * safetensors they are JSON in the metadata.
  */
 export function writeModel(
   format: ModelFormat,
   tensors: Readonly<Record<string, Tensor<NumericArray>>>,
-  about: ModelNames & { readonly model?: Perceptron } = {},
+  about: ModelNames & { readonly model?: Perceptron; readonly influence?: object } = {},
 ): Uint8Array {
   const known = Object.entries(about).filter(([, value]) => value)
   const texts = Object.fromEntries(known.map(([key, value]) => [key, JSON.stringify(value)]))

@@ -5,6 +5,7 @@ mod diagonal;
 mod factors;
 mod observation;
 mod rows;
+mod sensitivities;
 mod statistic;
 
 pub use diagonal::Diagonal;

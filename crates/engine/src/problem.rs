@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nhgd_curvature::{Diagonal, Wants};
+use nhgd_curvature::{Diagonal, Statistic, Wants};
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
 use nhgd_problems::{Folds, Problem as Oracles, Quadratic};
 
@@ -383,6 +383,27 @@ impl Problem {
             let (x, residual) = exact_direction(&**p, point.of::<T>()?, target, hessian)?;
             *direction = x;
             Ok(residual)
+        })
+    }
+
+    /// ⟨∇ℓ_i, u_j⟩ of each sample of a batch and each of the directions u_j, which stand one after the other: samples ×
+    /// directions. ℓ_i is the loss without its weight.
+    pub fn sensitivities(&self, point: &Point, batch: &Batch, directions: &Vector) -> Result<Vector> {
+        typed!(self, T, p => {
+            let mut point = self.at::<T>(point)?;
+            let mut directions = directions.lock("directions")?;
+            let directions = directions.of::<T>("directions")?;
+            let d = p.inner_len();
+            if directions.is_empty() || !directions.len().is_multiple_of(d) {
+                let expected = format!("one or more rows of {d} entries");
+                return Err(Error::expected(Code::Shape, "directions", expected, directions.len()));
+            }
+            let rows = batch.checked(p.samples())?;
+            room_for::<T>(p.observation_len(rows.len(), Wants::Factors(Statistic::Empirical)))?;
+            room_for::<T>(rows.len().saturating_mul(directions.len() / d))?;
+            let missing = || Error::expected(Code::Range, "problem", "one of samples and a model", "another");
+            let factors = p.gradients(point.of::<T>()?, rows).ok_or_else(missing)?;
+            Ok(Vector::from_vec(factors.sensitivities(&p.layers(), directions, threads())))
         })
     }
 

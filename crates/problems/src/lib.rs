@@ -26,7 +26,7 @@ pub use transition::Transition;
 
 use std::sync::Arc;
 
-use nhgd_curvature::{LayerShape, Observation, Wants};
+use nhgd_curvature::{Factors, LayerShape, Observation, Wants};
 use nhgd_kernels::{RowSet, Scalar};
 
 use blocks::Penalty;
@@ -109,6 +109,11 @@ pub trait Problem<T: Scalar>: Send + Sync {
 
     /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_sums`] multiplies by.
     fn curvature(&self) -> &'static str;
+
+    /// Factors of ∇ℓ_i of the rows, without their weights; nothing where a problem has no such factors.
+    fn gradients(&self, _point: Point<'_, T>, _rows: RowSet<'_>) -> Option<Factors<T>> {
+        None
+    }
 
     /// Entries of [`Point::signals`].
     fn signals_len(&self) -> usize {

@@ -356,6 +356,11 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         });
     }
 
+    fn gradients(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Option<Factors<T>> {
+        let of = |batch: Batch<'_>| self.model.factors(point.inner, batch, Statistic::Empirical, 0);
+        Some(self.with(point.outer, rows, of))
+    }
+
     fn curvature(&self) -> &'static str {
         self.model.curvature()
     }

@@ -8,8 +8,8 @@ import { listed } from '../../data/error.ts'
 import { absentClasses } from '../../data/labels.ts'
 import { standardize } from '../../data/standardize.ts'
 import * as defaults from '../../defaults.ts'
-import { type Model, multilayerPerceptron, softmaxRegression } from '../../problems/model.ts'
-import { Classifier } from '../classifier.ts'
+import type { Model } from '../../problems/model.ts'
+import { Classifier, usualModel } from '../classifier.ts'
 import type { Theta } from '../trainer.ts'
 import type { Settings, TrustedSettings } from './options.ts'
 
@@ -150,7 +150,7 @@ export function prepareUnchecked(settings: Settings) {
  */
 function brought(settings: Settings, classes: number) {
   const { backend, features, standardize: wanted, normalize = true } = settings
-  const kind = modelOf(settings.model, classes)
+  const kind = usualModel(settings.model, classes)
   const plain = 'data' in features ? features : undefined
   const given = plain?.scale ?? 1
   if (!Number.isFinite(given)) {
@@ -213,12 +213,6 @@ function rowsOf(name: string, given: ArrayLike<number>, rows: number, least: num
   if (all.length >= least && all.length < rows) return all
   const expected = `at least ${least} rows and fewer than all ${rows}`
   throw new NhgdError('ERR_RANGE', `"${name}" expected ${expected}, got ${all.length}`)
-}
-
-function modelOf(kind: Settings['model'], classes: number): Model {
-  if (kind !== 'perceptron') return softmaxRegression({ classes })
-  const { hidden, activation } = defaults.cleanLabels.perceptron
-  return multilayerPerceptron({ classes, hidden, activation })
 }
 
 /** The scale at which rows have a root mean square norm of 10, or for perceptrons entries one of 1. */

@@ -1,0 +1,322 @@
+import { read, taken } from '../../backend/backend.ts'
+import type { Point } from '../../backend/binding.ts'
+import { checkOptions, refuse } from '../../backend/check.ts'
+import { NhgdError } from '../../backend/errors.ts'
+import { Fisher } from '../../backend/fisher.ts'
+import { scoped } from '../../backend/scope.ts'
+import * as defaults from '../../defaults.ts'
+import type { Problem } from '../../problems/problem.ts'
+import type { SampleSet } from '../../problems/samples.ts'
+import { type ModelFormat, openModel, writeModel } from '../modelFile.ts'
+import { Control } from './control.ts'
+import { Directions, observeAll } from './inverse.ts'
+import {
+  controlChecks,
+  type DataValueOptions,
+  type DataValueResult,
+  type InfluenceControl,
+  type InfluenceModelOptions,
+  type InfluenceOptions,
+  type InfluenceOutcome,
+  type InfluenceResult,
+  modelChecks,
+  testChecks,
+  valueChecks,
+} from './options.ts'
+import { prepare, prepareTest, type Settings } from './prepare.ts'
+import { Strongest } from './strongest.ts'
+import { minimize, trainNetwork } from './train.ts'
+
+const { block } = defaults.influence
+
+/** What the training samples from `rows` on do to the test samples from `first` on. */
+export interface InfluenceTile {
+  readonly first: number
+  /** Losses of the test samples at θ. */
+  readonly losses: Float64Array
+  readonly rows: number
+  /** Changes of the test losses when a training sample is removed: training samples × test samples. */
+  readonly changes: Float32Array | Float64Array
+}
+
+/**
+ * θ of a model that was trained on `train`, and the inverse Fisher A there, factored once. Removing the training sample i,
+ * whose weight 1/n becomes 0, moves θ by about A∇ℓ_i/n, and so changes a test loss by about ∇ℓ_testᵀA∇ℓ_i/n (Koh & Liang
+ * 2017, equation 2): positive where the sample helps.
+ */
+export class InfluenceModel {
+  readonly #problem: Problem
+  readonly #point: Point
+  readonly #fisher: Fisher
+  readonly #train: SampleSet
+  readonly #settings: Settings
+
+  private constructor(problem: Problem, point: Point, fisher: Fisher, train: SampleSet, settings: Settings) {
+    this.#problem = problem
+    this.#point = point
+    this.#fisher = fisher
+    this.#train = train
+    this.#settings = settings
+  }
+
+  /**
+   * Trains θ unless it is given, and makes the inverse.
+   *
+   * @throws NhgdError `ERR_RANGE`, `ERR_SHAPE` and `ERR_NOT_FINITE` for bad options or data; what `signal` was aborted
+   * with.
+   */
+  static async fit(options: InfluenceModelOptions): Promise<InfluenceModel> {
+    const given = checkOptions(options, modelChecks, ['backend', 'model', 'train'])
+    const { backend, theta, seed = 0 } = given
+    const control = new Control(given)
+    const { problem, settings, train } = prepare(settingsOf(given), given.train)
+    const { oracles } = problem
+    if (theta && theta.length !== oracles.innerLength)
+      refuse('theta', `${oracles.innerLength} numbers`, theta.length, 'ERR_SHAPE')
+    const point = problem.start(seed, theta && { inner: read(problem.vector(theta, 'theta')) })
+    const fisher = new Fisher(backend, oracles, point, settings.fisher)
+    try {
+      const paced = problem.paced(control.pause)
+      if (theta === undefined) {
+        const { model, regularization } = settings
+        if (model.kind === 'mlp') {
+          const set = train as Parameters<typeof trainNetwork>[2]
+          const start = read(point.inner)
+          const trained = await scoped(backend, (own) =>
+            trainNetwork(own, model, set, regularization, start, seed, control),
+          )
+          point.inner.copyFrom(problem.vector(trained))
+        } else await minimize(paced, point, seed, control)
+      }
+      await observeAll(paced, point, fisher, seed, (done, total) => control.tell('inverse', done, total))
+      return new InfluenceModel(problem, point, fisher, train, settings)
+    } catch (error) {
+      problem.dispose()
+      fisher.dispose()
+      throw error
+    }
+  }
+
+  /**
+   * Reads what {@link InfluenceModel.save} wrote, for the same training samples.
+   *
+   * @throws NhgdError `ERR_CHECKPOINT` for other files, and for other training samples.
+   */
+  static async load(
+    { backend, train: set }: Pick<InfluenceModelOptions, 'backend' | 'train'>,
+    bytes: Uint8Array,
+  ): Promise<InfluenceModel> {
+    const { tensors, text } = openModel(bytes)
+    const { theta, fisher: state } = tensors
+    const about = settingsIn(text('influence'))
+    if (!theta || !(state?.data instanceof Uint8Array) || !about) {
+      const expected = 'what InfluenceModel.save wrote'
+      throw new NhgdError('ERR_CHECKPOINT', `"file" expected ${expected}, got another file`)
+    }
+    const { data, ...settings } = about
+    const checked = checkOptions({ backend, train: set, ...settings }, modelChecks, ['backend', 'train'])
+    const { problem, train } = prepare(settingsOf(checked), checked.train)
+    const known = problem.oracles.innerLength === theta.data.length
+    if (!known || JSON.stringify(problem.about()) !== JSON.stringify(data)) {
+      throw new NhgdError('ERR_CHECKPOINT', '"train" expected the samples of the saved model, got others')
+    }
+    const point = problem.start(0, { inner: theta.data as Float64Array })
+    const fisher = new Fisher(backend, problem.oracles, point, settings.fisher)
+    await fisher.restore(state.data)
+    return new InfluenceModel(problem, point, fisher, train, settings)
+  }
+
+  /** θ. */
+  get theta(): Float32Array | Float64Array {
+    return read(this.#point.inner)
+  }
+
+  /** θ, the inverse and the settings as a file, safetensors unless another `format` is named; the samples are not in it. */
+  async save({ format = 'safetensors' }: { readonly format?: ModelFormat } = {}): Promise<Uint8Array> {
+    const [theta, state] = [this.theta, await this.#fisher.save()]
+    const tensors = {
+      theta: { data: theta, shape: [theta.length] },
+      fisher: { data: state, shape: [state.length] },
+    }
+    return writeModel(format, tensors, { influence: { ...this.#settings, data: this.#problem.about() } })
+  }
+
+  /** What each training sample does to each test sample, the strongest effects alone: n × m numbers are never held. */
+  async influence(options: InfluenceOptions): Promise<InfluenceResult> {
+    const { test, top = defaults.influence.top, ...rest } = checkOptions(options, testChecks, ['test'])
+    const control = new Control(rest)
+    const values = new Float64Array(this.#problem.oracles.samples)
+    const found: { loss: number; strongest: Strongest }[] = []
+    return this.#ask(test, control, async (directions, outer) => {
+      for await (const { first, losses, rows, changes } of this.#tiles(outer, directions, control)) {
+        if (rows === 0) for (const loss of losses) found.push({ loss, strongest: new Strongest(top) })
+        for (let at = 0, i = rows; at < changes.length; i++) {
+          for (let j = first; j < found.length; j++, at++) {
+            values[i] += changes[at]
+            found[j].strongest.see(i, changes[at])
+          }
+        }
+      }
+      const whole = found.length === outer.oracles.outerSamples
+      return {
+        tests: found.map(({ loss, strongest }) => ({ loss, ...strongest.listed() })),
+        values: values.map((sum) => sum / found.length),
+        ...outcome(whole, directions, control),
+      }
+    })
+  }
+
+  /** The effects on all test samples in tiles, for those who want more than the strongest. */
+  async *tiles(options: DataValueOptions): AsyncGenerator<InfluenceTile, void> {
+    const { test, ...rest } = checkOptions(options, valueChecks, ['test'])
+    const [outer, control] = [this.#outer(test), new Control(rest)]
+    try {
+      yield* this.#tiles(outer, this.#directions(outer, control), control)
+    } finally {
+      outer.dispose()
+    }
+  }
+
+  /**
+   * By about how much the mean test loss changes when a training sample is removed: ∇fᵀA∇ℓ_i/n, with one solve for all test
+   * samples. Positive values are those of samples that help.
+   */
+  async valueData(options: DataValueOptions): Promise<DataValueResult> {
+    const { test, ...rest } = checkOptions(options, valueChecks, ['test'])
+    const control = new Control(rest)
+    return this.#ask(test, control, async (directions) => {
+      await directions.take()
+      const values = new Float64Array(this.#problem.oracles.samples).fill(Number.NaN)
+      for await (const { rows, changes } of this.#sweep(read(directions.u), control)) {
+        values.set(changes, rows)
+        if (control.over) break
+      }
+      return { values, ...outcome(!Number.isNaN(values.at(-1)), directions, control) }
+    })
+  }
+
+  /**
+   * By about how much the loss of each training sample itself rises when it is removed: ∇ℓ_iᵀA∇ℓ_i/n ≥ 0. Large values are
+   * those of samples that the others don't explain, such as wrong labels.
+   */
+  async selfInfluence(options: InfluenceControl = {}): Promise<DataValueResult> {
+    const control = new Control(checkOptions(options, controlChecks))
+    const { samples } = this.#problem.oracles
+    const directions = this.#directions(this.#problem, control)
+    const values = new Float64Array(samples).fill(Number.NaN)
+    let done = 0
+    while (done < samples && !(control.over && done > 0)) {
+      await control.pause()
+      await directions.take(this.#problem.backend.Batch.of(Uint32Array.of(done)))
+      values[done++] = directions.target.dot(directions.u) / samples
+      control.tell('samples', done, samples)
+    }
+    return { values, ...outcome(done === samples, directions, control) }
+  }
+
+  /** Frees the uploaded samples and the inverse. */
+  dispose(): void {
+    this.#problem.dispose()
+    this.#fisher.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  /** Does some work on test samples, which are freed when it ends. */
+  async #ask<R>(
+    test: SampleSet,
+    control: Control,
+    work: (directions: Directions, outer: Problem) => Promise<R>,
+  ): Promise<R> {
+    const outer = this.#outer(test)
+    try {
+      return await work(this.#directions(outer, control), outer)
+    } finally {
+      outer.dispose()
+    }
+  }
+
+  #directions(outer: Problem, control: Control): Directions {
+    const paced = this.#problem.paced(control.pause)
+    return new Directions(paced, this.#point, this.#fisher, this.#settings.refine, outer)
+  }
+
+  #outer(test: SampleSet): Problem {
+    return prepareTest({ ...this.#settings, backend: this.#problem.backend }, this.#train, test)
+  }
+
+  /** Blocks of test samples, as many as there is time for, and of each all training samples. */
+  async *#tiles(outer: Problem, directions: Directions, control: Control) {
+    const { backend, dtype, oracles } = this.#problem
+    const { innerLength: d, samples } = oracles
+    const total = outer.oracles.outerSamples
+    const bytes = dtype === 'f32' ? 4 : 8
+    const most = Math.max(1, Math.min(block.tests, Math.floor(block.directions / (d * bytes))))
+    for (let first = 0; first < total && !(control.over && first > 0); first += most) {
+      const count = Math.min(most, total - first)
+      const us = new (dtype === 'f32' ? Float32Array : Float64Array)(count * d)
+      const losses = new Float64Array(count)
+      for (let j = 0; j < count; j++) {
+        await control.pause()
+        losses[j] = await directions.take(backend.Batch.of(Uint32Array.of(first + j)))
+        us.set(read(directions.u), j * d)
+      }
+      for await (const { rows, changes } of this.#sweep(us, control)) {
+        yield { first, losses, rows, changes }
+        const judged = (rows + changes.length / count) / samples
+        control.tell('samples', first + Math.floor(judged * count), total)
+      }
+    }
+  }
+
+  /** ∇ℓ_iᵀu/n for all training samples, in tiles, and for all directions u, which stand one after the other. */
+  async *#sweep(directions: Float32Array | Float64Array, control: Control) {
+    const { backend, oracles } = this.#problem
+    const { innerLength: d, samples } = oracles
+    const count = directions.length / d
+    const us = this.#problem.vector(directions)
+    us.scale(1 / samples)
+    const size = Math.max(256, Math.min(4096, Math.floor(block.effects / (8 * count))))
+    try {
+      for (let rows = 0; rows < samples; rows += size) {
+        await control.pause()
+        const positions = Uint32Array.from({ length: Math.min(size, samples - rows) }, (_, i) => rows + i)
+        const changes = taken(oracles.sensitivities(this.#point, backend.Batch.of(positions), us))
+        yield { rows, changes }
+      }
+    } finally {
+      us.dispose()
+    }
+  }
+}
+
+/** What a file says of a model, where it is that of one. */
+function settingsIn(text: string | undefined): (Settings & { readonly data: object }) | undefined {
+  try {
+    const about = JSON.parse(text ?? '')
+    return about?.data && about.model ? about : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function outcome(whole: boolean, { residual }: Directions, { seconds }: Control): InfluenceOutcome {
+  return { status: whole ? 'done' : 'seconds', ...(residual !== undefined && { residual }), seconds }
+}
+
+/** The options that say what a model is. */
+function settingsOf({
+  backend,
+  model,
+  regularization,
+  dtype,
+  fisher,
+  refine,
+}: InfluenceModelOptions): Parameters<typeof prepare>[0] {
+  const given = Object.entries({ regularization, dtype, fisher, refine }).filter(
+    ([, value]) => value !== undefined,
+  )
+  return { backend, model, ...Object.fromEntries(given) }
+}
