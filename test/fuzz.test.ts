@@ -1,166 +1,19 @@
-import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import { gzipSync } from 'fflate'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { csvOptions, fuzzReader, idx, readers, saved, table, text, utf8 } from '../bench/soak/readers.ts'
 import type { Backend } from '../ts/backend/backend.ts'
 import { NhgdError } from '../ts/backend/errors.ts'
-import {
-  type File,
-  parseFeatures,
-  parseSet,
-  readCsv,
-  readCsvColumn,
-  readIdx,
-  readNpy,
-  readNpz,
-  readSafetensors,
-  writeNpz,
-} from '../ts/data/index.ts'
+import { parseSet, readCsv, readCsvColumn, readIdx, readNpy, readNpz, writeNpz } from '../ts/data/index.ts'
 import { readArchive, writeArchive } from '../ts/run/archive.ts'
 import { Classifier } from '../ts/tasks/classifier.ts'
 
 // Files that a program, a disk or an enemy has changed: each gives what it holds or a typed error.
 
 const test = suite('changed files')
-const numpy: Record<string, string> = JSON.parse(
-  readFileSync(new URL('./fixtures/numpy.json', import.meta.url), 'utf8'),
-)
-const saved = (name: string): Uint8Array => Uint8Array.from(Buffer.from(numpy[name], 'base64'))
-const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
-
-const idx = Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255)
-const wide = Uint8Array.of(0, 0, 14, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0)
-const table = utf8(
-  'id,size,"kind, if any",label\n1,0.5,"a ""b""",cat\n2,1e3,"a ""b""","NA"\n3,,x,dog\n4,7,x,dog\n',
-)
-const lines = utf8(
-  '{"id": 1, "size": 0.5, "e": [1, 2], "label": "cat"}\n{"id": null, "size": null, "e": [3, 4], "label": "NA"}\n',
-)
-const numbers = utf8('x,y\n1,2\n3,-4e2\n')
-const tabs = utf8('id\tsize\tlabel\r\n1\t0.5\tcat\r\n2\t-7\tdog\r\n')
-const archive = writeArchive({
-  about: { version: 1, method: 'nhgd', settings: { rates: [1, 0.5] } },
-  tensors: new Map<string, Uint8Array | Float64Array | Float32Array>([
-    ['run.point.inner', Float64Array.of(1, 2, 3)],
-    ['run.state.u', Float32Array.of(0.5)],
-    ['run.state.sampler', Uint8Array.of(1, 2, 3, 4, 5)],
-  ]),
-})
-const text = { name: 'set.csv' }
-const csvOptions = { label: 'label', texts: ['id'], impute: 'median' } as const
-
-/** Whole files, and what reads them. */
-const readers: Record<string, [read: (bytes: Uint8Array) => unknown, files: Uint8Array[]]> = {
-  IDX: [
-    readIdx,
-    [idx, wide, gzipSync(idx), Uint8Array.of(...gzipSync(idx.slice(0, 9)), ...gzipSync(idx.slice(9)))],
-  ],
-  NPY: [readNpy, ['u1', 'i8', 'f2', 'f8', 'U', 'b1', 'v3', 'fortran3', 'big'].map(saved)],
-  NPZ: [
-    readNpz,
-    [saved('savez'), saved('savezc'), writeNpz({ X: { data: Int16Array.of(1, 2), shape: [2] } })],
-  ],
-  CSV: [(bytes) => readCsv(bytes, csvOptions), [table, tabs]],
-  'CSV column': [(bytes) => readCsvColumn(bytes, 'label'), [table, tabs]],
-  'pipe of features': [
-    (bytes) => parseFeatures({ name: '-', bytes }),
-    [saved('f8'), saved('savez'), idx, numbers],
-  ],
-  'set of the command': [
-    (bytes) => parseSet({ ...text, bytes } satisfies File, csvOptions),
-    [table, tabs, gzipSync(table)],
-  ],
-  'JSON lines': [(bytes) => parseSet({ name: 'set.jsonl', bytes }, csvOptions), [lines, gzipSync(lines)]],
-  safetensors: [readSafetensors, [archive]],
-  'saved run': [readArchive, [archive]],
-}
-
-const byte = fc.nat(255)
-/** Where sizes and counts stand, these do most harm. */
-const sizes = fc.constantFrom(0, 1, 0x7f, 0xff, 0xffff, 0x7fffffff, 0xfffffffe, 0xffffffff)
-const words = fc.constantFrom(
-  "'shape': (1099511627776,), ",
-  "'<U0'",
-  '1e999',
-  '-1',
-  '0.5',
-  '"',
-  '\n',
-  '[null]',
-  '\ud83d',
-  'F64',
-)
-
-/** One change at a place, which is a share of the file's length. */
-const change = fc.oneof(
-  fc.record({
-    at: fc.double({ min: 0, max: 1, noNaN: true }),
-    put: fc.uint8Array({ minLength: 1, maxLength: 4 }),
-  }),
-  fc.record({
-    at: fc.double({ min: 0, max: 1, noNaN: true }),
-    put: fc.tuple(sizes, fc.boolean()).map(([size, little]) => {
-      const bytes = new Uint8Array(4)
-      new DataView(bytes.buffer).setUint32(0, size, little)
-      return bytes
-    }),
-  }),
-  fc.record({
-    at: fc.double({ min: 0, max: 1, noNaN: true }),
-    insert: fc.oneof(
-      words.map(utf8),
-      fc.array(byte, { maxLength: 9 }).map((x) => Uint8Array.from(x)),
-    ),
-  }),
-  fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), cut: fc.nat(40) }),
-)
-type Change = {
-  readonly at: number
-  readonly put?: Uint8Array
-  readonly insert?: Uint8Array
-  readonly cut?: number
-}
-
-function changed(file: Uint8Array, changes: readonly Change[]): Uint8Array {
-  let bytes = file.slice()
-  for (const { at, put, insert = new Uint8Array(0), cut = 0 } of changes) {
-    const from = Math.floor(at * bytes.length)
-    if (put) bytes.set(put.subarray(0, bytes.length - from), from)
-    else bytes = Uint8Array.of(...bytes.subarray(0, from), ...insert, ...bytes.subarray(from + cut))
-  }
-  return bytes
-}
-
-for (const [name, [read, files]] of Object.entries(readers)) {
-  test(`${name}: what it holds or a typed error`, () => {
-    for (const file of files) read(file) // they are whole before they are changed
-    const file = fc.oneof(
-      {
-        weight: 9,
-        arbitrary: fc
-          .tuple(fc.constantFrom(...files), fc.array(change, { minLength: 1, maxLength: 5 }))
-          .map(([file, changes]) => changed(file, changes as Change[])),
-      },
-      {
-        weight: 1,
-        arbitrary: fc
-          .tuple(fc.constantFrom(...files), fc.nat(12), fc.uint8Array({ maxLength: 60 }))
-          .map(([file, head, rest]) => Uint8Array.of(...file.subarray(0, head), ...rest)),
-      },
-    )
-    const property = fc.property(file, (bytes) => {
-      const before = bytes.slice()
-      try {
-        read(bytes)
-      } catch (error) {
-        assert.instance(error, NhgdError, (error as Error).stack)
-        assert.match((error as Error).message, /^"[^"]*" expected .+, got ./s)
-      }
-      assert.equal(bytes, before)
-    })
-    fc.assert(property, { numRuns: 1500 })
-  })
+for (const name of Object.keys(readers)) {
+  test(`${name}: what it holds or a typed error`, () =>
+    fuzzReader(name, name === 'Parquet' || name === 'Arrow' ? 400 : 1500))
 }
 
 /** Every file that differs from `file` in one bit is refused, or read as if it did not. */

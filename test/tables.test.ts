@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { tableFromArrays } from 'apache-arrow'
+import { tableFromArrays, tableToIPC } from 'apache-arrow'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NhgdError } from '../ts/backend/errors.ts'
@@ -18,6 +18,7 @@ import {
 } from '../ts/data/index.ts'
 import { unlz4 } from '../ts/data/lz4.ts'
 import { absent, decodeTable } from '../ts/data/packages.ts'
+import { verifyParquet } from '../ts/data/parquetFile.ts'
 import { refuses } from './support/errors.ts'
 import { Random } from './support/random.ts'
 
@@ -102,6 +103,58 @@ test('what a package cannot read is told, and what to do', async () => {
   await refuses('ERR_DATA', 'features', () => parseSet({ name: 'a.parquet', bytes: bytes('PAR1') }))
 })
 
+test('what a file of Arrow or Parquet claims is not believed before it is there', async () => {
+  const fields = [3, 1, 2]
+  const table = tableFromArrays({ a: Int32Array.from(fields), s: ['x', 'yy', 'z'] })
+  const whole = tableToIPC(table, 'stream')
+  const places = Array.from({ length: (whole.length >> 2) - 1 }, (_, i) => 4 * i)
+  let refused = 0
+  for (const at of places) {
+    for (const claim of [0x7fffffff, -2, 0x01000000]) {
+      const bytes = Uint8Array.from(whole)
+      new DataView(bytes.buffer).setInt32(at, claim, true)
+      try {
+        const read = parseTable((await decodeTable('a.arrow', bytes, 'features')) as never, { ignore: ['s'] })
+        assert.ok(read.features.rows <= 64 * whole.length, `byte ${at}`)
+      } catch (error) {
+        assert.instance(error, NhgdError, `byte ${at}: ${(error as Error).stack}`)
+        refused++
+      }
+    }
+  }
+  assert.ok(refused > places.length, `${refused} of ${3 * places.length}`)
+  const page = { compressed_page_size: 10, uncompressed_page_size: 10, data_page_header: { num_values: 3 } }
+  const meta = { num_values: 3n, total_compressed_size: 11n, data_page_offset: 4n }
+  const verify = (column: object, header: object, rows = 3n) => {
+    const metadata = {
+      num_rows: rows,
+      row_groups: [{ num_rows: rows, columns: [{ meta_data: { ...meta, ...column } }] }],
+    }
+    const readHeader = (reader: { offset: number }) => {
+      reader.offset++
+      return { ...page, ...header }
+    }
+    return verifyParquet(new Uint8Array(40), metadata, readHeader as never, 1000)
+  }
+  verify({}, {})
+  for (const [column, header, rows] of [
+    [{}, { compressed_page_size: -1 }],
+    [{}, { compressed_page_size: 100 }],
+    [{}, { uncompressed_page_size: 2 ** 31 - 1 }],
+    [{}, { uncompressed_page_size: -1 }],
+    [{}, { data_page_header: { num_values: 2 ** 31 - 1 } }],
+    [{}, { data_page_header: { num_values: -1 } }],
+    [{}, { data_page_header: undefined, dictionary_page_header: { num_values: 2 ** 30 } }],
+    [{ num_values: 2n ** 40n }, {}],
+    [{ data_page_offset: 2n ** 40n }, {}],
+    [{ total_compressed_size: 2n ** 40n }, {}],
+    [{}, {}, 2n ** 40n],
+    [{}, {}, -1n],
+  ] as const) {
+    assert.throws(() => verify(column, header, rows), /byte|pages|page|values|rows|claim/)
+  }
+})
+
 test('damaged files give a table or a typed error', async () => {
   const options = { label: 'quality', ignore: ['image', 'when', 'checked'], impute: 'median' } as const
   const read = async (name: string, bytes: Uint8Array) => {
@@ -125,6 +178,12 @@ test('damaged files give a table or a typed error', async () => {
   for (const name of ['plain.feather', 'lz4.feather', 'stream.arrow']) {
     const whole = readFileSync(path(name))
     for (let length = 0; length < whole.length; length += 97) await read(name, whole.subarray(0, length))
+    // Lengths and offsets, which apache-arrow would follow far beyond the end.
+    for (let at = 4 * random.below(20); at + 4 <= whole.length; at += 76) {
+      const bytes = Uint8Array.from(whole)
+      new DataView(bytes.buffer).setInt32(at, 0x7fffffff - random.below(2) * 0x70000000, true)
+      await read(name, bytes)
+    }
   }
 })
 

@@ -10,6 +10,8 @@ import { fillUp } from './disks.ts'
 import { endAtRandom } from './exits.ts'
 import { killAtRandom } from './kills.ts'
 import { manyAtOnce } from './load.ts'
+import { liveEverywhere } from './memory.ts'
+import { fuzzReaders } from './readers.ts'
 import { terminateAtRandom } from './workers.ts'
 
 const { quick, only, seed, json } = new Command('soak')
@@ -27,6 +29,8 @@ const checks: Record<string, () => Promise<object>> = {
   kills: () => killAtRandom(some(250), seed),
   disks: () => fillUp(some(60), seed),
   damage: () => damageAtRandom(some(200_000), seed),
+  readers: () => fuzzReaders(some(1_000_000), seed),
+  memory: () => liveEverywhere(some(60)),
   aborts: () => abortAtRandom(some(10), seed),
   exits: () => endAtRandom(some(60), seed),
   load: () => manyAtOnce(64, 8, quick ? 6 : 30),

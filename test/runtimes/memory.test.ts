@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { liveIn, runtimes } from '../../bench/soak/memory.ts'
 import { type Backend, loadBackend } from '../../ts/index.ts'
 import { randomReweighting } from '../support/problems.ts'
 import { growth } from './support/growth.ts'
@@ -25,6 +26,16 @@ test('it does not grow over 200 problems, one after the other', async () => {
   const [before, after] = await growth(context.memory, () => randomReweighting(context.backend, shape))
   assert.is(after, before)
 })
+
+for (const runtime of Object.keys(runtimes)) {
+  for (const backend of ['native', 'wasm']) {
+    test(`80 problems that are made, run and freed take less than 256 MB in ${runtime}, ${backend}`, async () => {
+      const { lives, mostMb } = await liveIn(runtime, backend, 0, 80)
+      assert.is(lives, 80)
+      assert.ok(mostMb < 256, `${mostMb} MB`)
+    })
+  }
+}
 
 test('it grows with what is held', async () => {
   const before = context.memory.buffer.byteLength

@@ -1,11 +1,14 @@
 import type { TableLike } from '../backend/table.ts'
+import { type ArrowData, verifyArrow, verifyData } from './arrowFile.ts'
 import { dataError } from './error.ts'
 import { formatOf } from './formats.ts'
 import { gunzip } from './gzip.ts'
 import { unlz4 } from './lz4.ts'
+import { verifyParquet } from './parquetFile.ts'
 
-/** A constant column of doubles takes this many in LZ4, twice over. */
+/** A constant column of doubles takes this many in LZ4, twice over. Parquet has even less for some. */
 const MOST_ROWS_PER_BYTE = 64
+const FEW_ROWS = 2 ** 20
 
 /**
  * The table in a file of a format that an optional package reads: hyparquet (with hyparquet-compressors where that is
@@ -28,6 +31,7 @@ async function readParquet(bytes: Uint8Array, as: string): Promise<TableLike> {
   const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet').catch(
     absent('hyparquet', 'Parquet', as),
   )
+  const { parquetHeader } = await import('hyparquet/src/column.js').catch(absent('hyparquet', 'Parquet', as))
   const extra = await import('hyparquet-compressors').catch(() => undefined)
   // A Buffer's `slice` would not copy.
   const { buffer, byteOffset, byteLength } = bytes
@@ -37,6 +41,7 @@ async function readParquet(bytes: Uint8Array, as: string): Promise<TableLike> {
   const columns = new Map<string, unknown[]>()
   try {
     const metadata = await parquetMetadataAsync(file)
+    verifyParquet(own, metadata, parquetHeader, FEW_ROWS + MOST_ROWS_PER_BYTE * own.length)
     const options = { file, metadata, ...(extra && { compressors: extra.compressors }) }
     // One column of one group of rows at a time: where several fail at once, nobody could catch all of their errors.
     for (const { element } of parquetSchema(metadata).children) {
@@ -76,10 +81,14 @@ async function readArrow(bytes: Uint8Array, as: string): Promise<TableLike> {
   const { LZ4_FRAME } = CompressionType ?? {}
   if (compressionRegistry?.get(LZ4_FRAME) === null) compressionRegistry.set(LZ4_FRAME, { decode: unlz4 })
   try {
+    verifyArrow(bytes, MOST_ROWS_PER_BYTE * bytes.length)
     const table = tableFromIPC(bytes)
-    // A damaged file may claim rows that it has no room for, even where LZ4 saves 254 bytes of 255.
-    if (table.schema.fields.length > 0 && table.numRows <= MOST_ROWS_PER_BYTE * bytes.length) return table
-    throw new Error(`${table.schema.fields.length} columns of ${table.numRows} rows in ${bytes.length} bytes`)
+    const { numRows, schema } = table
+    if (schema.fields.length === 0 || numRows > MOST_ROWS_PER_BYTE * bytes.length) {
+      throw new Error(`${schema.fields.length} columns of ${numRows} rows in ${bytes.length} bytes`)
+    }
+    for (const { data } of table.batches) for (const child of data.children) verifyData(child as ArrowData)
+    return table
   } catch (cause) {
     const { message } = cause as Error
     const help = /compress|codec/i.test(message)
