@@ -17,8 +17,8 @@ export async function concurrency({ setups, rounds }: ConcurrencySizes): Promise
   for (const [i, setup] of setups.entries()) {
     for (const cores of [1, 2]) {
       const times = await timesOf(setup, rounds, cores)
-      const { settings, features, classes, batchSize } = setup
-      const about = `${settings.form}, d = ${(features + 1) * classes}, B = ${batchSize}, ${cores} core${cores > 1 ? 's' : ''}`
+      const { settings, features, classes, batchSize, observe } = setup
+      const about = `${settings.form}, d = ${(features + 1) * classes}, B = ${batchSize}${observe ? `, ${observe.samples} samples of every ${observe.every}th step` : ''}, ${cores} core${cores > 1 ? 's' : ''}`
       const ratio = (a: number[], b: number[]) => medianInterval(a.map((time, round) => time / b[round]))
       claims.push(
         atMost(`${about}: beside the loop over the loop alone`, 1, ratio(times.beside, times.alone)),
@@ -41,7 +41,7 @@ export async function concurrency({ setups, rounds }: ConcurrencySizes): Promise
   return {
     name: 'concurrency',
     title: 'What concurrency saves',
-    setting: `Wall time of an outer iteration of nhgd on random features: inner steps, each of which A observes, and one solve. "Alone" has no A. "After" takes the same number of batches once the loop is done. The results of "in line" and "beside" are the same bits, so they are compared at equal error. The four take turns, ${rounds} rounds, and each ratio is the median over rounds. Processes are held to one or two cores.`,
+    setting: `Wall time of an outer iteration of nhgd on random features: inner steps, which A observes (each of them unless a row says otherwise), and one solve. "Alone" has no A. "After" takes the same number of batches once the loop is done. The results of "in line" and "beside" are the same bits, so they are compared at equal error. The four take turns, ${rounds} rounds, and each ratio is the median over rounds. Processes are held to one or two cores.`,
     claims,
     charts: [
       {

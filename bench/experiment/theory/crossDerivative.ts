@@ -4,7 +4,7 @@ import { weightNetwork } from '../../../ts/problems/blocks.ts'
 import type { Problem } from '../../../ts/problems/problem.ts'
 import { Random } from '../../harness/random.ts'
 import { atMost, equals, type Part } from './claim.ts'
-import { fittedSlope, jackknife, logSlope, meanInterval, meanOf } from './slope.ts'
+import { fittedSlope, meanInterval, meanOf } from './slope.ts'
 import { firstFeatures, minimize, World, type WorldSizes } from './world.ts'
 
 export interface CrossSizes extends WorldSizes {
@@ -20,13 +20,16 @@ export interface CrossSizes extends WorldSizes {
   readonly seed: number
 }
 
+/** At which θ the products are taken: along the loop, at its end, or at θ*. */
+type Which = 'trajectory' | 'end' | 'solution'
+
 /** Of an estimator of Lᵀu, relative to ‖Lᵀu‖². The square of the bias is without bias itself. */
 interface Moments {
   readonly squaredBias: number
   readonly variance: number
 }
 
-const rate = 0.5
+const rate = 0.2
 const signals = 3
 
 /**
@@ -49,15 +52,17 @@ export function crossDerivative(backend: Backend, sizes: CrossSizes): Part {
       end: terminal.map((m) => {
         return estimators.moments(after.map(({ inner }, i) => estimators.terminal(inner, m, seeds[i])))
       }),
+      solution: terminal.map((m) => {
+        return estimators.moments(seeds.map((seed) => estimators.terminal(estimators.solution, m, seed)))
+      }),
     }
   })
-  const of = (which: 'trajectory' | 'end', pick: (moments: Moments) => number) =>
-    measured.map((run) => run[which].map(pick))
+  const of = (which: Which, pick: (moments: Moments) => number) => measured.map((run) => run[which].map(pick))
   const variance = (m: Moments) => m.variance
-  const squaredBias = (m: Moments) => m.squaredBias
   const error = (m: Moments) => Math.sqrt(Math.max(0, m.squaredBias) + m.variance)
-  const last = (runs: readonly (readonly number[])[]) => meanInterval(runs.map((run) => run[run.length - 1]))
-  const bias = (squares: readonly number[]) => squares.map((x) => Math.sqrt(Math.max(x, 1e-12)))
+  const at = (runs: readonly (readonly number[])[], i: number) =>
+    meanInterval(runs.map((run) => run.at(i) as number))
+  const slack = 0.15
   const share = (m: Moments) => m.squaredBias / (m.squaredBias + m.variance)
   const ratio = meanInterval(
     measured.map(({ trajectory, end }) => {
@@ -73,46 +78,50 @@ export function crossDerivative(backend: Backend, sizes: CrossSizes): Part {
         'trajectory: variance against T, slope',
         -1,
         fittedSlope(steps, of('trajectory', variance)),
-        0.15,
-      ),
-      atMost(
-        'trajectory: bias against T, slope',
-        -0.5,
-        jackknife(of('trajectory', squaredBias), (squares) => logSlope(steps, bias(squares))),
+        slack,
       ),
       atMost(
         'trajectory: root mean square error against T, slope',
         -0.5,
         fittedSlope(steps, of('trajectory', error)),
       ),
+      atMost(
+        'trajectory: share of bias² in the square error, at the smallest T',
+        0,
+        at(of('trajectory', share), 0),
+        0.05,
+      ),
+      atMost('trajectory: the same, at the largest T', 0, at(of('trajectory', share), -1), 0.05),
       equals(
-        'end of the loop: variance against M, slope',
+        'M samples at θ*: variance against M, slope',
+        -1,
+        fittedSlope(terminal, of('solution', variance)),
+        slack,
+      ),
+      equals(
+        'M samples at θ^T: variance against M, slope',
         -1,
         fittedSlope(terminal, of('end', variance)),
-        0.15,
+        slack,
       ),
       atMost(
-        'end of the loop: share of bias² in the square error, largest M',
+        'M samples at θ^T: share of bias² in the square error, at the largest M',
         0,
-        last(of('end', share)),
+        at(of('end', share), -1),
         0.05,
       ),
-      atMost(
-        'trajectory: share of bias² in the square error, largest T',
-        0,
-        last(of('trajectory', share)),
-        0.05,
-      ),
-      equals('variance at the end of the loop over that of the trajectory, M = T · B', 1, ratio, 0.25),
+      atMost('variance of M = T · B samples at θ^T over that of the trajectory', 1, ratio),
     ],
-    charts: (['trajectory', 'end'] as const).map((which) => {
+    charts: (['trajectory', 'end', 'solution'] as const).map((which) => {
       const x = which === 'trajectory' ? steps : terminal
+      const moments = (pick: (moments: Moments) => number) =>
+        meanOf(of(which, pick)).map((square) => Math.sqrt(Math.max(square, 1e-12)))
       return {
-        title: which === 'trajectory' ? 'Estimator of the trajectory' : 'Estimator at the end of the loop',
+        title: `Estimator ${{ trajectory: 'of the trajectory', end: 'at the end of the loop', solution: 'at θ*' }[which]}`,
         x: which === 'trajectory' ? 'inner steps T' : 'samples M',
         curves: [
-          { name: 'bias', x, y: bias(meanOf(of(which, squaredBias))) },
-          { name: 'standard deviation', x, y: meanOf(of(which, variance)).map(Math.sqrt) },
+          { name: 'bias', x, y: moments((m) => m.squaredBias) },
+          { name: 'standard deviation', x, y: moments((m) => m.variance) },
         ],
       }
     }),
@@ -147,6 +156,7 @@ function estimatorsOf(problem: Problem, batchSize: number) {
   const size = truth.reduce((sum, x) => sum + x * x, 0)
 
   return {
+    solution: end.inner.readF64(),
     /** The trajectory's estimates after each of `steps`, and θ at the end. */
     loop(seed: number, steps: readonly number[]) {
       const sampler = new backend.Sampler(seed, oracles.samples)

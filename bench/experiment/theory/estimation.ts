@@ -44,9 +44,10 @@ export async function estimation(backend: Backend, sizes: EstimationSizes): Prom
     const curves: Record<string, number[][]> = {}
     for (let run = 0; run < runs; run++) {
       for (const n of samples) {
-        const problem = world.draw(n, new Random(1000 * (seed + run) + n))
+        using problem = world.draw(n, new Random(1000 * (seed + run) + n))
+        const fitted = fit(problem, truth)
         for (const statistic of statistics) {
-          const errors = await errorsOf(problem, truth, statistic, run)
+          const errors = await errorsOf(problem, fitted, truth, statistic, run)
           for (const measure of measures) {
             const key = `${words[measure]}, ${statistic}`
             curves[key] ??= Array.from({ length: runs }, () => [])
@@ -120,25 +121,31 @@ async function populationOf(world: World): Promise<Population> {
     return column
   })
   const hypergradient = exactHypergradient(problem, point)
-  const end = problem.point(problem.vector(best), start.outer)
-  minimize(problem, end)
+  const end = fit(problem, { best, v: read(start.outer) })
   const whole = exactHypergradient(problem, end)
   const known = { v: read(start.outer), best, inverse, hypergradient, whole }
   const plateau = {} as Record<Statistic, Errors>
-  for (const statistic of statistics) plateau[statistic] = await errorsOf(problem, known, statistic, 0)
+  for (const statistic of statistics) plateau[statistic] = await errorsOf(problem, end, known, statistic, 0)
   return { ...known, plateau }
+}
+
+/** θ*(v) of the problem's samples. */
+function fit(problem: Problem, { best, v }: Pick<Population, 'best' | 'v'>): Point {
+  const point = problem.point(problem.vector(best), problem.vector(v))
+  minimize(problem, point)
+  return point
 }
 
 async function errorsOf(
   problem: Problem,
+  fitted: Point,
   truth: Omit<Population, 'plateau'>,
   statistic: Statistic,
   seed: number,
 ): Promise<Errors> {
   const { best, v, inverse } = truth
-  const at = (inner: ArrayLike<number>) => problem.point(problem.vector(inner), problem.vector(v))
-  const point = at(best)
-  const fisher = await fisherAt(problem, point, statistic, seed)
+  const point = problem.point(problem.vector(best), problem.vector(v))
+  using fisher = await fisherAt(problem, point, statistic, seed)
   let [off, all] = [0, 0]
   for (const [j, column] of inverse.entries()) {
     const x = problem.zeros(best.length)
@@ -147,13 +154,11 @@ async function errorsOf(
     off += x.dot(x)
     all += column.dot(column)
   }
-  const end = at(best)
-  minimize(problem, end)
-  const endFisher = await fisherAt(problem, end, statistic, seed)
+  using fittedFisher = await fisherAt(problem, fitted, statistic, seed)
   return {
     inverse: Math.sqrt(off / all),
     hypergradient: difference(await hypergradient(problem, point, fisher), truth.hypergradient),
-    whole: difference(await hypergradient(problem, end, endFisher), truth.whole),
+    whole: difference(await hypergradient(problem, fitted, fittedFisher), truth.whole),
   }
 }
 
@@ -162,7 +167,7 @@ async function fisherAt(problem: Problem, point: Point, statistic: Statistic, se
   const { backend, oracles, dtype } = problem
   const settings: FisherSettings = { form: 'dense', rows: 'perSample', statistic, damping: 0 }
   const fisher = new Fisher(backend, oracles, point, { ...settings, concurrent: false })
-  const step = new backend.Step(oracles.innerLength, dtype)
+  using step = new backend.Step(oracles.innerLength, dtype)
   oracles.observe(point, backend.Batch.all(oracles.samples), step, fisher.handle, seed)
   await fisher.refresh(step)
   return fisher

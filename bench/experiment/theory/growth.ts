@@ -58,7 +58,7 @@ export async function growth(backend: Backend, sizes: GrowthSizes): Promise<Part
   const loop = { batchSize, innerOptimizer: { kind: 'sgd', rate: 1e-3 }, fisher: { form: 'window' } } as const
   const outer = async (n: number, innerSteps: number, cross: 'trajectory' | 'all') => {
     const problem = layer(backend, 16, n, random)
-    const outerSteps = 8
+    const outerSteps = 32
     const method = () => nhgd({ ...loop, innerSteps, cross, refine: 0 })
     await solve(problem, { method: method(), outerSteps: 1 }).result
     return async () =>
@@ -142,7 +142,7 @@ async function updateOf(problem: Problem, settings: FisherSettings): Promise<() 
   return async () => {
     // Enough repetitions for the clock of CPU time.
     let [time, count] = [0, 0]
-    while (time < 20) {
+    while (time < 50) {
       time += await cpuOf(update)
       count++
     }

@@ -44,13 +44,18 @@ ${parts.map(({ title, setting, claims, charts }) =>
     title,
     html`<p>${setting}</p>
 <div class="scroll"><table><thead><tr>${header.map((name) => html`<th>${name}</th>`)}</tr></thead>
-<tbody>${claims.map((claim) => html`<tr>${cells(claim).map((cell) => html`<td>${cell}</td>`)}</tr>\n`)}</tbody></table></div>
+<tbody>${claims.map((claim) => html`<tr>${row(claim)}</tr>\n`)}</tbody></table></div>
 <div class="plots">${charts.map((chart) => html`<figure><figcaption>${chart.title}, against ${chart.x}</figcaption><div class="plot"></div></figure>`)}</div>`,
   ),
 )}
 </main>${json('charts', charts)}${script(plot)}${script(pageScript)}</body></html>
 `
   return body.markup
+}
+
+function row(claim: Claim): Html[] {
+  const [name, ...rest] = cells(claim)
+  return [html`<th scope="row">${name}</th>`, ...rest.map((cell) => html`<td>${cell}</td>`)]
 }
 
 /** Both axes are logarithmic. */

@@ -35,20 +35,6 @@ export function fittedSlope(x: readonly number[], runs: readonly (readonly numbe
   return meanInterval(runs.map((y) => logSlope(x, y)))
 }
 
-/** What `statistic` makes of the mean over runs, with the jackknife's interval: each run is left out once. */
-export function jackknife(
-  runs: readonly (readonly number[])[],
-  statistic: (mean: readonly number[]) => number,
-): Interval {
-  const without = runs.map((_, i) => statistic(meanOf(runs.filter((_, k) => k !== i))))
-  const n = runs.length
-  const value = statistic(meanOf(runs))
-  // Tukey's pseudo-values.
-  const { low, high } = meanInterval(without.map((x) => n * value - (n - 1) * x))
-  const half = (high - low) / 2
-  return { value, low: value - half, high: value + half }
-}
-
 /** Entry by entry. */
 export function meanOf(runs: readonly (readonly number[])[]): number[] {
   return runs[0].map((_, i) => runs.reduce((sum, run) => sum + run[i], 0) / runs.length)
