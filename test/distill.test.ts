@@ -88,12 +88,14 @@ test('images: a set that can be read again, and a report that shows it', async (
     file('small.npz'),
     '--test-share',
     '0',
+    '--no-compare',
     '--quiet',
     '--json',
     file('g.json'),
   )
   assert.is(again.code, 0, again.error)
   assert.is(again.out, '')
+  assert.equal(Object.keys(JSON.parse(readFileSync(file('g.json'), 'utf8')).judged), ['distilled'])
 })
 
 test('what makes no sense ends with 2 and the name of the option', async () => {

@@ -269,9 +269,9 @@ export const cleanLabels = {
  * `npm run experiment -- distillation --seed 100` (docs/distillation.md).
  */
 export const distill = {
-  regularization: 3e-4,
-  outerSteps: 400,
-  outerRate: 0.03,
+  regularization: 1e-3,
+  outerSteps: { linear: 800, perceptron: 200 },
+  outerRate: { linear: 0.02, perceptron: 0.03 },
   trainings: 5,
   retryRate: 0.3,
   linear: { innerSteps: 50, averaging: 0, cross: 'all', steps: 20, tolerance: 1e-3, outerBatchSize: 4096 },
@@ -283,8 +283,8 @@ export const distill = {
     tolerance: 1e-2,
     outerBatchSize: 2048,
   },
-  /** Trainings that judge a set: a `share` of it per step, at most `largest` samples. */
-  training: { steps: 2000, share: 0.2, largest: 1024, averaging: 0.5 },
+  /** Trainings that judge a set: a `share` of it per step, at most `largest` samples, at a rate that falls to 0 in the last half. */
+  training: { steps: { linear: 4000, perceptron: 1000 }, share: 0.2, largest: 1024, averaging: 0.1 },
 } as const
 
 /**

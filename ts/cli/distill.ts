@@ -31,6 +31,7 @@ interface Options extends InputOptions, CheckpointOptions {
   readonly testShare: number
   readonly steps?: number
   readonly seconds?: number
+  readonly compare: boolean
   readonly trainings?: number
   readonly seed: number
   readonly out?: string
@@ -61,6 +62,7 @@ export function distillCommand(): Command {
     .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
     .option('--steps <n>', 'outer iterations', whole(0, 1e6))
     .option('--seconds <n>', 'end the run after so many seconds', factor)
+    .option('--no-compare', 'train on the small set alone')
     .option('--trainings <n>', 'trainings of each set that is compared', whole(1, 1000))
     .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
     .option('--out <file>', 'write the small set as NPZ, or as .csv; - is the pipe')
@@ -112,6 +114,7 @@ async function run(options: Options, command: Command): Promise<void> {
     outerSteps: steps,
     seconds,
     trainings,
+    compare: options.compare,
     standardize,
     seed,
     signal: stop.signal,

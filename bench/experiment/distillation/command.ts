@@ -5,6 +5,7 @@ import { loadBackend } from '../../../ts/backend/load.ts'
 import { loadMnist, type Mnist } from '../../../ts/data/index.ts'
 import { takeRows } from '../../../ts/data/tensor.ts'
 import { distill as own } from '../../../ts/defaults.ts'
+import { conjugateGradients } from '../../../ts/methods/conjugateGradients.ts'
 import type { Method } from '../../../ts/methods/method.ts'
 import { nhgd } from '../../../ts/methods/nhgd.ts'
 import { unrolled } from '../../../ts/methods/unrolled.ts'
@@ -40,17 +41,22 @@ export function distillationCommand(): Command {
     .action(run)
 }
 
-/** Methods that stand beside the task's own, with the same inner loop over all learned samples. */
-function others(samples: number): Record<string, Method> {
+/** Methods that stand beside the task's own, all with the loss on all real samples and the same number of inner steps. */
+function methods(samples: number): Record<string, Method> {
   const { innerSteps, steps } = own.linear
-  const loop = { innerSteps, batchSize: samples, averaging: 0 } as const
   const innerOptimizer = { kind: 'momentum', rate: 0.05 } as const
-  const observe = { every: innerSteps, samples }
-  const more = { refineSamples: samples, refineDamping: 0, cross: 'all', observe } as const
+  const loop = { innerSteps, batchSize: samples, innerOptimizer, averaging: 0, cross: 'all' } as const
+  const online = {
+    ...loop,
+    refineSamples: samples,
+    refineDamping: 0,
+    observe: { every: innerSteps, samples },
+  } as const
   return {
-    nhgd: nhgd({ ...loop, innerOptimizer, refine: steps, ...more }),
-    'nhgd without corrections': nhgd({ ...loop, innerOptimizer, refine: 0, ...more }),
-    unrolled: unrolled({ innerSteps, depth: innerSteps, batchSize: samples, rate: 0.2 }),
+    conjugateGradients: conjugateGradients({ ...loop, steps, tolerance: 1e-3, curvatureSamples: samples }),
+    nhgd: nhgd({ ...online, refine: steps }),
+    'nhgd without corrections': nhgd({ ...online, refine: 0 }),
+    unrolled: unrolled({ innerSteps, depth: innerSteps, batchSize: samples, rate: 0.1 }),
   }
 }
 
@@ -60,25 +66,18 @@ function cells(fashion: boolean): Cell[] {
   const first: Cell['set'] = fashion ? 'fashion' : 'mnist'
   const five = { model: softmax, perClass: 5 }
   const ten = { model: perceptron, perClass: 10 }
+  const soft = { learnTargets: true, compare: false }
   return [
     { name: `${first}, softmax, 5 per class`, set: first, options: five },
-    ...Object.entries(others(50)).map(([name, method]) => ({
-      name: `${first}, softmax, 5 per class, ${name}`,
-      set: first,
-      options: { ...five, method },
-    })),
-    {
-      name: `${first}, softmax, 5 per class, soft labels`,
-      set: first,
-      options: { ...five, learnTargets: true },
-    },
     { name: 'mnist, softmax, 1 per class', set: 'mnist', options: { model: softmax, perClass: 1 } },
     { name: 'mnist, perceptron, 10 per class', set: 'mnist', options: ten },
-    {
-      name: 'mnist, perceptron, 10 per class, soft labels',
-      set: 'mnist',
-      options: { ...ten, learnTargets: true },
-    },
+    { name: 'mnist, perceptron, 10 per class, soft labels', set: 'mnist', options: { ...ten, ...soft } },
+    { name: `${first}, softmax, 5 per class, soft labels`, set: first, options: { ...five, ...soft } },
+    ...Object.entries(methods(50)).map(([name, method]) => ({
+      name: `${first}, softmax, 5 per class, 150 outer steps of ${name}`,
+      set: first,
+      options: { ...five, method, outerSteps: 150, trainings: 1, compare: false },
+    })),
   ]
 }
 

@@ -10,7 +10,7 @@ import type { SolveOptions } from '../../run/options.ts'
 import { resume, save, solve } from '../../run/solve.ts'
 import { curvatureRate } from '../rate.ts'
 import type { Stages } from '../stages.ts'
-import type { DistillResult, Settings, SmallSet } from './options.ts'
+import { type DistillResult, kindOf, type Settings, type SmallSet } from './options.ts'
 import { seedOf } from './train.ts'
 
 /** How the run went, and the set that it led to. */
@@ -38,8 +38,8 @@ export async function bilevelRun(settings: Settings, real: LabelledSet, stages: 
     hyperparameters: { inputs: learnedInputs(), ...(learnTargets && { targets: learnedTargets() }) },
     regularization: settings.regularization,
   })
-  const network = model.kind === 'mlp' && model.hidden.length > 0
-  const method = settings.method ?? (await ownMethod(problem, network, seed))
+  const kind = kindOf(model)
+  const method = settings.method ?? (await ownMethod(problem, kind, seed))
   const begun = stages.begun<Begun>('bilevel')
   const curves = [...(begun?.curves ?? [])]
   const first = settings.outerRate * deviation(settings)
@@ -56,7 +56,7 @@ export async function bilevelRun(settings: Settings, real: LabelledSet, stages: 
       curves.push({ step, outerLoss, seconds })
       settings.onProgress?.({ step, steps: outerSteps, outerLoss, seconds })
       // The set has to serve every start of a network, so the run sees another one in each outer step.
-      if (network) point.inner.copyFrom(problem.oracles.initial(seedOf.start(seed, step)))
+      if (kind === 'perceptron') point.inner.copyFrom(problem.oracles.initial(seedOf.start(seed, step)))
       await stages.soFar('bilevel', async () => ({ run: await save(run), curves }))
       return !(stages.kept && signal?.aborted)
     },
@@ -79,11 +79,11 @@ export async function bilevelRun(settings: Settings, real: LabelledSet, stages: 
 }
 
 /** Inner steps over all learned samples, and conjugate gradients with their curvature: both are cheap. */
-async function ownMethod(problem: Problem, network: boolean, seed: number): Promise<Method> {
+async function ownMethod(problem: Problem, kind: 'linear' | 'perceptron', seed: number): Promise<Method> {
   const { backend, oracles } = problem
   const { samples, outerSamples } = oracles
   const rate = await curvatureRate(problem, problem.start(seed), backend.Batch.all(samples))
-  const { outerBatchSize, ...own } = defaults.distill[network ? 'perceptron' : 'linear']
+  const { outerBatchSize, ...own } = defaults.distill[kind]
   return conjugateGradients({
     ...own,
     batchSize: samples,

@@ -1,6 +1,8 @@
 import { read } from '../../backend/backend.ts'
+import type { Features } from '../../backend/binding.ts'
 import { matrix } from '../../backend/matrix.ts'
 import { permutation } from '../../data/split.ts'
+import { solveSymmetric } from '../../hypergradient/small.ts'
 import { subsetPerClass } from '../../problems/distillation.ts'
 import { predictor } from '../../problems/model.ts'
 import type { AnyProblem } from '../../problems/problem.ts'
@@ -8,20 +10,22 @@ import type { LabelledSet } from '../../problems/samples.ts'
 import { accuracy } from '../metrics.ts'
 import type { Theta } from '../trainer.ts'
 import type { Judged, Settings, SmallSet } from './options.ts'
-import { problemOn, seedOf, train, variablesOf } from './train.ts'
+import { problemOn, seedOf, type TrainingSet, train, variablesOf } from './train.ts'
 
 /** The real samples, uploaded, and the rows on which accuracies are taken. */
 export interface Data {
-  readonly real: LabelledSet
-  readonly test: LabelledSet
+  readonly real: Uploaded
+  readonly test: Uploaded
 }
+
+type Uploaded = LabelledSet & { readonly features: Features }
 
 /** Trains several times from scratch on a set, or on one per training, and takes losses and accuracies. */
 export async function judge(
   settings: Settings,
   { real, test }: Data,
   paced: (problem: AnyProblem) => AnyProblem,
-  setOf: (training: number) => LabelledSet | SmallSet,
+  setOf: (training: number) => TrainingSet,
   trainings: number,
 ): Promise<Judged & { readonly theta: Theta }> {
   const { backend, model, classes, seed } = settings
@@ -30,11 +34,11 @@ export async function judge(
   for (let k = 0; k < trainings; k++) {
     const set = setOf(k)
     const problem = problemOn(settings, real, set)
-    const outer = variablesOf(settings, set as SmallSet)
-    const theta = await train(paced(problem), outer, seedOf.training(seed, k))
+    const outer = variablesOf(settings, set)
+    const theta = await train(settings, paced(problem), outer, seedOf.training(seed, k))
     losses.push(problem.oracles.outerLoss(problem.start(0, { inner: theta, outer })))
-    const all = backend.Batch.all((test.features as { rows: number }).rows)
-    const p = predictor(backend, model).probabilities(problem.vector(theta), test.features as never, all)
+    const all = backend.Batch.all(test.features.rows)
+    const p = predictor(backend, model).probabilities(problem.vector(theta), test.features, all)
     accuracies.push(accuracy(read(p), classes, test.labels))
     thetas.push(theta)
     samples = problem.oracles.samples
@@ -69,10 +73,10 @@ export function classMeans({ features, labels, perClass, seed }: Settings): Smal
 }
 
 /**
- * One sample per class that holds all of a softmax regression θ (Chen et al., NeurIPS 2024, for the ridge penalty): with
- * X = aWᵀ and P the model's own probabilities of these samples, the gradient X̄ᵀ(P − Y)/C + 2 reg θ vanishes at θ for
- * Y = P + (K/a)(I − 11ᵀ/C) + (K/C) 1bᵀ, where K = 2 reg C and b is the bias. a is the largest power of 1.25 for which Y is
- * positive; there is none where the penalty is 0.
+ * One sample per class that holds all of a softmax regression θ = (W, b) (Chen et al., NeurIPS 2024, do this for a ridge
+ * penalty). Of X = a(W − mbᵀ)ᵀ + 1mᵀ, with P the model's own probabilities of these samples and K = 2 reg C, the gradient
+ * X̄ᵀ(P − Y)/C + 2 reg θ vanishes at θ for Y = P + (K/a)(I − 11ᵀ/C) + (K/C) 1bᵀ. m is the combination of W with Wᵀm = −b, so
+ * that P is even, and a the largest power of 1.25 for which Y is positive; where there is none, nothing is returned.
  */
 export function analytic(
   { model, regularization, features: { columns } }: Settings,
@@ -80,34 +84,40 @@ export function analytic(
 ): SmallSet | undefined {
   if (model.kind !== 'softmax' || regularization === 0) return undefined
   const { classes, bias } = model
+  const all = Array.from({ length: classes }, (_, c) => c)
   const k = 2 * regularization * classes
-  const weight = (j: number, c: number) => theta[j * classes + c]
-  const offset = (c: number) => (bias ? weight(columns, c) : 0)
-  const gram = Array.from({ length: classes * classes }, (_, at) => {
+  const dot = (x: ArrayLike<number>, y: ArrayLike<number>) => {
     let sum = 0
-    for (let j = 0; j < columns; j++) sum += weight(j, Math.floor(at / classes)) * weight(j, at % classes)
+    for (let j = 0; j < x.length; j++) sum += x[j] * y[j]
     return sum
-  })
+  }
+  const w = all.map((c) => Float64Array.from({ length: columns }, (_, j) => theta[j * classes + c]))
+  const b = all.map((c) => (bias ? theta[columns * classes + c] : 0))
+  // WᵀW is singular along 1, where b has nothing.
+  const gram = all.map((i) => all.map((j) => dot(w[i], w[j]) + 1))
+  const shares = solveSymmetric(gram, b)
+  const m = Float64Array.from(
+    { length: columns },
+    (_, j) =>
+      -dot(
+        shares,
+        all.map((c) => w[c][j]),
+      ),
+  )
   for (let a = 1.25 ** 20; a > 1e-6; a /= 1.25) {
-    const targets = new Float64Array(classes * classes)
-    for (let i = 0; i < classes; i++) {
-      const z = Array.from({ length: classes }, (_, c) => a * gram[i * classes + c] + offset(c))
+    const inputs = all.map((i) => w[i].map((x, j) => a * (x - m[j] * b[i]) + m[j]))
+    const targets = inputs.flatMap((x, i) => {
+      const z = all.map((c) => dot(x, w[c]) + b[c])
       const top = Math.max(...z)
       const sum = z.reduce((sum, z) => sum + Math.exp(z - top), 0)
-      for (let c = 0; c < classes; c++) {
-        const p = Math.exp(z[c] - top) / sum
-        targets[i * classes + c] = p + (k / a) * (Number(i === c) - 1 / classes) + (k / classes) * offset(c)
-      }
-    }
+      const own = (c: number) => (k / a) * (Number(i === c) - 1 / classes) + (k / classes) * b[c]
+      return all.map((c) => Math.exp(z[c] - top) / sum + own(c))
+    })
     if (targets.every((y) => y > 1e-6)) {
-      const inputs = Float32Array.from(
-        { length: classes * columns },
-        (_, at) => a * weight(at % columns, Math.floor(at / columns)),
-      )
       return {
-        features: matrix(inputs, classes, columns),
-        labels: Uint32Array.from({ length: classes }, (_, c) => c),
-        targets,
+        features: matrix(Float32Array.from(inputs.flatMap((x) => [...x])), classes, columns),
+        labels: Uint32Array.from(all),
+        targets: Float64Array.from(targets),
       }
     }
   }

@@ -4,7 +4,6 @@ import { type Matrix, matrix } from '../../backend/matrix.ts'
 import { scoped } from '../../backend/scope.ts'
 import { type Standardization, standardize } from '../../data/standardize.ts'
 import { Breather } from '../../hypergradient/clock.ts'
-import type { LabelledSet } from '../../problems/samples.ts'
 import { Classifier } from '../classifier.ts'
 import { Stages } from '../stages.ts'
 import type { Theta } from '../trainer.ts'
@@ -19,7 +18,7 @@ import {
   type SmallSet,
   settingsOf,
 } from './options.ts'
-import { problemOn, train, variablesOf } from './train.ts'
+import { problemOn, type TrainingSet, train, variablesOf } from './train.ts'
 
 export type {
   Contender,
@@ -93,11 +92,7 @@ async function compared(settings: Settings, data: Data, set: SmallSet, stages: S
   const { real } = data
   const judged: Partial<Record<Contender, Judged>> = {}
   const breather = new Breather(() => signal?.throwIfAborted())
-  const one = async (
-    name: Contender,
-    setOf: (training: number) => LabelledSet | SmallSet,
-    times = trainings,
-  ) => {
+  const one = async (name: Contender, setOf: (training: number) => TrainingSet, times = trainings) => {
     const { theta, ...found } = await stages.take(name, () =>
       judge(settings, data, (problem) => problem.paced(() => breather.due()), setOf, times),
     )
@@ -107,6 +102,7 @@ async function compared(settings: Settings, data: Data, set: SmallSet, stages: S
   let theta: Theta | undefined
   try {
     theta = await one('distilled', () => set)
+    if (!settings.compare) return { judged, theta }
     await one('random samples', randomSamples(settings))
     const means = classMeans(settings)
     await one('class means', () => means)
@@ -116,7 +112,7 @@ async function compared(settings: Settings, data: Data, set: SmallSet, stages: S
   } catch (error) {
     if (!signal?.aborted || stages.kept) throw error
   }
-  theta ??= await train(problemOn(settings, real, set), variablesOf(settings, set), settings.seed)
+  theta ??= await train(settings, problemOn(settings, real, set), variablesOf(settings, set), settings.seed)
   return { judged, theta }
 }
 
@@ -128,9 +124,10 @@ function restored({ data, rows, columns }: Matrix, { means, deviations }: Standa
 
 const version = 1
 
-/** What tells a run of the task from others. */
+/** What tells a run of the task from others; one that goes on may have other seconds. */
 function about(settings: Settings): object {
-  const { backend, signal, onProgress, checkpoint, features, labels, test, method, ...own } = settings
+  const { backend, signal, onProgress, checkpoint, features, labels, test, method, seconds, ...own } =
+    settings
   const sets = [ofFeatures(features), labels, ...(test ? [ofFeatures(test.features), test.labels] : [])]
   const named = method && { method: method.name, ...method.settings }
   return { version, task: 'distill', ...own, ...named, data: fingerprint(sets) }

@@ -7,7 +7,10 @@ import type { AnyProblem, Problem } from '../../problems/problem.ts'
 import type { LabelledSet } from '../../problems/samples.ts'
 import { curvatureRate } from '../rate.ts'
 import type { Theta } from '../trainer.ts'
-import type { Settings, SmallSet } from './options.ts'
+import { kindOf, type Settings } from './options.ts'
+
+/** What a model is trained on: labels, or soft labels as well. */
+export type TrainingSet = LabelledSet & { readonly targets?: ArrayLike<number> }
 
 /** Seeds of the starts that the run sees and, apart from these, of trainings, so that none starts where the run did. */
 export const seedOf = {
@@ -19,14 +22,13 @@ export const seedOf = {
 export function problemOn(
   { backend, model, regularization }: Settings,
   data: LabelledSet,
-  set: LabelledSet | SmallSet,
+  { targets, ...train }: TrainingSet,
 ): Problem {
-  const { features, labels, targets } = set as SmallSet
   const hyperparameters: Record<string, Block> = targets ? { targets: learnedTargets() } : {}
   return bilevel({
     backend,
     model,
-    train: { features, labels, rows: (set as LabelledSet).rows },
+    train,
     validation: data,
     hyperparameters,
     regularization,
@@ -34,18 +36,24 @@ export function problemOn(
 }
 
 /** The v of {@link problemOn}: what the soft labels are made of. */
-export function variablesOf({ model }: Settings, set: Pick<SmallSet, 'targets'>): Float64Array {
+export function variablesOf({ model }: Settings, set: TrainingSet): Float64Array {
   const targets = Float64Array.from(set.targets ?? [])
   if (model.kind === 'linear' || (model.kind === 'mlp' && model.loss === 'squared')) return targets
   const log = (y: number) => Math.log(Math.max(y, 1e-30))
   return targets.map(model.kind === 'logistic' ? (y) => log(y) - log(1 - y) : log)
 }
 
-/** Trains from scratch, with an order and a start that the seed decides; returns θ. */
-export async function train(problem: AnyProblem, outer: ArrayLike<number>, seed: number): Promise<Theta> {
+/** Trains a model from scratch, with an order and a start that the seed decides; returns θ. */
+export async function train(
+  { model }: Settings,
+  problem: AnyProblem,
+  outer: ArrayLike<number>,
+  seed: number,
+): Promise<Theta> {
   const { oracles, backend } = problem
   const { samples } = oracles
-  const { steps, largest, share, averaging } = defaults.distill.training
+  const { largest, share, averaging, ...training } = defaults.distill.training
+  const steps = training.steps[kindOf(model)]
   const batchSize = Math.min(largest, Math.ceil(share * samples))
   const point = problem.start(seed, { outer })
   // The steepest batch decides, since single samples may be much steeper than their mean.
@@ -58,7 +66,7 @@ export async function train(problem: AnyProblem, outer: ArrayLike<number>, seed:
     innerSteps: steps,
     batchSize,
     averaging,
-    innerOptimizer: { kind: 'momentum', rate },
+    innerOptimizer: { kind: 'momentum', rate: (k: number) => rate * Math.min(1, 2 - (2 * k) / steps) },
   } as const
   const state = innerState(problem, seed, settings, 1)
   for await (const _ of innerLoop(problem, point, state, settings));
