@@ -19,6 +19,8 @@ const unlisted = ['info', 'signatures']
 const base = 'Handle'
 /** Typed arrays and what they hold. */
 const arrays = { Uint8Array: 'u8', Uint32Array: 'u32', Float32Array: 'f32', Float64Array: 'f64' }
+/** Those that a call fills. */
+const filled = { Float32ArrayOut: 'f32', Float64ArrayOut: 'f64' }
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** @typedef {{ name: string, kind: string, optional: boolean }} Argument */
@@ -101,7 +103,7 @@ function resultOf(type) {
 function kindOf(type) {
   const name = type.getText()
   const alias = declared.get(name)
-  if (numbers.includes(name) || !alias || !ts.isTypeAliasDeclaration(alias)) return name
+  if (numbers.includes(name) || name in filled || !alias || !ts.isTypeAliasDeclaration(alias)) return name
   return argumentOf(alias.type).kind
 }
 
@@ -112,6 +114,7 @@ const bindings = {
     maker: 'factory, ',
     string: 'String',
     array: (kind) => kind,
+    filled: (type) => `Filled<'_, ${type}>`,
     list: (kind) => [
       `${kind}Slice<'a>`,
       `.and_then(|list| ${kind}Slice::copy_from(env, list).map_err(refused))`,
@@ -148,6 +151,7 @@ pub fn free(&self, env: Env) {
     maker: '',
     string: '&str',
     array: (kind) => `js_sys::${kind}`,
+    filled: (type) => `&mut [${type}]`,
     list: (kind) => [`Vec<${arrays[kind]}>`, ''],
     later: (type) => [type, '.and_then(now)'],
     // wasm-bindgen takes an `Option` of a class by value alone, and would empty the caller's handle.
@@ -173,6 +177,7 @@ function argument({ name, kind, optional }, lent, binding) {
   if (kind === 'number' || kind === 'Finite') return ['f64', x]
   if (kind === 'boolean') return ['bool', x]
   if (kind === 'string') return optional ? ['Option<String>', `${x}.as_deref()`] : [binding.string, `&${x}`]
+  if (kind in filled) return [binding.filled(filled[kind]), x]
   if (kind in arrays) {
     if (optional) return [`Option<${binding.array(kind)}>`, `${x}.map(|x| taken("${name}", &x)).transpose()?`]
     return lent ? [`&[${arrays[kind]}]`, x] : [binding.array(kind), `taken("${name}", &${x})?`]
@@ -223,7 +228,7 @@ ${shares.map((line) => `${line}\n`).join('')}guard(|| engine::Outcome::outcome($
 `
 }
 
-const isClass = (kind) => /^[A-Z]/.test(kind) && !(kind in arrays) && !numbers.includes(kind)
+const isClass = (kind) => /^[A-Z]/.test(kind) && !(kind in arrays) && !(kind in filled) && !numbers.includes(kind)
 
 /** What arguments each call takes, for ts/backend/signatures.ts: `null` where a class has no constructor. */
 function signatures({ classes, functions }) {

@@ -19,6 +19,10 @@ export type Seed = number
 /** A number that is neither NaN nor infinite; plain `number`s may be both. */
 export type Finite = number
 
+/** Arrays that a call fills. */
+export type Float32ArrayOut = Float32Array
+export type Float64ArrayOut = Float64Array
+
 /** What both bindings export. Errors carry a stable `code`. */
 export interface Binding {
   /** Version, SIMD level, BLAS, threads and target, as JSON. */
@@ -91,6 +95,21 @@ export interface Binding {
     b: Vector,
   ): void
   perSampleGram(m: Whole, n: Whole, k: Whole, x: Vector, e: Vector, gram: Vector): void
+  /** Coordinate descent on ½‖y − Bθ‖² + Σ_j (s_j/q) (θ_j² + smoothing)^(q/2); returns the sweeps taken. `rows` are the d
+   * columns of B, each with `width` entries, and `rest` is y − Bθ; or, where `gram`, those of BᵀB and Bᵀ(y − Bθ). */
+  descend(
+    d: Whole,
+    width: Whole,
+    rows: Vector,
+    gram: boolean,
+    strengths: Vector,
+    power: number,
+    smoothing: number,
+    theta: Vector,
+    rest: Vector,
+    settled: number,
+    sweeps: Whole,
+  ): Whole
   conjugateGradients(n: Whole, a: Vector, b: Vector, x: Vector, tolerance: number, steps: Whole): number
 }
 
@@ -134,6 +153,9 @@ export interface Vector extends Handle {
   readonly dtype: DType
   readF32(): Float32Array
   readF64(): Float64Array
+  /** Reading into an array of as many entries (`ERR_SHAPE`), which need not be made first. */
+  readIntoF32(target: Float32ArrayOut): void
+  readIntoF64(target: Float64ArrayOut): void
   /**
    * Entries have to be finite in the vector's scalar type (`ERR_NOT_FINITE`) and as many as the vector has
    * (`ERR_SHAPE`); errors call them `name`.

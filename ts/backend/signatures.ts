@@ -25,7 +25,7 @@ export function signaturesOf(binding: Binding): Map<string, Signature | null> {
 
 function signature(text: string, binding: Binding): Signature {
   const checks = Array.from(text.matchAll(/(\w+): (\w+)(\??)/g), ([, name, kind, optional]) => {
-    const check = kinds[kind] ?? (kind.endsWith('Array') ? typedArray(kind) : handle(kind, binding))
+    const check = kinds[kind] ?? (/Array(Out)?$/.test(kind) ? typedArray(kind) : handle(kind, binding))
     return (value: unknown) => (optional !== '' && value === undefined ? undefined : check(name, value))
   })
   const check = (args: unknown[]) => {
@@ -45,13 +45,17 @@ const kinds: Record<string, Check> = {
   Finite: (name, value) => finite(name, number(name, value)),
 }
 
-/** A typed array whose buffer is still there. Memory that others may write to meanwhile is copied first. */
-function typedArray(type: string): Check {
+/**
+ * A typed array whose buffer is still there. Memory that others may write to meanwhile is copied first; it can't be filled.
+ */
+function typedArray(kind: string): Check {
+  const type = kind.replace(/Out$/, '')
   const check = is<Uint8Array>(type, (value) => arrayType(value) === type, 'ERR_DTYPE')
   return (name, value) => {
     const array = check(name, value)
     if (isGone(array)) return refuseAs(name, type, gone)
-    return isShared(array.buffer) ? array.slice() : array
+    if (!isShared(array.buffer)) return array
+    return kind === type ? array.slice() : refuseAs(name, 'memory of its own', 'a SharedArrayBuffer')
   }
 }
 

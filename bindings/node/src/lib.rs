@@ -19,6 +19,9 @@ use nhgd_engine::taken;
 
 type Result<T> = napi::Result<T, &'static str>;
 
+/// An array of the caller's that a call fills. The macro takes `&mut` for a reference to a class.
+type Filled<'a, T> = &'a mut [T];
+
 /// Runs a call of the engine; errors keep their code, a panic becomes `ERR_INTERNAL`.
 fn guard<T>(call: impl FnOnce() -> engine::Result<T>) -> Result<T> {
     caught(call).map_err(|e| napi::Error::new(e.code.as_str(), e.message))

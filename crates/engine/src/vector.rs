@@ -195,6 +195,24 @@ impl Vector {
         self.read()
     }
 
+    fn read_into<T: Element>(&self, target: &mut [T]) -> Result<()> {
+        each!(&*self.lock("vector")?, x => {
+            length("target", x.len(), target.len())?;
+            target.iter_mut().zip(x).for_each(|(target, x)| *target = T::of(x.wide()));
+        });
+        Ok(())
+    }
+
+    /// Fills an array of as many entries with them, rounded to single precision.
+    pub fn read_into_f32(&self, target: &mut [f32]) -> Result<()> {
+        self.read_into(target)
+    }
+
+    /// Fills an array of as many entries with them.
+    pub fn read_into_f64(&self, target: &mut [f64]) -> Result<()> {
+        self.read_into(target)
+    }
+
     fn write<T: Element>(&self, source: &[T], name: Option<&str>) -> Result<()> {
         let name = name.unwrap_or("source");
         each!(&mut *self.lock("vector")?, x => {

@@ -13,6 +13,7 @@ mod blas;
 mod bytes;
 pub mod cholesky;
 pub mod conjugate_gradients;
+pub mod coordinate_descent;
 #[cfg(not(target_family = "wasm"))]
 mod crew;
 pub mod eigen;
@@ -43,6 +44,7 @@ pub use activation::{Activation, activate};
 pub use aligned::Aligned;
 pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub use conjugate_gradients::{CgOutcome, CgStop, conjugate_gradients};
+pub use coordinate_descent::PenalizedQuadratic;
 pub use eigen::{Eigen, NoConvergence, symmetric_eigen};
 pub use features::{FeatureData, Features, RowSet};
 pub use matrix::{MatMut, MatRef};

@@ -2,7 +2,7 @@ import { read, taken } from '../../backend/backend.ts'
 import type { Batch, Point, Vector } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import type { Problem } from '../../problems/problem.ts'
-import { descend } from './coordinateDescent.ts'
+import { Kernels } from './kernels.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 import { dot, type InnerSolver, largestChange, plus } from './solver.ts'
 
@@ -15,6 +15,7 @@ const { tolerance, steps, products } = defaults.tuneRegularization.inner
  */
 export class Newton implements InnerSolver {
   readonly #problem: Problem
+  readonly #kernels: Kernels
   readonly #all: Batch
   readonly #gradient: Vector
   readonly #product: Vector
@@ -30,6 +31,7 @@ export class Newton implements InnerSolver {
   constructor(problem: Problem, features: Float64Array, probabilities: (theta: Vector) => ArrayLike<number>) {
     const { oracles, backend } = problem
     this.#problem = problem
+    this.#kernels = new Kernels(backend)
     this.#all = backend.Batch.all(oracles.samples)
     this.#gradient = problem.zeros(oracles.innerLength)
     this.#product = problem.zeros(oracles.innerLength)
@@ -91,15 +93,18 @@ export class Newton implements InnerSolver {
     const column = (x: Float64Array, c: number) =>
       Float64Array.from({ length: inputs }, (_, j) => x[j * outputs + c])
     for (let c = 0; c < outputs; c++) {
-      const own = column(theta, c)
-      descend(this.#curvature(p, c), column(slope, c), own, penalty.part(column(penalty.strengths, c)), 1e-4)
+      const h = this.#curvature(p, c)
+      const rest = column(slope, c).map((x) => -x)
+      const part = penalty.part(column(penalty.strengths, c))
+      const [own] = this.#kernels.descend(h, true, column(theta, c), rest, part, 1e-4)
+      h.dispose()
       for (let j = 0; j < inputs; j++) out[j * outputs + c] = own[j]
     }
     return out
   }
 
   /** The Hessian of one output's part of the mean loss, inputs × inputs: Σ p(1 − p) x xᵀ / n. */
-  #curvature(p: ArrayLike<number>, output: number): Float64Array {
+  #curvature(p: ArrayLike<number>, output: number): Vector {
     const { backend } = this.#problem
     const n = this.#problem.oracles.samples
     const classes = p.length / n
@@ -112,8 +117,10 @@ export class Newton implements InnerSolver {
     const inputs = design.length / n
     for (let j = 0, k = 0; j < inputs; j++) for (let i = 0; i < n; i++, k++) weighed[k] = design[k] * roots[i]
     const h = this.#problem.zeros(inputs * inputs)
-    backend.syrk(inputs, n, 1, this.#problem.vector(weighed), 0, h)
-    return Float64Array.from(taken(h))
+    const rows = this.#kernels.vector(weighed)
+    backend.syrk(inputs, n, 1, rows, 0, h)
+    rows.dispose()
+    return h
   }
 
   direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
@@ -174,7 +181,7 @@ export class Newton implements InnerSolver {
     const inputs = d.length / outputs
     const p = this.#probabilities(point.inner)
     const inverses = Array.from({ length: outputs }, (_, c) => {
-      const a = this.#curvature(p, c)
+      const a = taken(this.#curvature(p, c))
       for (let j = 0; j < inputs; j++) a[j * inputs + j] += Math.max(0, d[j * outputs + c]) + 1e-8
       const inverse = this.#problem.zeros(inputs * inputs)
       backend.choleskyInverse(inputs, this.#problem.vector(a), inverse)

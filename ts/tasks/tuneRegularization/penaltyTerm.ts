@@ -5,22 +5,22 @@ const usual = 1e-6
 export class PenaltyTerm {
   readonly strengths: Float64Array
   readonly power: number
-  readonly #smoothing: number
+  readonly smoothing: number
 
   constructor(strengths: Float64Array, power: number, smoothing = usual) {
     this.strengths = strengths
     this.power = power
-    this.#smoothing = smoothing
+    this.smoothing = smoothing
   }
 
   /** The same with ε² times a factor. */
   withSmoothing(factor: number): PenaltyTerm {
-    return new PenaltyTerm(this.strengths, this.power, factor * this.#smoothing)
+    return new PenaltyTerm(this.strengths, this.power, factor * this.smoothing)
   }
 
   /** The same of some of the parameters. */
   part(strengths: Float64Array): PenaltyTerm {
-    return new PenaltyTerm(strengths, this.power, this.#smoothing)
+    return new PenaltyTerm(strengths, this.power, this.smoothing)
   }
 
   value(theta: Float64Array): number {
@@ -28,7 +28,7 @@ export class PenaltyTerm {
     let sum = 0
     for (let j = 0; j < theta.length; j++) {
       const t = theta[j] * theta[j]
-      sum += strengths[j] * (power === 2 ? t : (t + this.#smoothing) ** (power / 2))
+      sum += strengths[j] * (power === 2 ? t : (t + this.smoothing) ** (power / 2))
     }
     return sum / power
   }
@@ -38,18 +38,8 @@ export class PenaltyTerm {
     const { power } = this
     const s = this.strengths[j]
     if (power === 2 || s === 0) return s
-    const t = x * x + this.#smoothing
+    const t = x * x + this.smoothing
     return power === 1 ? s / Math.sqrt(t) : s * Math.exp((power / 2 - 1) * Math.log(t))
-  }
-
-  /** Two steps towards the least ½ curvature x² − product x + R_j(x), from x. */
-  minimum(j: number, x: number, curvature: number, product: number): number {
-    let at = x
-    for (let k = 0; k < 2; k++) {
-      const total = curvature + this.weight(j, at)
-      if (total > 0) at = product / total
-    }
-    return at
   }
 
   /** The same of all parameters. */
@@ -62,7 +52,7 @@ export class PenaltyTerm {
     const { power } = this
     return this.majorizer(theta).map((m, j) => {
       const square = theta[j] * theta[j]
-      return power === 2 ? m : m * (1 + ((power - 2) * square) / (square + this.#smoothing))
+      return power === 2 ? m : m * (1 + ((power - 2) * square) / (square + this.smoothing))
     })
   }
 }

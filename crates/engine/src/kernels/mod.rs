@@ -22,11 +22,13 @@ macro_rules! operands {
     }};
 }
 
+mod coordinate_descent;
 mod factorizations;
 mod inverse_update;
 mod kronecker;
 mod products;
 
+pub use coordinate_descent::descend;
 pub use factorizations::{cholesky_inverse, cholesky_solve, conjugate_gradients, symmetric_eigen};
 pub use inverse_update::InverseUpdate;
 pub use kronecker::{kronecker_solve, per_sample_gram};

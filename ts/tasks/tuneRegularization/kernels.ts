@@ -1,0 +1,88 @@
+import type { Backend } from '../../backend/backend.ts'
+import type { Vector } from '../../backend/binding.ts'
+import type { PenaltyTerm } from './penaltyTerm.ts'
+
+/** Kernels on arrays of doubles. Matrices that are used again and again stay in the backend; nothing else does. */
+export class Kernels {
+  readonly backend: Backend
+
+  constructor(backend: Backend) {
+    this.backend = backend
+  }
+
+  vector(x: Float64Array): Vector {
+    const vector = new this.backend.Vector(x.length, 'f64')
+    vector.writeF64(x)
+    return vector
+  }
+
+  /** A x, with A rows × columns. */
+  product(a: Vector, x: Float64Array): Float64Array {
+    const rows = a.length / x.length
+    const kernel = (out: Vector, x: Vector) => this.backend.gemm(rows, 1, x.length, 1, a, x, 0, out)
+    return this.#run([new Float64Array(rows)], [x], kernel)[0]
+  }
+
+  /** Aᵀ x, with A rows × columns. */
+  transposed(a: Vector, x: Float64Array): Float64Array {
+    const columns = a.length / x.length
+    const kernel = (out: Vector, x: Vector) => this.backend.gemm(1, columns, x.length, 1, x, a, 0, out)
+    return this.#run([new Float64Array(columns)], [x], kernel)[0]
+  }
+
+  /** A C, with A rows × inner and C inner × columns. */
+  gemm(a: Float64Array, c: Float64Array, rows: number): Float64Array {
+    const inner = a.length / rows
+    const columns = c.length / inner
+    const kernel = (out: Vector, a: Vector, c: Vector) =>
+      this.backend.gemm(rows, columns, inner, 1, a, c, 0, out)
+    return this.#run([new Float64Array(rows * columns)], [a, c], kernel)[0]
+  }
+
+  /** C + sign A Aᵀ, with A rows × columns; C is 0 where absent. */
+  syrk(a: Float64Array, rows: number, c: Float64Array = new Float64Array(rows * rows), sign = 1): Float64Array {
+    const kernel = (c: Vector, a: Vector) => this.backend.syrk(rows, a.length / rows, sign, a, 1, c)
+    return this.#run([c], [a], kernel)[0]
+  }
+
+  /** A⁻¹ B, with B size × sides; `ERR_NUMERIC` unless A is positive definite. */
+  choleskySolve(a: Float64Array, size: number, b: Float64Array): Float64Array {
+    const kernel = (b: Vector, a: Vector) => this.backend.choleskySolve(size, b.length / size, a, b)
+    return this.#run([b], [a], kernel)[0]
+  }
+
+  /**
+   * θ and the rest after coordinate descent on a penalised quadratic (see `descend` of the backend), until no coefficient
+   * changes by more than the share `settled` of the largest.
+   */
+  descend(
+    rows: Vector,
+    gram: boolean,
+    theta: Float64Array,
+    rest: Float64Array,
+    { strengths, power, smoothing }: PenaltyTerm,
+    settled: number,
+  ): Float64Array[] {
+    const [d, width] = [theta.length, rest.length]
+    const kernel = (theta: Vector, rest: Vector, s: Vector) =>
+      this.backend.descend(d, width, rows, gram, s, power, smoothing, theta, rest, settled, sweeps)
+    return this.#run([theta, rest], [strengths], kernel)
+  }
+
+  /** What a kernel makes of the arrays that it changes; nothing stays in the backend. */
+  #run(
+    changed: readonly Float64Array[],
+    given: readonly Float64Array[],
+    kernel: (...vectors: Vector[]) => unknown,
+  ): Float64Array[] {
+    const vectors = [...changed, ...given].map((x) => this.vector(x))
+    try {
+      kernel(...vectors)
+      return changed.map((_, k) => vectors[k].readF64())
+    } finally {
+      for (const vector of vectors) vector.dispose()
+    }
+  }
+}
+
+const sweeps = 100
