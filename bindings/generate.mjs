@@ -228,7 +228,8 @@ ${shares.map((line) => `${line}\n`).join('')}guard(|| engine::Outcome::outcome($
 `
 }
 
-const isClass = (kind) => /^[A-Z]/.test(kind) && !(kind in arrays) && !(kind in filled) && !numbers.includes(kind)
+const isClass = (kind) =>
+  /^[A-Z]/.test(kind) && !(kind in arrays) && !(kind in filled) && !numbers.includes(kind)
 
 /** What arguments each call takes, for ts/backend/signatures.ts: `null` where a class has no constructor. */
 function signatures({ classes, functions }) {

@@ -302,6 +302,8 @@ export const tuneRegularization = {
   },
   outer: { steps: 15, tolerance: 1e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
+  /** The strengths of a grid end after so many in a row that are worse than the best before. */
+  enough: 2,
   /**
    * A learned exponent is kept where it lowers the loss of one ridge penalty by more than this share, and by more than the
    * standard error of the difference: chosen on seeds 100 and after of `npm run bench:python -- tune`. There the folds

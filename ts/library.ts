@@ -99,7 +99,7 @@ export {
   weightNetwork,
 } from './problems/blocks.ts'
 export { type CrossValidationOptions, crossValidation, type FoldRows } from './problems/crossValidation.ts'
-export type { Entries, Eventual, Filled, FilledWithValue } from './problems/custom/callback.ts'
+export type { Eventual, Filled, FilledWithValue } from './problems/custom/callback.ts'
 export {
   type CheckDerivativesOptions,
   type CheckDerivativesResult,
@@ -108,6 +108,7 @@ export {
 } from './problems/custom/checkDerivatives.ts'
 export { type CustomProblemOptions, customProblem } from './problems/custom/customProblem.ts'
 export type { ArrayOf, InnerObjective, OuterObjective } from './problems/custom/objectives.ts'
+export type { Entries } from './problems/custom/room.ts'
 export { type DistillationOptions, distillation } from './problems/distillation.ts'
 export {
   linearRegression,

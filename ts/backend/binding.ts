@@ -80,6 +80,8 @@ export interface Binding {
   readonly InverseUpdate: new (d: Whole, scale: number, dtype: DType, threads: Whole) => InverseUpdate
   gemm(m: Whole, n: Whole, k: Whole, alpha: Finite, a: Vector, b: Vector, beta: Finite, c: Vector): void
   syrk(n: Whole, k: Whole, alpha: Finite, a: Vector, beta: Finite, c: Vector): void
+  /** C ← C + X diag(weights) Xᵀ, with X n × k. */
+  weightedGram(n: Whole, k: Whole, x: Vector, weights: Vector, c: Vector): void
   symv(n: Whole, alpha: Finite, a: Vector, x: Vector, beta: Finite, y: Vector): void
   choleskySolve(n: Whole, k: Whole, a: Vector, b: Vector): void
   choleskyInverse(n: Whole, a: Vector, inverse: Vector): void

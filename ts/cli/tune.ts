@@ -107,6 +107,7 @@ async function tune(options: Options, command: Command): Promise<void> {
     penalty: { per: own ? 'group' : options.per, groups: own, power: options.power },
     folds: options.folds,
     standardize: options.standardize,
+    columns,
     seed: options.seed,
     signal: stop.signal,
     onProgress({ step, loss }) {

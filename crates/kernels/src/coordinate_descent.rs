@@ -157,9 +157,8 @@ mod tests {
                     }
                     let sweeps = quadratic.descend(&mut theta, &mut rest, 1e-12, 5000);
                     assert!(sweeps < 5000, "{level}, q = {power}");
-                    let residual: Vec<f64> = (0..n)
-                        .map(|i| y[i] - (0..d).map(|j| column(j)[i] * theta[j]).sum::<f64>())
-                        .collect();
+                    let residual: Vec<f64> =
+                        (0..n).map(|i| y[i] - (0..d).map(|j| column(j)[i] * theta[j]).sum::<f64>()).collect();
                     for j in 0..d {
                         let slope = dot(column(j), &residual);
                         let t: f64 = theta[j] * theta[j] + if power == 2.0 { 0.0 } else { 1e-6 };
@@ -177,8 +176,13 @@ mod tests {
     fn sweeps_end_when_they_are_used_up() {
         let rows = numbers(12);
         let strengths = [0.1; 4];
-        let quadratic =
-            PenalizedQuadratic { rows: &rows, gram: false, strengths: &strengths, power: 1.0, smoothing: 1e-6 };
+        let quadratic = PenalizedQuadratic {
+            rows: &rows,
+            gram: false,
+            strengths: &strengths,
+            power: 1.0,
+            smoothing: 1e-6,
+        };
         let (mut theta, mut rest) = ([0.0; 4], [1.0, -1.0, 0.5]);
         assert_eq!(quadratic.descend(&mut theta, &mut rest, 0.0, 3), 3);
         assert!(theta.iter().all(|x| *x != 0.0));

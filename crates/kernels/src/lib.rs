@@ -48,7 +48,7 @@ pub use coordinate_descent::PenalizedQuadratic;
 pub use eigen::{Eigen, NoConvergence, symmetric_eigen};
 pub use features::{FeatureData, Features, RowSet};
 pub use matrix::{MatMut, MatRef};
-pub use product::{blas, matmul, matvec, mirror_lower, syrk};
+pub use product::{blas, matmul, matvec, mirror_lower, syrk, weighted_gram};
 pub use rank_one::{Indefinite, SymmetricInverse};
 pub use scalar::Scalar;
 pub use threads::for_chunks;

@@ -103,6 +103,25 @@ pub(crate) fn symmetric_product<T: Scalar>(
     symmetric_product(c.block(half, half, rest, rest), beta, alpha, bottom, right);
 }
 
+/// Lower triangle of C ← C + X diag(weights) Xᵀ, with X `n × k` and weights of either sign; columns without a weight cost
+/// nothing. Overwrites blocks of the strict upper triangle next to the diagonal with scratch.
+pub fn weighted_gram<T: Scalar>(mut c: MatMut<'_, T>, x: MatRef<'_, T>, weights: &[T]) {
+    let n = x.rows();
+    assert_eq!(x.cols(), weights.len(), "shapes of a product must agree");
+    let used: Vec<usize> = (0..weights.len()).filter(|&j| weights[j] != T::zero()).collect();
+    for part in used.chunks(SYMMETRIC_DEPTH) {
+        let k = part.len();
+        let mut plain = Vec::with_capacity(n * k);
+        let mut weighed = Vec::with_capacity(n * k);
+        for i in 0..n {
+            plain.extend(part.iter().map(|&j| x.at(i, j)));
+            weighed.extend(part.iter().map(|&j| x.at(i, j) * weights[j]));
+        }
+        let (plain, weighed) = (MatRef::new(&plain, n, k), MatRef::new(&weighed, n, k));
+        symmetric_product(c.rb_mut(), T::one(), T::one(), weighed, plain.t());
+    }
+}
+
 /// Copies the strict lower triangle of a square matrix to its upper triangle.
 pub fn mirror_lower<T: Scalar>(mut c: MatMut<'_, T>) {
     assert_eq!(c.rows(), c.cols(), "a symmetric matrix must be square");

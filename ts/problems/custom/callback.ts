@@ -1,9 +1,6 @@
-import type { DType } from '../../backend/binding.ts'
 import { shown } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
-
-/** Numbers of a problem's scalar type. */
-export type Entries = Float64Array | Float32Array
+import { type Entries, moved, type Room, zeros } from './room.ts'
 
 /** What a callback gives that is lent an array to write to: nothing, or an array of its own in its place. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a function without a result is of type void
@@ -25,26 +22,17 @@ export interface Callback {
   readonly call: (...args: never[]) => unknown
 }
 
-/** Zeros of a scalar type. */
-export function zeros(length: number, dtype: DType): Entries {
-  try {
-    return dtype === 'f32' ? new Float32Array(length) : new Float64Array(length)
-  } catch (cause) {
-    throw new NhgdError('ERR_MEMORY', `"out" expected room for ${length} numbers, got none`, { cause })
-  }
-}
-
 /**
  * The number that a callback gives.
  *
  * @throws NhgdError `ERR_CALLBACK`.
  */
-export async function numberOf(callback: Callback, lent: Lent): Promise<number> {
+export async function numberOf(callback: Callback, lent: Lent, room: Room): Promise<number> {
   const given = await resultOf(callback, lent, Object.values(lent))
   if (typeof given !== 'number' || !Number.isFinite(given)) {
     throw failure(callback, lent, 'a finite number', shown(given))
   }
-  takeBack(Object.values(lent))
+  room.takeBack(Object.values(lent))
   return given
 }
 
@@ -58,17 +46,18 @@ export async function entriesOf(
   callback: Callback,
   lent: Lent,
   length: number,
-  dtype: DType,
+  room: Room,
   number?: 'beside' | 'alone',
 ): Promise<{ entries: Entries; value?: number }> {
-  const out = zeros(length, dtype).fill(Number.NaN)
+  const { dtype } = room
+  const out = room.entries(length).fill(Number.NaN)
   const arrays = [out, ...Object.values(lent)]
   const given = await resultOf(callback, lent, [...Object.values(lent), out])
   const expected = `${length} finite numbers`
   const told = number && typeof given === 'number'
   if (told && !Number.isFinite(given)) throw failure(callback, lent, 'a finite number', `${given}`)
   if (told && number === 'alone') {
-    takeBack(arrays)
+    room.takeBack(arrays)
     return { entries: zeros(1, dtype).fill(given) }
   }
   const written = told || given === undefined
@@ -78,7 +67,7 @@ export async function entriesOf(
   if (got !== length) {
     throw failure(callback, lent, expected, got === 0 && isDetached(given) ? keptArray : `${got} numbers`)
   }
-  const values = written ? out : zeros(length, dtype)
+  const values = written ? out : room.entries(length)
   if (!written) for (let i = 0; i < length; i++) values[i] = (given as ArrayLike<number>)[i]
   const at = notFinite(values)
   if (at >= 0) {
@@ -86,9 +75,8 @@ export async function entriesOf(
     const why = untouched ? `: nothing was written to "out", which is another array in each call` : ''
     throw failure(callback, lent, expected, `${values[at]} at index ${at}${why}`)
   }
-  const buffer = takeBack(arrays)
-  const own = !written ? values : dtype === 'f32' ? new Float32Array(buffer) : new Float64Array(buffer)
-  return { entries: own, ...(told && { value: given }) }
+  if (!written) room.takeBack(arrays)
+  return { entries: written ? room.takeBackFirst(arrays) : values, ...(told && { value: given }) }
 }
 
 async function resultOf(callback: Callback, lent: Lent, args: readonly unknown[]): Promise<unknown> {
@@ -120,12 +108,6 @@ function notFinite(values: Entries): number {
   return a + b + c + d === 0 ? -1 : values.findIndex((x) => !Number.isFinite(x))
 }
 
-/** Takes lent arrays away, so that no callback can read or write them any more; returns what the first held. */
-function takeBack(arrays: readonly (Entries | Uint32Array)[]): ArrayBuffer {
-  const buffers = arrays.map(({ buffer }) => buffer as ArrayBuffer)
-  return structuredClone(buffers[0], { transfer: buffers })
-}
-
 /** Says what went wrong: the callback, what was expected and what came, and where it was asked. */
 function failure(
   { name }: Callback,
@@ -136,7 +118,7 @@ function failure(
 ): NhgdError & { callback: string } {
   const at = Object.entries(lent).map(([name, values]) => `${name} = ${brief(values)}`)
   const message = `"${name}" expected ${expected}, got ${got} (at ${at.join(', ')})`
-  takeBack(Object.values(lent))
+  moved(Object.values(lent))
   return Object.assign(new NhgdError('ERR_CALLBACK', message, { cause }), { callback: name })
 }
 

@@ -1,10 +1,10 @@
 import { read } from '../../backend/backend.ts'
 import { checkOptions, numbers, refuse, seedCheck, shape, size } from '../../backend/check.ts'
 import { type AnyProblem, problemCheck } from '../problem.ts'
-import type { Entries } from './callback.ts'
 import { derivative, largest, moved } from './differences.ts'
 import type { Functions, Place } from './functions.ts'
 import { CustomOracles } from './oracles.ts'
+import type { Entries } from './room.ts'
 
 export interface CheckDerivativesOptions {
   /** θ and v to check at; by default near the problem's start, since much is zero at the start itself. */

@@ -17,10 +17,10 @@ import {
 } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import { type AnyOracles, type AnyProblem, Problem } from '../problem.ts'
-import type { Entries } from './callback.ts'
 import { Functions } from './functions.ts'
 import type { ArrayOf, InnerObjective, OuterObjective } from './objectives.ts'
 import { CustomOracles } from './oracles.ts'
+import type { Entries } from './room.ts'
 
 export interface CustomProblemOptions<D extends DType = 'f64'> {
   readonly backend: Backend

@@ -1,4 +1,4 @@
-import type { Entries } from './callback.ts'
+import type { Entries } from './room.ts'
 
 /** A derivative, and how far its differences disagree, relative to it. */
 export interface Difference {

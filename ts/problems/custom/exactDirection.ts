@@ -1,7 +1,7 @@
 import { type Backend, vector } from '../../backend/backend.ts'
 import type { Vector } from '../../backend/binding.ts'
 import { NhgdError } from '../../backend/errors.ts'
-import type { Entries } from './callback.ts'
+import type { Entries } from './room.ts'
 
 /** Largest d of the dense reference, as in the engine. */
 const limit = 8192

@@ -1,7 +1,8 @@
 import type { DType } from '../../backend/binding.ts'
-import { type Callback, type Entries, entriesOf, type Lent, numberOf, zeros } from './callback.ts'
+import { type Callback, entriesOf, type Lent, numberOf } from './callback.ts'
 import { derivative, largest, moved, movedAt } from './differences.ts'
 import type { InnerObjective, OuterObjective } from './objectives.ts'
+import { type Entries, Room, zeros } from './room.ts'
 
 /** Where functions are asked: each call makes a new array, which a callback is lent. */
 export interface Place {
@@ -23,6 +24,8 @@ export class Functions {
   /** p. */
   readonly p: number
   readonly dtype: DType
+  /** Where the arrays of callbacks come from. */
+  readonly room: Room
   readonly epsilon: number
   /** How far the differences of each function disagreed at the worst, by the name of the callback that they stand for. */
   readonly differences: Record<string, number> = {}
@@ -33,6 +36,7 @@ export class Functions {
     this.d = inner.size
     this.p = outer.size
     this.dtype = dtype
+    this.room = new Room(dtype)
     this.epsilon = dtype === 'f32' ? 2 ** -23 : 2 ** -52
     this.#inner = inner
     this.#outer = outer
@@ -46,13 +50,13 @@ export class Functions {
   /** g; nothing where neither the loss nor the gradient tells it. */
   async loss(place: Place): Promise<number | undefined> {
     const callback = this.#callback('inner.loss')
-    return callback ? numberOf(callback, lent(place)) : (await this.gradient(place)).value
+    return callback ? numberOf(callback, lent(place), this.room) : (await this.gradient(place)).value
   }
 
   /** ∇_θ g. */
   async gradient(place: Place): Promise<Told> {
     const callback = this.#callback('inner.gradient')
-    if (callback) return entriesOf(callback, lent(place), this.d, this.dtype, 'beside')
+    if (callback) return entriesOf(callback, lent(place), this.d, this.room, 'beside')
     const { entries, value } = await this.sampleGradients(place)
     return { entries: this.mean(entries), value }
   }
@@ -61,7 +65,7 @@ export class Functions {
   async sampleGradients(place: Place): Promise<Told> {
     const batch = place.batch()
     const callback = this.#callback('inner.sampleGradients')
-    if (callback) return entriesOf(callback, lent(place), batch.length * this.d, this.dtype, 'beside')
+    if (callback) return entriesOf(callback, lent(place), batch.length * this.d, this.room, 'beside')
     const entries = zeros(batch.length * this.d, this.dtype)
     for (const [row, i] of batch.entries()) {
       const one = await this.gradient({ ...place, batch: () => Uint32Array.of(i) })
@@ -84,7 +88,7 @@ export class Functions {
   async hessianProduct(place: Place, u: Entries): Promise<Entries> {
     const callback = this.#callback('inner.hessianProduct')
     if (callback)
-      return (await entriesOf(callback, { ...lent(place), u: u.slice() }, this.d, this.dtype)).entries
+      return (await entriesOf(callback, { ...lent(place), u: this.room.copy(u) }, this.d, this.room)).entries
     const size = largest(u)
     if (size === 0) return zeros(this.d, this.dtype)
     const theta = place.theta()
@@ -98,7 +102,7 @@ export class Functions {
   async crossProduct(place: Place, u: Entries): Promise<Entries> {
     const callback = this.#callback('inner.crossProduct')
     if (callback)
-      return (await entriesOf(callback, { ...lent(place), u: u.slice() }, this.p, this.dtype)).entries
+      return (await entriesOf(callback, { ...lent(place), u: this.room.copy(u) }, this.p, this.room)).entries
     const v = place.v()
     const product = zeros(this.p, this.dtype)
     if (largest(u) === 0) return product
@@ -116,18 +120,18 @@ export class Functions {
     const { regularizer = 0 } = this.#inner
     if (typeof regularizer === 'number') return zeros(1, this.dtype).fill(regularizer)
     const callback = { name: 'inner.regularizer', call: regularizer }
-    return (await entriesOf(callback, { v: v.slice() }, this.d, this.dtype, 'alone')).entries
+    return (await entriesOf(callback, { v: this.room.copy(v) }, this.d, this.room, 'alone')).entries
   }
 
   /** f. */
   async outerLoss(place: Place): Promise<number> {
-    return numberOf({ name: 'outer.loss', call: this.#outer.loss }, lent(place))
+    return numberOf({ name: 'outer.loss', call: this.#outer.loss }, lent(place), this.room)
   }
 
   /** ∇_θ f. */
   async outerGradient(place: Place): Promise<Told> {
     const callback = this.#callback('outer.gradient')
-    if (callback) return entriesOf(callback, lent(place), this.d, this.dtype, 'beside')
+    if (callback) return entriesOf(callback, lent(place), this.d, this.room, 'beside')
     const along = (theta: () => Entries) => ({ ...place, theta })
     return { entries: await this.#slopes('outer.gradient', place.theta(), along) }
   }
@@ -136,7 +140,7 @@ export class Functions {
   async directGradient(place: Place): Promise<Entries> {
     if (this.#outer.directGradient === 0) return zeros(this.p, this.dtype)
     const callback = this.#callback(direct)
-    if (callback) return (await entriesOf(callback, lent(place), this.p, this.dtype)).entries
+    if (callback) return (await entriesOf(callback, lent(place), this.p, this.room)).entries
     return this.#slopes(direct, place.v(), (v) => ({ ...place, v }))
   }
 

@@ -1,5 +1,6 @@
 import type { DType } from '../../backend/binding.ts'
-import type { Entries, Eventual, Filled, FilledWithValue } from './callback.ts'
+import type { Eventual, Filled, FilledWithValue } from './callback.ts'
+import type { Entries } from './room.ts'
 
 /** The arrays of a scalar type. */
 export type ArrayOf<D extends DType> = D extends 'f32' ? Float32Array : Float64Array

@@ -3,9 +3,9 @@ import type { Batch, DType, FisherHandle, Point, Step, Vector } from '../../back
 import { refuse } from '../../backend/check.ts'
 import { customFisher } from '../../defaults.ts'
 import type { AnyOracles } from '../problem.ts'
-import { type Entries, zeros } from './callback.ts'
 import { exactDirection } from './exactDirection.ts'
 import type { Functions, Place } from './functions.ts'
+import { type Entries, zeros } from './room.ts'
 
 /** How many samples g and f are means over, and θ to start from. */
 interface Shape {
@@ -27,6 +27,8 @@ export class CustomOracles implements AnyOracles {
   readonly usualFisher = customFisher
   readonly #backend: Backend
   readonly #start: Float64Array
+  /** What a Fisher sees where there is none. */
+  readonly #none: Vector
 
   constructor(backend: Backend, functions: Functions, { samples, outerSamples, start }: Shape) {
     this.#backend = backend
@@ -34,6 +36,7 @@ export class CustomOracles implements AnyOracles {
     this.samples = samples
     this.outerSamples = outerSamples
     this.#start = start
+    this.#none = this.#vector([])
   }
 
   get innerLength(): number {
@@ -74,7 +77,7 @@ export class CustomOracles implements AnyOracles {
   async innerStep(point: Point, batch: Batch, step: Step): Promise<number> {
     const place = this.#place(point, batch)
     const { entries, value } = await this.functions.gradient(place)
-    return this.#take(point, batch, step, entries, value, [])
+    return this.#take(point, batch, step, entries, value)
   }
 
   async innerStepFor(
@@ -92,7 +95,7 @@ export class CustomOracles implements AnyOracles {
     const gradient = inOnePass ? functions.mean(told.entries) : told.entries
     const known = inOnePass || fisher.rows === 'mean' ? told.entries.slice() : undefined
     const seen = await this.#seen(place, fisher, seed, known)
-    return this.#take(point, batch, step, gradient, told.value, seen)
+    return this.#lend(seen, (rows) => this.#take(point, batch, step, gradient, told.value, rows))
   }
 
   async observe(point: Point, batch: Batch, step: Step, fisher: FisherHandle, seed: number): Promise<void> {
@@ -104,6 +107,7 @@ export class CustomOracles implements AnyOracles {
     this.#expect('gradient', gradient, this.innerLength)
     const { entries, value = Number.NaN } = await this.functions.gradient(this.#place(point, batch))
     write(gradient, entries)
+    this.functions.room.giveBack(entries)
     return value
   }
 
@@ -161,11 +165,12 @@ export class CustomOracles implements AnyOracles {
     step: Step,
     gradient: Entries,
     value = Number.NaN,
-    seen: ArrayLike<number> = [],
+    seen = this.#none,
   ): number {
     write(step.gradient, gradient, 'step')
+    this.functions.room.giveBack(gradient)
     step.inner.copyFrom(point.inner)
-    this.#lend(seen, (rows) => step.keep(batch, rows))
+    step.keep(batch, seen)
     return value
   }
 
@@ -218,10 +223,8 @@ export class CustomOracles implements AnyOracles {
   }
 
   #read(name: string, x: Vector, length: number): Entries {
-    if (x.dtype !== this.dtype) refuse(name, `dtype ${this.dtype}`, x.dtype, 'ERR_DTYPE')
-    const entries = this.dtype === 'f64' ? x.readF64() : x.readF32()
-    if (entries.length !== length) refuse(name, `${length} entries`, entries.length, 'ERR_SHAPE')
-    return entries
+    this.#expect(name, x, length)
+    return this.functions.room.read(x, length)
   }
 
   /** Reads a vector now, and anew whenever its entries have been handed out. */
@@ -240,10 +243,10 @@ export class CustomOracles implements AnyOracles {
   }
 
   /** A vector for the time of a call: what waits to be collected makes each call dearer. */
-  #lend(entries: ArrayLike<number>, use: (x: Vector) => void): void {
+  #lend<R>(entries: ArrayLike<number>, use: (x: Vector) => R): R {
     const x = this.#vector(entries)
     try {
-      use(x)
+      return use(x)
     } finally {
       x.dispose()
     }

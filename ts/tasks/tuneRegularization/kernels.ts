@@ -2,9 +2,11 @@ import type { Backend } from '../../backend/backend.ts'
 import type { Vector } from '../../backend/binding.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 
-/** Kernels on arrays of doubles. Matrices that are used again and again stay in the backend; nothing else does. */
+/** Kernels on arrays of doubles. Matrices that are used again and again stay in the backend. */
 export class Kernels {
   readonly backend: Backend
+  /** Operands by their lengths. */
+  readonly #spare = new Map<number, Vector[]>()
 
   constructor(backend: Backend) {
     this.backend = backend
@@ -39,16 +41,23 @@ export class Kernels {
     return this.#run([new Float64Array(rows * columns)], [a, c], kernel)[0]
   }
 
-  /** C + sign A Aᵀ, with A rows × columns; C is 0 where absent. */
-  syrk(a: Float64Array, rows: number, c: Float64Array = new Float64Array(rows * rows), sign = 1): Float64Array {
-    const kernel = (c: Vector, a: Vector) => this.backend.syrk(rows, a.length / rows, sign, a, 1, c)
-    return this.#run([c], [a], kernel)[0]
+  /** C + A diag(weights) Aᵀ, with A rows × columns. */
+  weightedGram(a: Vector, weights: Float64Array, c: Float64Array): Float64Array {
+    const rows = a.length / weights.length
+    const kernel = (c: Vector, w: Vector) => this.backend.weightedGram(rows, weights.length, a, w, c)
+    return this.#run([c], [weights], kernel)[0]
   }
 
   /** A⁻¹ B, with B size × sides; `ERR_NUMERIC` unless A is positive definite. */
   choleskySolve(a: Float64Array, size: number, b: Float64Array): Float64Array {
     const kernel = (b: Vector, a: Vector) => this.backend.choleskySolve(size, b.length / size, a, b)
     return this.#run([b], [a], kernel)[0]
+  }
+
+  /** A⁻¹; `ERR_NUMERIC` unless A is positive definite. */
+  choleskyInverse(a: Float64Array, size: number): Float64Array {
+    const kernel = (out: Vector, a: Vector) => this.backend.choleskyInverse(size, a, out)
+    return this.#run([new Float64Array(size * size)], [a], kernel)[0]
   }
 
   /**
@@ -69,18 +78,26 @@ export class Kernels {
     return this.#run([theta, rest], [strengths], kernel)
   }
 
-  /** What a kernel makes of the arrays that it changes; nothing stays in the backend. */
+  /** What a kernel makes of the arrays that it changes. Its operands are kept for the next call. */
   #run(
     changed: readonly Float64Array[],
     given: readonly Float64Array[],
     kernel: (...vectors: Vector[]) => unknown,
   ): Float64Array[] {
-    const vectors = [...changed, ...given].map((x) => this.vector(x))
+    const vectors = [...changed, ...given].map((x) => {
+      const vector = this.#spare.get(x.length)?.pop() ?? new this.backend.Vector(x.length, 'f64')
+      vector.writeF64(x)
+      return vector
+    })
     try {
       kernel(...vectors)
       return changed.map((_, k) => vectors[k].readF64())
     } finally {
-      for (const vector of vectors) vector.dispose()
+      for (const vector of vectors) {
+        const spare = this.#spare.get(vector.length)
+        if (spare) spare.push(vector)
+        else this.#spare.set(vector.length, [vector])
+      }
     }
   }
 }

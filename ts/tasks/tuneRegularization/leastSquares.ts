@@ -72,7 +72,8 @@ export class LeastSquares implements InnerSolver {
     let residual = equations.residual(theta, y)
     let newtonPays = penalty.power === 2
     for (let step = 0; step < steps; step++) {
-      if (!newtonPays) residual = equations.descend(theta, residual, penalty, rough ? 3 * settled : settled, y)
+      if (!newtonPays)
+        residual = equations.descend(theta, residual, penalty, rough ? 3 * settled : settled, y)
       if (penalty.power < 2 && rough) return step + 1
       newtonPays = penalty.power === 2
       const slope = equations.transposed(residual)

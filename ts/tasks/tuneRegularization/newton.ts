@@ -1,4 +1,4 @@
-import { read, taken } from '../../backend/backend.ts'
+import { read } from '../../backend/backend.ts'
 import type { Batch, Point, Vector } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import type { Problem } from '../../problems/problem.ts'
@@ -21,7 +21,8 @@ export class Newton implements InnerSolver {
   readonly #product: Vector
   readonly #outputs: number
   /** Xᵀ / √n with a row of ones for the intercept. */
-  readonly #design: Float64Array
+  readonly #design: Vector
+  readonly #inputs: number
   readonly #probabilities: (theta: Vector) => ArrayLike<number>
 
   /**
@@ -44,7 +45,8 @@ export class Newton implements InnerSolver {
       for (let j = 0; j < inputs - 1; j++)
         transposed[j * n + i] = features[i * (inputs - 1) + j] / Math.sqrt(n)
     }
-    this.#design = transposed
+    this.#design = this.#kernels.vector(transposed)
+    this.#inputs = inputs
   }
 
   minimize(theta: Float64Array, penalty: PenaltyTerm, rough = false): number {
@@ -93,7 +95,7 @@ export class Newton implements InnerSolver {
     const column = (x: Float64Array, c: number) =>
       Float64Array.from({ length: inputs }, (_, j) => x[j * outputs + c])
     for (let c = 0; c < outputs; c++) {
-      const h = this.#curvature(p, c)
+      const h = this.#kernels.vector(this.#curvature(p, c))
       const rest = column(slope, c).map((x) => -x)
       const part = penalty.part(column(penalty.strengths, c))
       const [own] = this.#kernels.descend(h, true, column(theta, c), rest, part, 1e-4)
@@ -104,23 +106,14 @@ export class Newton implements InnerSolver {
   }
 
   /** The Hessian of one output's part of the mean loss, inputs × inputs: Σ p(1 − p) x xᵀ / n. */
-  #curvature(p: ArrayLike<number>, output: number): Vector {
-    const { backend } = this.#problem
+  #curvature(p: ArrayLike<number>, output: number): Float64Array {
     const n = this.#problem.oracles.samples
     const classes = p.length / n
-    const roots = Float64Array.from({ length: n }, (_, i) => {
+    const weights = Float64Array.from({ length: n }, (_, i) => {
       const own = p[i * classes + (this.#outputs === 1 ? 1 : output)]
-      return Math.sqrt(own * (1 - own) + 1e-8)
+      return own * (1 - own) + 1e-8
     })
-    const design = this.#design
-    const weighed = new Float64Array(design.length)
-    const inputs = design.length / n
-    for (let j = 0, k = 0; j < inputs; j++) for (let i = 0; i < n; i++, k++) weighed[k] = design[k] * roots[i]
-    const h = this.#problem.zeros(inputs * inputs)
-    const rows = this.#kernels.vector(weighed)
-    backend.syrk(inputs, n, 1, rows, 0, h)
-    rows.dispose()
-    return h
+    return this.#kernels.weightedGram(this.#design, weights, new Float64Array(this.#inputs ** 2))
   }
 
   direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
@@ -176,16 +169,12 @@ export class Newton implements InnerSolver {
 
   /** Per output the inverse of its part of the Hessian. */
   #preconditioner(point: Point, d: Float64Array): (r: Float64Array) => Float64Array {
-    const { backend } = this.#problem
-    const outputs = this.#outputs
-    const inputs = d.length / outputs
+    const [outputs, inputs] = [this.#outputs, this.#inputs]
     const p = this.#probabilities(point.inner)
     const inverses = Array.from({ length: outputs }, (_, c) => {
-      const a = taken(this.#curvature(p, c))
+      const a = this.#curvature(p, c)
       for (let j = 0; j < inputs; j++) a[j * inputs + j] += Math.max(0, d[j * outputs + c]) + 1e-8
-      const inverse = this.#problem.zeros(inputs * inputs)
-      backend.choleskyInverse(inputs, this.#problem.vector(a), inverse)
-      return Float64Array.from(taken(inverse))
+      return this.#kernels.choleskyInverse(a, inputs)
     })
     return (r) => {
       const out = new Float64Array(r.length)

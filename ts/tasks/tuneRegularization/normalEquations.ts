@@ -13,10 +13,11 @@ export class NormalEquations {
   readonly #kernels: Kernels
   readonly #n: number
   readonly #d: number
-  readonly #b: Float64Array
+  /** Bᵀ. */
+  readonly #columns: Float64Array
   /** B and Bᵀ. */
   readonly #held: Vector
-  readonly #columns: Vector
+  readonly #turned: Vector
   /** BBᵀ, or BᵀB where d ≤ n. */
   readonly #gram: Float64Array
   /** BᵀB where d ≤ n. */
@@ -25,11 +26,13 @@ export class NormalEquations {
   constructor(kernels: Kernels, b: Float64Array, n: number) {
     const d = b.length / n
     this.#kernels = kernels
-    ;[this.#n, this.#d, this.#b] = [n, d, b]
+    ;[this.#n, this.#d] = [n, d]
+    this.#columns = transposed(b, n)
     this.#held = kernels.vector(b)
-    const columns = transposed(b, n)
-    this.#columns = kernels.vector(columns)
-    this.#gram = d > n ? kernels.syrk(b, n) : kernels.syrk(columns, d)
+    this.#turned = kernels.vector(this.#columns)
+    const [least, rows] = d > n ? [n, this.#held] : [d, this.#turned]
+    const ones = new Float64Array(Math.max(n, d)).fill(1)
+    this.#gram = kernels.weightedGram(rows, ones, new Float64Array(least * least))
     this.#square = d > n ? undefined : kernels.vector(this.#gram)
   }
 
@@ -53,7 +56,7 @@ export class NormalEquations {
   ): Float64Array {
     const gram = this.#square !== undefined
     const rest = gram ? this.transposed(residual) : residual
-    const rows = this.#square ?? this.#columns
+    const rows = this.#square ?? this.#turned
     const [found, left] = this.#kernels.descend(rows, gram, theta, rest, penalty, settled)
     theta.set(found)
     return gram ? this.residual(theta, y) : left
@@ -85,16 +88,18 @@ export class NormalEquations {
     const largest = diagonal.reduce((most, x) => Math.max(most, x), 0)
     // 1/D of all features is κ, that of the largest, and what some have beside it.
     const kappa = largest > 0 ? 1 / largest : 0
-    const inverse = diagonal.map((x) => (x > 1e-6 * largest ? 1 / x : 0))
-    const [dense, more]: number[][] = [[], []]
+    const [inverse, beside] = [new Float64Array(d), new Float64Array(d)]
+    const dense: number[] = []
     for (let j = 0; j < d; j++) {
-      if (inverse[j] === 0) dense.push(j)
-      else if (inverse[j] > kappa * (1 + 1e-9)) more.push(j)
+      if (diagonal[j] > 1e-6 * largest) inverse[j] = 1 / diagonal[j]
+      else dense.push(j)
+      const more = inverse[j] - kappa
+      beside[j] = Math.abs(more) > 1e-9 * kappa ? more : 0
     }
-    let m: Float64Array = this.#gram.map((x) => kappa * x)
-    for (let i = 0; i < n; i++) m[i * n + i] += 1
-    if (more.length > 0) m = kernels.syrk(this.#gather(more, (j) => Math.sqrt(inverse[j] - kappa)), n, m)
-    if (dense.length > 0) m = kernels.syrk(this.#gather(dense, () => Math.sqrt(kappa)), n, m, -1)
+    const start = new Float64Array(n * n)
+    for (let k = 0; k < n * n; k++) start[k] = kappa * this.#gram[k]
+    for (let i = 0; i < n; i++) start[i * n + i] += 1
+    const m = kernels.weightedGram(this.#held, beside, start)
     const scaled = r.map((x, j) => inverse[j] * x)
     const right = kernels.product(this.#held, scaled)
     if (dense.length === 0) {
@@ -103,10 +108,11 @@ export class NormalEquations {
     }
     // M⁻¹ [B_S, B_P D_P⁻¹ r_P] by one factorisation.
     const s = dense.length
-    const sides = this.#gather([...dense, -1], () => 1)
-    for (let i = 0; i < n; i++) sides[i * (s + 1) + s] = right[i]
-    const solved = kernels.choleskySolve(m, n, sides)
-    const products = kernels.gemm(transposed(sides, n), solved, s + 1)
+    const sides = new Float64Array((s + 1) * n)
+    for (const [a, j] of dense.entries()) sides.set(this.#columns.subarray(j * n, (j + 1) * n), a * n)
+    sides.set(right, s * n)
+    const solved = kernels.choleskySolve(m, n, transposed(sides, s + 1))
+    const products = kernels.gemm(sides, solved, s + 1)
     const k = new Float64Array(s * s)
     const rest = new Float64Array(s)
     for (let a = 0; a < s; a++) {
@@ -123,18 +129,6 @@ export class NormalEquations {
     const u = scaled.map((x, j) => x - inverse[j] * back[j])
     for (const [a, j] of dense.entries()) u[j] = own[a]
     return u
-  }
-
-  /** Columns of B times factors, n × columns; zeros where a column is −1. */
-  #gather(columns: readonly number[], factor: (j: number) => number): Float64Array {
-    const [n, d, k] = [this.#n, this.#d, columns.length]
-    const factors = Float64Array.from(columns, factor)
-    const out = new Float64Array(n * k)
-    for (let i = 0; i < n; i++) {
-      for (let a = 0; a < k; a++)
-        if (columns[a] >= 0) out[i * k + a] = this.#b[i * d + columns[a]] * factors[a]
-    }
-    return out
   }
 }
 

@@ -43,6 +43,8 @@ export interface TuneRegularizationOptions {
   readonly folds?: number | readonly FoldRows[]
   /** Whether columns are brought to mean 0 and deviation 1, true by default. */
   readonly standardize?: boolean
+  /** What warnings call the columns; their numbers, from 0, by default. */
+  readonly columns?: readonly string[]
   /** Decides the folds, 0 by default. */
   readonly seed?: number
   readonly signal?: AbortSignal
@@ -128,6 +130,11 @@ const features: Check<Matrix> = (name, value) => {
   return matrix
 }
 
+const names: Check<readonly string[]> = (name, value) =>
+  Array.isArray(value) && value.every((text) => typeof text === 'string')
+    ? value
+    : refuse(name, 'an array of strings', value)
+
 const checks = {
   backend: backendCheck,
   features,
@@ -136,6 +143,7 @@ const checks = {
   penalty: shape<TunedPenalty>({ per: oneOf('all', 'group', 'feature'), groups: numbers, power: powerCheck }),
   folds,
   standardize: flag,
+  columns: names,
   seed: seedCheck,
   signal: signalCheck,
   onProgress: callback,
@@ -158,6 +166,9 @@ export function checked(options: TuneRegularizationOptions): CheckedOptions {
     refuse('penalty.groups', per === 'group' ? 'a number per feature' : 'per: "group"', groups)
   }
   const { columns } = given.features as Matrix
+  if (given.columns && given.columns.length !== columns) {
+    refuse('columns', `${columns} names`, given.columns.length, 'ERR_SHAPE')
+  }
   if (groups && groups.length !== columns) {
     refuse('penalty.groups', `${columns}, one per feature`, groups.length, 'ERR_SHAPE')
   }

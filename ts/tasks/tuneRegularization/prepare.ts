@@ -17,10 +17,18 @@ export interface Prepared extends Data {
   readonly targetUnits: Units
   /** Columns that are constant. */
   readonly constant: readonly number[]
+  /** What columns are called. */
+  readonly columns?: readonly string[]
 }
 
 /** Samples as the solvers take them: columns, and targets, of mean 0 and deviation 1. */
-export function prepare({ features, targets, labels, standardize = true }: CheckedOptions): Prepared {
+export function prepare({
+  features,
+  targets,
+  labels,
+  columns: names,
+  standardize = true,
+}: CheckedOptions): Prepared {
   const { rows, columns, scale = 1 } = features
   const fitted = fitStandardization(features)
   const constant = Array.from(fitted.deviations.keys()).filter((j) => !(fitted.deviations[j] > 0))
@@ -33,7 +41,7 @@ export function prepare({ features, targets, labels, standardize = true }: Check
       data[k] = units.deviations[j] > 0 ? x / units.deviations[j] : 0
     }
   }
-  const shared = { features: { data, rows, columns }, units, constant }
+  const shared = { features: { data, rows, columns }, units, constant, columns: names }
   if (labels) {
     const classes = classesOf(labels, rows)
     const outputs = classes === 2 ? 1 : classes

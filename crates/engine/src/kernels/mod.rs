@@ -32,7 +32,7 @@ pub use coordinate_descent::descend;
 pub use factorizations::{cholesky_inverse, cholesky_solve, conjugate_gradients, symmetric_eigen};
 pub use inverse_update::InverseUpdate;
 pub use kronecker::{kronecker_solve, per_sample_gram};
-pub use products::{gemm, symv, syrk};
+pub use products::{gemm, symv, syrk, weighted_gram};
 
 /// Entries of a shape; more than any vector has where their number overflows.
 fn entries<const N: usize>(shape: [usize; N]) -> usize {

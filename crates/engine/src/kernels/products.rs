@@ -30,6 +30,15 @@ pub fn syrk(n: usize, k: usize, alpha: f64, a: &Vector, beta: f64, c: &Vector) -
     })
 }
 
+/// C ← C + X diag(weights) Xᵀ with X n × k, C n × n symmetric; 2n²k flops for k weights other than 0.
+pub fn weighted_gram(n: usize, k: usize, x: &Vector, weights: &Vector, c: &Vector) -> Result<()> {
+    operands!(T of c; x: [n, k], weights: [k], c: [n, n] => {
+        nhgd_kernels::weighted_gram(MatMut::new(c, n, n), MatRef::new(x, n, k), weights);
+        mirror_lower(MatMut::new(c, n, n));
+        Ok(())
+    })
+}
+
 /// y ← βy + α A x with A n × n; 2n² flops.
 pub fn symv(n: usize, alpha: f64, a: &Vector, x: &Vector, beta: f64, y: &Vector) -> Result<()> {
     operands!(T of y; a: [n, n], x: [n], y: [n] => {

@@ -108,6 +108,34 @@ fn syrk_is_the_lower_triangle_of_the_product() {
     });
 }
 
+fn check_weighted_gram<T: Scalar>(n: usize, k: usize) {
+    let x = numbers::<T>(n * k, 1);
+    let x = MatRef::new(&x, n, k);
+    let weights: Vec<T> =
+        numbers::<T>(k, 2).iter().enumerate().map(|(j, &w)| if j % 3 == 1 { T::zero() } else { w }).collect();
+    let weighed: Vec<T> = (0..n * k).map(|at| x.at(at / k, at % k) * weights[at % k]).collect();
+    let before = numbers::<T>(n * n, 3);
+    let expected = combine(&before, 1.0, 1.0, &product(MatRef::new(&weighed, n, k), x.t()));
+    let mut c = before.clone();
+    weighted_gram(MatMut::new(&mut c, n, n), x, &weights);
+    for i in 0..n {
+        for j in 0..=i {
+            let error = (c[i * n + j].wide() - expected[i * n + j]).abs();
+            assert!(error <= tolerance::<T>(k), "({i}, {j}) of {n} × {k}");
+        }
+    }
+}
+
+#[test]
+fn weighted_gram_adds_the_product_with_weights_of_either_sign() {
+    on_each_level(|_| {
+        for (n, k) in [(1, 1), (5, 70), (33, 7), (40, 700)] {
+            check_weighted_gram::<f32>(n, k);
+            check_weighted_gram::<f64>(n, k);
+        }
+    });
+}
+
 #[test]
 fn mirror_lower_copies_bits_and_keeps_the_rest() {
     for n in ORDERS {
