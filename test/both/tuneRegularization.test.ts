@@ -230,6 +230,26 @@ test('groups, features, and folds of groups or of time', async ({ backend }) => 
   }
 })
 
+test('what is held out further keeps groups together, and is the latest in time', async ({ backend }) => {
+  const { features, targets } = sparse(60, 12, 3, 9)
+  const options = { backend, features, targets, penalty: { per: 'feature', power: 1 } } as const
+  const people = Array.from({ length: 60 }, (_, i) => i % 10)
+  for (const folds of [groupFolds(people, 5), timeFolds(60, 4)]) {
+    const { heldOut, path } = await tuneRegularization({ ...options, folds })
+    assert.ok(path.every(({ heldOutLoss }) => heldOutLoss !== undefined))
+    const judged = folds.slice(0, -1).flatMap(({ validation }) => Array.from(validation))
+    const told = Array.from(heldOut.keys()).filter((i) => !Number.isNaN(heldOut[i]))
+    assert.equal(
+      told,
+      judged.sort((a, b) => a - b),
+    )
+  }
+  // Two folds leave no rows to train on beside a further part.
+  const { heldOut, path } = await tuneRegularization({ ...options, folds: groupFolds(people, 2) })
+  assert.ok(heldOut.every(Number.isFinite))
+  assert.ok(path.every(({ heldOutLoss }) => heldOutLoss === undefined))
+})
+
 test('the same seed gives the same bits, and an aborted search ends', async ({ backend }) => {
   const { features, targets } = sparse(40, 8, 2, 10)
   const [one, other] = await Promise.all(
@@ -275,7 +295,10 @@ test('odd data: constant columns are named, and targets that nothing explains le
   for (let i = 0; i < 40; i++) (features.data as Float64Array)[i * 5 + 4] = 2
   const result = await tuneRegularization({ backend, features, targets })
   assert.ok(result.leftOut.includes(4))
-  assert.match(result.warnings.join(), /4/)
+  assert.match(result.warnings.join(), 'the column 4 is constant')
+  const columns = ['a', 'b', 'c', 'd', 'width']
+  const { warnings } = await tuneRegularization({ backend, features, targets, columns })
+  assert.match(warnings.join(), 'the column width is constant')
   const noise = new Random(12).normals(40)
   const mean = noise.reduce((sum, y) => sum + y / 40, 0)
   const variance = noise.reduce((sum, y) => sum + (y - mean) ** 2 / 40, 0)
@@ -306,6 +329,8 @@ test('bad input is refused by name', async ({ backend }) => {
   await refuses('ERR_RANGE', 'penalty.power', make({ penalty: { power: 3 } }))
   await refuses('ERR_RANGE', 'penalty.groups', make({ penalty: { per: 'group' } }))
   await refuses('ERR_SHAPE', 'penalty.groups', make({ penalty: { per: 'group', groups: [0] } }))
+  await refuses('ERR_SHAPE', 'columns', make({ columns: ['a'] }))
+  await refuses('ERR_RANGE', 'columns', make({ columns: [1, 2, 3] }))
   await refuses('ERR_RANGE', 'folds', make({ folds: 1 }))
   await refuses('ERR_RANGE', 'folds', make({ folds: [five(20)[0]] }))
   await refuses(

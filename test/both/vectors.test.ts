@@ -33,6 +33,28 @@ test('reading copies', ({ backend }) => {
   same(x.readF64(), [1, 2, 3])
 })
 
+test('reading into an array fills it, or changes nothing', async ({ backend }) => {
+  const entries = Float64Array.of(0.1, -2, 3e-5)
+  for (const dtype of ['f32', 'f64'] as const) {
+    const x = new backend.Vector(3, dtype)
+    x.writeF64(entries)
+    const [doubles, singles] = [new Float64Array(5).fill(7), new Float32Array(3)]
+    x.readIntoF64(doubles.subarray(1, 4))
+    assert.equal(Array.from(doubles), [7, ...x.readF64(), 7])
+    x.readIntoF32(singles)
+    assert.equal(singles, x.readF32())
+    for (const length of [2, 4]) {
+      const target = new Float64Array(length).fill(7)
+      await refuses('ERR_SHAPE', 'target', () => x.readIntoF64(target))
+      assert.ok(target.every((value) => value === 7))
+    }
+    await refuses('ERR_DTYPE', 'target', () => x.readIntoF64(singles as never))
+    // A copy would be filled in its place.
+    const shared = new Float64Array(new SharedArrayBuffer(24))
+    await refuses('ERR_RANGE', 'target', () => x.readIntoF64(shared))
+  }
+})
+
 test('arithmetic', ({ backend }) => {
   for (const dtype of dtypes) {
     for (const length of lengths) {

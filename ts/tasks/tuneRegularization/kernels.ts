@@ -48,6 +48,27 @@ export class Kernels {
     return this.#run([c], [weights], kernel)[0]
   }
 
+  /** (scale · G + E + A diag(weights) Aᵀ)⁻¹ B; `ERR_NUMERIC` unless that is positive definite. */
+  solveWith(
+    g: Vector,
+    scale: number,
+    e: Vector,
+    b: Float64Array,
+    a?: Vector,
+    weights = new Float64Array(),
+  ): Float64Array {
+    const rows = Math.sqrt(g.length)
+    return this.#run([b], [weights], (b, weights) => {
+      const m = this.#taken(g.length)
+      m.copyFrom(g)
+      m.scale(scale)
+      m.axpy(1, e)
+      if (a) this.backend.weightedGram(rows, weights.length, a, weights, m)
+      this.backend.choleskySolve(rows, b.length / rows, m, b)
+      this.#keep(m)
+    })[0]
+  }
+
   /** A⁻¹ B, with B size × sides; `ERR_NUMERIC` unless A is positive definite. */
   choleskySolve(a: Float64Array, size: number, b: Float64Array): Float64Array {
     const kernel = (b: Vector, a: Vector) => this.backend.choleskySolve(size, b.length / size, a, b)
@@ -85,7 +106,7 @@ export class Kernels {
     kernel: (...vectors: Vector[]) => unknown,
   ): Float64Array[] {
     const vectors = [...changed, ...given].map((x) => {
-      const vector = this.#spare.get(x.length)?.pop() ?? new this.backend.Vector(x.length, 'f64')
+      const vector = this.#taken(x.length)
       vector.writeF64(x)
       return vector
     })
@@ -93,12 +114,19 @@ export class Kernels {
       kernel(...vectors)
       return changed.map((_, k) => vectors[k].readF64())
     } finally {
-      for (const vector of vectors) {
-        const spare = this.#spare.get(vector.length)
-        if (spare) spare.push(vector)
-        else this.#spare.set(vector.length, [vector])
-      }
+      vectors.forEach(this.#keep, this)
     }
+  }
+
+  /** An operand that holds anything. */
+  #taken(length: number): Vector {
+    return this.#spare.get(length)?.pop() ?? new this.backend.Vector(length, 'f64')
+  }
+
+  #keep(vector: Vector): void {
+    const spare = this.#spare.get(vector.length)
+    if (spare) spare.push(vector)
+    else this.#spare.set(vector.length, [vector])
   }
 }
 

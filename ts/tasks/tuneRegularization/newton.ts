@@ -7,6 +7,10 @@ import type { PenaltyTerm } from './penaltyTerm.ts'
 import { dot, type InnerSolver, largestChange, plus } from './solver.ts'
 
 const { tolerance, steps, products } = defaults.tuneRegularization.inner
+/** Relative residual of the direction of the hypergradient. */
+const enough = 1e-7
+/** Conjugate gradients that take more steps than this make a new preconditioner worth its cost. */
+const many = 20
 
 /**
  * Logistic and softmax regression: coordinate descent on a quadratic model of the loss per output (Friedman, Hastie &
@@ -24,6 +28,8 @@ export class Newton implements InnerSolver {
   readonly #design: Vector
   readonly #inputs: number
   readonly #probabilities: (theta: Vector) => ArrayLike<number>
+  /** The preconditioner of a penalty, which serves as long as it does well. */
+  #made: { penalty: PenaltyTerm; apply: (r: Float64Array) => Float64Array } | undefined
 
   /**
    * `problem` has the losses of the fold's training rows, and no penalty; `features` are these rows, n × d, row-major, and
@@ -52,12 +58,11 @@ export class Newton implements InnerSolver {
   minimize(theta: Float64Array, penalty: PenaltyTerm, rough = false): number {
     const point = this.#at(theta)
     let { value, gradient, slope } = this.#evaluate(point, theta, penalty)
-    const enough =
-      (rough ? 1e-2 : tolerance) * Math.max(1e-3, Math.min(1, Math.sqrt(dot(gradient, gradient))))
+    const least = (rough ? 1e-2 : tolerance) * Math.max(1e-3, Math.min(1, Math.sqrt(dot(gradient, gradient))))
     let settled = penalty.power === 2
     for (let step = 0; step < steps; step++) {
       const left = Math.sqrt(dot(gradient, gradient))
-      if (left <= enough) return step
+      if (left <= least) return step
       const newton = settled ? this.#newton(point, theta, penalty, gradient) : undefined
       const direction = newton ?? plus(this.#descended(point, theta, penalty, slope), -1, theta)
       let moved = 0
@@ -82,7 +87,7 @@ export class Newton implements InnerSolver {
   /** The Newton step; nothing where a direction of negative curvature is met. */
   #newton(point: Point, theta: Float64Array, penalty: PenaltyTerm, gradient: Float64Array) {
     const accuracy = Math.min(0.1, Math.sqrt(dot(gradient, gradient)))
-    const { x, indefinite } = this.#conjugate(point, penalty.second(theta), gradient, accuracy)
+    const { x, indefinite } = this.#conjugate(point, penalty, penalty.second(theta), gradient, accuracy)
     return indefinite ? undefined : x.map((x) => -x)
   }
 
@@ -118,9 +123,9 @@ export class Newton implements InnerSolver {
 
   direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
     const point = this.#at(theta)
-    const exact = this.#conjugate(point, penalty.second(theta), b, 1e-8)
+    const exact = this.#conjugate(point, penalty, penalty.second(theta), b, enough)
     if (!exact.indefinite) return { u: exact.x, indefinite: false }
-    return { u: this.#conjugate(point, penalty.majorizer(theta), b, 1e-8).x, indefinite: true }
+    return { u: this.#conjugate(point, penalty, penalty.majorizer(theta), b, enough).x, indefinite: true }
   }
 
   #at(theta: Float64Array): Point {
@@ -144,18 +149,24 @@ export class Newton implements InnerSolver {
   }
 
   /** x = (∇² loss + D)⁻¹ b to a relative residual; it ends where the curvature along a direction is not positive. */
-  #conjugate(point: Point, d: Float64Array, b: Float64Array, accuracy: number) {
-    const precondition = this.#preconditioner(point, d)
+  #conjugate(point: Point, penalty: PenaltyTerm, d: Float64Array, b: Float64Array, accuracy: number) {
+    if (this.#made?.penalty !== penalty)
+      this.#made = { penalty, apply: this.#preconditioner(point, d, penalty.power === 2) }
+    const precondition = this.#made.apply
     const x = new Float64Array(b.length)
     let rest: Float64Array = b.slice()
     let z = precondition(rest)
     let p: Float64Array = z
     let rho = dot(rest, z)
-    const enough = accuracy * Math.sqrt(dot(b, b))
-    for (let k = 0; k < products && Math.sqrt(dot(rest, rest)) > enough; k++) {
+    const least = accuracy * Math.sqrt(dot(b, b))
+    let k = 0
+    for (; k < products && Math.sqrt(dot(rest, rest)) > least; k++) {
       const image = this.#times(point, d, p)
       const curvature = dot(p, image)
-      if (!(curvature > 0)) return { x: k === 0 ? z : x, indefinite: true }
+      if (!(curvature > 0)) {
+        this.#made = undefined
+        return { x: k === 0 ? z : x, indefinite: true }
+      }
       const alpha = rho / curvature
       for (let j = 0; j < x.length; j++) x[j] += alpha * p[j]
       rest = plus(rest, -alpha, image)
@@ -164,11 +175,15 @@ export class Newton implements InnerSolver {
       p = plus(z, next / rho, p)
       rho = next
     }
+    if (k > many) this.#made = undefined
     return { x, indefinite: false }
   }
 
-  /** Per output the inverse of its part of the Hessian. */
-  #preconditioner(point: Point, d: Float64Array): (r: Float64Array) => Float64Array {
+  /**
+   * Per output the inverse of its part of the Hessian. What outputs have in common changes no probability: where they are
+   * `alike` in D, its curvature is D alone.
+   */
+  #preconditioner(point: Point, d: Float64Array, alike: boolean): (r: Float64Array) => Float64Array {
     const [outputs, inputs] = [this.#outputs, this.#inputs]
     const p = this.#probabilities(point.inner)
     const inverses = Array.from({ length: outputs }, (_, c) => {
@@ -176,14 +191,28 @@ export class Newton implements InnerSolver {
       for (let j = 0; j < inputs; j++) a[j * inputs + j] += Math.max(0, d[j * outputs + c]) + 1e-8
       return this.#kernels.choleskyInverse(a, inputs)
     })
+    const apart = alike && outputs > 1
+    /** x ← x without what outputs have in common, which is returned, a number per input. */
+    const part = (x: Float64Array) => {
+      const common = new Float64Array(inputs)
+      for (let k = 0; k < x.length; k++) common[Math.floor(k / outputs)] += x[k] / outputs
+      for (let k = 0; k < x.length; k++) x[k] -= common[Math.floor(k / outputs)]
+      return common
+    }
     return (r) => {
+      const own = r.slice()
+      const common = apart ? part(own) : undefined
       const out = new Float64Array(r.length)
       for (const [c, inverse] of inverses.entries()) {
         for (let j = 0; j < inputs; j++) {
           let sum = 0
-          for (let k = 0; k < inputs; k++) sum += inverse[j * inputs + k] * r[k * outputs + c]
+          for (let k = 0; k < inputs; k++) sum += inverse[j * inputs + k] * own[k * outputs + c]
           out[j * outputs + c] = sum
         }
+      }
+      if (common) {
+        part(out)
+        for (let k = 0; k < out.length; k++) out[k] += common[Math.floor(k / outputs)] / (d[k] + 1e-8)
       }
       return out
     }

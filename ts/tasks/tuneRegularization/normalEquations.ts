@@ -19,9 +19,9 @@ export class NormalEquations {
   readonly #held: Vector
   readonly #turned: Vector
   /** BBᵀ, or BᵀB where d ≤ n. */
-  readonly #gram: Float64Array
-  /** BᵀB where d ≤ n. */
-  readonly #square: Vector | undefined
+  readonly #gram: Vector
+  /** In the size of BBᵀ. */
+  readonly #identity: Vector | undefined
 
   constructor(kernels: Kernels, b: Float64Array, n: number) {
     const d = b.length / n
@@ -32,8 +32,8 @@ export class NormalEquations {
     this.#turned = kernels.vector(this.#columns)
     const [least, rows] = d > n ? [n, this.#held] : [d, this.#turned]
     const ones = new Float64Array(Math.max(n, d)).fill(1)
-    this.#gram = kernels.weightedGram(rows, ones, new Float64Array(least * least))
-    this.#square = d > n ? undefined : kernels.vector(this.#gram)
+    this.#gram = kernels.vector(kernels.weightedGram(rows, ones, new Float64Array(least * least)))
+    if (d > n) this.#identity = kernels.vector(diagonalMatrix(ones.subarray(0, n)))
   }
 
   /** y − Bθ. */
@@ -54,9 +54,9 @@ export class NormalEquations {
     settled: number,
     y: Float64Array,
   ): Float64Array {
-    const gram = this.#square !== undefined
+    const gram = this.#d <= this.#n
     const rest = gram ? this.transposed(residual) : residual
-    const rows = this.#square ?? this.#turned
+    const rows = gram ? this.#gram : this.#turned
     const [found, left] = this.#kernels.descend(rows, gram, theta, rest, penalty, settled)
     theta.set(found)
     return gram ? this.residual(theta, y) : left
@@ -73,10 +73,12 @@ export class NormalEquations {
   }
 
   #primal(diagonal: Float64Array, r: Float64Array): Float64Array {
-    const d = this.#d
-    const a = this.#gram.slice()
-    for (let j = 0; j < d; j++) a[j * d + j] += diagonal[j] + 1e-12
-    return this.#kernels.choleskySolve(a, d, r)
+    const e = this.#kernels.vector(diagonalMatrix(diagonal.map((x) => x + 1e-12)))
+    try {
+      return this.#kernels.solveWith(this.#gram, 1, e, r)
+    } finally {
+      e.dispose()
+    }
   }
 
   /**
@@ -96,14 +98,12 @@ export class NormalEquations {
       const more = inverse[j] - kappa
       beside[j] = Math.abs(more) > 1e-9 * kappa ? more : 0
     }
-    const start = new Float64Array(n * n)
-    for (let k = 0; k < n * n; k++) start[k] = kappa * this.#gram[k]
-    for (let i = 0; i < n; i++) start[i * n + i] += 1
-    const m = kernels.weightedGram(this.#held, beside, start)
+    const solve = (sides: Float64Array) =>
+      kernels.solveWith(this.#gram, kappa, this.#identity as Vector, sides, this.#held, beside)
     const scaled = r.map((x, j) => inverse[j] * x)
     const right = kernels.product(this.#held, scaled)
     if (dense.length === 0) {
-      const back = this.transposed(kernels.choleskySolve(m, n, right))
+      const back = this.transposed(solve(right))
       return scaled.map((x, j) => x - inverse[j] * back[j])
     }
     // M⁻¹ [B_S, B_P D_P⁻¹ r_P] by one factorisation.
@@ -111,7 +111,7 @@ export class NormalEquations {
     const sides = new Float64Array((s + 1) * n)
     for (const [a, j] of dense.entries()) sides.set(this.#columns.subarray(j * n, (j + 1) * n), a * n)
     sides.set(right, s * n)
-    const solved = kernels.choleskySolve(m, n, transposed(sides, s + 1))
+    const solved = solve(transposed(sides, s + 1))
     const products = kernels.gemm(sides, solved, s + 1)
     const k = new Float64Array(s * s)
     const rest = new Float64Array(s)
@@ -130,6 +130,12 @@ export class NormalEquations {
     for (const [a, j] of dense.entries()) u[j] = own[a]
     return u
   }
+}
+
+function diagonalMatrix(x: Float64Array): Float64Array {
+  const out = new Float64Array(x.length ** 2)
+  for (let j = 0; j < x.length; j++) out[j * (x.length + 1)] = x[j]
+  return out
 }
 
 function transposed(x: Float64Array, rows: number): Float64Array {
