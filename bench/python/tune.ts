@@ -10,14 +10,21 @@ import { matrix } from '../../ts/backend/matrix.ts'
 import { writable } from '../../ts/cli/check.ts'
 import { readNpy } from '../../ts/data/npy.ts'
 import type { Classifier } from '../../ts/tasks/classifier.ts'
-import type { TuneRegularizationOptions } from '../../ts/tasks/tuneRegularization/options.ts'
-import type { Regressor } from '../../ts/tasks/tuneRegularization/regressor.ts'
-import { tuneRegularization } from '../../ts/tasks/tuneRegularization/tuneRegularization.ts'
+import { sharedStrength, strengthsAt } from '../../ts/tasks/tuneRegularization/grid.ts'
+import { objective, penaltyAt } from '../../ts/tasks/tuneRegularization/objective.ts'
+import { checked } from '../../ts/tasks/tuneRegularization/options.ts'
+import { Regressor } from '../../ts/tasks/tuneRegularization/regressor.ts'
+import { inUnits, modelOf } from '../../ts/tasks/tuneRegularization/results.ts'
+import { bestOf, type Trial } from '../../ts/tasks/tuneRegularization/search.ts'
+import { setUp } from '../../ts/tasks/tuneRegularization/setup.ts'
+import { tune } from '../../ts/tasks/tuneRegularization/tuneRegularization.ts'
 import { commit, machine } from '../harness/machine.ts'
+import { Random } from '../harness/random.ts'
 
 const help = `npm run bench:python -- tune [options]
   --sets NAMES        of sparse, dense, diabetes, cancer, digits, with commas between; all by default
   --draws N           random splits, or data sets, 10 by default
+  --starts N          random starts on the first of them, 10 by default
   --seed N            the first one, 0 by default
   --quick             two draws of sparse and diabetes
   --json FILE         writes settings, machine and entries
@@ -41,7 +48,20 @@ interface Entry {
   readonly loss: number
   /** CPU seconds of the fit. */
   readonly cpu: number
+  /** Cross-validated loss, of ours and of random search. */
+  readonly folds?: number
 }
+
+/** Cross-validated losses of ours from random starts. */
+interface Starts {
+  readonly set: string
+  readonly seed: number
+  readonly losses: readonly number[]
+}
+
+/** Draws of random search over our own space. */
+const searched = 60
+const random = [`random search, ${searched} draws`, 'random search, CPU of ours']
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const python = file(
@@ -54,6 +74,7 @@ export async function tuneBench(args: readonly string[]): Promise<void> {
     options: {
       sets: { type: 'string', default: Object.keys(sets).join(',') },
       draws: { type: 'string', default: '10' },
+      starts: { type: 'string', default: '10' },
       seed: { type: 'string', default: '0' },
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
@@ -70,6 +91,7 @@ export async function tuneBench(args: readonly string[]): Promise<void> {
     throw new Error(`--sets: expected ${Object.keys(sets).join(', ')}, got ${unknown}`)
   const [draws, first] = [values.quick ? 2 : Number(values.draws), Number(values.seed)]
   const entries: Entry[] = []
+  const starts: Starts[] = []
   for (const set of names) {
     for (let seed = first; seed < first + draws; seed++) {
       const folder = mkdtempSync(join(tmpdir(), 'nhgd-tune-'))
@@ -79,17 +101,25 @@ export async function tuneBench(args: readonly string[]): Promise<void> {
           entries.push({ set, seed, method, ...JSON.parse(text) })
           console.error(`${set} ${seed} ${method}: ${text.trim()}`)
         }
-        note('nhgd', await run(process.execPath, ['--import', 'tsx', file('tune.ts'), 'one', folder]))
+        const own = (...args: readonly string[]) =>
+          run(process.execPath, ['--import', 'tsx', file('tune.ts'), args[0], folder, ...args.slice(1)])
+        const ours = await own('one')
+        note('nhgd', ours)
         for (const name of sets[set]) note(name, await run(python, [file('tune.py'), 'fit', name, folder]))
+        const [all, part] = JSON.parse(await own('random', `${seed}`, `${JSON.parse(ours).cpu}`))
+        note(random[0], JSON.stringify(all))
+        note(random[1], JSON.stringify(part))
+        if (seed === first && values.starts !== '0')
+          starts.push({ set, seed, losses: JSON.parse(await own('starts', values.starts)) })
       } finally {
         rmSync(folder, { recursive: true, force: true })
       }
     }
   }
-  const table = markdown(names, entries)
+  const table = `${markdown(names, entries)}\n\n${spreads(starts)}`
   console.log(table)
   const about = { machine: machine(await loadBackend(), null), commit: commit(), draws, seed: first }
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ ...about, entries }, null, 2)}\n`)
+  if (values.json) writeFileSync(values.json, `${JSON.stringify({ ...about, entries, starts }, null, 2)}\n`)
   if (values.markdown) writeFileSync(values.markdown, `${table}\n`)
 }
 
@@ -105,7 +135,7 @@ function markdown(names: readonly string[], entries: readonly Entry[]): string {
   const rows = names.flatMap((set) => {
     const of = (method: string) => entries.filter((entry) => entry.set === set && entry.method === method)
     const ours = of('nhgd')
-    return ['nhgd', ...sets[set]].map((method) => {
+    return ['nhgd', ...sets[set], ...random].map((method) => {
       const own = of(method)
       const ratios = own.map(({ loss }, i) => ours[i].loss / loss)
       const ratio = mean(ratios)
@@ -116,21 +146,36 @@ function markdown(names: readonly string[], entries: readonly Entry[]): string {
         mean(own.map(({ loss }) => loss)).toPrecision(4),
         method === 'nhgd' ? '' : `${ratio.toFixed(3)} ± ${(2 * error).toFixed(3)}`,
         mean(own.map(({ cpu }) => cpu)).toFixed(2),
+        own[0]?.folds === undefined ? '' : mean(own.map(({ folds = 0 }) => folds)).toPrecision(4),
       ]
       return `| ${cells.join(' | ')} |`
     })
   })
   return [
-    '| set | method | loss on the test part | ours / its | CPU s |',
-    '|---|---|--:|--:|--:|',
+    '| set | method | loss on the test part | ours / its | CPU s | cross-validated |',
+    '|---|---|--:|--:|--:|--:|',
+    ...rows,
+  ].join('\n')
+}
+
+/** How far apart random starts end. */
+function spreads(starts: readonly Starts[]): string {
+  const rows = starts.map(({ set, losses }) => {
+    const [least, most] = [Math.min(...losses), Math.max(...losses)]
+    const spread = `${((100 * (most - least)) / least).toFixed(2)} %`
+    return `| ${[set, losses.length, least.toPrecision(4), most.toPrecision(4), spread].join(' | ')} |`
+  })
+  return [
+    '| set | random starts | least cross-validated loss | largest | spread |',
+    '|---|--:|--:|--:|--:|',
     ...rows,
   ].join('\n')
 }
 
 const mean = (x: readonly number[]) => x.reduce((sum, y) => sum + y, 0) / x.length
 
-/** Ours, in a process of its own. */
-async function one(folder: string): Promise<void> {
+/** The data of a folder, as options of ours, and how good a model is on its test part. */
+async function given(folder: string) {
   const load = (name: string) => readNpy(readFileSync(join(folder, `${name}.npy`)))
   const table = (name: string) => {
     const { data, shape } = load(name)
@@ -142,26 +187,93 @@ async function one(folder: string): Promise<void> {
   )
   const classes = load('y').data instanceof Int32Array
   const backend = await loadBackend()
-  const options: TuneRegularizationOptions = {
-    backend,
-    features: x,
-    ...(classes ? { labels: y } : { targets: y }),
-  }
-  const start = process.cpuUsage()
-  const { model } = await tuneRegularization(options)
-  const { user, system } = process.cpuUsage(start)
-  let loss = 0
-  if (classes) {
-    const classifier = model as Classifier
-    const p = classifier.probabilities(test)
-    for (const [i, label] of truth.entries()) {
-      loss -= Math.log(Math.max(1e-15, p[i * classifier.classes + label])) / truth.length
+  const options = checked({ backend, features: x, ...(classes ? { labels: y } : { targets: y }) })
+  const judge = (model: Regressor | Classifier) => {
+    let loss = 0
+    if (model instanceof Regressor) {
+      const predicted = model.predict(test)
+      for (const [i, value] of truth.entries()) loss += (predicted[i] - value) ** 2 / truth.length
+      return loss
     }
-  } else {
-    const predicted = (model as Regressor).predict(test)
-    for (const [i, value] of truth.entries()) loss += (predicted[i] - value) ** 2 / truth.length
+    const p = model.probabilities(test)
+    for (const [i, label] of truth.entries()) {
+      loss -= Math.log(Math.max(1e-15, p[i * model.classes + label])) / truth.length
+    }
+    return loss
   }
-  console.log(JSON.stringify({ loss, cpu: (user + system) / 1e6 }))
+  return { options, judge }
 }
 
-if (process.argv[2] === 'one') await one(process.argv[3])
+/** CPU seconds since then. */
+function spent(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1e6
+}
+
+/** Each in a process of its own. */
+const parts: Record<string, (folder: string, ...args: string[]) => Promise<object>> = {
+  async one(folder) {
+    const { options, judge } = await given(folder)
+    const start = process.cpuUsage()
+    const { model, losses } = await tune(options)
+    return { cpu: spent(start), loss: judge(model), folds: losses.chosen.value }
+  },
+
+  /**
+   * Random search over our space, q from 0.2 to 2 and strengths between the ends of our grid: all draws, and those that end
+   * within the CPU time of ours. Each fit starts from the best ridge penalty, as ours does.
+   */
+  async random(folder, seed, limit) {
+    const { options, judge } = await given(folder)
+    const draws = new Random(Number(seed))
+    const start = process.cpuUsage()
+    const setup = setUp(options)
+    const { data, folds, shapes, foldRows, zeros } = setup
+    const grid = strengthsAt(data, 2).map((strength) => sharedStrength(shapes.ridge, strength, 2))
+    const ridge = await bestOf(
+      folds.ridge,
+      shapes.ridge,
+      foldRows.map(() => zeros),
+      grid,
+    )
+    const evaluate = objective(folds.tuned, shapes.tuned, ridge.at.thetas)
+    let [best, least] = [ridge as Pick<Trial, 'shape' | 'v'>, ridge.at.value]
+    const model = async () => {
+      const from = await setup.fit(zeros, penaltyAt(ridge.shape, ridge.v))
+      const theta = best === ridge ? from : await setup.fit(from, penaltyAt(best.shape, best.v))
+      return {
+        cpu: spent(start),
+        loss: judge(modelOf(options, data, theta).model),
+        folds: inUnits(data, least),
+      }
+    }
+    let within: object | undefined
+    for (let draw = 0; draw < searched; draw++) {
+      const q = 0.2 + 1.8 * draws.shares(1)[0]
+      const ends = [strengthsAt(data, q)[0], strengthsAt(data, q).at(-1) as number].map(Math.log)
+      const v = sharedStrength(shapes.tuned, Math.exp(ends[0] + draws.shares(1)[0] * (ends[1] - ends[0])), q)
+      const { value } = await evaluate(v, false)
+      if (!within && spent(start) > Number(limit)) within = await model()
+      if (value < least) [best, least] = [{ shape: shapes.tuned, v }, value]
+    }
+    const all = await model()
+    return [all, within ?? all]
+  },
+
+  /** Ours from random θ and a grid that is moved by up to half of its spacing. */
+  async starts(folder, count) {
+    const { options } = await given(folder)
+    const random = new Random(1)
+    const losses: number[] = []
+    for (let k = 0; k < Number(count); k++) {
+      const shift = 2 ** (random.shares(1)[0] - 0.5)
+      losses.push(
+        (await tune(options, { shift, theta: () => 0.2 * random.shares(1)[0] - 0.1 })).losses.chosen.value,
+      )
+    }
+    return losses
+  },
+}
+
+const part = parts[process.argv[2]]
+if (part) console.log(JSON.stringify(await part(process.argv[3], ...process.argv.slice(4))))

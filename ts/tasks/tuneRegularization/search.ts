@@ -47,15 +47,21 @@ export interface Start {
   readonly found: Trial
 }
 
+/** What moves a start: a factor of all strengths of the grid, 1 by default, and numbers for θ, 0 by default. */
+export interface Moved {
+  readonly shift?: number
+  readonly theta?: () => number
+}
+
 /**
  * The best of a grid of shared strengths for each exponent. The solutions of a more convex penalty are where the next
- * starts from, so that f depends on v alone. `thetas` are where ridge starts from, zeros by default, and `shift` multiplies
- * all strengths of the grid.
+ * starts from, so that f depends on v alone.
  */
 export async function findStart(
   { data, folds, foldRows, shapes, zeros }: Setup,
-  { thetas = foldRows.map(() => zeros), shift = 1 } = {},
+  { shift = 1, theta = () => 0 }: Moved = {},
 ): Promise<Start> {
+  const thetas = foldRows.map(() => zeros.map(theta))
   const shared = (shape: PenaltyShape, q: number) =>
     strengthsAt(data, q).map((strength) => sharedStrength(shape, shift * strength, q))
   let ridge = await bestOf(folds.ridge, shapes.ridge, thetas, shared(shapes.ridge, 2))

@@ -11,7 +11,7 @@ import {
 } from './options.ts'
 import type { Prepared } from './prepare.ts'
 import { coefficientsOf, heldOut, inUnits, modelOf, score, summary } from './results.ts'
-import { findStart, follow, isPromising, type Trial } from './search.ts'
+import { findStart, follow, isPromising, type Moved, type Trial } from './search.ts'
 import { setUp } from './setup.ts'
 
 const { worthwhile, leftOut } = defaults.tuneRegularization
@@ -29,14 +29,15 @@ export async function tuneRegularization(
   return scoped(given.backend, (backend) => tune({ ...given, backend }))
 }
 
-async function tune(given: CheckedOptions): Promise<TuneRegularizationResult> {
+/** The same for options that are checked, from another start. */
+export async function tune(given: CheckedOptions, from?: Moved): Promise<TuneRegularizationResult> {
   const began = performance.now()
   const { signal, onProgress } = given
   const breather = new Breather(() => signal?.throwIfAborted())
   const setup = setUp(given, () => breather.due())
   const { data, foldRows, shapes, folds, further, zeros } = setup
   const { strengths, power } = shapes.tuned
-  const { ridge, none, way, found } = await findStart(setup)
+  const { ridge, none, way, found } = await findStart(setup, from)
 
   const path: TuneProgress[] = []
   const visited: Trial[] = []
@@ -67,11 +68,11 @@ async function tune(given: CheckedOptions): Promise<TuneRegularizationResult> {
   const chosen = kept ? ridge : tuned
   // The model of all samples goes the way of the folds, since other starts may end in other minima.
   const before = chosen === ridge ? [] : way.slice(0, way.indexOf(found) + 1)
-  let from = zeros
-  for (const { shape, v } of before) from = await setup.fit(from, penaltyAt(shape, v))
+  let last = zeros
+  for (const { shape, v } of before) last = await setup.fit(last, penaltyAt(shape, v))
   const term = penaltyAt(chosen.shape, chosen.v)
-  const theta = await setup.fit(from, term)
-  const halved = await setup.fit(from, term.withSmoothing(0.25))
+  const theta = await setup.fit(last, term)
+  const halved = await setup.fit(last, term.withSmoothing(0.25))
   const largest = theta
     .subarray(0, data.features.columns * data.outputs)
     .reduce((most, x) => Math.max(most, Math.abs(x)), 0)
