@@ -145,13 +145,14 @@ export function warmContenders(): Contender[] {
   const feed: Feed = { from: 'fresh', samples, every: 10 }
   const kronecker: FisherSettings = { form: 'kronecker', statistic: 'expected', damping: 0, keep: 0 }
   const every10 = 'all samples every 10, D alone'
+  const sparse = { detail: '1000 samples every 20, D alone', feed: { ...feed, samples: 1000, every: 20 } }
   const row = (options: Partial<WarmOptions>) =>
     warm({ detail: every10, fisher: kronecker, feed, refine: 2, ...options })
   return [
     amigo(10, 64, 0.5),
     ...[1, 2, 4, 8].map((refine) => warm({ detail: 'conjugate gradients alone', refine })),
-    ...[0, 1, 2, 4, 8].map((refine) => row({ refine, best: refine === 2 })),
-    row({ dtype: 'f64' }),
+    ...[0, 1, 2, 4, 8].map((refine) => row({ refine })),
+    ...(['f32', 'f64'] as const).map((dtype) => row({ ...sparse, dtype, best: dtype === 'f32' })),
     row({ detail: `${every10}; products over 640`, refineSamples: seen }),
     row({ fisher: { ...kronecker, statistic: 'sampled' } }),
     row({ fisher: { ...kronecker, statistic: 'empirical' } }),

@@ -36,7 +36,7 @@ const signals = 3
  * The estimators of L against T and M. v is a network of weights, and has just moved: the inner loop starts at the θ* of
  * the v before. The truth is Lᵀu over all samples at θ*(v), for u = H⁻¹ ∇_θ f there.
  */
-export function crossDerivative(backend: Backend, sizes: CrossSizes): Part {
+export async function crossDerivative(backend: Backend, sizes: CrossSizes): Promise<Part> {
   const { samples, batchSize, steps, terminal, loops, runs, seed } = sizes
   const world = new World(backend, sizes, 0.5, seed)
   const network = (features: Matrix) => ({
@@ -44,10 +44,16 @@ export function crossDerivative(backend: Backend, sizes: CrossSizes): Part {
   })
   const estimators = estimatorsOf(world.draw(samples, new Random(seed), network), batchSize)
   const longest = Math.max(...steps)
-  const measured = Array.from({ length: runs }, (_, run) => {
+  const measured: Record<Which, Moments[]>[] = []
+  for (let run = 0; run < runs; run++) {
     const seeds = Array.from({ length: loops }, (_, i) => 1 + (seed * runs + run) * loops + i)
-    const after = seeds.map((seed) => estimators.loop(seed, steps))
-    return {
+    const after: ReturnType<typeof estimators.loop>[] = []
+    for (const seed of seeds) {
+      after.push(estimators.loop(seed, steps))
+      // The event loop collects what is no longer used.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    measured.push({
       trajectory: steps.map((t) => estimators.moments(after.map(({ trajectory }) => trajectory[t]))),
       end: terminal.map((m) => {
         return estimators.moments(after.map(({ inner }, i) => estimators.terminal(inner, m, seeds[i])))
@@ -55,8 +61,8 @@ export function crossDerivative(backend: Backend, sizes: CrossSizes): Part {
       solution: terminal.map((m) => {
         return estimators.moments(seeds.map((seed) => estimators.terminal(estimators.solution, m, seed)))
       }),
-    }
-  })
+    })
+  }
   const of = (which: Which, pick: (moments: Moments) => number) => measured.map((run) => run[which].map(pick))
   const variance = (m: Moments) => m.variance
   const error = (m: Moments) => Math.sqrt(Math.max(0, m.squaredBias) + m.variance)
