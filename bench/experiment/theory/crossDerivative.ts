@@ -120,14 +120,15 @@ export async function crossDerivative(backend: Backend, sizes: CrossSizes): Prom
     ],
     charts: (['trajectory', 'end', 'solution'] as const).map((which) => {
       const x = which === 'trajectory' ? steps : terminal
-      const moments = (pick: (moments: Moments) => number) =>
-        meanOf(of(which, pick)).map((square) => Math.sqrt(Math.max(square, 1e-12)))
+      const [biases, variances] = [of(which, (m) => m.squaredBias), of(which, variance)].map(meanOf)
+      // Below the noise of the mean over all loops a bias cannot be told.
+      const told = biases.map((square, i) => Math.sqrt(Math.max(square, variances[i] / (loops * runs))))
       return {
         title: `Estimator ${{ trajectory: 'of the trajectory', end: 'at the end of the loop', solution: 'at θ*' }[which]}`,
         x: which === 'trajectory' ? 'inner steps T' : 'samples M',
         curves: [
-          { name: 'bias', x, y: moments((m) => m.squaredBias) },
-          { name: 'standard deviation', x, y: moments((m) => m.variance) },
+          { name: 'bias, or its noise', x, y: told },
+          { name: 'standard deviation', x, y: variances.map(Math.sqrt) },
         ],
       }
     }),
