@@ -175,6 +175,10 @@ export { accuracy, auc } from './tasks/metrics.ts'
 export type { ModelFormat, ModelNames } from './tasks/modelFile.ts'
 export { type RelabelNextOptions, type RelabelProposal, relabelNext } from './tasks/review/relabelNext.ts'
 export type { TaskCheckpoint } from './tasks/stages.ts'
+export {
+  type CoefficientColumnsOptions,
+  coefficientColumns,
+} from './tasks/tuneRegularization/coefficientColumns.ts'
 export type {
   Coefficient,
   Score,

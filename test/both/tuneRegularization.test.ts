@@ -2,6 +2,7 @@ import * as assert from 'uvu/assert'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { groupFolds, kFolds, timeFolds } from '../../ts/data/folds.ts'
 import { penalty } from '../../ts/problems/blocks.ts'
+import { coefficientColumns } from '../../ts/tasks/tuneRegularization/coefficientColumns.ts'
 import { foldMaker } from '../../ts/tasks/tuneRegularization/folds.ts'
 import { LeastSquares } from '../../ts/tasks/tuneRegularization/leastSquares.ts'
 import { objective, type PenaltyShape } from '../../ts/tasks/tuneRegularization/objective.ts'
@@ -195,6 +196,28 @@ test('classes: logistic and softmax regression', async ({ backend }) => {
     const model = result.model as { predict(x: typeof features): Int32Array }
     assert.ok(model.predict(features).filter((y, i) => y === given[i]).length > 90)
   }
+})
+
+test('coefficients as columns, by the names of features and classes', async ({ backend }) => {
+  const { features, targets, labels } = sparse(60, 6, 2, 15)
+  const columns = ['a', 'b', 'c', 'd', 'e', 'f']
+  const one = await tuneRegularization({ backend, features, targets })
+  const plain = coefficientColumns(one)
+  assert.equal(Object.keys(plain), ['feature', 'coefficient', 'standardized', 'left_out'])
+  const numbers = Array.from(plain.feature as Uint32Array)
+  assert.equal(numbers.toSorted(), [0, 1, 2, 3, 4, 5])
+  for (const [k, feature] of numbers.entries()) {
+    assert.is(plain.coefficient[k], one.coefficients[k].value)
+    assert.is(plain.left_out[k], one.leftOut.includes(feature))
+  }
+  const several = await tuneRegularization({ backend, features, labels, penalty: { power: 2 } })
+  const named = coefficientColumns(several, { columns, classes: ['low', 'middle', 'high'] })
+  assert.is(named.feature.length, 18)
+  assert.is(named.feature[0], columns[several.coefficients[0].feature])
+  assert.is(named.class?.[0], ['low', 'middle', 'high'][several.coefficients[0].output])
+  assert.is(coefficientColumns(several).output?.[0], several.coefficients[0].output)
+  await refuses('ERR_RANGE', 'result', () => coefficientColumns({} as never))
+  await refuses('ERR_RANGE', 'columns', () => coefficientColumns(one, { columns: [1] } as never))
 })
 
 test('a ridge penalty is the closed form at the strength that was chosen', async ({ backend }) => {

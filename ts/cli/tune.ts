@@ -7,6 +7,7 @@ import { readSet, readValues } from '../data/index.ts'
 import { encodeLabels } from '../data/labels.ts'
 import { writeCsv } from '../data/writeCsv.ts'
 import { tuningReport } from '../report/index.ts'
+import { coefficientColumns } from '../tasks/tuneRegularization/coefficientColumns.ts'
 import type { TuneRegularizationResult } from '../tasks/tuneRegularization/options.ts'
 import { Regressor } from '../tasks/tuneRegularization/regressor.ts'
 import { tuneRegularization } from '../tasks/tuneRegularization/tuneRegularization.ts'
@@ -141,7 +142,7 @@ async function tune(options: Options, command: Command): Promise<void> {
     seconds,
   }
   await writeAll([
-    out && (() => writeWhole(out, coefficients(result, nameOf, classes))),
+    out && (() => writeWhole(out, writeCsv(coefficientColumns(result, { columns, classes })))),
     weights && (() => writeWhole(weights, saved(result.model, weights, columns, classes))),
     json && (() => writeJson(json, figures)),
     report &&
@@ -234,21 +235,6 @@ function inWords(
       ? 'No column was left out.'
       : `${leftOut.length} ${leftOut.length === 1 ? 'column was' : 'columns were'} left out: ${listed(leftOut.map(nameOf), leftOut.length, 12)}.`,
   ]
-}
-
-function coefficients(
-  { coefficients: all, leftOut }: TuneRegularizationResult,
-  nameOf: (j: number) => string,
-  classes: readonly string[] | undefined,
-): string {
-  const left = new Set(leftOut)
-  return writeCsv({
-    feature: all.map(({ feature }) => nameOf(feature)),
-    ...(classes && { class: all.map(({ output }) => classes[classes.length === 2 ? 1 : output]) }),
-    coefficient: all.map(({ value }) => String(value)),
-    standardized: all.map(({ standardized }) => String(standardized)),
-    left_out: all.map(({ feature }) => String(left.has(feature))),
-  })
 }
 
 const short = (value: number) => String(Number(value.toPrecision(4)))

@@ -130,7 +130,7 @@ const features: Check<Matrix> = (name, value) => {
   return matrix
 }
 
-const names: Check<readonly string[]> = (name, value) =>
+export const names: Check<readonly string[]> = (name, value) =>
   Array.isArray(value) && value.every((text) => typeof text === 'string')
     ? value
     : refuse(name, 'an array of strings', value)
