@@ -5,6 +5,8 @@ export type {
   DType,
   Features,
   FisherHandle,
+  Float32ArrayOut,
+  Float64ArrayOut,
   Handle,
   Optimizer,
   Oracles,

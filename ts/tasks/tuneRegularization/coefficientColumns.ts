@@ -20,7 +20,10 @@ const found = is<Found>('a result of tuneRegularization', (value) => {
  * user's units, `standardized`, `left_out`, and `class` where there are `classes`, or `output` where there are several.
  * `writeCsv` and apache-arrow's `tableFromArrays` take them.
  */
-export function coefficientColumns(result: Found, options: CoefficientColumnsOptions = {}) {
+export function coefficientColumns(
+  result: Pick<TuneRegularizationResult, 'coefficients' | 'leftOut'>,
+  options: CoefficientColumnsOptions = {},
+) {
   const { coefficients: all, leftOut } = found('result', result)
   const { columns, classes } = checkOptions(options, { columns: names, classes: names })
   const left = new Set(leftOut)
