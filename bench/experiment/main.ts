@@ -7,6 +7,7 @@ import { otherCells } from './cells.ts'
 import { type Cell, debianFashion, missing } from './data.ts'
 import { distillationCommand } from './distillation/command.ts'
 import { describe, grid } from './grid.ts'
+import { influenceCommand } from './influence/command.ts'
 import type { Job, Run } from './job.ts'
 import { type RunnerOptions, runner, write } from './jobs.ts'
 import { noiseCommand } from './noise/command.ts'
@@ -84,6 +85,7 @@ const program = new Command('experiment')
 program
   .addCommand(noiseCommand())
   .addCommand(reviewCommand())
+  .addCommand(influenceCommand())
   .addCommand(theoryCommand())
   .addCommand(distillationCommand())
 

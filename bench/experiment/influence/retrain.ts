@@ -52,25 +52,31 @@ export function convex(
   }
 }
 
-/** A network by SGD from one start; the order of samples has a seed. */
+/** A learner whose trainings may stop early, and may have another start and order of samples. */
+export interface NetworkLearner extends Learner {
+  run(steps: number, seed: number, positions?: Uint32Array): Promise<Numbers>
+}
+
+/** A network by SGD, from the start and in the order of a seed. */
 export function network(
   backend: Backend,
-  { train }: Draw,
+  { train, test }: Draw,
   model: Extract<Model, { classes: number }>,
   regularization: number,
-  start: ArrayLike<number>,
+  seed: number,
   steps: number,
-): Learner & { steps(steps: number, positions?: Uint32Array, seed?: number): Promise<Numbers> } {
+): NetworkLearner {
   const trainer = new Trainer(backend, model.classes, train, regularization, model)
+  const { oracles } = bilevel({ backend, model, train, validation: test, hyperparameters: {} })
   const everyone = Uint32Array.from(train.labels.keys())
   let rate: Promise<number> | undefined
-  const run = async (steps: number, positions?: Uint32Array, seed = 0) => {
+  const run = async (steps: number, seed: number, positions?: Uint32Array) => {
     rate ??= trainer.rate(everyone, 0)
     const { batchSize, averaging } = influence.network
     const training = { steps, batchSize, averaging, rate: await rate, seed }
-    return trainer.train(training, { positions, start })
+    return trainer.train(training, { positions, start: read(oracles.initial(seed)) })
   }
-  return { model, regularization, train: (positions) => run(steps, positions), steps: run }
+  return { model, regularization, run, train: (positions) => run(steps, seed, positions) }
 }
 
 /** The loss of each test sample. */

@@ -4,6 +4,7 @@ import { bilevel } from '../../../ts/problems/bilevel.ts'
 import { type Model, predictor } from '../../../ts/problems/model.ts'
 import { Random } from '../../harness/random.ts'
 import type { Draw, Uploaded } from './draw.ts'
+import type { NetworkLearner } from './retrain.ts'
 
 type Numbers = Float32Array | Float64Array
 
@@ -98,4 +99,46 @@ export function trak(
     const i = Math.floor(at / m)
     return kernels.get(i, at % m) * weights[i]
   })
+}
+
+/** What a rival is given. */
+export interface Given {
+  readonly backend: Backend
+  readonly model: Model
+  readonly draw: Draw
+  readonly learner: NetworkLearner
+  readonly theta: Numbers
+  readonly steps: number
+  readonly seed: number
+}
+
+/** θ of so many trainings, the given one first. */
+async function models({ learner, theta, steps, seed }: Given, count: number): Promise<Numbers[]> {
+  const all = [theta]
+  while (all.length < count) all.push(await learner.run(steps, seed + 100 * all.length))
+  return all
+}
+
+/** Rivals by name; each gives samples × tests. */
+export const rival: Readonly<Record<string, (given: Given) => Promise<Float64Array>>> = {
+  'products of gradients': async ({ backend, model, draw, theta }) => tracIn(backend, model, draw, [theta]),
+  async 'TracIn, 5 checkpoints'({ backend, model, draw, learner, theta, steps, seed }) {
+    const checkpoints = [theta]
+    for (let k = 1; k < 5; k++) checkpoints.push(await learner.run(Math.ceil((k * steps) / 5), seed))
+    return tracIn(backend, model, draw, checkpoints)
+  },
+  'TRAK, 1 model': async (given) => trakOf(given, 1),
+  'TRAK, 5 models': async (given) => trakOf(given, 5),
+}
+
+async function trakOf(given: Given, count: number): Promise<Float64Array> {
+  const { backend, model, draw, seed } = given
+  return trak(
+    backend,
+    model,
+    draw,
+    await models(given, count),
+    Math.min(512, draw.train.labels.length >> 1),
+    seed,
+  )
 }

@@ -1,6 +1,6 @@
 //! Inner products of per-sample gradients with many directions at once.
 
-use nhgd_kernels::{MatMut, MatRef, Scalar, for_chunks, matmul, vector};
+use nhgd_kernels::{MatMut, MatRef, Scalar, for_chunks, matmul, matvec, vector};
 
 use crate::{Factors, LayerShape};
 
@@ -29,30 +29,31 @@ impl<T: Scalar> Terms<T> {
     fn push(&mut self, owner: usize, matrix: &[T], LayerShape { inputs, outputs }: LayerShape) {
         let wide = inputs < outputs;
         let (count, length) = if wide { (inputs, outputs) } else { (outputs, inputs) };
-        let entry = |c: usize, i: usize| if wide { matrix[c * outputs + i] } else { matrix[i * outputs + c] };
-        let mut rest: Vec<T> = (0..count * length).map(|at| entry(at / length, at % length)).collect();
-        let square = |x: &[T]| vector::dot(x, x);
-        let size: T = rest.chunks_exact(length).map(square).sum();
-        let enough = size * (T::of(ROUNDING) * T::epsilon()).powi(2);
-        for _ in 0..count {
-            let squares = || rest.chunks_exact(length).map(square);
-            let left: T = squares().sum();
-            let longest = squares()
-                .enumerate()
-                .fold((0, T::zero()), |best, (c, s)| if s > best.1 { (c, s) } else { best });
-            if left <= enough || longest.1 <= T::zero() {
+        let whole = MatRef::new(matrix, inputs, outputs);
+        let whole = if wide { whole } else { whole.t() };
+        let mut rest: Vec<T> = (0..count * length).map(|at| whole.at(at / length, at % length)).collect();
+        let mut enough = T::zero();
+        for term in 0..count {
+            let squares: Vec<T> = rest.chunks_exact(length).map(|x| vector::dot(x, x)).collect();
+            let left = vector::sum(&squares);
+            if term == 0 {
+                enough = left * (T::of(ROUNDING) * T::epsilon()).powi(2);
+            }
+            let mut longest = 0;
+            for c in 1..count {
+                if squares[c] > squares[longest] {
+                    longest = c;
+                }
+            }
+            if left <= enough {
                 break;
             }
-            let mut unit = rest[longest.0 * length..][..length].to_vec();
-            vector::scale(T::one() / longest.1.sqrt(), &mut unit);
-            let shares: Vec<T> = rest
-                .chunks_exact_mut(length)
-                .map(|x| {
-                    let share = vector::dot(&unit, x);
-                    vector::axpy(-share, &unit, x);
-                    share
-                })
-                .collect();
+            let mut unit = rest[longest * length..][..length].to_vec();
+            vector::scale(T::one() / squares[longest].sqrt(), &mut unit);
+            let mut shares = vec![T::zero(); count];
+            matvec(&mut shares, T::zero(), T::one(), MatRef::new(&rest, count, length), &unit);
+            let (column, row) = (MatRef::new(&shares, count, 1), MatRef::new(&unit, 1, length));
+            matmul(MatMut::new(&mut rest, count, length), T::one(), -T::one(), column, row);
             let (x, y) = if wide { (&shares, &unit) } else { (&unit, &shares) };
             self.inputs.extend_from_slice(x);
             self.outputs.extend_from_slice(y);
@@ -89,7 +90,7 @@ impl<T: Scalar> Factors<T> {
     /// ⟨g_i, u_j⟩ of each sample i and each direction u_j, samples × directions, of factors with one gradient per sample.
     /// `directions` are vectors of θ's length, one after the other; the weights are not looked at.
     pub fn sensitivities(&self, layers: &[LayerShape], directions: &[T], threads: usize) -> Vec<T> {
-        assert_eq!(self.directions, 1, "one gradient per sample");
+        debug_assert!(self.directions == 1, "one gradient per sample");
         let d: usize = layers.iter().map(|shape| shape.inputs * shape.outputs).sum();
         let count = directions.len() / d;
         let mut start = 0;

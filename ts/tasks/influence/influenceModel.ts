@@ -20,6 +20,7 @@ import {
   type InfluenceOutcome,
   type InfluenceResult,
   modelChecks,
+  type TestInfluence,
   testChecks,
   valueChecks,
 } from './options.ts'
@@ -27,7 +28,7 @@ import { prepare, prepareTest, type Settings } from './prepare.ts'
 import { Strongest } from './strongest.ts'
 import { minimize, trainNetwork } from './train.ts'
 
-const { block } = defaults.influence
+const { block, refine: steps } = defaults.influence
 
 /** What the training samples from `rows` on do to the test samples from `first` on. */
 export interface InfluenceTile {
@@ -146,22 +147,20 @@ export class InfluenceModel {
     const { test, top = defaults.influence.top, ...rest } = checkOptions(options, testChecks, ['test'])
     const control = new Control(rest)
     const values = new Float64Array(this.#problem.oracles.samples)
-    const found: { loss: number; strongest: Strongest }[] = []
+    const tests: TestInfluence[] = []
     return this.#ask(test, control, async (directions, outer) => {
-      for await (const { first, losses, rows, changes } of this.#tiles(outer, directions, control)) {
-        if (rows === 0) for (const loss of losses) found.push({ loss, strongest: new Strongest(top) })
-        for (let at = 0, i = rows; at < changes.length; i++) {
-          for (let j = first; j < found.length; j++, at++) {
-            values[i] += changes[at]
-            found[j].strongest.see(i, changes[at])
-          }
+      let strongest = new Strongest(0, top)
+      for await (const { losses, rows, changes } of this.#tiles(outer, directions, control)) {
+        if (rows === 0) {
+          strongest = new Strongest(losses.length, top)
+          tests.push(...strongest.lists.map((lists, j) => ({ loss: losses[j], ...lists })))
         }
+        strongest.see(rows, changes, values)
       }
-      const whole = found.length === outer.oracles.outerSamples
       return {
-        tests: found.map(({ loss, strongest }) => ({ loss, ...strongest.listed() })),
-        values: values.map((sum) => sum / found.length),
-        ...outcome(whole, directions, control),
+        tests,
+        values: values.map((sum) => sum / tests.length),
+        ...outcome(tests.length === outer.oracles.outerSamples, directions, control),
       }
     })
   }
@@ -202,7 +201,7 @@ export class InfluenceModel {
   async selfInfluence(options: InfluenceControl = {}): Promise<DataValueResult> {
     const control = new Control(checkOptions(options, controlChecks))
     const { samples } = this.#problem.oracles
-    const directions = this.#directions(this.#problem, control)
+    const directions = this.#directions(this.#problem, control, 0)
     const values = new Float64Array(samples).fill(Number.NaN)
     let done = 0
     while (done < samples && !(control.over && done > 0)) {
@@ -238,9 +237,9 @@ export class InfluenceModel {
     }
   }
 
-  #directions(outer: Problem, control: Control): Directions {
-    const paced = this.#problem.paced(control.pause)
-    return new Directions(paced, this.#point, this.#fisher, this.#settings.refine, outer)
+  #directions(outer: Problem, control: Control, usual: number = steps): Directions {
+    const { model, refine = model.kind === 'mlp' ? 0 : usual } = this.#settings
+    return new Directions(this.#problem.paced(control.pause), this.#point, this.#fisher, refine, outer)
   }
 
   #outer(test: SampleSet): Problem {
@@ -278,7 +277,10 @@ export class InfluenceModel {
     const count = directions.length / d
     const us = this.#problem.vector(directions)
     us.scale(1 / samples)
-    const size = Math.max(256, Math.min(4096, Math.floor(block.effects / (8 * count))))
+    const size = Math.max(
+      256,
+      Math.min(8192, Math.floor(block.effects / (directions.BYTES_PER_ELEMENT * count))),
+    )
     try {
       for (let rows = 0; rows < samples; rows += size) {
         await control.pause()

@@ -49,7 +49,8 @@ export interface InfluenceModelOptions extends InfluenceControl {
   readonly fisher?: FisherSettings
   /**
    * Most conjugate-gradient steps that take each A∇ℓ towards the inverse of the curvature of all training samples, which is
-   * the Hessian of linear models and the Gauss–Newton matrix of networks. 0 takes A∇ℓ as it is.
+   * the Hessian of linear models and the Gauss–Newton matrix of networks. 0 takes A∇ℓ as it is, which is the default for
+   * networks and for self-influence; elsewhere it is 5. Each step is a pass over the training samples, per test sample.
    */
   readonly refine?: number
   readonly dtype?: DType

@@ -12,18 +12,21 @@ export interface Settings {
   readonly regularization: number
   readonly dtype: 'f32' | 'f64'
   readonly fisher: FisherSettings
-  readonly refine: number
+  /** Absent where each call takes its own default. */
+  readonly refine?: number
 }
 
 type Given = Pick<InfluenceModelOptions, 'backend' | 'model'> & Partial<Settings>
 
 /** Settings with nothing absent, and the problem of the training samples, which are uploaded, as inner and outer samples. */
 export function prepare({ backend, model, ...given }: Given, set: SampleSet) {
-  const { regularization, fisher, refine } = defaults.influence
-  const settings: Settings = { model, regularization, dtype: 'f32', fisher, refine, ...given }
+  const { regularization, fisher, damping } = defaults.influence
+  const usual = { ...fisher, damping: damping[model.kind === 'mlp' ? 'network' : 'linear'] }
+  const settings: Settings = { model, regularization, dtype: 'f32', fisher: usual, ...given }
   const train = uploadedSet(backend, set)
-  const all = { backend, train, validation: train, hyperparameters: {}, ...settings }
-  return { problem: riskOf(all, 'train'), settings, train }
+  const { dtype } = settings
+  const base = { backend, model, regularization: settings.regularization, dtype, hyperparameters: {} }
+  return { problem: riskOf({ ...base, train, validation: train }, 'train'), settings, train }
 }
 
 /**
