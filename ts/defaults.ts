@@ -326,8 +326,16 @@ export const tuneRegularization = {
 export const influence = {
   regularization: 1e-3,
   top: 20,
-  fisher: { form: 'kronecker', statistic: 'expected', smoothing: 'average', kroneckerDamping: 'split' },
-  damping: { linear: 1e-6, network: 1e-3 },
+  fisher: {
+    linear: {
+      form: 'kronecker',
+      statistic: 'expected',
+      smoothing: 'average',
+      kroneckerDamping: 'split',
+      damping: 1e-6,
+    },
+    network: { form: 'kronecker', statistic: 'expected', smoothing: 'average', damping: 1e-3 },
+  },
   /** Corrections of linear models' directions to test losses. Networks and self-influence have none. */
   refine: 5,
   /** Residual at which a refinement stops. */

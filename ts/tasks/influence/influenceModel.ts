@@ -1,4 +1,4 @@
-import { read, taken } from '../../backend/backend.ts'
+import { type Backend, read, taken } from '../../backend/backend.ts'
 import type { Point } from '../../backend/binding.ts'
 import { checkOptions, refuse } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
@@ -75,7 +75,7 @@ export class InfluenceModel {
     if (theta && theta.length !== oracles.innerLength)
       refuse('theta', `${oracles.innerLength} numbers`, theta.length, 'ERR_SHAPE')
     const point = problem.start(seed, theta && { inner: read(problem.vector(theta, 'theta')) })
-    const fisher = new Fisher(backend, oracles, point, settings.fisher)
+    const fisher = inverse(backend, problem, point, settings)
     try {
       const paced = problem.paced(control.pause)
       if (theta === undefined) {
@@ -122,7 +122,7 @@ export class InfluenceModel {
       throw new NhgdError('ERR_CHECKPOINT', '"train" expected the samples of the saved model, got others')
     }
     const point = problem.start(0, { inner: theta.data as Float64Array })
-    const fisher = new Fisher(backend, problem.oracles, point, settings.fisher)
+    const fisher = inverse(backend, problem, point, settings)
     await fisher.restore(state.data)
     return new InfluenceModel(problem, point, fisher, train, settings)
   }
@@ -292,6 +292,11 @@ export class InfluenceModel {
       us.dispose()
     }
   }
+}
+
+/** A new inverse Fisher. Solves come one by one, so that a thread of its own would make each wait for it. */
+function inverse(backend: Backend, { oracles }: Problem, point: Point, { fisher }: Settings): Fisher {
+  return new Fisher(backend, oracles, point, { ...fisher, concurrent: false })
 }
 
 /** What a file says of a model, where it is that of one. */

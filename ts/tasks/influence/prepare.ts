@@ -20,8 +20,8 @@ type Given = Pick<InfluenceModelOptions, 'backend' | 'model'> & Partial<Settings
 
 /** Settings with nothing absent, and the problem of the training samples, which are uploaded, as inner and outer samples. */
 export function prepare({ backend, model, ...given }: Given, set: SampleSet) {
-  const { regularization, fisher, damping } = defaults.influence
-  const usual = { ...fisher, damping: damping[model.kind === 'mlp' ? 'network' : 'linear'] }
+  const { regularization, fisher } = defaults.influence
+  const usual = model.kind === 'mlp' ? fisher.network : fisher.linear
   const settings: Settings = { model, regularization, dtype: 'f32', fisher: usual, ...given }
   const train = uploadedSet(backend, set)
   const { dtype } = settings

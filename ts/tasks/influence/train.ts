@@ -33,7 +33,7 @@ export async function minimize(
   const rounding = dtype === 'f32' ? 2 ** -20 : 2 ** -49
   for (let step = 0; step < newton.steps && gradient.norm() > enough; step++) {
     control.tell('train', step, newton.steps)
-    const fisher = new Fisher(backend, shape, point, newton.fisher)
+    const fisher = new Fisher(backend, shape, point, { ...newton.fisher, concurrent: false })
     await observeAll(problem, point, fisher, seed, undefined, newton.samples)
     const system = { problem, point, batch: all, target: gradient, damping: 0, tolerance: newton.residual }
     u.fill(0)
