@@ -20,6 +20,7 @@ import { featureOptions, imageShape, share, whole } from './dataOptions.ts'
 import { type Input, type InputOptions, readFiles } from './input.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
+import { progressLine } from './progress.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
 interface Options extends InputOptions, CheckpointOptions {
@@ -81,7 +82,8 @@ async function run(options: Options, command: Command): Promise<void> {
   }
   const checkpoint = await checkpointOf(options)
   const input = await readFiles(options, options.features)
-  for (const note of input.notes) if (!options.quiet) console.error(note)
+  const line = progressLine(options.quiet)
+  for (const note of input.notes) line.say(note)
   const backend = await loadBackend()
   const { seed, perClass, learnTargets, regularization, steps, seconds, trainings, standardize } = options
   const order = permutation(input.labels.length, seed)
@@ -102,7 +104,6 @@ async function run(options: Options, command: Command): Promise<void> {
           loss: 'crossEntropy',
         } as const)
   const stop = interrupts()
-  const live = process.stderr.isTTY && !options.quiet
   const result = await distill({
     backend,
     ...part(order.slice(apart).sort()),
@@ -119,20 +120,22 @@ async function run(options: Options, command: Command): Promise<void> {
     seed,
     signal: stop.signal,
     checkpoint,
-    onProgress({ step, steps, outerLoss }) {
-      if (live) process.stderr.write(`\r\x1b[Kstep ${step}/${steps}  loss ${outerLoss.toFixed(4)}`)
+    onProgress(progress) {
+      const { step, steps, seconds } = progress
+      const secondsLeft = (seconds / step) * (steps - step)
+      line.show({ ...progress, heldOutLoss: Number.NaN, secondsLeft })
     },
   }).catch(howToGoOn(options))
   stop.release()
-  if (live) process.stderr.write('\r\x1b[K')
+  line.end()
   for (const damaged of result.resumed?.damaged ?? []) {
     console.error(`nhgd: a checkpoint was damaged: ${damaged}`)
   }
-  const sentences = inWords(result, input, apart)
+  const { sentences, table } = inWords(result, input, apart)
   const { out, weights, report, json } = options
   if (!options.quiet) {
     const piped = [out, report, json].includes(PIPE)
-    ;(piped ? console.error : console.log)(sentences.join('\n'))
+    ;(piped ? console.error : console.log)([...sentences, ...table].join('\n'))
   }
   const { judged, curves, solve, settings, backend: info } = result
   const figures = {
@@ -165,23 +168,37 @@ async function run(options: Options, command: Command): Promise<void> {
   await removeCheckpoint(options)
 }
 
-/** What was found, in plain words. */
+/** What was found: sentences, and a table of the sets that models were trained on. */
 function inWords(
   { judged, features, solve }: DistillResult,
   { names, features: { rows } }: Input,
   apart: number,
-): string[] {
-  const of = apart > 0 ? `${apart} rows that the run did not see` : 'the real samples'
-  const told = Object.entries(judged).map(([name, { samples, losses, accuracies }]) => {
-    const [loss, accuracy] = [losses, accuracies].map((x) => x.reduce((sum, x) => sum + x, 0) / x.length)
-    return `  ${name.padEnd(16)} ${String(samples).padStart(6)}  ${accuracy.toFixed(4)}  ${loss.toFixed(4)}`
-  })
-  return [
-    `${features.rows} samples of ${names.length} classes stand for ${rows - apart} after ${solve.steps} outer steps.`,
-    ...(told.length === 0
-      ? ['The run was interrupted: nothing was compared.']
-      : [`Models trained from scratch: samples, accuracy on ${of}, loss on the real samples.`, ...told]),
+): { readonly sentences: string[]; readonly table: string[] } {
+  const mean = (x: readonly number[]) => x.reduce((sum, x) => sum + x, 0) / x.length
+  const share = (name: keyof typeof judged, on: string) =>
+    judged[name] ? [`${(100 * mean(judged[name].accuracies)).toFixed(1)} % if trained on ${on}`] : []
+  const shares = [
+    ...share('distilled', 'the small set'),
+    ...share('random samples', 'as many random samples'),
+    ...share('all samples', 'all samples'),
   ]
+  const of = apart > 0 ? `the ${apart} rows that the run did not see` : 'the real samples'
+  const lines = Object.entries(judged).map(([name, { samples, losses, accuracies }]) => {
+    const figures = [mean(accuracies), mean(losses)].map((x) => x.toFixed(4)).join('    ')
+    return `${name.padEnd(16)} ${String(samples).padStart(7)}    ${figures}`
+  })
+  return {
+    sentences: [
+      `${features.rows} samples of ${names.length} classes stand for ${rows - apart} after ${solve.steps} outer steps.`,
+      shares.length === 0
+        ? 'The run was interrupted: no model was compared.'
+        : `A model is right on ${shares.join(', ')} (of ${of}).`,
+    ],
+    table:
+      lines.length === 0
+        ? []
+        : ['', `${'trained on'.padEnd(16)} samples  accuracy  loss on real samples`, ...lines],
+  }
 }
 
 /** The small set as a file. */
