@@ -50,6 +50,31 @@ pub struct Term<'a, T> {
     pub gradient: &'a mut [T],
 }
 
+/// Changes of single samples along a direction of θ.
+#[derive(Debug)]
+pub struct Along<'a, T> {
+    /// Of the losses: ∇ℓ_iᵀ u, one per sample.
+    pub losses: &'a mut [T],
+    /// Of the scores: ż_i, samples × outputs; or empty, where they are not wanted.
+    pub scores: &'a mut [T],
+    /// Of w_i ∂ℓ_i/∂a_i, where a_i are a sample's features: samples × features; or empty.
+    pub inputs: &'a mut [T],
+}
+
+impl<T: Scalar> Along<'_, T> {
+    /// Takes what the chunks of a pass have of each, one after the other.
+    pub(crate) fn fill(self, chunks: Vec<[Vec<T>; 3]>) {
+        for (k, out) in [self.losses, self.scores, self.inputs].into_iter().enumerate() {
+            let mut rest = out;
+            for chunk in &chunks {
+                let (head, tail) = rest.split_at_mut(chunk[k].len());
+                head.copy_from_slice(&chunk[k]);
+                rest = tail;
+            }
+        }
+    }
+}
+
 /// A parametric model θ ↦ loss ℓ_i(θ) of each sample. Oracles return sums over the samples, not means.
 pub trait Model<T: Scalar>: Send + Sync {
     /// Number of parameters d.
@@ -93,21 +118,9 @@ pub trait Model<T: Scalar>: Send + Sync {
         self.curvature_product(theta, batch, weights, u, product);
     }
 
-    /// Writes the directional derivatives ∇ℓ_iᵀ u.
-    fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]);
-
-    /// The R-operator over what a sample is (Pearlmutter 1994): writes how the scores change along u, rows × outputs, and
-    /// how w_i ∂ℓ_i/∂a_i does, where a_i are the sample's features, rows × features. `inputs` may be empty: then only the
-    /// scores are wanted.
-    fn sample_products(
-        &self,
-        theta: &[T],
-        batch: Batch<'_>,
-        weights: &[T],
-        u: &[T],
-        scores: &mut [T],
-        inputs: &mut [T],
-    );
+    /// Writes how what belongs to single samples changes along u, by the R-operator (Pearlmutter 1994). The weights w_i are
+    /// read where the inputs are wanted.
+    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>);
 
     /// Directions per sample in the factors of a statistic, and entries of all layers per sample.
     fn factor_sizes(&self, statistic: Statistic) -> (usize, usize) {

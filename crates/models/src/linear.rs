@@ -14,7 +14,7 @@ use std::ops::Range;
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs, Statistic};
 use nhgd_kernels::{Aligned, Features, RowSet, Scalar, skinny, threads::for_chunks, vector};
 
-use crate::{Batch, Labels, Loss, Model, Term};
+use crate::{Along, Batch, Labels, Loss, Model, Term};
 
 /// Samples per tile: its widened features stay in the second-level cache between the two products.
 const TILE: usize = 64;
@@ -178,78 +178,47 @@ impl<T: Scalar> Model<T> for Linear {
         self.add_class_major(&total, product);
     }
 
-    fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]) {
-        let (outputs, stride) = (self.outputs, self.stride());
-        let both = self.class_major(&[theta, u]);
-        let (theta, u) = both.split_at(outputs * stride);
-        let chunks = self.pass(
-            batch.features,
-            batch.rows,
-            |chunk| Vec::with_capacity(chunk.len()),
-            |out, tile: Tile<'_, T>| {
-                let rows = tile.range.len();
-                let (mut r, mut ds) = (vec![T::zero(); rows * outputs], vec![T::zero(); rows * outputs]);
-                skinny::project(tile.rows, rows, stride, theta, outputs, &mut r);
-                skinny::project(tile.rows, rows, stride, u, outputs, &mut ds);
-                self.loss.predict(&mut r, outputs);
-                let ones = [T::one(); TILE];
-                self.loss.residuals(&mut r, outputs, &batch, tile.range.start, Labels::Given, &ones[..rows]);
-                out.extend(
-                    r.chunks_exact(outputs)
-                        .zip(ds.chunks_exact(outputs))
-                        .map(|(r, ds)| r.iter().zip(ds).map(|(&r, &ds)| r * ds).sum::<T>()),
-                );
-            },
-        );
-        for (out, chunk) in out.chunks_mut(CHUNK).zip(chunks) {
-            out.copy_from_slice(&chunk);
-        }
-    }
-
     /// ∂ℓ/∂a = W ∂ℓ/∂z, which changes by U ∂ℓ/∂z + W (∂²ℓ/∂z²) ż.
-    fn sample_products(
-        &self,
-        theta: &[T],
-        batch: Batch<'_>,
-        weights: &[T],
-        u: &[T],
-        scores: &mut [T],
-        inputs: &mut [T],
-    ) {
+    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>) {
         let (outputs, stride, features) = (self.outputs, self.stride(), self.features);
         let both = self.class_major(&[theta, u]);
         let (theta, u) = both.split_at(outputs * stride);
-        let wanted = !inputs.is_empty();
+        let (scores, inputs) = (!out.scores.is_empty(), !out.inputs.is_empty());
         let chunks = self.pass(
             batch.features,
             batch.rows,
-            |_| (Vec::new(), Vec::new()),
-            |(scores, inputs): &mut (Vec<T>, Vec<T>), tile: Tile<'_, T>| {
+            |_| [const { Vec::new() }; 3],
+            |all: &mut [Vec<T>; 3], tile: Tile<'_, T>| {
                 let rows = tile.range.len();
                 let (mut r, mut ds) = (vec![T::zero(); rows * outputs], vec![T::zero(); rows * outputs]);
                 skinny::project(tile.rows, rows, stride, theta, outputs, &mut r);
                 skinny::project(tile.rows, rows, stride, u, outputs, &mut ds);
-                scores.extend_from_slice(&ds);
-                if !wanted {
+                self.loss.predict(&mut r, outputs);
+                let p = if inputs { r.clone() } else { Vec::new() };
+                let ones = [T::one(); TILE];
+                self.loss.residuals(&mut r, outputs, &batch, tile.range.start, Labels::Given, &ones[..rows]);
+                let dots = r.chunks_exact(outputs).zip(ds.chunks_exact(outputs));
+                all[0].extend(dots.map(|(r, ds)| r.iter().zip(ds).map(|(&r, &ds)| r * ds).sum::<T>()));
+                if scores {
+                    all[1].extend_from_slice(&ds);
+                }
+                if !inputs {
                     return;
                 }
-                self.loss.predict(&mut r, outputs);
-                let weights = &weights[tile.range.clone()];
-                self.loss.curvature(&r, &mut ds, outputs, weights);
-                self.loss.residuals(&mut r, outputs, &batch, tile.range.start, Labels::Given, weights);
-                for (r, ds) in r.chunks_exact(outputs).zip(ds.chunks_exact(outputs)) {
-                    let start = inputs.len();
-                    inputs.resize(start + features, T::zero());
-                    for (c, (&r, &ds)) in r.iter().zip(ds).enumerate() {
-                        vector::axpy(r, &u[c * stride..][..features], &mut inputs[start..]);
-                        vector::axpy(ds, &theta[c * stride..][..features], &mut inputs[start..]);
+                let weights = &weights[tile.range];
+                self.loss.curvature(&p, &mut ds, outputs, weights);
+                let start = all[2].len();
+                all[2].resize(start + rows * features, T::zero());
+                for (i, row) in all[2][start..].chunks_exact_mut(features).enumerate() {
+                    for c in 0..outputs {
+                        let at = c * stride..c * stride + features;
+                        vector::axpy(weights[i] * r[i * outputs + c], &u[at.clone()], row);
+                        vector::axpy(ds[i * outputs + c], &theta[at], row);
                     }
                 }
             },
         );
-        let (all_scores, all_inputs): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
-        scores.copy_from_slice(&all_scores.concat());
-        inputs.copy_from_slice(&all_inputs.concat());
+        out.fill(chunks);
     }
 
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {

@@ -19,7 +19,7 @@ use nhgd_kernels::{
 };
 
 use crate::pool::{Buffer, Pool};
-use crate::{Batch, BatchTargets, Labels, Loss, Model, Term, uniform};
+use crate::{Along, Batch, BatchTargets, Labels, Loss, Model, Term, uniform};
 
 /// Samples whose values at all layers are held at once.
 const BLOCK: usize = 1024;
@@ -414,47 +414,32 @@ impl<T: Scalar> Model<T> for Mlp<T> {
         }
     }
 
-    fn sensitivities(&self, theta: &[T], batch: Batch<'_>, u: &[T], out: &mut [T]) {
-        let (theta, u, classes) = (self.matrices(theta), self.matrices(u), self.outputs());
-        let chunks = self.chunks(0..batch.len(), |range| {
-            let mut forward = self.forward(&theta, &batch, range.clone(), false);
-            let dots = self.tangent(&theta, &u, &mut forward).scores;
-            let ones = vec![T::one(); range.len()];
-            self.loss.predict(&mut forward.scores, classes);
-            let labels = Labels::Given;
-            self.loss.residuals(&mut forward.scores, classes, &batch, range.start, labels, &ones);
-            let rows = forward.scores.chunks_exact(classes).zip(dots.chunks_exact(classes));
-            rows.map(|(r, dot)| r.iter().zip(dot).map(|(&r, &dot)| r * dot).sum()).collect::<Vec<T>>()
-        });
-        out.copy_from_slice(&chunks.concat());
-    }
-
     /// ∂ℓ/∂a_0 = W_0 δ_0, which changes by U_0 δ_0 + W_0 δ̇_0.
-    fn sample_products(
-        &self,
-        theta: &[T],
-        batch: Batch<'_>,
-        weights: &[T],
-        u: &[T],
-        scores: &mut [T],
-        inputs: &mut [T],
-    ) {
-        let (theta, u, wanted) = (self.matrices(theta), self.matrices(u), !inputs.is_empty());
+    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>) {
+        let (theta, u, classes) = (self.matrices(theta), self.matrices(u), self.outputs());
+        let (scores, inputs) = (!out.scores.is_empty(), !out.inputs.is_empty());
         let chunks = self.chunks(0..batch.len(), |range| {
-            let mut forward = self.forward(&theta, &batch, range.clone(), wanted);
-            let scores = self.tangent(&theta, &u, &mut forward).scores;
-            let changes = scores.to_vec();
-            let mut inputs = vec![T::zero(); if wanted { range.len() * self.widths[0] } else { 0 }];
-            if wanted {
-                let (deltas, dots) = self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, scores);
-                self.pull(theta[0], &dots[0], T::zero(), &mut inputs);
-                self.pull(u[0], &deltas[0], T::one(), &mut inputs);
+            let mut forward = self.forward(&theta, &batch, range.clone(), inputs);
+            let dots = self.tangent(&theta, &u, &mut forward).scores;
+            let mut all = [const { Vec::new() }; 3];
+            let mut residuals = forward.scores.to_vec();
+            self.loss.predict(&mut residuals, classes);
+            let (labels, ones) = (Labels::Given, vec![T::one(); range.len()]);
+            self.loss.residuals(&mut residuals, classes, &batch, range.start, labels, &ones);
+            let rows = residuals.chunks_exact(classes).zip(dots.chunks_exact(classes));
+            all[0] = rows.map(|(r, dot)| r.iter().zip(dot).map(|(&r, &dot)| r * dot).sum()).collect();
+            if scores {
+                all[1] = dots.to_vec();
             }
-            (changes, inputs)
+            if inputs {
+                let (deltas, dots) = self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, dots);
+                all[2] = vec![T::zero(); range.len() * self.widths[0]];
+                self.pull(theta[0], &dots[0], T::zero(), &mut all[2]);
+                self.pull(u[0], &deltas[0], T::one(), &mut all[2]);
+            }
+            all
         });
-        let (all_scores, all_inputs): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
-        scores.copy_from_slice(&all_scores.concat());
-        inputs.copy_from_slice(&all_inputs.concat());
+        out.fill(chunks);
     }
 
     fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {

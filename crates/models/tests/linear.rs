@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nhgd_curvature::Statistic;
 use nhgd_kernels::{FeatureData, Features, RowSet};
-use nhgd_models::{Batch, Labels, Linear, Loss, Model, Samples, Targets, Term, signs, uniform};
+use nhgd_models::{Along, Batch, Labels, Linear, Loss, Model, Samples, Targets, Term, signs, uniform};
 
 const FEATURES: usize = 5;
 
@@ -134,7 +134,8 @@ fn derivatives_match_finite_differences() {
             assert_eq!(hessian, case.curvature(&case.weights, &u), "Gauss–Newton is the Hessian: {what}");
 
             let mut q = vec![f64::NAN; n];
-            case.with(|batch| case.model.sensitivities(&case.theta, batch, &u, &mut q));
+            let out = Along { losses: &mut q, scores: &mut [], inputs: &mut [] };
+            case.with(|batch| case.model.along(&case.theta, batch, &[], &u, out));
             assert_close(&[dot(&q, &case.weights)], &[dot(&g, &u)], 1e-10, what);
         });
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use nhgd_curvature::Statistic;
 use nhgd_kernels::{FeatureData, Features, RowSet};
-use nhgd_models::{Activation, Batch, Labels, Loss, Mlp, Model, Samples, Targets, Term, signs, uniform};
+use nhgd_models::{
+    Activation, Along, Batch, Labels, Loss, Mlp, Model, Samples, Targets, Term, signs, uniform,
+};
 
 const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Tanh, Activation::Gelu];
 const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::Squared];
@@ -189,7 +191,8 @@ fn agrees_with_an_independent_implementation() {
     // Cᵀu: column i of the cross derivative is σ′(v_i) ∇ℓ_i / n.
     let (u, cross) = (array("u_star"), array("cross_star"));
     let mut q = vec![f64::NAN; n];
-    case.with(|batch| case.model.sensitivities(&case.theta, batch, &u, &mut q));
+    let out = Along { losses: &mut q, scores: &mut [], inputs: &mut [] };
+    case.with(|batch| case.model.along(&case.theta, batch, &[], &u, out));
     let weighed = q.iter().zip(&case.weights).map(|(q, w)| q * w * (1.0 - w * n as f64));
     let expected: Vec<f64> = (0..n).map(|i| (0..d).map(|j| cross[j * n + i] * u[j]).sum()).collect();
     assert_close(&weighed.clone().collect::<Vec<_>>(), &expected, 1e-10, "cross product");
@@ -223,7 +226,8 @@ fn derivatives_match_finite_differences() {
         assert_close(&case.hessian(&u), &difference, 1e-7, what);
 
         let mut q = vec![f64::NAN; 23];
-        case.with(|batch| case.model.sensitivities(&case.theta, batch, &u, &mut q));
+        let out = Along { losses: &mut q, scores: &mut [], inputs: &mut [] };
+        case.with(|batch| case.model.along(&case.theta, batch, &[], &u, out));
         assert_close(&[dot(&q, &case.weights)], &[dot(&g, &u)], 1e-12, what);
     });
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use nhgd_curvature::{Factors, LayerShape, Observation, Rows, Statistic, Wants};
 use nhgd_kernels::{RowSet, Scalar};
-use nhgd_models::{Batch, Labels, Model, Samples, Targets, Term, signs};
+use nhgd_models::{Along, Batch, Labels, Model, Samples, Targets, Term, signs};
 
 use crate::blocks::{Groups, LearnedInputs, LearnedTargets, Penalty, Power, Weights};
 use crate::{Point, Prior, Problem};
@@ -306,29 +306,30 @@ impl<T: Scalar> Problem<T> for Risk<T> {
     }
 
     fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        let (inputs, targets) = self.learned();
-        if inputs.is_some() || targets.is_some() {
-            let weights = self.batch_weights(point, rows, None);
-            let outputs = self.layers().last().map_or(0, |layer| layer.outputs);
-            let features = if inputs.is_some() { self.model.features() } else { 0 };
-            let (mut scores, mut changes) =
-                (vec![T::zero(); rows.len() * outputs], vec![T::zero(); rows.len() * features]);
-            self.with(point.outer, rows, |batch| {
-                self.model.sample_products(point.inner, batch, &weights, u, &mut scores, &mut changes);
-            });
-            if let Some((inputs, at)) = inputs {
-                inputs.pull_back(rows, &changes, &mut product[at]);
-            }
-            if let Some((targets, at)) = targets {
-                targets.pull_back(&point.outer[at.clone()], rows, &weights, &scores, &mut product[at]);
-            }
-        }
-        // Without weights that move there is nothing more.
-        if self.weighing().all(|slice| slice.outer.is_empty()) {
+        // Penalties alone: no sample moves, and no weight.
+        let moves = |slice: &Slice<T>| !slice.outer.is_empty() && !matches!(slice.block, Block::Penalty(..));
+        if !self.slices.iter().any(moves) {
             return;
         }
-        let mut q = vec![T::zero(); rows.len()];
-        self.with(point.outer, rows, |batch| self.model.sensitivities(point.inner, batch, u, &mut q));
+        let (inputs, targets) = self.learned();
+        let outputs = self.layers().last().map_or(0, |layer| layer.outputs);
+        let zeros =
+            |wanted: bool, columns: usize| vec![T::zero(); if wanted { rows.len() * columns } else { 0 }];
+        let mut q = zeros(true, 1);
+        let mut scores = zeros(targets.is_some(), outputs);
+        let mut changes = zeros(inputs.is_some(), self.model.features());
+        let learned = inputs.is_some() || targets.is_some();
+        let weights = if learned { self.batch_weights(point, rows, None) } else { Vec::new() };
+        self.with(point.outer, rows, |batch| {
+            let out = Along { losses: &mut q, scores: &mut scores, inputs: &mut changes };
+            self.model.along(point.inner, batch, &weights, u, out);
+        });
+        if let Some((inputs, at)) = inputs {
+            inputs.pull_back(rows, &changes, &mut product[at]);
+        }
+        if let Some((targets, at)) = targets {
+            targets.pull_back(&point.outer[at.clone()], rows, &weights, &scores, &mut product[at]);
+        }
         for (b, slice) in self.weighing().enumerate() {
             let (Some(weights), outer) = (slice.weights(), slice.outer.clone()) else { continue };
             // The product rule: the other blocks' weights are factors.
