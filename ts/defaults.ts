@@ -273,6 +273,8 @@ export const distill = {
   outerSteps: { linear: 800, perceptron: 200 },
   outerRate: { linear: 0.02, perceptron: 0.03 },
   trainings: 5,
+  /** Soft labels that start nearer to even ones make networks unsure. */
+  confidence: 0.999,
   retryRate: 0.3,
   linear: { innerSteps: 50, averaging: 0, cross: 'all', steps: 20, tolerance: 1e-3, outerBatchSize: 4096 },
   perceptron: {

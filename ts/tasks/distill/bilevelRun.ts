@@ -35,7 +35,10 @@ export async function bilevelRun(settings: Settings, real: LabelledSet, stages: 
     model,
     train: start,
     validation: real,
-    hyperparameters: { inputs: learnedInputs(), ...(learnTargets && { targets: learnedTargets() }) },
+    hyperparameters: {
+      inputs: learnedInputs(),
+      ...(learnTargets && { targets: learnedTargets({ confidence: defaults.distill.confidence }) }),
+    },
     regularization: settings.regularization,
   })
   const kind = kindOf(model)
