@@ -9,6 +9,7 @@ const categories = {
   'ts/problems/blocks.ts': 'Hyperparameters',
   'ts/problems/model.ts': 'Models',
   'ts/problems/': 'Problems',
+  'ts/defaults.ts': 'Settings of methods',
   'ts/methods/': 'Methods',
   'ts/hypergradient/': 'Settings of methods',
   'ts/backend/fisher.ts': 'Settings of methods',

@@ -50,10 +50,13 @@ export type {
   WindowSettings,
 } from './backend/settings.ts'
 export type { ColumnLike, TableLike } from './backend/table.ts'
+export { leastSquares } from './defaults.ts'
 export type { Clock } from './hypergradient/clock.ts'
 export type { RefineSettings, Stopped } from './hypergradient/conjugateGradients.ts'
 export type { CrossSettings } from './hypergradient/cross.ts'
 export type { FisherState } from './hypergradient/direction.ts'
+export type { InnerOptimizerSettings } from './hypergradient/innerOptimizer.ts'
+export type { LevenbergMarquardtSettings } from './hypergradient/levenbergMarquardt.ts'
 export type { ObserveOptions } from './hypergradient/observer.ts'
 export type { OptimizerSettings, Rate, Stepper, WithRate } from './hypergradient/optimizer.ts'
 export type { State } from './hypergradient/state.ts'
@@ -112,6 +115,7 @@ export { type CustomProblemOptions, customProblem } from './problems/custom/cust
 export type { ArrayOf, InnerObjective, OuterObjective } from './problems/custom/objectives.ts'
 export type { Entries } from './problems/custom/room.ts'
 export { type DistillationOptions, distillation } from './problems/distillation.ts'
+export type { Equation, Field, Observation, Operator } from './problems/equations.ts'
 export {
   linearRegression,
   logisticRegression,
@@ -120,6 +124,21 @@ export {
   type PerceptronOptions,
   softmaxRegression,
 } from './problems/model.ts'
+export {
+  boundaryControl,
+  coefficientIdentification,
+  type Domain,
+  heatBasis,
+  heatControl,
+  heatProfile,
+  heatTarget,
+  type PdeConstrainedOptions,
+  type SourceControlOptions,
+  sourceBasis,
+  sourceControl,
+  trueCoefficients,
+} from './problems/pdeConstrained.ts'
+export { type PhysicsInformedOptions, physicsInformed } from './problems/physicsInformed.ts'
 export {
   type AnyOracles,
   type AnyProblem,

@@ -12,6 +12,7 @@ import type { Job, Run } from './job.ts'
 import { type RunnerOptions, runner, write } from './jobs.ts'
 import { noiseCommand } from './noise/command.ts'
 import { reviewCommand } from './noise/review.ts'
+import { pdeCommand } from './pde/command.ts'
 import { quadraticTable } from './quadratic.ts'
 import { csv, entry, mean, page, table } from './report.ts'
 import { theoryCommand } from './theory/command.ts'
@@ -88,6 +89,7 @@ program
   .addCommand(influenceCommand())
   .addCommand(theoryCommand())
   .addCommand(distillationCommand())
+  .addCommand(pdeCommand())
 
 async function cleaning(options: Options): Promise<void> {
   const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)

@@ -39,6 +39,7 @@ export const methods: Record<string, () => Method> = {
   amigo: () => amigo({ ...some, steps: 3, outerBatchSize: 8 }),
   conjugateGradients: () => conjugateGradients({ ...some, curvatureSamples: 16 }),
   exact: () => exact({ ...some, averaging: 0.5 }),
+  'exact, levenbergMarquardt': () => exact({ ...some, innerOptimizer: { kind: 'levenbergMarquardt' } }),
   f2sa: () => f2sa(some),
   kfacImplicit: () => kfacImplicit({ ...some, fisher: { refreshSamples: 16 } }),
   maSoba: () => maSoba({ batchSize, outerBatchSize: 8 }),
@@ -46,6 +47,7 @@ export const methods: Record<string, () => Method> = {
   neumann: () => neumann(some),
   'nhgd as printed': () => nhgd({ ...paper, batchSize }),
   'nhgd, a part of the samples': () => nhgd({ ...observed, observe: { every: 2, samples: 5 } }),
+  'nhgd, levenbergMarquardt': () => nhgd({ ...observed, innerOptimizer: { kind: 'levenbergMarquardt' } }),
   nystrom: () => nystrom({ ...some, rank: 4, curvatureSamples: 16 }),
   oneStep: () => oneStep({ batchSize }),
   preconditionedConjugateGradients: () =>

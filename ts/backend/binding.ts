@@ -53,6 +53,17 @@ export interface Binding {
   readonly Problem: {
     /** `weights` are those of the blocks of fixed weights, one after the other. */
     bilevel(settings: string, train: Samples, validation: Samples, weights?: Float64Array): Oracles
+    /** Differential equations: those of g and of f are rows of numbers. */
+    physics(
+      hidden: Uint32Array,
+      dimensions: Whole,
+      variable: boolean,
+      regularization: Finite,
+      mean: Float64Array,
+      precision: Float64Array,
+      inner: Float64Array,
+      outer: Float64Array,
+    ): Oracles
     quadratic(
       dtype: DType,
       h: Float64Array,

@@ -1,6 +1,6 @@
 import type { Batch, Point, Sampler, Step } from '../backend/binding.ts'
 import type { AnyProblem } from '../problems/problem.ts'
-import type { OptimizerSettings } from './optimizer.ts'
+import type { InnerOptimizerSettings } from './innerOptimizer.ts'
 import { type State, startingState } from './state.ts'
 
 /** Options of the inner loop. */
@@ -9,15 +9,15 @@ export interface InnerOptions {
   readonly innerSteps?: number
   /** B, samples per inner step. */
   readonly batchSize?: number
-  readonly innerOptimizer?: OptimizerSettings
+  readonly innerOptimizer?: InnerOptimizerSettings
   /** Share of the inner steps, counted from the last, whose θ is averaged for the hypergradient; 0 takes θ^T. */
   readonly averaging?: number
 }
 
 type InnerSettings = Required<InnerOptions>
 
-/** How the gradient of inner step t is taken on a batch. */
-export type TakeGradient = (point: Point, batch: Batch, step: Step, t: number) => unknown
+/** How the gradient of inner step t is taken on a batch; returns g there. */
+export type TakeGradient = (point: Point, batch: Batch, step: Step, t: number) => number | Promise<number>
 
 /** The state of a method with inner steps; `slots` of them are kept at a time. */
 export function innerState(problem: AnyProblem, seed: number, settings: InnerSettings, slots: number) {
@@ -40,23 +40,23 @@ type Loop = Pick<InnerState, 'optimizer' | 'scratch'> & { readonly sampler: Pick
  * body sees the θ and the samples of the step.
  */
 export async function* innerLoop(
-  { oracles }: AnyProblem,
+  problem: AnyProblem,
   point: Point,
   { sampler, optimizer, scratch }: Loop,
   { innerSteps, batchSize, averaging }: Omit<InnerSettings, 'innerOptimizer'>,
-  takeGradient: TakeGradient = (point, batch, step) => oracles.innerStep(point, batch, step),
+  takeGradient: TakeGradient = (point, batch, step) => optimizer.take(problem.oracles, point, batch, step),
 ): AsyncGenerator<Step, void> {
   const { clock, steps, average } = scratch
-  const { inner } = point
   const averaged = Math.ceil(averaging * innerSteps)
   clock.enter('inner')
   average.fill(0)
   for (let t = 0; t < innerSteps; t++) {
     const step = steps[t % steps.length]
-    await takeGradient(point, sampler.take(batchSize), step, t)
+    const loss = await takeGradient(point, sampler.take(batchSize), step, t)
     yield step
-    optimizer.step(inner, step.gradient)
-    if (t >= innerSteps - averaged) average.axpy(1 / averaged, inner)
+    const moved = await optimizer.advance(problem, point, step, loss)
+    if (t >= innerSteps - averaged) average.axpy(1 / averaged, point.inner)
+    if (!moved && averaged === 0 && step.batch.length === problem.oracles.samples) return
   }
 }
 

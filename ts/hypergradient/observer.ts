@@ -52,9 +52,10 @@ export class Observer {
       return oracles.innerStepFor(point, batch, step, this.#fisher.handle, this.#sampler.seed())
     }
     this.#seen = this.#room
-    await oracles.innerStep(point, batch, step)
+    const loss = await oracles.innerStep(point, batch, step)
     const some = this.#some(batch, samples)
     await oracles.observe(point, some, this.#room, this.#fisher.handle, this.#sampler.seed())
+    return loss
   }
 
   /** F ← βF + (1 − β)(samples of the step), beside the inner loop, which waits only for room in the queue. */

@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/backend.ts'
-import type { Optimizer, Vector } from '../backend/binding.ts'
+import type { Batch, Optimizer, Point, Step, Vector } from '../backend/binding.ts'
 import {
   type Check,
   flag,
@@ -13,6 +13,7 @@ import {
 } from '../backend/check.ts'
 import type { OptimizerRule } from '../backend/settings.ts'
 import { optimizers } from '../defaults.ts'
+import type { AnyOracles, AnyProblem } from '../problems/problem.ts'
 
 /** A number such as a step size, or a function that gives the number of each step 0, 1, 2, … */
 export type Rate = number | ((step: number) => number)
@@ -65,6 +66,18 @@ export class Stepper {
   step(x: Vector, gradient: Vector): void {
     this.#rule.step(x, gradient, this.frozen ? 0 : this.factor * rateAt(this.#rate, this.#steps))
     this.#steps++
+  }
+
+  /** Takes the gradient of an inner step, where nobody else wants something of it; returns g on the batch. */
+  take(oracles: AnyOracles, point: Point, batch: Batch, step: Step): number | Promise<number> {
+    return oracles.innerStep(point, batch, step)
+  }
+
+  /** Takes the inner step: moves θ from where `step` has its gradient, and g is `loss` on its batch. Returns false where
+   * it found that another one from there, on the same batch, would not move θ either. */
+  advance(_problem: AnyProblem, point: Point, step: Step, _loss: number): boolean | Promise<boolean> {
+    this.step(point.inner, step.gradient)
+    return true
   }
 
   /** direction ← (∂step/∂gradient)ᵀ target, the derivative of the last step, which was taken along `gradient`. */

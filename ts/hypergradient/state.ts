@@ -1,7 +1,8 @@
 import type { Sampler } from '../backend/binding.ts'
 import type { AnyProblem } from '../problems/problem.ts'
 import { Clock } from './clock.ts'
-import { type OptimizerSettings, optimizer, type Stepper } from './optimizer.ts'
+import { type InnerOptimizerSettings, innerOptimizer } from './innerOptimizer.ts'
+import type { Stepper } from './optimizer.ts'
 
 /**
  * What a method goes on with from one outer iteration to the next: a record of numbers, vectors, records of them, and
@@ -19,12 +20,12 @@ export interface State {
 }
 
 /** The state that every method starts from. */
-export function startingState(problem: AnyProblem, seed: number, inner: OptimizerSettings) {
+export function startingState(problem: AnyProblem, seed: number, inner: InnerOptimizerSettings) {
   const { backend, oracles } = problem
   return {
     outerStep: 0,
     sampler: new backend.Sampler(seed, oracles.samples),
-    optimizer: optimizer(backend, inner),
+    optimizer: innerOptimizer(backend, inner),
     scratch: { clock: new Clock() },
   }
 }

@@ -11,7 +11,7 @@ import {
   shape,
   size,
 } from '../backend/check.ts'
-import { optimizerSettings } from '../hypergradient/optimizer.ts'
+import { innerOptimizerSettings } from '../hypergradient/innerOptimizer.ts'
 
 const cross: Check = (name, value) =>
   typeof value === 'object'
@@ -47,7 +47,7 @@ const checks: Readonly<Record<string, Check>> = {
   damping: positive(),
   depth: size(1),
   epsilon: number(0),
-  innerOptimizer: optimizerSettings,
+  innerOptimizer: innerOptimizerSettings,
   innerShare: positive(1),
   innerSteps: size(0),
   linearRate: perStep(number(0)),

@@ -32,7 +32,9 @@ export interface Block {
   start(length: number, inner: { readonly model: Model; readonly train: SampleSet }): ArrayLike<number>
 }
 
-const prior = shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'precision'])
+/** Checks a {@link Prior}. */
+export const priorCheck = shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'precision'])
+
 const plainPrior = (given?: Prior) =>
   given && {
     mean: Array.from(doubles('prior mean', given.mean)),
@@ -49,7 +51,7 @@ export interface WeightsOptions {
 
 /** A weight σ(v_i) per training sample (Franceschi et al. 2017). In natural units: n weights. */
 export function sampleWeights(options: WeightsOptions = {}): Block {
-  const { anchors = 0, prior: given } = checkOptions(options, { anchors: size(0), prior })
+  const { anchors = 0, prior: given } = checkOptions(options, { anchors: size(0), prior: priorCheck })
   return {
     settings: { kind: 'sampleWeights', anchors, prior: plainPrior(given) },
     start: (length) => given?.mean ?? new Float64Array(length),
@@ -67,7 +69,7 @@ export interface MarginWeightsOptions extends WeightsOptions {
  * the model's scores in the log-odds m_i of the label. v holds the C biases and the slope. In natural units: n weights.
  */
 export function marginWeights(options: MarginWeightsOptions = {}): Block {
-  const checks = { anchors: size(0), prior, transition: entriesCheck }
+  const checks = { anchors: size(0), prior: priorCheck, transition: entriesCheck }
   const { anchors = 0, prior: given, transition } = checkOptions(options, checks)
   return {
     settings: {
@@ -99,7 +101,7 @@ export interface LearnedOptions {
  * the features. One block of a problem.
  */
 export function learnedInputs(options: LearnedOptions = {}): Block {
-  const { prior: given } = checkOptions(options, { prior })
+  const { prior: given } = checkOptions(options, { prior: priorCheck })
   return {
     settings: { kind: 'learnedInputs', prior: plainPrior(given) },
     start: (_, { train }) => given?.mean ?? inputsOf(train, 'train'),
@@ -119,7 +121,7 @@ export interface LearnedTargetsOptions extends LearnedOptions {
  * outputs. One block of a problem.
  */
 export function learnedTargets(options: LearnedTargetsOptions = {}): Block {
-  const checks = { prior, confidence: number(Number.MIN_VALUE, 1 - 2 ** -53) }
+  const checks = { prior: priorCheck, confidence: number(Number.MIN_VALUE, 1 - 2 ** -53) }
   const { prior: given, confidence = 0.9 } = checkOptions(options, checks)
   return {
     settings: { kind: 'learnedTargets', prior: plainPrior(given) },
@@ -159,7 +161,13 @@ export interface WeightNetworkOptions extends WeightsOptions {
  */
 export function weightNetwork(options: WeightNetworkOptions): Block {
   const places = shape<CheckedLabels>({ right: numbers, wrong: numbers }, ['right', 'wrong'])
-  const checks = { anchors: size(0), prior, signals: matrixCheck, hidden: size(0), checked: places }
+  const checks = {
+    anchors: size(0),
+    prior: priorCheck,
+    signals: matrixCheck,
+    hidden: size(0),
+    checked: places,
+  }
   const {
     anchors = 0,
     prior: given,
@@ -229,7 +237,7 @@ export function penalty(options: PenaltyOptions): Block {
     return value
   }
   const per = oneOf('all', 'group', 'feature', 'layer')
-  const checks = { per, groups: numbers, bias: flag, start: positive, power: powerCheck, prior }
+  const checks = { per, groups: numbers, bias: flag, start: positive, power: powerCheck, prior: priorCheck }
   const {
     groups,
     bias = false,

@@ -51,14 +51,15 @@ export interface PerceptronOptions {
   readonly loss?: 'crossEntropy' | 'squared'
 }
 
-const hidden: Check = (name, value) =>
+/** Units of each hidden layer. */
+export const hiddenCheck: Check<number[]> = (name, value) =>
   Array.isArray(value)
     ? value.map((units, i) => size(1)(`${name}[${i}]`, units))
     : refuse(name, 'an array', value)
 
 const perceptron = {
   classes,
-  hidden,
+  hidden: hiddenCheck,
   activation: oneOf('relu', 'tanh', 'gelu'),
   loss: oneOf('crossEntropy', 'squared'),
 }

@@ -12,7 +12,7 @@ import {
 } from '../backend/check.ts'
 import { entriesCheck, type MatrixLike } from '../backend/matrixLike.ts'
 import { anyNumber, riskOf } from './bilevel.ts'
-import { fixedWeights, marginWeights, type Prior, sampleWeights } from './blocks.ts'
+import { fixedWeights, marginWeights, type Prior, priorCheck, sampleWeights } from './blocks.ts'
 import type { Model } from './model.ts'
 import type { Problem } from './problem.ts'
 import { type LabelledSet, sampleSet } from './samples.ts'
@@ -50,7 +50,7 @@ const checks = {
     typeof value === 'object' ? fixed(name, value) : oneOf('perSample', 'margin')(name, value),
   anchors: size(0),
   transition: entriesCheck,
-  prior: shape<Prior>({ mean: numbers, precision: numbers }, ['mean', 'precision']),
+  prior: priorCheck,
   dtype: dtypeCheck,
 }
 

@@ -122,7 +122,7 @@ impl PriorSettings {
 }
 
 /// Refuses the first entry that is not a finite number from `low` on.
-fn at_least(name: &str, x: &[f64], low: f64, expected: &str) -> Result<()> {
+pub(crate) fn at_least(name: &str, x: &[f64], low: f64, expected: &str) -> Result<()> {
     match x.iter().position(|&x| !(x >= low && x.is_finite())) {
         Some(i) => Err(Error::expected(Code::Range, name, expected, format!("{} at index {i}", x[i]))),
         None => Ok(()),

@@ -18,6 +18,7 @@ pub mod kernels;
 mod model;
 mod optimizer;
 mod pending;
+mod physics;
 mod point;
 mod problem;
 mod queue;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use nhgd_curvature::{Diagonal, Statistic, Wants};
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
-use nhgd_problems::{Folds, Problem as Oracles, Quadratic};
+use nhgd_problems::{Folds, Prior, Problem as Oracles, Quadratic};
 
 use crate::bilevel::BilevelSettings;
 use crate::error::{length, reserved};
 use crate::exact::exact_direction;
 use crate::info::threads;
+use crate::physics::physics;
 use crate::point::Here;
 use crate::reduce;
 use crate::step::Observable;
@@ -120,6 +121,23 @@ impl Problem {
             "f64" => Ok(Self(Typed::F64(Arc::new(build(parts, mu))))),
             other => Err(unknown_dtype(other)),
         }
+    }
+
+    /// A problem of differential equations, in double precision; the equations of g and of f are rows of numbers.
+    pub fn physics(
+        hidden: Vec<u32>,
+        dimensions: usize,
+        variable: bool,
+        regularization: f64,
+        mean: Vec<f64>,
+        precision: Vec<f64>,
+        inner: Vec<f64>,
+        outer: Vec<f64>,
+    ) -> Result<Self> {
+        let prior = Prior { mean, precision };
+        let rows = [inner, outer];
+        let problem = physics(&hidden, dimensions, variable, regularization, prior, rows)?;
+        Ok(Self(Typed::F64(Arc::new(problem))))
     }
 
     /// These folds and one more as one problem, with a mean over folds for f.

@@ -5,6 +5,7 @@
 //! chunks whose partial sums are added in order, so that results have the same bits whatever the number of threads.
 
 mod batch;
+mod jets;
 mod linear;
 mod loss;
 mod mlp;
@@ -12,6 +13,7 @@ mod pool;
 mod random;
 
 pub use batch::{Batch, BatchTargets, Samples, Targets};
+pub use jets::{JetNetwork, Jets};
 pub use linear::Linear;
 pub use loss::Loss;
 pub use mlp::Mlp;

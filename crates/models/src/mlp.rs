@@ -19,7 +19,8 @@ use nhgd_kernels::{
 };
 
 use crate::pool::{Buffer, Pool};
-use crate::{Along, Batch, BatchTargets, Labels, Loss, Model, Term, uniform};
+use crate::random::push_layer;
+use crate::{Along, Batch, BatchTargets, Labels, Loss, Model, Term};
 
 /// Samples whose values at all layers are held at once.
 const BLOCK: usize = 1024;
@@ -330,10 +331,7 @@ impl<T: Scalar> Model<T> for Mlp<T> {
             let (inputs, outputs) = (widths[0], widths[1]);
             let rectified = l + 1 < self.depth() && self.activation != Activation::Tanh;
             let limit = (6.0 / if rectified { inputs } else { inputs + outputs } as f64).sqrt();
-            let first = theta.len() as u64;
-            let draw = |i| T::of(limit * (2.0 * uniform(seed, first + i) - 1.0));
-            theta.extend((0..(inputs * outputs) as u64).map(draw));
-            theta.extend((0..outputs).map(|_| T::zero()));
+            push_layer(&mut theta, seed, inputs, outputs, limit);
         }
         theta
     }

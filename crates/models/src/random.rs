@@ -4,6 +4,8 @@
 //! depend on who draws first. The sampler and the optimisers draw in sequence, from the generator in the engine's
 //! `batch`.
 
+use nhgd_kernels::Scalar;
+
 /// The `i`-th uniform number in [0, 1) of a seed: SplitMix64 (Steele, Lea & Flood 2014).
 pub fn uniform(seed: u64, i: u64) -> f64 {
     let mut z = seed.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -15,6 +17,20 @@ pub fn uniform(seed: u64, i: u64) -> f64 {
 /// ±1 for each of `n` samples.
 pub fn signs(seed: u64, n: usize) -> impl Iterator<Item = f64> {
     (0..n as u64).map(move |i| if uniform(seed, i) < 0.5 { -1.0 } else { 1.0 })
+}
+
+/// Adds a layer of uniform weights in ±`limit`, inputs × outputs, and zero biases to θ.
+pub(crate) fn push_layer<T: Scalar>(
+    theta: &mut Vec<T>,
+    seed: u64,
+    inputs: usize,
+    outputs: usize,
+    limit: f64,
+) {
+    let first = theta.len() as u64;
+    let draw = |i| T::of(limit * (2.0 * uniform(seed, first + i) - 1.0));
+    theta.extend((0..(inputs * outputs) as u64).map(draw));
+    theta.extend((0..outputs).map(|_| T::zero()));
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 
 pub mod blocks;
 mod folds;
+mod physics;
 mod point;
 mod prior;
 mod quadratic;
@@ -18,6 +19,7 @@ mod risk;
 mod transition;
 
 pub use folds::Folds;
+pub use physics::{Equations, Physics};
 pub use point::Point;
 pub use prior::Prior;
 pub use quadratic::Quadratic;
