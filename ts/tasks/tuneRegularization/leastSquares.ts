@@ -5,9 +5,11 @@ import { NormalEquations } from './normalEquations.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 import { dot, type InnerSolver, largestChange, plus } from './solver.ts'
 
-const { tolerance, steps } = defaults.tuneRegularization.inner
+const { steps } = defaults.tuneRegularization.inner
 /** A sweep that changes no coefficient by more than this share of the largest ends coordinate descent. */
 const settled = 3e-3
+/** A Newton step that changes no coefficient by more than this share is the last: the next one would change its square. */
+const last = 1e-4
 
 /**
  * Penalised least squares of some outputs with a free intercept: (1/2n) Σ ‖z_i − y_i‖² + R(θ), by coordinate descent
@@ -75,12 +77,13 @@ export class LeastSquares implements InnerSolver {
       if (!newtonPays)
         residual = equations.descend(theta, residual, penalty, rough ? 3 * settled : settled, y)
       if (penalty.power < 2 && rough) return step + 1
+      const isNear = newtonPays
       newtonPays = penalty.power === 2
       const slope = equations.transposed(residual)
       const weights = penalty.majorizer(theta)
       const gradient = theta.map((x, j) => weights[j] * x - slope[j])
       const second = penalty.second(theta)
-      const newton = equations.solve(penalty.power === 2 ? second : rounded(second), gradient)
+      const newton = equations.solve(isNear ? second : rounded(second), gradient)
       if (!newton) continue
       const next = plus(theta, -1, newton)
       const at = equations.residual(next, y)
@@ -89,7 +92,7 @@ export class LeastSquares implements InnerSolver {
       const change = largestChange(theta, next)
       theta.set(next)
       residual = at
-      if (change < tolerance || newtonPays) return step + 1
+      if (change < last || newtonPays) return step + 1
       newtonPays = change < settled
     }
     return steps
