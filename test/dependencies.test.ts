@@ -155,6 +155,33 @@ test('every npm package has a checksum, comes from the registry, and is under a 
   }
 })
 
+test('the bills of materials list what npm installs with the package, and the crates that are compiled', () => {
+  execFileSync(process.execPath, ['scripts/sbom.mjs'], { cwd: root })
+  const { bomFormat, metadata, components } = json('build/sbom/npm.cdx.json')
+  assert.equal(
+    [bomFormat, metadata.component.name, metadata.component.version],
+    ['CycloneDX', 'nhgd', manifest.version],
+  )
+  const listed = components.map(({ name, version, hashes }: Record<string, unknown>) => [
+    name,
+    version,
+    Array.isArray(hashes),
+  ])
+  const installed = names(shipped).map((name) => [name, lock.packages[`node_modules/${name}`].version, true])
+  assert.equal(listed.sort(), installed)
+  for (const [binding, own, other] of [
+    ['node', 'napi', 'wasm-bindgen'],
+    ['wasm', 'wasm-bindgen', 'napi'],
+  ]) {
+    const bom = json(`build/sbom/${binding}.cdx.json`)
+    const crates = names(bom.components)
+    for (const name of [own, 'nhgd-kernels', 'serde_json', 'num-traits'])
+      assert.ok(crates.includes(name), name)
+    for (const name of [other, 'proptest', 'napi-build']) assert.not(crates.includes(name), name)
+    for (const { name, hashes } of bom.components) assert.ok(hashes || /^nhgd-/.test(name), name)
+  }
+})
+
 test('nothing runs when the package is installed', () => {
   const run = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
   assert.equal(

@@ -131,6 +131,12 @@ function thrown(act: () => unknown): unknown {
   return undefined
 }
 
+test('a header without a title is named as nothing', () => {
+  // Found by the soak: the message ended after "got".
+  const error = thrown(() => readCsv(utf8('\v\r\n1\t0.5\r\n'), { label: 'label' })) as NhgdError
+  assert.match(error.message, /^"file" expected a column "label", got nothing$/)
+})
+
 test('what is no bytes is refused by name, and a Buffer is left as it was', () => {
   for (const read of [readIdx, readNpy, readNpz, readCsv, readCsvColumn] as ((value: never) => unknown)[]) {
     for (const value of [undefined, null, 'text', [1, 2], new ArrayBuffer(4), new Float64Array(2)]) {

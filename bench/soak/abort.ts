@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { loadBackend } from '../../ts/backend/load.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { kfacImplicit } from '../../ts/methods/kfacImplicit.ts'
@@ -10,16 +9,13 @@ import { softmaxRegression } from '../../ts/problems/model.ts'
 import { reweighting } from '../../ts/problems/reweighting.ts'
 import { solve } from '../../ts/run/solve.ts'
 import { Random } from '../harness/random.ts'
+import { type Turns, watchTurns } from './turns.ts'
 
-export interface Aborts {
+export interface Aborts extends Turns {
   readonly aborts: number
   /** From the moment at which the abort was due to the result, in ms: half of them took no longer, and the longest. */
   readonly medianMs: number
   readonly longestMs: number
-  /** How late timers were during the runs, in ms. */
-  readonly lagP99Ms: number
-  /** The most processor time that went by between two turns of the event loop, in ms, whatever else the machine does. */
-  readonly busiestMs: number
 }
 
 const methods = {
@@ -49,10 +45,8 @@ export async function abortAtRandom(perMethod: number, seed: number): Promise<Ab
     weighting: 'margin',
   })
   const late: number[] = []
-  const lag = monitorEventLoopDelay({ resolution: 5 })
-  lag.enable()
   problem.start() // uploads the data
-  const busiest = watch()
+  const turns = watchTurns()
   for (const [name, method] of Object.entries(methods)) {
     for (let i = 0; i < perMethod; i++) {
       const controller = new AbortController()
@@ -71,30 +65,11 @@ export async function abortAtRandom(perMethod: number, seed: number): Promise<Ab
       late.push(performance.now() - due)
     }
   }
-  lag.disable()
-  const ms = (nanoseconds: number) => Math.round(nanoseconds / 1e6)
   late.sort((a, b) => a - b)
   return {
     aborts: late.length,
     medianMs: Math.round(late[late.length >> 1]),
     longestMs: Math.round(late[late.length - 1]),
-    lagP99Ms: ms(lag.percentile(99)),
-    busiestMs: Math.round(busiest()),
-  }
-}
-
-/** Looks at the processor time of each turn of the event loop, until it is asked for the most. */
-function watch(): () => number {
-  let [most, last, ended] = [0, process.cpuUsage().user, false]
-  const look = () => {
-    const now = process.cpuUsage().user
-    most = Math.max(most, (now - last) / 1000)
-    last = now
-    if (!ended) setTimeout(look, 1)
-  }
-  look()
-  return () => {
-    ended = true
-    return most
+    ...turns(),
   }
 }

@@ -8,7 +8,7 @@ import { Random } from '../harness/random.ts'
 
 export interface Lives {
   readonly lives: number
-  /** The most memory, in MB, and how much more that of the last quarter was than that of the second. */
+  /** The most memory, in MB, and how much more the least of the last quarter was than that of the second. */
   readonly mostMb: number
   readonly grownMb: number
 }
@@ -47,14 +47,16 @@ export async function liveOn(
   done: (lives: number) => number,
   memory: () => number,
 ): Promise<Lives> {
-  const most = [0, 0, 0, 0]
+  const [most, least] = [new Float64Array(4), new Float64Array(4).fill(Number.POSITIVE_INFINITY)]
   let lives = 0
   for (let share = 0; share < 1; share = done(++lives)) {
     await live(backend, lives)
     await new Promise((resolve) => setTimeout(resolve)) // finalisers run
     const quarter = Math.floor(4 * share)
-    most[quarter] = Math.max(most[quarter], memory())
+    const bytes = memory()
+    most[quarter] = Math.max(most[quarter], bytes)
+    least[quarter] = Math.min(least[quarter], bytes) // after a collection
   }
   const mb = (bytes: number) => Number((bytes / 1e6).toFixed(1))
-  return { lives, mostMb: mb(Math.max(...most)), grownMb: mb(most[3] - most[1]) }
+  return { lives, mostMb: mb(Math.max(...most)), grownMb: mb(least[3] - least[1]) }
 }

@@ -1,5 +1,5 @@
-// The same on a page, whose memory is that of WebAssembly and the heap of JavaScript.
-import { loadBackend } from '../../ts/browser.ts'
+// The same on a page, where the memory is that of WebAssembly: a page is not told how large its heap is.
+import { loadBackend } from '../../ts/backend/load.ts'
 import { liveOn } from './lives.ts'
 
 const memories: WebAssembly.Memory[] = []
@@ -15,11 +15,10 @@ for (const name of ['instantiate', 'instantiateStreaming'] as const) {
   }
   Object.assign(WebAssembly, { [name]: watched })
 }
-const heap = () => (performance as unknown as { memory: { usedJSHeapSize: number } }).memory.usedJSHeapSize
-const bytes = () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, heap())
+const bytes = () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0)
 
 async function living(seconds: number) {
-  const backend = await loadBackend({ threads: false })
+  const backend = await loadBackend({ backend: 'wasm', threads: false })
   const start = performance.now()
   const lives = await liveOn(backend, () => (performance.now() - start) / 1000 / seconds, bytes)
   if (memories.length === 0) throw new Error('no memory of WebAssembly was seen')

@@ -12,6 +12,9 @@ import { killAtRandom } from './kills.ts'
 import { manyAtOnce } from './load.ts'
 import { liveEverywhere } from './memory.ts'
 import { fuzzReaders } from './readers.ts'
+import { sanitize } from './sanitizers.ts'
+import { turnsOfMainJob } from './turns.ts'
+import { compareTwins } from './twins.ts'
 import { terminateAtRandom } from './workers.ts'
 
 const { quick, only, seed, json } = new Command('soak')
@@ -31,7 +34,10 @@ const checks: Record<string, () => Promise<object>> = {
   damage: () => damageAtRandom(some(200_000), seed),
   readers: () => fuzzReaders(some(1_000_000), seed),
   memory: () => liveEverywhere(some(60)),
+  twins: () => compareTwins(some(100_000)),
+  sanitizers: () => sanitize(),
   aborts: () => abortAtRandom(some(10), seed),
+  turns: () => turnsOfMainJob(quick ? 2 : 12),
   exits: () => endAtRandom(some(60), seed),
   load: () => manyAtOnce(64, 8, quick ? 6 : 30),
   determinism: () => sameBits(some(20)),

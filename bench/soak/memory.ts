@@ -28,7 +28,7 @@ export async function liveIn(
   return JSON.parse((await run(command, [...args, ...order])).trim().split('\n').at(-1) ?? '')
 }
 
-async function liveOnPage(seconds: number): Promise<Lives | undefined> {
+export async function liveOnPage(seconds: number): Promise<Lives | undefined> {
   const local = (path: string) => fileURLToPath(new URL(`../../build/${path}`, import.meta.url))
   const folder = local('soak/page')
   mkdirSync(folder, { recursive: true })
@@ -46,10 +46,22 @@ async function liveOnPage(seconds: number): Promise<Lives | undefined> {
       const page = await browser.newPage()
       await page.goto(url)
       await page.waitForFunction(() => 'living' in globalThis)
-      lives = await page.evaluate(
-        (seconds) => (globalThis as unknown as { living(seconds: number): Promise<Lives> }).living(seconds),
-        seconds,
-      )
+      // Garbage in a page's small heap holds WebAssembly's memory for long: the page is asked to collect it now and then.
+      const parts: Lives[] = []
+      for (let part = 0; part < 12; part++) {
+        const living = (seconds: number) =>
+          (globalThis as unknown as { living(seconds: number): Promise<Lives> }).living(seconds)
+        parts.push(await page.evaluate(living, seconds / 12))
+        await page.requestGC()
+        await page.waitForTimeout(100)
+      }
+      const most = (from: number, to: number) =>
+        Math.max(...parts.slice(from, to).map(({ mostMb }) => mostMb))
+      lives = {
+        lives: parts.reduce((sum, part) => sum + part.lives, 0),
+        mostMb: most(0, 12),
+        grownMb: Number((most(9, 12) - most(3, 6)).toFixed(1)),
+      }
     }),
   )
   return lives
