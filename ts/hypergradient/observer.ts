@@ -1,7 +1,9 @@
-import type { Batch, Sampler, Step } from '../backend/binding.ts'
+import type { Batch, Point, Sampler, Step } from '../backend/binding.ts'
 import type { Fisher } from '../backend/fisher.ts'
 import type { AnyProblem } from '../problems/problem.ts'
+import type { FisherState } from './direction.ts'
 import type { TakeGradient } from './innerLoop.ts'
+import { LevenbergMarquardt } from './levenbergMarquardt.ts'
 
 /** Which samples of the inner steps a Fisher sees. */
 export interface ObserveOptions {
@@ -14,30 +16,34 @@ export interface ObserveOptions {
   readonly samples?: number
 }
 
-/** Shows a Fisher the samples of the inner steps of one outer iteration. */
+/**
+ * Shows a Fisher the samples of the inner steps of one outer iteration. Levenberg–Marquardt inner steps need the inverse of
+ * all their samples themselves, so they share it, and show it what they see.
+ */
 export class Observer {
   readonly #problem: AnyProblem
   readonly #fisher: Fisher
+  readonly #solver: LevenbergMarquardt | undefined
   readonly #sampler: Sampler
   readonly #options: ObserveOptions
   readonly #room: Step
   readonly #before: number
   #seen: Step | undefined
 
-  /** `room` holds the samples of a batch that is not seen whole; `before` steps were taken since the Fisher was new. */
+  /** `before` steps were taken since the Fisher was new. */
   constructor(
     problem: AnyProblem,
-    fisher: Fisher,
-    sampler: Sampler,
+    { fisher, sampler, optimizer, scratch: { sample } }: FisherState,
     options: ObserveOptions,
-    room: Step,
     before: number,
   ) {
     this.#problem = problem
     this.#fisher = fisher
+    this.#solver = optimizer instanceof LevenbergMarquardt ? optimizer : undefined
+    this.#solver?.share(fisher)
     this.#sampler = sampler
     this.#options = options
-    this.#room = room
+    this.#room = sample
     this.#before = before
   }
 
@@ -46,6 +52,7 @@ export class Observer {
     const { oracles } = this.#problem
     const { every = 1, samples } = this.#options
     this.#seen = undefined
+    if (this.#solver) return this.#solver.take(oracles, point, batch, step)
     if ((this.#before + t) % every !== 0) return oracles.innerStep(point, batch, step)
     if (samples === undefined || samples >= batch.length) {
       this.#seen = step
@@ -61,6 +68,11 @@ export class Observer {
   /** F ← βF + (1 − β)(samples of the step), beside the inner loop, which waits only for room in the queue. */
   async observe(): Promise<void> {
     if (this.#seen) await this.#fisher.observe(this.#seen)
+  }
+
+  /** Shows the Fisher where the loop ended, in so many samples, if its inner steps went by the same inverse. */
+  async end(point: Point, samples: number): Promise<void> {
+    await this.#solver?.see(this.#problem, point, this.#sampler.take(samples), this.#room)
   }
 
   /** Batches are in random order, so their first samples will do; a batch of all samples is in order. */

@@ -4,7 +4,6 @@ import { namedForm } from '../defaults.ts'
 import { Cross } from '../hypergradient/cross.ts'
 import { direction, type FisherState, fisherState, formFor } from '../hypergradient/direction.ts'
 import { innerEnd, innerLoop } from '../hypergradient/innerLoop.ts'
-import { LevenbergMarquardt } from '../hypergradient/levenbergMarquardt.ts'
 import { Observer } from '../hypergradient/observer.ts'
 import type { AnyProblem } from '../problems/problem.ts'
 import type { Estimate, Method } from './method.ts'
@@ -21,22 +20,19 @@ export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
 
   async function step(problem: AnyProblem, point: Point, state: FisherState): Promise<Estimate> {
     const { fisher, sampler, u, scratch } = state
-    const { clock, direct, target, sample } = scratch
+    const { clock, direct, target } = scratch
     const before = reset === 'outer' ? 0 : state.outerStep * settings.innerSteps
     const { observe } = problem.oracles.usualFisher && !options.observe ? namedForm : settings
-    const observer = new Observer(problem, fisher, sampler, observe, sample, before)
+    const observer = new Observer(problem, state, observe, before)
     const cross = new Cross(problem, settings.cross, sampler)
     if (reset === 'outer') fisher.reset()
     // θ ← θ − η ∇_θ g
-    // Levenberg–Marquardt shows A what it wants to see.
-    const solver = state.optimizer instanceof LevenbergMarquardt ? state.optimizer : undefined
-    const takeGradient = solver ? undefined : observer.takeGradient
-    for await (const step of innerLoop(problem, point, state, settings, takeGradient)) {
+    for await (const step of innerLoop(problem, point, state, settings, observer.takeGradient)) {
       await observer.observe() // A, beside the loop; the loop waits only for room in the queue
       cross.observe(step) // L
     }
     const end = innerEnd(point, state, settings)
-    if (solver) await solver.see(problem, end, sampler.take(settings.batchSize), sample)
+    await observer.end(end, settings.batchSize)
     clock.enter('outer')
     problem.oracles.refresh(end)
     const outerLoss = await problem.oracles.outerGradient(end, direct, target) // ∇_v f, ∇_θ f
@@ -50,11 +46,8 @@ export function nhgd(options: NhgdOptions = {}): Method<FisherState> {
   return {
     name: 'nhgd',
     settings: { ...settings },
-    async init(problem, point, seed) {
-      const state = await fisherState(problem, point, seed, formFor(problem, form, given), settings)
-      if (state.optimizer instanceof LevenbergMarquardt) state.optimizer.share(state.fisher)
-      return state
-    },
+    init: (problem, point, seed) =>
+      fisherState(problem, point, seed, formFor(problem, form, given), settings),
     step,
   }
 }
