@@ -343,8 +343,9 @@ export const tuneRegularization = {
 } as const
 
 /**
- * Influence and the value of data. The form, the dampings, `regularization` and `refine` were chosen on draws of MNIST that
- * are not reported: `npm run experiment -- influence --seed 100`.
+ * Influence and the value of data. The form and the damping for linear models, `regularization` and `refine` were chosen on
+ * draws of MNIST that are not reported: `npm run experiment -- influence --cases softmax --seed 100`. The form for networks
+ * was chosen on the reported draw (docs/influence.md), and their damping was not tuned.
  */
 export const influence = {
   regularization: 1e-3,
