@@ -44,6 +44,8 @@ const middles = (n: number) => Array.from({ length: n }, (_, i) => (i + 0.5) / n
 const row = (x: number) => [x]
 const pairs = (xs: readonly number[], ys: readonly number[]) => xs.flatMap((x) => ys.map((y) => [x, y]))
 
+const finite = number()
+
 /** e^(−(x − middle)² / 2 width²). */
 const bump = (x: number, middle: number, width: number) => Math.exp(-0.5 * ((x - middle) / width) ** 2)
 
@@ -192,16 +194,17 @@ export function diffusionData(x: number, noise: number): number {
 
 /** The 6 functions of time that the heat is made of. */
 export const heatBasis = (t: number): Float64Array =>
-  Float64Array.from({ length: 6 }, (_, j) => bump(t, j / 5, 0.15))
+  Float64Array.from({ length: 6 }, (_, j) => bump(finite('t', t), j / 5, 0.15))
 
 /** Where the heat goes. */
-export const heatProfile = (x: number): number => bump(x, 0.4, 0.15)
+export const heatProfile = (x: number): number => bump(finite('x', x), 0.4, 0.15)
 
 /** Weight of ½‖v‖² in {@link heatControl}. */
 export const heatPrecision = 1e-4
 
 /** The temperature that {@link heatControl} aims at. */
-export const heatTarget = (t: number, x: number): number => t * Math.sin(Math.PI * x)
+export const heatTarget = (t: number, x: number): number =>
+  finite('t', t) * Math.sin(Math.PI * finite('x', x))
 
 /**
  * The heat equation ∂_t y = 0.1 ∂²_x y + heatProfile(x) Σ v_j φ_j(t) for t and x in (0, 1), with y = 0 at the start and at
