@@ -23,7 +23,7 @@ const truths: Readonly<Record<string, number>> = { true: 1, false: 0, yes: 1, no
 /**
  * The columns of a table as numbers; `data` has NaN where a cell holds none. Truth values become 0 and 1, columns of few
  * words a column per word, missing values the median where that is asked for, and a first column without a name that
- * counts the rows is left out.
+ * numbers the rows is left out.
  *
  * @throws NhgdError `ERR_DATA` that names every column that can't be read so, and `ERR_NOT_FINITE` for infinity.
  */
@@ -45,8 +45,8 @@ export function numericColumns(
       continue
     }
     if (j === 0 && isIndex(title)) {
-      if (odd.length === 0 && column(0).every((x, i) => x === i)) {
-        notes.push('the first column counts the rows and is left out')
+      if (odd.length === 0 && isNumbering(column(0))) {
+        notes.push('the first column numbers the rows and is left out')
         continue
       }
       if (title === '') throw dataError(name, 'a name for every column', 'none for column 1')
@@ -126,6 +126,11 @@ function refused(name: string, wrong: readonly string[]): NhgdError {
 /** What pandas writes above the index. */
 function isIndex(title: string): boolean {
   return title === '' || title === 'Unnamed: 0'
+}
+
+/** Whether every row has a number of its own, in any order: part of a data frame keeps the numbers of the whole. */
+function isNumbering(values: Float64Array): boolean {
+  return values.every((x) => Number.isInteger(x) && x >= 0) && new Set(values).size === values.length
 }
 
 /** A copy of a matrix, in which the median of its column stands for NaN. */

@@ -35,8 +35,8 @@ const dialectChecks = {
 /**
  * Reads CSV with a header (UTF-8; quotes, CRLF, a byte-order mark and empty lines are fine). Rows in messages count from 0
  * below the header. A label such as NA is a missing value, unless it stands in quotes. Columns of truth values become
- * numbers, as do decimal commas between semicolons; columns of few words become a column of 0 and 1 per word, and the index of a data frame, a first column without a name
- * that counts the rows, is left out.
+ * numbers, as do decimal commas between semicolons; columns of few words become a column of 0 and 1 per word, and the index
+ * of a data frame, a first column without a name that numbers the rows, is left out.
  *
  * @throws NhgdError `ERR_DATA` for missing values (empty, NA, N/A, NaN, null, None) and for text in a feature, with row
  * and column, of all columns at once; for rows of another length than the header, nameless or repeated columns, names that
