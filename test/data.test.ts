@@ -443,6 +443,19 @@ csv('makes numbers of truth values and of few words, and leaves an index out', (
   fails(() => readCsv(utf8(',a\n0.5,5\n1,6\n')), 'ERR_DATA', 'a name for every column')
 })
 
+csv('gives a column of words the words of training', () => {
+  const { columns: trained } = readCsv(utf8('kind,a\nred,1\nblue,2\nred,3\nblue,4\n'))
+  const one = readCsv(utf8('kind,a\nred,5\n'), { trained })
+  assert.equal(one.columns, trained)
+  assert.equal(Array.from(one.features.data), [0, 1, 5])
+  fails(() => readCsv(utf8('kind,a\nred,5\n')), 'ERR_DATA', '"red" in row 0')
+  const other = utf8('kind,a\nred,5\ngreen,6\n')
+  fails(() => readCsv(other, { trained }), 'ERR_DATA', '"green" in row 1, column "kind" (which had blue, red')
+  const missing = utf8('kind,a\nred,5\n,6\n')
+  fails(() => readCsv(missing, { trained }), 'ERR_DATA', 'row 1, column "kind"')
+  assert.equal(Array.from(readCsv(missing, { trained, impute: 'median' }).features.data), [0, 1, 5, 0, 0, 6])
+})
+
 csv('fills missing values where it is asked to', () => {
   const table = readCsv(utf8('a,b\n1,2\n,4\nNA,4\n5,x\n'.replace('x', '6')), { impute: 'median' })
   assert.equal(Array.from(table.features.data), [1, 2, 3, 4, 3, 4, 5, 6])

@@ -81,7 +81,7 @@ async function run(options: Options, command: Command): Promise<void> {
   const { top, seed, seconds, regularization, quiet } = options
   const read = await readRows(options, '--train', '--labels')
   const { names, imageShape } = read
-  const test = await readRows(options, '--test', '--test-labels', names)
+  const test = await readRows(options, '--test', '--test-labels', read)
   sameColumns('--test', read.columns, test.columns, read.features.columns, test.features.columns)
   const scaled = scaling(options.standardize ?? !imageShape, read.features)
   const [features, tests] = [read.features, test.features].map(scaled)
@@ -129,21 +129,21 @@ async function readRows(
   options: Options,
   as: '--train' | '--test',
   labelsAs: string,
-  known?: readonly string[],
+  trained?: { readonly names: readonly string[]; readonly columns?: readonly string[] },
 ) {
   const { header, impute, id, label, ignore = [] } = options
   const path = as === '--train' ? options.train : options.test
   const file = as === '--train' ? options.labels : options.testLabels
   const texts = id === undefined ? [] : [id]
-  const asked = { header, impute, texts, required: [...ignore, ...texts], as }
+  const asked = { header, impute, texts, required: [...ignore, ...texts], trained: trained?.columns, as }
   const left = file !== undefined && label !== undefined ? [...ignore, label] : ignore
   const set = await readSet(path, { ...asked, ignore: left, ...(file === undefined && { label }) })
   const own = file === undefined ? set.labels : await readLabels(file, { label, header, as: labelsAs })
   if (!own) throw dataError('--label', `a column of the labels, or "${labelsAs}" with a file`, 'none')
-  const { labels, names } = known
+  const { labels, names } = trained
     ? encodeLabels(
         Array.from(own.labels, (index) => own.names[index]),
-        known,
+        trained.names,
         as,
       )
     : own

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { upload } from '../backend/backend.ts'
 import { loadBackend } from '../backend/load.ts'
+import type { Matrix } from '../backend/matrix.ts'
 import { dataError } from '../data/error.ts'
 import { readBytes, readSet } from '../data/index.ts'
-import type { ReadSet } from '../data/read.ts'
 import { writeCsv } from '../data/writeCsv.ts'
 import { Classifier } from '../tasks/classifier.ts'
 import { mostLikely } from '../tasks/metrics.ts'
@@ -40,48 +40,63 @@ async function predict(options: Options, command: Command): Promise<void> {
   const bytes = await readBytes(path, '--model')
   const texts = id === undefined ? [] : [id]
   const required = [...ignore, ...texts]
-  const read = await readSet(options.features, { header, impute, texts, ignore, required, as: '--features' })
+  const model = openModel(bytes, '--model').tensors.coefficients ? regression(bytes) : await classifier(bytes)
+  const { names: trained } = model
+  const set = { header, impute, texts, ignore, required, trained, as: '--features' }
+  const read = await readSet(options.features, set)
+  sameColumns('--features', trained, read.columns, model.columns, read.features.columns)
   for (const note of read.notes ?? []) console.error(note)
   const ids = id === undefined ? undefined : read.texts?.[id]
   const row = Array.from({ length: read.features.rows }, (_, row) => row)
-  const predictions = openModel(bytes, '--model').tensors.coefficients
-    ? numbers(bytes, read)
-    : await classes(bytes, read)
+  const predictions = model.predict(read.features)
   await writeWhole(out, writeCsv({ row, ...(ids && { id: ids }), ...predictions }))
   if (out !== PIPE) console.log(`${row.length} predictions are in ${out}.`)
 }
 
-/** What a regression says of each row, a column per output. */
-function numbers(bytes: Uint8Array, { features, columns }: ReadSet): Record<string, string[]> {
-  const model = Regressor.load(bytes, '--model')
-  sameColumns(
-    '--features',
-    openModel(bytes, '--model').namesOf('columns', model.columns),
-    columns,
-    model.columns,
-    features.columns,
-  )
-  const all = model.predict(features)
-  const { outputs } = model
-  return Object.fromEntries(
-    Array.from({ length: outputs }, (_, c) => [
-      outputs === 1 ? 'prediction' : `prediction${c}`,
-      Array.from({ length: features.rows }, (_, row) => String(all[row * outputs + c])),
-    ]),
-  )
+/** A model of a file, with the columns that it was trained on. */
+interface Predictor {
+  readonly columns: number
+  readonly names?: readonly string[]
+  /** The columns of predictions, one entry per row. */
+  predict(features: Matrix): Record<string, string[]>
 }
 
-/** The likeliest class of each row, and how likely it is. */
-async function classes(bytes: Uint8Array, { features, columns }: ReadSet): Promise<Record<string, string[]>> {
+/** A regression, which gives a column per output. */
+function regression(bytes: Uint8Array): Predictor {
+  const model = Regressor.load(bytes, '--model')
+  const { columns, outputs } = model
+  return {
+    columns,
+    names: openModel(bytes, '--model').namesOf('columns', columns),
+    predict(features) {
+      const all = model.predict(features)
+      return Object.fromEntries(
+        Array.from({ length: outputs }, (_, c) => [
+          outputs === 1 ? 'prediction' : `prediction${c}`,
+          Array.from({ length: features.rows }, (_, row) => String(all[row * outputs + c])),
+        ]),
+      )
+    },
+  }
+}
+
+/** A classifier, which gives the likeliest class of each row, and how likely it is. */
+async function classifier(bytes: Uint8Array): Promise<Predictor> {
   const { columns: trained, classes: named } = readModel(bytes, '--model')
   const backend = await loadBackend()
   const model = Classifier.load(backend, bytes)
-  sameColumns('--features', trained, columns, model.columns, features.columns)
-  const names = named ?? Array.from({ length: model.classes }, (_, i) => `${i}`)
-  const p = model.probabilities(upload(backend, features))
-  const best = Array.from({ length: features.rows }, (_, row) => mostLikely(p, model.classes, row))
+  const { columns, classes } = model
+  const names = named ?? Array.from({ length: classes }, (_, i) => `${i}`)
   return {
-    label: best.map((c) => names[c]),
-    probability: best.map((c, row) => p[row * model.classes + c].toFixed(6)),
+    columns,
+    names: trained,
+    predict(features) {
+      const p = model.probabilities(upload(backend, features))
+      const best = Array.from({ length: features.rows }, (_, row) => mostLikely(p, classes, row))
+      return {
+        label: best.map((c) => names[c]),
+        probability: best.map((c, row) => p[row * classes + c].toFixed(6)),
+      }
+    },
   }
 }

@@ -1,6 +1,6 @@
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix, type Numbers } from '../backend/matrix.ts'
-import { dataError } from './error.ts'
+import { dataError, listed } from './error.ts'
 
 /** A cell that holds no number: its text, which is empty where the value is missing, and how that is written. */
 export interface Odd {
@@ -22,8 +22,8 @@ const truths: Readonly<Record<string, number>> = { true: 1, false: 0, yes: 1, no
 
 /**
  * The columns of a table as numbers; `data` has NaN where a cell holds none. Truth values become 0 and 1, columns of few
- * words a column per word, missing values the median where that is asked for, and a first column without a name that
- * numbers the rows is left out.
+ * words a column per word (the words of `trained`, the names of the columns of an earlier table, where it has such),
+ * missing values the median where that is asked for, and a first column without a name that numbers the rows is left out.
  *
  * @throws NhgdError `ERR_DATA` that names every column that can't be read so, and `ERR_NOT_FINITE` for infinity.
  */
@@ -32,6 +32,7 @@ export function numericColumns(
   rows: number,
   given: readonly Column[],
   impute: 'median' | undefined,
+  trained: readonly string[],
   name: string,
 ): { features: Matrix; columns: string[]; notes: string[] } {
   const width = given.length
@@ -66,6 +67,9 @@ export function numericColumns(
     const missing = odd.length - words.length
     const distinct = [...new Set(words.map(({ text }) => text))].sort()
     const numeric = rows - odd.length
+    const known = trained.flatMap((column) =>
+      column.startsWith(`${title}=`) ? [column.slice(title.length + 1)] : [],
+    )
     const isTrue = distinct.length > 0 && distinct.every((word) => Object.hasOwn(truths, word.toLowerCase()))
     if (missing > 0 && impute === undefined) {
       const { row, written } = odd.find(({ text }) => text === '') as Odd
@@ -80,13 +84,20 @@ export function numericColumns(
       fillMedian(values)
       made.push({ name: title, values })
       if (missing > 0) notes.push(`${missing} missing values of "${title}" have the median of the column`)
-    } else if (distinct.length <= mostWords && 2 * distinct.length <= words.length) {
-      for (const word of distinct) {
+    } else if (known.length > 0 || (distinct.length <= mostWords && 2 * distinct.length <= words.length)) {
+      const all = known.length > 0 ? known : distinct
+      const other = words.find(({ text }) => !all.includes(text))
+      if (other) {
+        wrong.push(
+          `"${other.text.slice(0, 40)}" in row ${other.row}, column "${title}" (which had ${listed(all)} in training)`,
+        )
+      }
+      for (const word of all) {
         const values = new Float64Array(rows)
         for (const { row, text } of words) values[row] = text === word ? 1 : 0
         made.push({ name: `${title}=${word}`, values })
       }
-      notes.push(`"${title}" has ${distinct.length} words and became as many columns of 0 and 1`)
+      notes.push(`"${title}" has ${all.length} words and became as many columns of 0 and 1`)
     } else {
       const [{ row, text }] = words
       wrong.push(

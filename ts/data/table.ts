@@ -16,9 +16,18 @@ export interface TableOptions {
   readonly texts?: readonly string[]
   /** What stands for a missing feature: the median of its column, or nothing, since it is an error (the default). */
   readonly impute?: 'median'
+  /** The feature columns of the table that a model was trained on: a column of words has the words that it had there. */
+  readonly trained?: readonly string[]
 }
 
-export const tableChecks = { label: text, ignore: texts, required: texts, texts, impute: oneOf('median') }
+export const tableChecks = {
+  label: text,
+  ignore: texts,
+  required: texts,
+  texts,
+  impute: oneOf('median'),
+  trained: texts,
+}
 
 export interface Table {
   /** Feature columns as f64, in the order of the file. */
@@ -69,7 +78,7 @@ const QUOTED = '\0'
  * for an absent column; `ERR_NOT_FINITE` for infinity.
  */
 export function readTable(source: RowSource, options: TableOptions, name: string): Table {
-  const { label, ignore = [], texts: wanted = [], impute } = options
+  const { label, ignore = [], texts: wanted = [], impute, trained = [] } = options
   const asked = [...wanted, ...(label === undefined ? [] : [label])]
   const labels = new Labels()
   const texts = Object.fromEntries(wanted.map((column) => [column, [] as string[]]))
@@ -115,7 +124,14 @@ export function readTable(source: RowSource, options: TableOptions, name: string
   })
   const kept = [...header.keys()].filter((i) => !left.has(header[i]))
   const plainColumns = kept.map((i) => ({ name: header[i], odd: odd.get(i) ?? [] }))
-  const { features, columns, notes } = numericColumns(numbers.take(), rows, plainColumns, impute, name)
+  const { features, columns, notes } = numericColumns(
+    numbers.take(),
+    rows,
+    plainColumns,
+    impute,
+    trained,
+    name,
+  )
   if (commas > 0) notes.push(`${commas} numbers have a decimal comma, as 1,5 for 1.5`)
   const table = { features, columns, texts, notes }
   return label === undefined ? table : { ...table, labels: labels.take(name) }
