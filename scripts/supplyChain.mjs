@@ -4,7 +4,10 @@
 import { spawnSync } from 'node:child_process'
 import { environment, root } from './setup/step.mjs'
 
-const execute = (command, args) => spawnSync(command, args, { cwd: root, env: environment, encoding: 'utf8' })
+/** Behind some firewalls questions to the network never end. */
+const patience = 60_000
+const execute = (command, args, timeout) =>
+  spawnSync(command, args, { cwd: root, env: environment, encoding: 'utf8', timeout })
 const present = () => execute('cargo', ['deny', '--version']).status === 0
 
 if (process.argv.includes('--install') && !present()) execute('cargo', ['install', '--locked', 'cargo-deny'])
@@ -19,16 +22,16 @@ const checks = {
   ],
   'known holes of crates': [
     [...cargoDeny, 'advisories'],
-    /no such command.*|failed to (fetch|load|open|clone).*(database|repo).*/i,
+    /no such command.*|failed to (fetch|load|open|clone).*(database|repo).*|ETIMEDOUT/i,
   ],
   'known holes of npm packages': [
     [...npm, 'audit', '--omit=dev', '--loglevel=error'],
-    /audit endpoint returned an error|E(NOTFOUND|CONNREFUSED|AI_AGAIN).*/,
+    /audit endpoint returned an error|E(NOTFOUND|CONNREFUSED|AI_AGAIN|TIMEDOUT).*/,
   ],
 }
 
 for (const [name, [[command, ...args], cannot]] of Object.entries(checks)) {
-  const { status, stdout, stderr, error } = execute(command, args)
+  const { status, stdout, stderr, error } = execute(command, args, patience)
   const output = `${stdout}${stderr}${error ?? ''}`
   const [reason] = cannot.exec(output) ?? []
   if (status === 0) console.log(`ok ${name}`)
