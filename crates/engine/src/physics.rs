@@ -16,7 +16,7 @@ pub(crate) fn physics(
     variable: bool,
     regularization: f64,
     prior: Prior<f64>,
-    rows: [Vec<f64>; 2],
+    [inner, outer]: [Vec<f64>; 2],
 ) -> Result<Physics<f64>> {
     if !(1..=64).contains(&dimensions) {
         return Err(Error::expected(Code::Range, "dimensions", "1 to 64", dimensions));
@@ -36,23 +36,30 @@ pub(crate) fn physics(
         inputs = outputs;
     }
     reserved::<f64>("hidden", parameters)?;
-    let mut both = Vec::with_capacity(2);
-    for (name, rows) in ["equations", "observations"].into_iter().zip(rows) {
-        let inner = both.is_empty();
-        let equations =
-            Equations { rows, controls: if inner { controls } else { 0 }, variable: variable && inner };
-        let width = equations.width(dimensions);
-        let rows = &equations.rows;
-        if rows.is_empty() || !rows.len().is_multiple_of(width) {
-            let expected = format!("equations of {width} numbers");
-            return Err(Error::expected(Code::Shape, name, expected, rows.len()));
-        }
-        at_least(name, rows, f64::MIN, "finite numbers")?;
-        for row in rows.chunks_exact(width) {
-            at_least("weight", &row[dimensions..=dimensions], 0.0, "finite numbers ≥ 0")?;
-        }
-        both.push(equations);
-    }
+    let inner = equations("equations", inner, dimensions, controls, variable)?;
+    let outer = equations("observations", outer, dimensions, 0, false)?;
     let network = JetNetwork::new(dimensions, &hidden);
-    Ok(Physics::new(network, both, regularization, prior, threads()))
+    Ok(Physics::new(network, [inner, outer], regularization, prior, threads()))
+}
+
+/// Equations at finite points, with finite numbers and weights that are not negative.
+fn equations(
+    name: &'static str,
+    rows: Vec<f64>,
+    dimensions: usize,
+    controls: usize,
+    variable: bool,
+) -> Result<Equations<f64>> {
+    let equations = Equations { rows, controls, variable };
+    let width = equations.width(dimensions);
+    let rows = &equations.rows;
+    if rows.is_empty() || !rows.len().is_multiple_of(width) {
+        let expected = format!("equations of {width} numbers");
+        return Err(Error::expected(Code::Shape, name, expected, rows.len()));
+    }
+    at_least(name, rows, f64::MIN, "finite numbers")?;
+    for row in rows.chunks_exact(width) {
+        at_least("weight", &row[dimensions..=dimensions], 0.0, "finite numbers ≥ 0")?;
+    }
+    Ok(equations)
 }

@@ -126,7 +126,9 @@ impl JetNetwork {
         let mut a = vec![T::zero(); self.channels() * plane];
         a[..plane].copy_from_slice(x);
         for k in 0..d {
-            a[(1 + k) * plane..(2 + k) * plane].iter_mut().skip(k).step_by(d).for_each(|a| *a = T::one());
+            for at in (k..plane).step_by(d) {
+                a[(1 + k) * plane + at] = T::one();
+            }
         }
         let mut jets = Jets { inputs: Vec::new(), sums: Vec::new(), outputs: Vec::new() };
         for weights in self.matrices(theta) {

@@ -119,16 +119,14 @@ impl<T: Scalar> Pass<'_, T> {
 }
 
 impl<T: Scalar> Physics<T> {
-    /// `threads` is the most that a pass over many equations may use.
+    /// The equations are those of g and of f; `threads` is the most that a pass over many of them may use.
     pub fn new(
         network: JetNetwork,
-        mut equations: Vec<Equations<T>>,
+        [inner, outer]: [Equations<T>; 2],
         regularization: T,
         prior: Prior<T>,
         threads: usize,
     ) -> Self {
-        let outer = equations.pop().expect("those of f are the last");
-        let inner = equations.pop().expect("those of g are the first");
         Self { network, inner, outer, penalty: Penalty::new(regularization, Vec::new()), prior, threads }
     }
 
@@ -291,10 +289,10 @@ impl<T: Scalar> Problem<T> for Physics<T> {
             }
             Wants::Signed(statistic) => {
                 self.gradient(&self.inner, point, rows, &mut row, &|pass| {
-                    let all = signs(!seed, pass.first + pass.residuals.len()).skip(pass.first);
+                    let all: Vec<f64> = signs(!seed, pass.first + pass.residuals.len()).collect();
                     let roots = Self::roots(pass, statistic);
-                    let signed = roots.into_iter().zip(&pass.equations).zip(all);
-                    signed.map(|((r, e), sign)| T::of(sign) * r * (e.weight / size).sqrt()).collect()
+                    let signed = roots.into_iter().zip(&pass.equations).zip(&all[pass.first..]);
+                    signed.map(|((r, e), &sign)| T::of(sign) * r * (e.weight / size).sqrt()).collect()
                 });
             }
         }
