@@ -33,18 +33,15 @@ export class PenaltyTerm {
     return sum / power
   }
 
-  /** Curvature of the quadratic that touches R at θ_j from above; times θ_j it is the gradient. */
-  weight(j: number, x: number): number {
-    const { power } = this
-    const s = this.strengths[j]
-    if (power === 2 || s === 0) return s
-    const t = x * x + this.smoothing
-    return power === 1 ? s / Math.sqrt(t) : s * Math.exp((power / 2 - 1) * Math.log(t))
-  }
-
-  /** The same of all parameters. */
+  /** Curvatures of the quadratic that touches R at θ from above; times θ_j they are the gradient. */
   majorizer(theta: Float64Array): Float64Array {
-    return theta.map((x, j) => this.weight(j, x))
+    const { power, smoothing, strengths } = this
+    return theta.map((x, j) => {
+      const s = strengths[j]
+      if (power === 2 || s === 0) return s
+      const t = x * x + smoothing
+      return power === 1 ? s / Math.sqrt(t) : s * Math.exp((power / 2 - 1) * Math.log(t))
+    })
   }
 
   /** Second derivatives, which are negative at large θ_j where q < 1. */
