@@ -4,6 +4,7 @@ import { loadBackend } from '../../../ts/backend/load.ts'
 import { write } from '../jobs.ts'
 import type { Part } from './claim.ts'
 import { concurrency } from './concurrency.ts'
+import type { Setup } from './concurrencyRun.ts'
 import { crossDerivative } from './crossDerivative.ts'
 import { estimation } from './estimation.ts'
 import { growth } from './growth.ts'
@@ -65,66 +66,34 @@ export const parts: Readonly<
       runs: quick ? 2 : 5,
       seed,
     }),
-  concurrency: (_, { quick }) =>
-    concurrency({
-      setups: quick
-        ? [
-            {
-              settings: { form: 'window' },
-              features: 8,
-              classes: 2,
-              batchSize: 8,
-              innerSteps: 4,
-              samples: 64,
-            },
-          ]
-        : [
-            {
-              settings: { form: 'window' },
-              features: 784,
-              classes: 10,
-              batchSize: 256,
-              innerSteps: 20,
-              samples: 4096,
-            },
-            {
-              settings: { form: 'dense' },
-              features: 50,
-              classes: 10,
-              batchSize: 256,
-              innerSteps: 20,
-              samples: 4096,
-            },
-            {
-              settings: { form: 'diagonal' },
-              features: 784,
-              classes: 10,
-              batchSize: 256,
-              innerSteps: 20,
-              samples: 4096,
-            },
-            {
-              settings: { form: 'kronecker', kroneckerDamping: 'split' },
-              features: 784,
-              classes: 10,
-              batchSize: 256,
-              innerSteps: 20,
-              samples: 4096,
-            },
-            // As nhgd does by default, over two outer iterations.
-            {
-              settings: { form: 'kronecker', kroneckerDamping: 'split' },
-              features: 784,
-              classes: 10,
-              batchSize: 1024,
-              innerSteps: 60,
-              samples: 8192,
-              observe: { every: 60, samples: 256 },
-            },
-          ],
-      rounds: quick ? 3 : 21,
-    }),
+  concurrency: (_, { quick }) => concurrency({ setups: quick ? [tiny] : setups, rounds: quick ? 3 : 21 }),
 }
+
+const tiny = {
+  settings: { form: 'window' },
+  features: 8,
+  classes: 2,
+  batchSize: 8,
+  innerSteps: 4,
+  samples: 64,
+} as const
+const usual = { features: 784, classes: 10, batchSize: 256, innerSteps: 20, samples: 4096 }
+const kronecker = { form: 'kronecker', kroneckerDamping: 'split' } as const
+const setups: readonly Setup[] = [
+  { ...usual, settings: { form: 'window' } },
+  { ...usual, settings: { form: 'dense' }, features: 50 },
+  { ...usual, settings: { form: 'diagonal' } },
+  { ...usual, settings: kronecker },
+  // As nhgd does by default, over two outer iterations.
+  {
+    ...usual,
+    settings: kronecker,
+    batchSize: 1024,
+    innerSteps: 60,
+    samples: 8192,
+    observe: { every: 60, samples: 256 },
+  },
+]
 
 /** `npm run experiment -- theory`. */
 export function theoryCommand(): Command {
