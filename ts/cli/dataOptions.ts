@@ -53,6 +53,13 @@ export function share(text: string): number {
   throw new InvalidArgumentError('expected a number from 0 to 1.')
 }
 
+/** Reads a number from 0 on. */
+export function atLeast0(text: string): number {
+  const value = Number(text)
+  if (value >= 0 && Number.isFinite(value) && text.trim() !== '') return value
+  throw new InvalidArgumentError('expected a number of at least 0.')
+}
+
 /** Reads height x width. */
 export function imageShape(text: string): readonly [number, number] {
   const match = /^(\d+)x(\d+)$/.exec(text)

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { loadBackend } from '../backend/load.ts'
@@ -6,6 +7,7 @@ import { writeNpz } from '../data/npz.ts'
 import { permutation } from '../data/split.ts'
 import { takeRows } from '../data/tensor.ts'
 import { writeCsv } from '../data/writeCsv.ts'
+import { multilayerPerceptron, softmaxRegression } from '../problems/model.ts'
 import { distillationReport } from '../report/index.ts'
 import { type DistillResult, distill } from '../tasks/distill/distill.ts'
 import { checkOptions } from './check.ts'
@@ -16,7 +18,7 @@ import {
   howToGoOn,
   removeCheckpoint,
 } from './checkpoint.ts'
-import { featureOptions, imageShape, share, whole } from './dataOptions.ts'
+import { atLeast0, featureOptions, imageShape, share, whole } from './dataOptions.ts'
 import { type Input, type InputOptions, readFiles } from './input.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
@@ -56,13 +58,13 @@ export function distillCommand(): Command {
     )
     .option('--hidden <units>', 'perceptron: units of each hidden layer, with commas between', units, [128])
     .option('--learn-targets', 'learn soft labels too', false)
-    .option('--regularization <factor>', 'of the squares of the parameters', factor)
+    .option('--regularization <factor>', 'of the squares of the parameters', atLeast0)
     .option('--test-share <share>', 'rows that accuracies are taken on and the run does not see', share, 0.1)
     .option('--standardize', 'bring every column to mean 0 and deviation 1 (default: but for bytes)')
     .option('--no-standardize', 'leave the scales of columns as they are')
     .option('--image-shape <height x width>', 'show samples as pictures', imageShape)
     .option('--steps <n>', 'outer iterations', whole(0, 1e6))
-    .option('--seconds <n>', 'end the run after so many seconds', factor)
+    .option('--seconds <n>', 'end the run after so many seconds', atLeast0)
     .option('--no-compare', 'train on the small set alone')
     .option('--trainings <n>', 'trainings of each set that is compared', whole(1, 1000))
     .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
@@ -95,14 +97,8 @@ async function run(options: Options, command: Command): Promise<void> {
   const classes = input.names.length
   const model =
     options.model === 'softmax'
-      ? ({ kind: 'softmax', classes, bias: true } as const)
-      : ({
-          kind: 'mlp',
-          classes,
-          hidden: options.hidden,
-          activation: 'relu',
-          loss: 'crossEntropy',
-        } as const)
+      ? softmaxRegression({ classes })
+      : multilayerPerceptron({ classes, hidden: options.hidden })
   const stop = interrupts()
   const result = await distill({
     backend,
@@ -150,7 +146,7 @@ async function run(options: Options, command: Command): Promise<void> {
   }
   const format = weights?.toLowerCase().endsWith('.safetensors') ? 'safetensors' : 'npz'
   const names = { classes: input.names, columns: input.columns }
-  const title = `A small set for ${options.features}`
+  const title = `A small set for ${basename(options.features ?? '')}`
   const told = {
     title,
     sentences,
@@ -231,10 +227,4 @@ function units(text: string): number[] {
   const all = text.split(',').map(Number)
   if (all.every((n) => Number.isInteger(n) && n >= 1 && n <= 1e6)) return all
   throw new InvalidArgumentError('expected whole numbers above 0 with commas between.')
-}
-
-function factor(text: string): number {
-  const x = Number(text)
-  if (x >= 0 && Number.isFinite(x) && text.trim() !== '') return x
-  throw new InvalidArgumentError('expected a number of at least 0.')
 }

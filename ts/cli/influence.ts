@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { loadBackend } from '../backend/load.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { dataError } from '../data/error.ts'
@@ -10,7 +10,7 @@ import { usualModel } from '../tasks/classifier.ts'
 import { influence } from '../tasks/influence/influence.ts'
 import type { InfluenceProgress, InfluenceResult } from '../tasks/influence/options.ts'
 import { checkOptions } from './check.ts'
-import { columnOptions, modelOption, whole } from './dataOptions.ts'
+import { atLeast0, columnOptions, modelOption, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
 import { sameColumns } from './sameColumns.ts'
@@ -245,9 +245,3 @@ function worth(
 const formatOf = (path: string) => (path.toLowerCase().endsWith('.npz') ? 'npz' : 'safetensors')
 const short = (value: number) => String(Number(value.toPrecision(4)))
 const signed = (value: number) => `${value > 0 ? '+' : ''}${short(value)}`
-
-function atLeast0(text: string): number {
-  const value = Number(text)
-  if (value >= 0 && Number.isFinite(value) && text.trim() !== '') return value
-  throw new InvalidArgumentError('expected a number from 0.')
-}

@@ -62,7 +62,7 @@ export async function writeReport(
       classes: input.names.length,
       'checked or trusted': result.checked.rows.length,
       'labels doubted': result.issues.length,
-      ...(result.solve && { ended: result.solve.status }),
+      ...(result.solve && result.solve.status !== 'outerSteps' && { ended: result.solve.status }),
     },
     ...(figures && {
       methods: methods(figures).map(({ seconds, ...row }) =>
