@@ -7,8 +7,8 @@ import { writeNpz } from '../data/npz.ts'
 import { permutation } from '../data/split.ts'
 import { takeRows } from '../data/tensor.ts'
 import { writeCsv } from '../data/writeCsv.ts'
-import { multilayerPerceptron, softmaxRegression } from '../problems/model.ts'
 import { distillationReport } from '../report/index.ts'
+import { usualModel } from '../tasks/classifier.ts'
 import { type DistillResult, distill } from '../tasks/distill/distill.ts'
 import { checkOptions } from './check.ts'
 import {
@@ -95,10 +95,7 @@ async function run(options: Options, command: Command): Promise<void> {
     labels: Int32Array.from(rows, (row) => input.labels[row]),
   })
   const classes = input.names.length
-  const model =
-    options.model === 'softmax'
-      ? softmaxRegression({ classes })
-      : multilayerPerceptron({ classes, hidden: options.hidden })
+  const model = usualModel(options.model, classes, options.hidden)
   const stop = interrupts()
   const result = await distill({
     backend,

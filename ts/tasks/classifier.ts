@@ -115,8 +115,12 @@ function firstWidth({ model, classes }: Classifier): number {
 }
 
 /** The model of a kind of classifier; a perceptron has the hidden layer of the defaults. */
-export function usualModel(kind: 'softmax' | 'perceptron' | undefined, classes: number): Model {
+export function usualModel(
+  kind: 'softmax' | 'perceptron' | undefined,
+  classes: number,
+  hidden: readonly number[] = defaults.cleanLabels.perceptron.hidden,
+): Model {
   if (kind !== 'perceptron') return softmaxRegression({ classes })
-  const { hidden, activation } = defaults.cleanLabels.perceptron
+  const { activation } = defaults.cleanLabels.perceptron
   return multilayerPerceptron({ classes, hidden, activation })
 }
