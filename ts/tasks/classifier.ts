@@ -114,7 +114,7 @@ function firstWidth({ model, classes }: Classifier): number {
   return (model.kind === 'mlp' ? model.hidden[0] : undefined) ?? classes
 }
 
-/** The model of a kind of classifier; a perceptron has the hidden layer of the defaults. */
+/** The model of a kind of classifier; a perceptron has the `hidden` layers, by default those of cleaning. */
 export function usualModel(
   kind: 'softmax' | 'perceptron' | undefined,
   classes: number,
