@@ -55,6 +55,8 @@ async function open(browser: Browser, url: string, options: BrowserContextOption
   // The name keeper of the compiler that runs this file, for functions that run in the page.
   await page.addInitScript('globalThis.__name = (named) => named')
   await page.goto(url)
+  // A server that closes while the service worker is fetched makes the browser report an error.
+  await page.waitForFunction(() => document.getElementById('offline')?.textContent)
   return page
 }
 
