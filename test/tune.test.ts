@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { loadBackend } from '../ts/backend/load.ts'
+import { groupFolds, readSet, timeFolds } from '../ts/data/index.ts'
+import { tuneRegularization } from '../ts/tasks/tuneRegularization/tuneRegularization.ts'
 import { nhgdWith } from './support/command.ts'
 import { Random } from './support/random.ts'
 
@@ -140,6 +143,65 @@ test('targets and groups in files of one value per line', async () => {
   const less = await tune(...features, '--targets', file('prices.txt'), '--groups', file('few.txt'))
   assert.match(less.error, /"--groups" expected 4 groups, one per feature, got 2/)
 })
+
+test('rows of a group stay together, and folds of time are judged on what comes after', async () => {
+  const lines = readFileSync(file('things.csv'), 'utf8').trim().split('\n')
+  const day = (i: number) => new Date(Date.UTC(2026, 0, 1 + ((7 * i) % 60))).toISOString().slice(0, 10)
+  const rows = lines.map((line, i) => `${line},${i === 0 ? 'person,day' : `p${i % 4},${day(i)}`}`)
+  writeFileSync(file('visits.csv'), `${rows.join('\n')}\n`)
+  const common = ['--features', file('visits.csv'), '--target', 'price', '--ignore', 'grade']
+  const figures = async (name: string, ...args: string[]) => {
+    const { code, error } = await tune(...common, ...args, '--json', file(name), '--quiet')
+    assert.is(code, 0, error)
+    return JSON.parse(readFileSync(file(name), 'utf8'))
+  }
+  const grouped = ['--group-column', 'person', '--ignore', 'grade,day', '--folds', '4']
+  const timed = ['--time-column', 'day', '--ignore', 'grade,person', '--folds', '3']
+  const [groups, times] = [await figures('g.json', ...grouped), await figures('t.json', ...timed)]
+  assert.equal([groups.features, times.features], [4, 4])
+  // The same folds by hand.
+  const { features, values } = await thePrices()
+  const backend = await loadBackend()
+  const people = Array.from(values.keys(), (i) => `p${(i + 1) % 4}`)
+  const byHand = await tuneRegularization({
+    backend,
+    features,
+    targets: values,
+    folds: groupFolds(people, 4),
+  })
+  assert.is(groups.losses.chosen.value, byHand.losses.chosen.value)
+  const order = Array.from(values.keys()).sort((a, b) => day(a + 1).localeCompare(day(b + 1)))
+  const inOrder = timeFolds(60, 3).map(({ train, validation }) => ({
+    train: train.map((i) => order[i]),
+    validation: validation.map((i) => order[i]),
+  }))
+  const later = await tuneRegularization({ backend, features, targets: values, folds: inOrder })
+  assert.is(times.losses.chosen.value, later.losses.chosen.value)
+  const refused: [string[], RegExp][] = [
+    [['--group-column', 'person', '--time-column', 'day'], /no "--time-column" beside it/],
+    [
+      ['--group-column', 'person', '--ignore', 'grade,day'],
+      /"--group-column" expected at least 5 groups, one per fold, got 4/,
+    ],
+    [['--group-column', 'nobody'], /nobody/],
+    [
+      ['--time-column', 'person', '--ignore', 'grade,day'],
+      /"--time-column" expected numbers, or dates .* got "p1" in the row 0/,
+    ],
+    [['--time-column', 'day', '--folds', '60'], /"--folds" expected fewer than 60 rows, got 60/],
+  ]
+  for (const [args, expected] of refused) {
+    const { code, error } = await tune(...common, ...args)
+    assert.is(code, 2, error)
+    assert.match(error, expected)
+  }
+})
+
+/** Features and prices of the things, as the command reads them. */
+async function thePrices() {
+  const { features, texts } = await readSet(file('things.csv'), { ignore: ['grade'], texts: ['price'] })
+  return { features, values: Float64Array.from(texts?.price ?? [], Number) }
+}
 
 test('numbers that may be classes are told', async () => {
   const lines = readFileSync(file('things.csv'), 'utf8').trim().split('\n')

@@ -23,6 +23,8 @@ const beside = {
   predProbs: 'features',
   ignore: 'features',
   id: 'features',
+  groupColumn: 'features',
+  timeColumn: 'features',
   impute: 'features',
   header: 'features',
   standardize: 'features',
@@ -79,6 +81,7 @@ export async function checkOptions(command: Command): Promise<void> {
     ['model', 'trusted'],
     ['checkedColumn', 'trusted'],
     ['checkedColumn', 'checked'],
+    ['groupColumn', 'timeColumn'],
     ['verbose', 'quiet'],
     ['checkpoint', 'seeds'],
   ] as const
@@ -96,7 +99,7 @@ export async function checkOptions(command: Command): Promise<void> {
     throw new NhgdError('ERR_RANGE', '"--quiet" expected "--out" or another output beside it, got none')
   }
   const features = value('features')
-  for (const name of ['ignore', 'id', 'checkedColumn'] as const) {
+  for (const name of ['ignore', 'id', 'checkedColumn', 'groupColumn', 'timeColumn'] as const) {
     if (!given(name) || features === undefined || isTableFile(features)) continue
     throw dataError(long(name), 'a CSV file of features, or another table', `"${features}"`)
   }

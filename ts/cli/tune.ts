@@ -15,6 +15,7 @@ import { checkOptions } from './check.ts'
 import { featureOptions, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
+import { rowFolds } from './rowFolds.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
 interface Options {
@@ -26,6 +27,8 @@ interface Options {
   readonly groups?: string
   readonly power?: number
   readonly folds: number
+  readonly groupColumn?: string
+  readonly timeColumn?: string
   readonly standardize: boolean
   readonly seed: number
   readonly out?: string
@@ -63,6 +66,11 @@ export function tuneCommand(): Command {
     .option('--groups <file>', 'a group per feature: its members share a strength')
     .option('--power <q>', 'the exponent: 2 is ridge, 1 is close to the lasso (default: learned)', power)
     .option('--folds <n>', 'folds of the cross-validation', whole(2, 1e6), 5)
+    .option('--group-column <name>', 'a column: rows with the same value stay together in a fold')
+    .option(
+      '--time-column <name>',
+      'a column of numbers or dates: every fold is judged on what comes after its training',
+    )
     .option('--no-standardize', 'leave the scales of columns as they are')
     .option('--seed <n>', 'decides the folds', whole(0, 2 ** 31 - 1), 0)
     .option('--out <file>', 'write the coefficients as CSV; - is the pipe')
@@ -76,6 +84,7 @@ export function tuneCommand(): Command {
 async function tune(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
   const { features: path, target, targets: file, header, ignore = [], impute, id, groups } = options
+  const { groupColumn, timeColumn } = options
   if (path === undefined) throw dataError('--features', 'a file', 'none')
   if ((target === undefined) === (file === undefined)) {
     throw dataError(
@@ -84,7 +93,7 @@ async function tune(options: Options, command: Command): Promise<void> {
       target === undefined ? 'neither' : 'both',
     )
   }
-  const texts = [target, id].filter((name) => name !== undefined)
+  const texts = [target, id, groupColumn, timeColumn].filter((name) => name !== undefined)
   const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features' }
   const { features, columns, notes = [], texts: read } = await readSet(path, asked)
   const name = target === undefined ? '--targets' : '--target'
@@ -106,7 +115,7 @@ async function tune(options: Options, command: Command): Promise<void> {
     features,
     ...(classes ? { labels: values } : { targets: values }),
     penalty: { per: own ? 'group' : options.per, groups: own, power: options.power },
-    folds: options.folds,
+    folds: rowFolds(options, read),
     standardize: options.standardize,
     columns,
     seed: options.seed,

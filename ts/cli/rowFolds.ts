@@ -1,0 +1,54 @@
+import { dataError } from '../data/error.ts'
+import { type Fold, groupFolds, timeFolds } from '../data/index.ts'
+
+interface FoldOptions {
+  readonly folds: number
+  readonly groupColumn?: string
+  readonly timeColumn?: string
+  readonly seed: number
+}
+
+/** The number of folds, or folds that keep groups of rows together or follow the order of time, where a column tells them. */
+export function rowFolds(
+  { folds, groupColumn, timeColumn, seed }: FoldOptions,
+  texts: Readonly<Record<string, readonly string[]>> = {},
+): number | Fold[] {
+  if (groupColumn !== undefined) {
+    const groups = filled(texts[groupColumn], '--group-column')
+    const distinct = new Set(groups).size
+    if (distinct < folds)
+      throw dataError('--group-column', `at least ${folds} groups, one per fold`, `${distinct}`)
+    return groupFolds(groups, folds, seed)
+  }
+  if (timeColumn === undefined) return folds
+  const times = timesOf(filled(texts[timeColumn], '--time-column'))
+  if (times.length <= folds) throw dataError('--folds', `fewer than ${times.length} rows`, `${folds}`)
+  const order = Uint32Array.from(times.keys()).sort((a, b) => times[a] - times[b])
+  return timeFolds(times.length, folds).map(({ train, validation }) => ({
+    train: train.map((i) => order[i]),
+    validation: validation.map((i) => order[i]),
+  }))
+}
+
+function filled(texts: readonly string[], name: string): readonly string[] {
+  const row = texts.indexOf('')
+  if (row < 0) return texts
+  throw dataError(name, 'a value in every row', `none in the row ${row}`)
+}
+
+const isoDate = /^\d{4}-\d{2}-\d{2}/
+
+/** Numbers, or the times of dates, whichever all of them are. */
+function timesOf(texts: readonly string[]): number[] {
+  const numbers = texts.map(Number)
+  const times = numbers.every(Number.isFinite)
+    ? numbers
+    : texts.map((text) => (isoDate.test(text) ? Date.parse(text) : Number.NaN))
+  const row = times.findIndex((time) => !Number.isFinite(time))
+  if (row < 0) return times
+  throw dataError(
+    '--time-column',
+    'numbers, or dates as 2026-01-31, in all rows',
+    `"${texts[row]}" in the row ${row}`,
+  )
+}
