@@ -1,8 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { loadBackend } from '../ts/backend/load.ts'
+import { matrix } from '../ts/backend/matrix.ts'
+import { softmaxRegression } from '../ts/problems/model.ts'
+import { InfluenceModel } from '../ts/tasks/influence/influenceModel.ts'
 import { nhgdWith } from './support/command.ts'
 import { Random } from './support/random.ts'
 
@@ -108,6 +112,26 @@ test('what makes no sense is refused by its option', async () => {
     assert.match(error, message)
     assert.is(out, '')
   }
+})
+
+test('a checkpoint is made for this command alone, and removed once all is written', async () => {
+  const kept = ['--id', 'name', '--checkpoint', file('run'), '--values', file('kept.csv')]
+  const ended = await influence(...both, ...kept, '--resume')
+  assert.is(ended.code, 0, ended.error)
+  assert.not(existsSync(file('run')))
+  const train = { features: matrix(Float64Array.of(1, 2, 3, 4), 2, 2), labels: [0, 1] }
+  const checkpoint = { file: file('run'), everySeconds: 0 }
+  const backend = await loadBackend()
+  await InfluenceModel.fit({ backend, model: softmaxRegression({ classes: 2 }), train, checkpoint })
+  for (const [own, expected] of [
+    [[], '"--checkpoint" expected a new file, or "--resume" beside it'],
+    [['--resume'], 'ERR_CHECKPOINT'],
+  ] as const) {
+    const { code, error } = await influence(...both, ...kept, ...own)
+    assert.is(code, 2, error)
+    assert.ok(error.includes(expected), error)
+  }
+  assert.ok(existsSync(file('run')))
 })
 
 test.run()

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
@@ -261,6 +264,57 @@ test('an abort ends every stage, and progress is told of each', async ({ backend
       assert.is(reason, `in ${last}`)
       assert.equal([...new Set(told.map(({ stage }) => stage))], stages.slice(0, stages.indexOf(last) + 1))
     }
+  }
+})
+
+test('an interrupted call goes on from its checkpoint, with the same bits', async ({ backend }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'nhgd-influence-'))
+  try {
+    for (const model of [models['softmax regression'], models['a perceptron']]) {
+      const options = { ...setting(backend, model), test: samples(1100, 2), top: 3, dtype: 'f32' } as const
+      const { test, top, ...fit } = options
+      const checkpoint = { file: join(folder, model.kind), everySeconds: 0 }
+      /** Aborts once so many samples are judged. */
+      const stopping = (at: number) => {
+        const stop = new AbortController()
+        const onProgress = ({ stage, done }: InfluenceProgress) =>
+          stage === 'samples' && done >= at && stop.abort(new Error('enough'))
+        return { signal: stop.signal, onProgress, checkpoint }
+      }
+      const resuming = (stages: Set<string>) => ({
+        checkpoint: { ...checkpoint, resume: true },
+        onProgress: ({ stage, done }: InfluenceProgress) => stages.add(`${stage} ${done}`),
+      })
+      const whole = await influence(options)
+      const self = await selfInfluence(fit)
+      for (const call of [
+        () => influence({ ...options, ...stopping(1024) }),
+        () => selfInfluence({ ...fit, ...stopping(20), checkpoint: { ...checkpoint, resume: true } }),
+      ]) {
+        await call().then(
+          () => assert.unreachable(),
+          (error) => assert.is(error.message, 'enough'),
+        )
+      }
+      const seen = new Set<string>()
+      const again = await influence({ ...options, ...resuming(seen) })
+      assert.equal([again.tests, again.values], [whole.tests, whole.values])
+      assert.equal(
+        [...seen].filter((one) => !/^samples 1100$/.test(one)),
+        [],
+      )
+      seen.clear()
+      const selves = await selfInfluence({ ...fit, ...resuming(seen) })
+      assert.equal(selves.values, self.values)
+      assert.is([...seen][0], 'samples 21')
+      assert.is(selves.model.resumed?.file, checkpoint.file)
+      const other = { ...options, seed: 3, checkpoint: { ...checkpoint, resume: true } }
+      await refuses('ERR_CHECKPOINT', 'checkpoint.seed', () => influence(other))
+      const others = { ...fit, train: samples(n, 7), checkpoint: { ...checkpoint, resume: true } }
+      await refuses('ERR_CHECKPOINT', 'checkpoint.data.data', () => selfInfluence(others))
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 })
 

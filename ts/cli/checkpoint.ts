@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { keptFiles } from '../backend/files.ts'
 import { dataError } from '../data/error.ts'
-import type { TaskCheckpoint } from '../tasks/stages.ts'
+import type { Stages, TaskCheckpoint } from '../tasks/stages.ts'
 import { Interrupted } from './interrupts.ts'
 import { PIPE } from './write.ts'
 
@@ -33,6 +33,12 @@ export async function checkpointOf({
     throw dataError('--checkpoint', 'a new file, or "--resume" beside it', `"${file}", which is there`)
   }
   return { file, resume }
+}
+
+/** Says where a task went on from, if it did, and what is wrong with newer checkpoints. */
+export function tellResumed(resumed: Stages['resumed'], say: (line: string) => void): void {
+  if (resumed) say(`went on from ${resumed.file}`)
+  for (const damaged of resumed?.damaged ?? []) console.error(`nhgd: a checkpoint was damaged: ${damaged}`)
 }
 
 /** Removes the file and those beside it, once nobody needs them any more. */

@@ -17,6 +17,7 @@ import {
   checkpointOptions,
   howToGoOn,
   removeCheckpoint,
+  tellResumed,
 } from './checkpoint.ts'
 import { dataOptions, imageShape, share, whole } from './dataOptions.ts'
 import { type Figures, figures, mean, table, verdict } from './figures.ts'
@@ -165,9 +166,7 @@ async function one(
     },
   }).catch(howToGoOn(options))
   line.end()
-  const { resumed } = result
-  if (resumed) line.say(`went on from ${resumed.file}`)
-  for (const damaged of resumed?.damaged ?? []) console.error(`nhgd: a checkpoint was damaged: ${damaged}`)
+  tellResumed(result.resumed, (words) => line.say(words))
   // Nobody knows the accuracies of steps before.
   while (known && accuracies.length < result.curves.length) accuracies.unshift(Number.NaN)
   const warned = warnings(input, result, options)

@@ -17,6 +17,7 @@ import {
   checkpointOptions,
   howToGoOn,
   removeCheckpoint,
+  tellResumed,
 } from './checkpoint.ts'
 import { atLeast0, featureOptions, imageShape, share, whole } from './dataOptions.ts'
 import { type Input, type InputOptions, readFiles } from './input.ts'
@@ -121,9 +122,7 @@ async function run(options: Options, command: Command): Promise<void> {
   }).catch(howToGoOn(options))
   stop.release()
   line.end()
-  for (const damaged of result.resumed?.damaged ?? []) {
-    console.error(`nhgd: a checkpoint was damaged: ${damaged}`)
-  }
+  tellResumed(result.resumed, (words) => line.say(words))
   const { sentences, table } = inWords(result, input, apart)
   const { out, weights, report, json } = options
   if (!options.quiet) {

@@ -10,13 +10,21 @@ import { usualModel } from '../tasks/classifier.ts'
 import { influence } from '../tasks/influence/influence.ts'
 import type { InfluenceProgress, InfluenceResult } from '../tasks/influence/options.ts'
 import { checkOptions } from './check.ts'
+import {
+  type CheckpointOptions,
+  checkpointOf,
+  checkpointOptions,
+  howToGoOn,
+  removeCheckpoint,
+  tellResumed,
+} from './checkpoint.ts'
 import { atLeast0, columnOptions, modelOption, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
 import { sameColumns } from './sameColumns.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
-interface Options {
+interface Options extends CheckpointOptions {
   readonly train: string
   readonly test: string
   readonly label?: string
@@ -50,7 +58,7 @@ interface Rows {
 
 /** `nhgd influence`. */
 export function influenceCommand(): Command {
-  return columnOptions(new Command('influence'))
+  return checkpointOptions(columnOptions(new Command('influence')))
     .description('tell which training rows help or harm a model on test rows')
     .requiredOption('--train <file>', 'rows that a classifier is trained on, in any format; - is the pipe')
     .requiredOption('--test <file>', 'rows on which its loss matters')
@@ -79,6 +87,7 @@ export function influenceCommand(): Command {
 async function run(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
   const { top, seed, seconds, regularization, quiet } = options
+  const checkpoint = await checkpointOf(options)
   const read = await readRows(options, '--train', '--labels')
   const { names, imageShape } = read
   const test = await readRows(options, '--test', '--test-labels', read)
@@ -102,12 +111,15 @@ async function run(options: Options, command: Command): Promise<void> {
     seed,
     seconds,
     signal: stop.signal,
+    checkpoint,
     onProgress,
-  })
+  }).catch(howToGoOn(options))
   const { signal } = stop
-  const self = options.self ? (await result.model.selfInfluence({ signal, onProgress })).values : undefined
+  const judging = options.self ? result.model.selfInfluence({ signal, onProgress }) : undefined
+  const self = (await judging?.catch(howToGoOn(options)))?.values
   stop.release()
   if (live) process.stderr.write('\r\x1b[K')
+  tellResumed(result.model.resumed, console.error)
   const judged = result.tests.length
   if (result.status === 'seconds') {
     console.error(`nhgd: the time was over after ${judged} of the ${test.labels.length} test rows`)
@@ -123,6 +135,7 @@ async function run(options: Options, command: Command): Promise<void> {
     weights && (async () => writeWhole(weights, await result.model.save({ format: formatOf(weights) }))),
     json && (() => writeJson(json, { rows: read.labels.length, classes: names, seed, ...figures })),
   ])
+  await removeCheckpoint(options)
 }
 
 async function readRows(

@@ -9,7 +9,7 @@ export class Control {
 
   constructor(options: InfluenceControl) {
     this.#options = options
-    this.#breather = new Breather(() => options.signal?.throwIfAborted())
+    this.#breather = new Breather(() => this.#goesOn())
   }
 
   get signal(): AbortSignal | undefined {
@@ -26,9 +26,16 @@ export class Control {
   }
 
   /** Throws what the signal was aborted with. */
-  readonly pause = (): Promise<void> => this.#breather.due()
+  readonly pause = async (): Promise<void> => {
+    this.#goesOn()
+    await this.#breather.due()
+  }
 
   tell(stage: InfluenceProgress['stage'], done: number, total: number): void {
     this.#options.onProgress?.({ stage, done, total, seconds: this.seconds })
+  }
+
+  #goesOn(): void {
+    this.#options.signal?.throwIfAborted()
   }
 }

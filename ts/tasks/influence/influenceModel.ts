@@ -2,12 +2,14 @@ import { type Backend, read, taken } from '../../backend/backend.ts'
 import type { Point } from '../../backend/binding.ts'
 import { checkOptions, refuse } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
+import { fingerprint } from '../../backend/fingerprint.ts'
 import { Fisher } from '../../backend/fisher.ts'
 import { scoped } from '../../backend/scope.ts'
 import * as defaults from '../../defaults.ts'
 import type { Problem } from '../../problems/problem.ts'
-import type { SampleSet } from '../../problems/samples.ts'
+import { type SampleSet, setData } from '../../problems/samples.ts'
 import { type ModelFormat, openModel, writeModel } from '../modelFile.ts'
+import { Stages } from '../stages.ts'
 import { Control } from './control.ts'
 import { Directions, observeAll } from './inverse.ts'
 import {
@@ -30,6 +32,9 @@ import { minimize, trainNetwork } from './train.ts'
 
 const { block, refine: steps } = defaults.influence
 
+/** Of the layout of checkpoints. */
+const version = 1
+
 /** What the training samples from `rows` on do to the test samples from `first` on. */
 export interface InfluenceTile {
   readonly first: number
@@ -51,24 +56,33 @@ export class InfluenceModel {
   readonly #fisher: Fisher
   readonly #train: SampleSet
   readonly #settings: Settings
+  readonly #stages: Stages
 
-  private constructor(problem: Problem, point: Point, fisher: Fisher, train: SampleSet, settings: Settings) {
+  private constructor(
+    problem: Problem,
+    point: Point,
+    fisher: Fisher,
+    train: SampleSet,
+    settings: Settings,
+    stages: Stages,
+  ) {
     this.#problem = problem
     this.#point = point
     this.#fisher = fisher
     this.#train = train
     this.#settings = settings
+    this.#stages = stages
   }
 
   /**
-   * Trains θ unless it is given, and makes the inverse.
+   * Trains θ unless it is given, and makes the inverse. A `checkpoint` keeps both, and what later questions have so far.
    *
-   * @throws NhgdError `ERR_RANGE`, `ERR_SHAPE` and `ERR_NOT_FINITE` for bad options or data; what `signal` was aborted
-   * with.
+   * @throws NhgdError `ERR_RANGE`, `ERR_SHAPE` and `ERR_NOT_FINITE` for bad options or data; `ERR_CHECKPOINT` where the
+   * checkpoint is that of another model, or can't be written; what `signal` was aborted with.
    */
   static async fit(options: InfluenceModelOptions): Promise<InfluenceModel> {
     const given = checkOptions(options, modelChecks, ['backend', 'model', 'train'])
-    const { backend, theta, seed = 0 } = given
+    const { backend, theta, seed = 0, checkpoint } = given
     const control = new Control(given)
     const { problem, settings, train } = prepare(settingsOf(given), given.train)
     const { oracles } = problem
@@ -77,20 +91,20 @@ export class InfluenceModel {
     const point = problem.start(seed, theta && { inner: read(problem.vector(theta, 'theta')) })
     const fisher = inverse(backend, problem, point, settings)
     try {
-      const paced = problem.paced(control.pause)
-      if (theta === undefined) {
-        const { model, regularization } = settings
-        if (model.kind === 'mlp') {
-          const set = train as Parameters<typeof trainNetwork>[2]
-          const start = read(point.inner)
-          const trained = await scoped(backend, (own) =>
-            trainNetwork(own, model, set, regularization, start, seed, control),
-          )
-          point.inner.copyFrom(problem.vector(trained))
-        } else await minimize(paced, point, seed, control)
+      const start = theta && fingerprint([theta])
+      const about = { version, task: 'influence', ...settings, seed, theta: start, data: problem.about() }
+      const stages = await Stages.open(about, checkpoint, given.signal)
+      const made = await stages.take('model', async () => {
+        const paced = problem.paced(control.pause)
+        if (theta === undefined) await trainTo(point, { problem, settings, train, seed }, control)
+        await observeAll(paced, point, fisher, seed, (done, total) => control.tell('inverse', done, total))
+        return stages.kept ? { theta: read(point.inner), fisher: await fisher.save() } : undefined
+      })
+      if (made && stages.resumed) {
+        point.inner.copyFrom(problem.vector(made.theta))
+        await fisher.restore(made.fisher)
       }
-      await observeAll(paced, point, fisher, seed, (done, total) => control.tell('inverse', done, total))
-      return new InfluenceModel(problem, point, fisher, train, settings)
+      return new InfluenceModel(problem, point, fisher, train, settings, stages)
     } catch (error) {
       problem.dispose()
       fisher.dispose()
@@ -124,7 +138,7 @@ export class InfluenceModel {
     const point = problem.start(0, { inner: theta.data as Float64Array })
     const fisher = inverse(backend, problem, point, settings)
     await fisher.restore(state.data)
-    return new InfluenceModel(problem, point, fisher, train, settings)
+    return new InfluenceModel(problem, point, fisher, train, settings, await Stages.open({}))
   }
 
   /** θ. */
@@ -142,27 +156,44 @@ export class InfluenceModel {
     return writeModel(format, tensors, { influence: { ...this.#settings, data: this.#problem.about() } })
   }
 
+  /** The checkpoint that the model went on from, if it did, and what is wrong with newer ones. */
+  get resumed(): { readonly file: string; readonly damaged: readonly string[] } | undefined {
+    return this.#stages.resumed
+  }
+
   /** What each training sample does to each test sample, the strongest effects alone: n × m numbers are never held. */
   async influence(options: InfluenceOptions): Promise<InfluenceResult> {
     const { test, top = defaults.influence.top, ...rest } = checkOptions(options, testChecks, ['test'])
     const control = new Control(rest)
-    const values = new Float64Array(this.#problem.oracles.samples)
-    const tests: TestInfluence[] = []
-    return this.#ask(test, control, async (directions, outer) => {
+    const stage = `influence, top ${top}, test ${fingerprint(setData(test))}`
+    const { samples } = this.#problem.oracles
+    const none: Judged = { tests: [], sums: new Float64Array(samples) }
+    let judged = this.#stages.begun<Judged>(stage) ?? none
+    const sums = judged.sums.slice()
+    const work = async (directions: Directions, outer: Problem) => {
+      directions.residual = judged.residual
       let strongest = new Strongest(0, top)
-      for await (const { losses, rows, changes } of this.#tiles(outer, directions, control)) {
-        if (rows === 0) {
-          strongest = new Strongest(losses.length, top)
-          tests.push(...strongest.lists.map((lists, j) => ({ loss: losses[j], ...lists })))
+      const from = judged.tests.length
+      for await (const { losses, rows, changes } of this.#tiles(outer, directions, control, from)) {
+        if (rows === 0) strongest = new Strongest(losses.length, top)
+        strongest.see(rows, changes, sums)
+        if (rows + changes.length / losses.length < samples) continue
+        const block = strongest.lists.map((lists, j) => ({ loss: losses[j], ...lists }))
+        judged = {
+          tests: [...judged.tests, ...block],
+          sums: sums.slice(),
+          ...(directions.residual !== undefined && { residual: directions.residual }),
         }
-        strongest.see(rows, changes, values)
+        await this.#stages.soFar(stage, async () => judged)
       }
+      const { tests } = judged
       return {
         tests,
-        values: values.map((sum) => sum / tests.length),
+        values: sums.map((sum) => sum / tests.length),
         ...outcome(tests.length === outer.oracles.outerSamples, directions, control),
       }
-    })
+    }
+    return this.#ask(test, control, work).catch(this.#keeping(stage, () => judged))
   }
 
   /** The effects on all test samples in tiles, for those who want more than the strongest. */
@@ -170,7 +201,7 @@ export class InfluenceModel {
     const { test, ...rest } = checkOptions(options, valueChecks, ['test'])
     const [outer, control] = [this.#outer(test), new Control(rest)]
     try {
-      yield* this.#tiles(outer, this.#directions(outer, control), control)
+      yield* this.#tiles(outer, this.#directions(outer, control), control, 0)
     } finally {
       outer.dispose()
     }
@@ -202,14 +233,22 @@ export class InfluenceModel {
     const control = new Control(checkOptions(options, controlChecks))
     const { samples } = this.#problem.oracles
     const directions = this.#directions(this.#problem, control, 0)
+    const stage = 'self-influence'
+    const begun = this.#stages.begun<{ readonly values: Float64Array }>(stage)?.values
     const values = new Float64Array(samples).fill(Number.NaN)
-    let done = 0
-    while (done < samples && !(control.over && done > 0)) {
-      await control.pause()
-      await directions.take(this.#problem.backend.Batch.of(Uint32Array.of(done)))
-      values[done++] = directions.target.dot(directions.u) / samples
-      control.tell('samples', done, samples)
+    values.set(begun ?? [])
+    let done = begun?.length ?? 0
+    const state = () => ({ values: values.slice(0, done) })
+    const work = async () => {
+      for (const from = done; done < samples && !(control.over && done > from); ) {
+        await control.pause()
+        await directions.take(this.#problem.backend.Batch.of(Uint32Array.of(done)))
+        values[done++] = directions.target.dot(directions.u) / samples
+        control.tell('samples', done, samples)
+        await this.#stages.soFar(stage, async () => state())
+      }
     }
+    await work().catch(this.#keeping(stage, state))
     return { values, ...outcome(done === samples, directions, control) }
   }
 
@@ -237,6 +276,15 @@ export class InfluenceModel {
     }
   }
 
+  /** What to do where a question fails: the checkpoint, if there is one, gets what it has so far. */
+  #keeping(stage: string, state: () => object): (error: unknown) => Promise<never> {
+    return async (error) => {
+      await this.#stages.soFar(stage, async () => state())
+      await this.#stages.write()
+      throw error
+    }
+  }
+
   #directions(outer: Problem, control: Control, usual: number = steps): Directions {
     const { model, refine = model.kind === 'mlp' ? 0 : usual } = this.#settings
     return new Directions(this.#problem.paced(control.pause), this.#point, this.#fisher, refine, outer)
@@ -247,13 +295,13 @@ export class InfluenceModel {
   }
 
   /** Blocks of test samples, as many as there is time for, and of each all training samples. */
-  async *#tiles(outer: Problem, directions: Directions, control: Control) {
+  async *#tiles(outer: Problem, directions: Directions, control: Control, from: number) {
     const { backend, dtype, oracles } = this.#problem
     const { innerLength: d, samples } = oracles
     const total = outer.oracles.outerSamples
     const bytes = dtype === 'f32' ? 4 : 8
     const most = Math.max(1, Math.min(block.tests, Math.floor(block.directions / (d * bytes))))
-    for (let first = 0; first < total && !(control.over && first > 0); first += most) {
+    for (let first = from; first < total && !(control.over && first > from); first += most) {
       const count = Math.min(most, total - first)
       const us = new (dtype === 'f32' ? Float32Array : Float64Array)(count * d)
       const losses = new Float64Array(count)
@@ -292,6 +340,35 @@ export class InfluenceModel {
       us.dispose()
     }
   }
+}
+
+/** What a question has so far of the test samples. */
+interface Judged {
+  readonly tests: readonly TestInfluence[]
+  /** Of each training sample, over these test samples. */
+  readonly sums: Float64Array
+  readonly residual?: number
+}
+
+/** Trains θ, which a point holds. */
+async function trainTo(
+  point: Point,
+  {
+    problem,
+    settings,
+    train,
+    seed,
+  }: { problem: Problem; settings: Settings; train: SampleSet; seed: number },
+  control: Control,
+): Promise<void> {
+  const { model, regularization } = settings
+  if (model.kind !== 'mlp') return minimize(problem.paced(control.pause), point, seed, control)
+  const set = train as Parameters<typeof trainNetwork>[2]
+  const start = read(point.inner)
+  const trained = await scoped(problem.backend, (own) =>
+    trainNetwork(own, model, set, regularization, start, seed, control),
+  )
+  point.inner.copyFrom(problem.vector(trained))
 }
 
 /** A new inverse Fisher. Solves come one by one, so that a thread of its own would make each wait for it. */

@@ -15,6 +15,7 @@ import {
 import type { FisherSettings } from '../../backend/settings.ts'
 import type { Model } from '../../problems/model.ts'
 import { type SampleSet, sampleSet } from '../../problems/samples.ts'
+import { type TaskCheckpoint, taskCheckpointCheck } from '../stages.ts'
 
 /** How far a call is. */
 export interface InfluenceProgress {
@@ -56,6 +57,11 @@ export interface InfluenceModelOptions extends InfluenceControl {
   readonly dtype?: DType
   /** Decides the start of a network and the order of samples, 0 by default. */
   readonly seed?: number
+  /**
+   * Keeps θ, the inverse and what questions of the model have so far in a file (Node, Deno and Bun). With `resume` the call
+   * goes on from there, with the same bits.
+   */
+  readonly checkpoint?: TaskCheckpoint
 }
 
 export interface DataValueOptions extends InfluenceControl {
@@ -124,6 +130,7 @@ export const modelChecks = {
   refine: size(0),
   dtype: dtypeCheck,
   seed: seedCheck,
+  checkpoint: taskCheckpointCheck,
 }
 
 export const valueChecks = { ...controlChecks, test: sampleSet }
