@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -245,6 +245,24 @@ test('bad input is told in one line', async () => {
     assert.match(error, expected)
     assert.is(error.trim().split('\n').length, 1, error)
   }
+})
+
+test('a checkpoint is removed once all is written, and one that is there is left alone', async () => {
+  const things = ['--features', file('things.csv'), '--target', 'price', '--ignore', 'grade', '--quiet']
+  const kept = [...things, '--out', file('kept.csv'), '--checkpoint', file('run')]
+  const whole = await tune(...kept)
+  assert.is(whole.code, 0, whole.error)
+  assert.not(existsSync(file('run')))
+  writeFileSync(file('run'), 'something else')
+  for (const [own, expected] of [
+    [[], '"--checkpoint" expected a new file, or "--resume" beside it'],
+    [['--resume'], 'ERR_CHECKPOINT'],
+  ] as const) {
+    const { code, error } = await tune(...kept, ...own)
+    assert.is(code, 2, error)
+    assert.ok(error.includes(expected), error)
+  }
+  assert.is(readFileSync(file('run'), 'utf8'), 'something else')
 })
 
 test.run()

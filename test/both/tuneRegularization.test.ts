@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { groupFolds, kFolds, timeFolds } from '../../ts/data/folds.ts'
@@ -6,7 +9,10 @@ import { coefficientColumns } from '../../ts/tasks/tuneRegularization/coefficien
 import { foldMaker } from '../../ts/tasks/tuneRegularization/folds.ts'
 import { LeastSquares } from '../../ts/tasks/tuneRegularization/leastSquares.ts'
 import { objective, type PenaltyShape } from '../../ts/tasks/tuneRegularization/objective.ts'
-import type { TuneRegularizationOptions } from '../../ts/tasks/tuneRegularization/options.ts'
+import type {
+  TuneRegularizationOptions,
+  TuneRegularizationResult,
+} from '../../ts/tasks/tuneRegularization/options.ts'
 import { PenaltyTerm } from '../../ts/tasks/tuneRegularization/penaltyTerm.ts'
 import { prepare } from '../../ts/tasks/tuneRegularization/prepare.ts'
 import { Regressor } from '../../ts/tasks/tuneRegularization/regressor.ts'
@@ -293,6 +299,50 @@ test('the same seed gives the same bits, and an aborted search ends', async ({ b
     assert.unreachable('not aborted')
   } catch (error) {
     assert.is((error as Error).message, 'enough')
+  }
+})
+
+test('an interrupted search goes on from its checkpoint, to the same bits', async ({ backend }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'nhgd-tune-'))
+  try {
+    const { features, targets } = sparse(60, 12, 3, 12)
+    const labels = Array.from(targets, (y) => Number(y > 0))
+    for (const [at, options] of [
+      { backend, features, targets },
+      { backend, features, labels, penalty: { per: 'feature', power: 1 } },
+    ].entries() as IterableIterator<[number, TuneRegularizationOptions]>) {
+      const checkpoint = { file: join(folder, `run ${at}`), everySeconds: 0 }
+      const controller = new AbortController()
+      const stopping = {
+        signal: controller.signal,
+        onProgress: () => controller.abort(new Error('enough')),
+      }
+      const whole = await tuneRegularization(options)
+      await tuneRegularization({ ...options, ...stopping, checkpoint }).then(
+        () => assert.unreachable(),
+        (error) => assert.is(error.message, 'enough'),
+      )
+      const resume = { ...checkpoint, resume: true }
+      const bits = ({ path, heldOut, coefficients, penalty }: TuneRegularizationResult) =>
+        JSON.stringify([
+          path.map(({ seconds, ...point }) => point),
+          Array.from(heldOut),
+          coefficients,
+          penalty,
+        ])
+      const again = await tuneRegularization({ ...options, checkpoint: resume })
+      assert.is(again.resumed?.file, checkpoint.file)
+      assert.is(bits(again), bits(whole))
+      // Whatever is computed anew would meet the signal.
+      const signal = AbortSignal.abort(new Error('computed'))
+      assert.is(bits(await tuneRegularization({ ...options, signal, checkpoint: resume })), bits(whole))
+      const other = { ...options, seed: 3, checkpoint: resume }
+      await refuses('ERR_CHECKPOINT', 'checkpoint.seed', () => tuneRegularization(other))
+      const moved = { ...options, standardize: false, checkpoint: resume }
+      await refuses('ERR_CHECKPOINT', 'checkpoint.standardize', () => tuneRegularization(moved))
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 })
 

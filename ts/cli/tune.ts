@@ -12,13 +12,21 @@ import type { TuneRegularizationResult } from '../tasks/tuneRegularization/optio
 import { Regressor } from '../tasks/tuneRegularization/regressor.ts'
 import { tuneRegularization } from '../tasks/tuneRegularization/tuneRegularization.ts'
 import { checkOptions } from './check.ts'
+import {
+  type CheckpointOptions,
+  checkpointOf,
+  checkpointOptions,
+  howToGoOn,
+  removeCheckpoint,
+  tellResumed,
+} from './checkpoint.ts'
 import { featureOptions, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
 import { rowFolds } from './rowFolds.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
-interface Options {
+interface Options extends CheckpointOptions {
   readonly features?: string
   readonly target?: string
   readonly targets?: string
@@ -50,7 +58,7 @@ interface Targets {
 
 /** `nhgd tune`. */
 export function tuneCommand(): Command {
-  return featureOptions(new Command('tune'))
+  return checkpointOptions(featureOptions(new Command('tune')))
     .description('fit a linear model whose penalty is learned by cross-validation')
     .option('--target <name>', 'the column of the features file that is to be predicted')
     .option('--targets <file>', 'a file of what is to be predicted, one per row')
@@ -93,6 +101,7 @@ async function tune(options: Options, command: Command): Promise<void> {
       target === undefined ? 'neither' : 'both',
     )
   }
+  const checkpoint = await checkpointOf(options)
   const texts = [target, id, groupColumn, timeColumn].filter((name) => name !== undefined)
   const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features' }
   const { features, columns, notes = [], texts: read } = await readSet(path, asked)
@@ -120,13 +129,15 @@ async function tune(options: Options, command: Command): Promise<void> {
     columns,
     seed: options.seed,
     signal: stop.signal,
+    checkpoint,
     onProgress({ step, loss }) {
       if (process.stderr.isTTY && !options.quiet)
         process.stderr.write(`\r\x1b[Kstep ${step}  loss ${short(loss)}`)
     },
-  })
+  }).catch(howToGoOn(options))
   stop.release()
   if (process.stderr.isTTY && !options.quiet) process.stderr.write('\r\x1b[K')
+  tellResumed(result.resumed, console.error)
   for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
   const nameOf = (j: number) => columns?.[j] ?? `${j}`
   const simple = options.power === undefined && result.penalty.power === 2
@@ -161,6 +172,7 @@ async function tune(options: Options, command: Command): Promise<void> {
           tuningReport({ title: target ?? path, sentences, result, values, classes, nameOf }),
         )),
   ])
+  await removeCheckpoint(options)
 }
 
 /** Texts as numbers, or as classes where there are words or the model asks for them. */

@@ -1,5 +1,7 @@
+import type { Backend } from '../backend/backend.ts'
 import { shape } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
+import { scoped } from '../backend/scope.ts'
 import { type Tensor, writeArchive } from '../run/archive.ts'
 import { plain, same } from '../run/checkpoint.ts'
 import {
@@ -94,6 +96,33 @@ export class Stages {
     const stages = pack(Object.fromEntries(this.#outcomes), 'stage', tensors)
     await this.#file.write(writeArchive({ about: { about: plain(this.#about), stages }, tensors }), 0)
     this.#written = true
+  }
+}
+
+/** What every task that is kept has. */
+interface Kept {
+  readonly backend: Backend
+  readonly signal?: AbortSignal
+  readonly checkpoint?: TaskCheckpoint
+}
+
+/**
+ * Does a task in stages, on a backend whose handles end with it; where it is aborted, what the stages gave is written.
+ * `about` tells the task from others.
+ */
+export async function inStages<S extends Kept, R extends object>(
+  settings: S,
+  about: (settings: S) => object,
+  work: (settings: S, stages: Stages) => Promise<R>,
+): Promise<R & { readonly resumed?: NonNullable<Stages['resumed']> }> {
+  const { backend, checkpoint, signal } = settings
+  const stages = await Stages.open(checkpoint ? about(settings) : {}, checkpoint, signal)
+  try {
+    const result = await scoped(backend, (own) => work({ ...settings, backend: own }, stages))
+    return stages.resumed ? { ...result, resumed: stages.resumed } : result
+  } catch (error) {
+    if (signal?.aborted) await stages.write()
+    throw error
   }
 }
 

@@ -1,6 +1,5 @@
 import { fingerprint, ofFeatures } from '../../backend/fingerprint.ts'
-import { scoped } from '../../backend/scope.ts'
-import { Stages } from '../stages.ts'
+import { inStages, type Stages } from '../stages.ts'
 import { cleanChecked } from './checked.ts'
 import {
   type CleanLabelsOptions,
@@ -34,16 +33,7 @@ export type {
  * when it ends, fails or aborts.
  */
 export async function cleanLabels(given: CleanLabelsOptions): Promise<CleanLabelsResult> {
-  const settings = settingsOf(given)
-  const { checkpoint, signal } = settings
-  const stages = await Stages.open(checkpoint ? about(settings) : {}, checkpoint, signal)
-  try {
-    const result = await scoped(settings.backend, (backend) => clean({ ...settings, backend }, stages))
-    return stages.resumed ? { ...result, resumed: stages.resumed } : result
-  } catch (error) {
-    if (signal?.aborted) await stages.write()
-    throw error
-  }
+  return inStages(settingsOf(given), about, clean)
 }
 
 function clean(settings: Settings, stages: Stages): Promise<CleanLabelsResult> {

@@ -1,11 +1,10 @@
 import { upload } from '../../backend/backend.ts'
 import { fingerprint, ofFeatures } from '../../backend/fingerprint.ts'
 import { type Matrix, matrix } from '../../backend/matrix.ts'
-import { scoped } from '../../backend/scope.ts'
 import { type Standardization, standardize } from '../../data/standardize.ts'
 import { Breather } from '../../hypergradient/clock.ts'
 import { Classifier } from '../classifier.ts'
-import { Stages } from '../stages.ts'
+import { inStages, type Stages } from '../stages.ts'
 import type { Theta } from '../trainer.ts'
 import { bilevelRun } from './bilevelRun.ts'
 import { analytic, classMeans, type Data, judge, randomSamples } from './contenders.ts'
@@ -42,19 +41,10 @@ export type {
  * takes in the backend is free again when it ends, fails or aborts.
  */
 export async function distill(given: DistillOptions): Promise<DistillResult> {
-  const settings = settingsOf(given)
-  const { checkpoint, signal } = settings
-  const stages = await Stages.open(checkpoint ? about(settings) : {}, checkpoint, signal)
-  try {
-    const result = await scoped(settings.backend, (backend) => inStages({ ...settings, backend }, stages))
-    return stages.resumed ? { ...result, resumed: stages.resumed } : result
-  } catch (error) {
-    if (signal?.aborted) await stages.write()
-    throw error
-  }
+  return inStages(settingsOf(given), about, make)
 }
 
-async function inStages(given: Settings, stages: Stages): Promise<DistillResult> {
+async function make(given: Settings, stages: Stages): Promise<DistillResult> {
   const began = performance.now()
   const { backend, model, signal, test } = given
   const scaled = given.standardize ? standardize(given.features) : undefined

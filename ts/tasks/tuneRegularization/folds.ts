@@ -26,11 +26,21 @@ export interface Fold {
   readonly solver: InnerSolver
 }
 
+/** How work that takes long is done. */
+export interface Pace {
+  /** Lets the event loop run now and then; what it throws ends the work. */
+  readonly pause: () => Promise<void>
+  /** Does work, or gives what the same work gave before an interruption. */
+  readonly once: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+/** Without a pause, and with nothing kept. */
+export const atOnce: Pace = { pause: async () => {}, once: (work) => work() }
+
 /** Folds with this penalty, and the problem that they are together. */
 export interface Folds {
   readonly folds: readonly Fold[]
-  /** Lets the event loop run now and then; what it throws ends the work. */
-  readonly pause: () => Promise<void>
+  readonly pace: Pace
   readonly together: AnyProblem
 }
 
@@ -41,7 +51,7 @@ export interface Folds {
 export function foldMaker(
   backend: Backend,
   { features, outputs, model, targets, labels }: Data,
-  pause = async () => {},
+  pace = atOnce,
 ) {
   const n = features.rows
   const given: SampleSet = targets
@@ -66,7 +76,7 @@ export function foldMaker(
     const penalised = (penalty: Block): Folds => {
       const problems = sets.map((set) => bilevel({ ...shared, ...set, hyperparameters: { penalty } }))
       const folds = problems.map((problem, k) => ({ problem, solver: solvers[k] }))
-      return { folds, pause, together: problems[0].withFolds(problems.slice(1)) }
+      return { folds, pace, together: problems[0].withFolds(problems.slice(1)) }
     }
     return { solvers, penalised }
   }

@@ -41,11 +41,11 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
   const all = together.backend.Batch.all(oracles.samples)
   const [direct, target] = [together.zeros(oracles.outerLength), together.zeros(oracles.innerLength)]
   const product = together.zeros(oracles.outerLength)
-  return async (v: Float64Array, differentiate = true): Promise<Evaluated> => {
+  const evaluate = async (v: Float64Array, differentiate: boolean): Promise<Evaluated> => {
     const penalty = penaltyAt(shape, v)
     const thetas = starts.map((start) => start.slice())
     for (const [k, { solver }] of folds.folds.entries()) {
-      await folds.pause()
+      await folds.pace.pause()
       solver.minimize(thetas[k], penalty, !differentiate)
     }
     const losses = folds.folds.map(({ problem }, k) =>
@@ -60,7 +60,7 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     const d = b.length / thetas.length
     const solved: ReturnType<InnerSolver['direction']>[] = []
     for (const [k, { solver }] of folds.folds.entries()) {
-      await folds.pause()
+      await folds.pace.pause()
       solved.push(solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d)))
     }
     product.copyFrom(direct)
@@ -69,6 +69,7 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     const gradient = Float64Array.from(read(product))
     return { value, gradient, losses, thetas, indefinite: solved.some(({ indefinite }) => indefinite) }
   }
+  return (v: Float64Array, differentiate = true) => folds.pace.once(() => evaluate(v, differentiate))
 }
 
 function joined(parts: readonly Float64Array[]): Float64Array {

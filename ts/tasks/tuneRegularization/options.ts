@@ -19,6 +19,7 @@ import type { FoldRows } from '../../problems/crossValidation.ts'
 import { foldList } from '../../problems/crossValidation.ts'
 import { type TargetSet, targetsCheck } from '../../problems/samples.ts'
 import type { Classifier } from '../classifier.ts'
+import { type TaskCheckpoint, taskCheckpointCheck } from '../stages.ts'
 import type { Regressor } from './regressor.ts'
 
 export interface TunedPenalty {
@@ -48,6 +49,8 @@ export interface TuneRegularizationOptions {
   /** Decides the folds, 0 by default. */
   readonly seed?: number
   readonly signal?: AbortSignal
+  /** Keeps what was computed in a file (Node, Deno and Bun). With `resume` the task goes on from there, to the same bits. */
+  readonly checkpoint?: TaskCheckpoint
   readonly onProgress?: (progress: TuneProgress) => void
 }
 
@@ -113,6 +116,8 @@ export interface TuneRegularizationResult {
   readonly smoothingInfluence: number
   readonly warnings: readonly string[]
   readonly seconds: number
+  /** The checkpoint that the task went on from, and what is wrong with newer ones. */
+  readonly resumed?: { readonly file: string; readonly damaged: readonly string[] }
 }
 
 const folds: Check = (name, value) => (typeof value === 'number' ? value : foldList(name, value))
@@ -146,6 +151,7 @@ const checks = {
   columns: names,
   seed: seedCheck,
   signal: signalCheck,
+  checkpoint: taskCheckpointCheck,
   onProgress: callback,
 }
 

@@ -3,7 +3,7 @@ import { kFolds } from '../../data/folds.ts'
 import * as defaults from '../../defaults.ts'
 import { penalty } from '../../problems/blocks.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
-import { type Folds, foldMaker } from './folds.ts'
+import { atOnce, type Folds, foldMaker } from './folds.ts'
 import type { PenaltyShape } from './objective.ts'
 import type { CheckedOptions } from './options.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
@@ -27,14 +27,14 @@ export interface Setup {
   fit(from: Float64Array, penalty: PenaltyTerm): Promise<Float64Array>
 }
 
-/** Samples, folds and penalties; `pause` lets the event loop run. */
-export function setUp(given: CheckedOptions, pause?: () => Promise<void>): Setup {
+/** Samples, folds and penalties. */
+export function setUp(given: CheckedOptions, pace = atOnce): Setup {
   const { backend, seed = 0 } = given
   const data = prepare(given)
   const { rows, columns } = data.features
   const { per = 'all', groups, power = 'learned' } = given.penalty ?? {}
   const shapeOf = (q: number | 'learned') => shape(data, per, groups, q)
-  const make = foldMaker(backend, data, pause)
+  const make = foldMaker(backend, data, pace)
   const everyone = Uint32Array.from({ length: rows }, (_, i) => i)
   const all = foldsOf(given, data, seed)
   const aside = shapeOf(2).strengths > few ? asideOf(given, data, all, seed) : undefined
@@ -43,13 +43,14 @@ export function setUp(given: CheckedOptions, pause?: () => Promise<void>): Setup
   const tuned = penalty({ per, groups, power })
   const zeros = new Float64Array((columns + 1) * data.outputs)
   let solver: InnerSolver | undefined
-  const fit = async (from: Float64Array, penalty: PenaltyTerm) => {
-    await pause?.()
-    solver ??= make([{ train: everyone, validation: everyone }]).solvers[0]
-    const theta = from.slice()
-    solver.minimize(theta, penalty)
-    return theta
-  }
+  const fit = (from: Float64Array, penalty: PenaltyTerm) =>
+    pace.once(async () => {
+      await pace.pause()
+      solver ??= make([{ train: everyone, validation: everyone }]).solvers[0]
+      const theta = from.slice()
+      solver.minimize(theta, penalty)
+      return theta
+    })
   return {
     data,
     foldRows,

@@ -1,6 +1,8 @@
-import { scoped } from '../../backend/scope.ts'
+import { fingerprint, ofFeatures } from '../../backend/fingerprint.ts'
 import * as defaults from '../../defaults.ts'
 import { Breather } from '../../hypergradient/clock.ts'
+import { inStages, type Stages } from '../stages.ts'
+import type { Pace } from './folds.ts'
 import { objective, penaltyAt } from './objective.ts'
 import {
   type CheckedOptions,
@@ -20,21 +22,44 @@ const { worthwhile, leftOut } = defaults.tuneRegularization
  * Learns how strongly, and with which exponent, coefficients are penalised: the strengths and q follow the hypergradient
  * of the cross-validated loss, whose folds are one bilevel problem. A grid of shared strengths gives the start.
  *
- * @throws NhgdError `ERR_RANGE`, `ERR_SHAPE` and `ERR_NOT_FINITE` for bad options or data; what `signal` was aborted with.
+ * @throws NhgdError `ERR_RANGE`, `ERR_SHAPE` and `ERR_NOT_FINITE` for bad options or data; `ERR_CHECKPOINT` where the
+ * checkpoint is that of other settings or data, or can't be written; what `signal` was aborted with.
  */
 export async function tuneRegularization(
   options: TuneRegularizationOptions,
 ): Promise<TuneRegularizationResult> {
-  const given = checked(options)
-  return scoped(given.backend, (backend) => tune({ ...given, backend }))
+  return inStages(checked(options), about, (given, stages) => tune(given, undefined, stages))
+}
+
+const version = 1
+
+/** What tells a run of the task from others. */
+function about(options: CheckedOptions): object {
+  const { backend, signal, onProgress, checkpoint, features, targets, labels, columns, folds, ...own } =
+    options
+  const { groups, ...penalty } = own.penalty ?? {}
+  const rows = typeof folds === 'object' ? folds.flatMap(({ train, validation }) => [train, validation]) : []
+  const data = fingerprint([ofFeatures(features), targets?.data, labels, groups, ...rows])
+  return {
+    version,
+    task: 'tuneRegularization',
+    ...own,
+    penalty,
+    folds: rows.length > 0 ? rows.length / 2 : folds,
+    data,
+  }
 }
 
 /** The same for options that are checked, from another start. */
-export async function tune(given: CheckedOptions, from?: Moved): Promise<TuneRegularizationResult> {
+export async function tune(
+  given: CheckedOptions,
+  from?: Moved,
+  stages?: Stages,
+): Promise<TuneRegularizationResult> {
   const began = performance.now()
   const { signal, onProgress } = given
   const breather = new Breather(() => signal?.throwIfAborted())
-  const setup = setUp(given, () => breather.due())
+  const setup = setUp(given, { pause: () => breather.due(), once: inOrder(stages) })
   const { data, foldRows, shapes, folds, further, zeros } = setup
   const { strengths, power } = shapes.tuned
   const { ridge, none, way, found } = await findStart(setup, from)
@@ -99,6 +124,12 @@ export async function tune(given: CheckedOptions, from?: Moved): Promise<TuneReg
     warnings: warningsOf(data, chosen, largest),
     seconds: (performance.now() - began) / 1000,
   }
+}
+
+/** Keeps the outcomes of work by its order, which depends on earlier outcomes alone. */
+function inOrder(stages: Stages | undefined): Pace['once'] {
+  let done = 0
+  return async (work) => (stages ? stages.take(`work ${done++}`, work) : work())
 }
 
 /** Whether the mean gain over folds is a worthwhile share, and more than its standard error (Breiman et al. 1984, 3.4.3). */
