@@ -117,7 +117,10 @@ test('what makes no sense ends with 2 and the name of the option', async () => {
     [[], '--features'],
     [[...fruit, '--hidden', '3'], '--hidden'],
     [[...fruit, '--per-class', '0'], '--per-class'],
-    [[...fruit, '--per-class', '50'], '--per-class'],
+    [
+      [...fruit, '--per-class', '50'],
+      '"--per-class" expected at most 26, the number of rows with the label "pear"',
+    ],
     [[...fruit, '--image-shape', '2x2'], '--image-shape'],
     [[...fruit, '--test-share', '2'], '--test-share'],
     [[...fruit, '--seconds', 'soon'], '--seconds'],

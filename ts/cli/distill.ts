@@ -95,12 +95,14 @@ async function run(options: Options, command: Command): Promise<void> {
     features: takeRows(input.features, rows),
     labels: Int32Array.from(rows, (row) => input.labels[row]),
   })
+  const real = part(order.slice(apart).sort())
+  enoughPerClass(perClass, real.labels, input.names)
   const classes = input.names.length
   const model = usualModel(options.model, classes, options.hidden)
   const stop = interrupts()
   const result = await distill({
     backend,
-    ...part(order.slice(apart).sort()),
+    ...real,
     ...(apart > 0 && { test: part(order.slice(0, apart).sort()) }),
     model,
     perClass,
@@ -158,6 +160,16 @@ async function run(options: Options, command: Command): Promise<void> {
     report && (() => writeWhole(report, distillationReport(told))),
   ])
   await removeCheckpoint(options)
+}
+
+/** @throws NhgdError `ERR_RANGE` where a class has too few rows to start from, with its name. */
+function enoughPerClass(perClass: number, labels: Int32Array, names: readonly string[]): void {
+  const counts = new Float64Array(names.length)
+  for (const label of labels) counts[label]++
+  const least = counts.indexOf(counts.reduce((least, count) => Math.min(least, count)))
+  if (counts[least] >= perClass) return
+  const expected = `at most ${counts[least]}, the number of rows with the label "${names[least]}" that are not held out`
+  throw new NhgdError('ERR_RANGE', `"--per-class" expected ${expected}, got ${perClass}`)
 }
 
 /** What was found: sentences, and a table of the sets that models were trained on. */
