@@ -231,7 +231,7 @@ const parts: Record<string, (folder: string, ...args: string[]) => Promise<objec
     const setup = setUp(options)
     const { data, folds, shapes, foldRows, zeros } = setup
     const grid = strengthsAt(data, 2).map((strength) => sharedStrength(shapes.ridge, strength, 2))
-    const ridge = await bestOf(
+    const { best: ridge } = await bestOf(
       folds.ridge,
       shapes.ridge,
       foldRows.map(() => zeros),

@@ -9,14 +9,15 @@ import { coefficientColumns } from '../../ts/tasks/tuneRegularization/coefficien
 import { foldMaker } from '../../ts/tasks/tuneRegularization/folds.ts'
 import { LeastSquares } from '../../ts/tasks/tuneRegularization/leastSquares.ts'
 import { objective, type PenaltyShape } from '../../ts/tasks/tuneRegularization/objective.ts'
-import type {
-  TuneRegularizationOptions,
-  TuneRegularizationResult,
+import {
+  checked,
+  type TuneRegularizationOptions,
+  type TuneRegularizationResult,
 } from '../../ts/tasks/tuneRegularization/options.ts'
 import { PenaltyTerm } from '../../ts/tasks/tuneRegularization/penaltyTerm.ts'
 import { prepare } from '../../ts/tasks/tuneRegularization/prepare.ts'
 import { Regressor } from '../../ts/tasks/tuneRegularization/regressor.ts'
-import { tuneRegularization } from '../../ts/tasks/tuneRegularization/tuneRegularization.ts'
+import { tune, tuneRegularization } from '../../ts/tasks/tuneRegularization/tuneRegularization.ts'
 import { close, same } from '../support/close.ts'
 import { denseSolve } from '../support/dense.ts'
 import { refuses } from '../support/errors.ts'
@@ -51,7 +52,7 @@ function slope(g: (theta: Float64Array) => number, theta: Float64Array): Float64
   })
 }
 
-test('penalised least squares ends where the gradient is 0, and solves with the Hessian there', ({
+test('penalised least squares ends where the gradient is 0, and solves with the Hessian there', async ({
   backend,
 }) => {
   for (const [n, d] of [
@@ -72,8 +73,8 @@ test('penalised least squares ends where the gradient is 0, and solves with the 
       )
       const term = new PenaltyTerm(strengths, power)
       const theta = new Float64Array((d + 1) * 2)
-      solver.minimize(theta, new PenaltyTerm(strengths, 2))
-      solver.minimize(theta, term)
+      await solver.minimize(theta, new PenaltyTerm(strengths, 2))
+      await solver.minimize(theta, term)
       const g = (theta: Float64Array) => {
         let sum = 0
         for (let i = 0; i < n; i++) {
@@ -100,7 +101,7 @@ test('penalised least squares ends where the gradient is 0, and solves with the 
       }
       for (let k = 0; k < size; k++) h[k * size + k] += second[k]
       const b = random.normals(size)
-      const { u, indefinite } = solver.direction(theta, term, b)
+      const { u, indefinite } = await solver.direction(theta, term, b)
       assert.not(indefinite)
       close(u, denseSolve(h, b), 1e-6, `${n} × ${d}, q = ${power}`)
     }
@@ -123,7 +124,7 @@ test('the hypergradient over folds is that of central differences', async ({ bac
       const own = foldMaker(backend, data)(folds).penalised(penalty({ per: 'all', power }))
       const starts = folds.map(() => new Float64Array(7 * data.outputs))
       for (const [k, { solver }] of own.folds.entries())
-        solver.minimize(
+        await solver.minimize(
           starts[k],
           new PenaltyTerm(
             Float64Array.from(groups, (g) => (g < 0 ? 0 : 0.05)),
@@ -167,6 +168,14 @@ test('a sparse model leaves out what does not matter, and predicts better than r
   const error = predicted.reduce((sum, z, i) => sum + (z - test.targets[i]) ** 2, 0) / 500
   assert.ok(error < 1.3 * 0.25, `${error}, where the noise alone has 0.25`)
   close(result.intercepts, [3], 0.1)
+})
+
+test('a grid that is moved ends at the same loss, though other minima are near', async ({ backend }) => {
+  const { features, targets } = sparse(50, 120, 6, 24)
+  const options = checked({ backend, features, targets })
+  const losses: number[] = []
+  for (const shift of [0.75, 1, 1.3]) losses.push((await tune(options, { shift })).losses.chosen.value)
+  assert.ok(Math.max(...losses) <= 1.01 * Math.min(...losses), losses.join())
 })
 
 test('coefficients are in the units of the user, and a saved model predicts the same', async ({
@@ -233,7 +242,7 @@ test('a ridge penalty is the closed form at the strength that was chosen', async
   const theta = new Float64Array(5)
   const y = data.targets as Float64Array
   const strengths = Float64Array.from([0, 1, 2, 3, 4], (j) => (j < 4 ? result.penalty.strengths[0] : 0))
-  new LeastSquares(backend, data.features.data, y, 30, 1).minimize(theta, new PenaltyTerm(strengths, 2))
+  await new LeastSquares(backend, data.features.data, y, 30, 1).minimize(theta, new PenaltyTerm(strengths, 2))
   const found = result.coefficients.toSorted((a, b) => a.feature - b.feature)
   close(
     found.map(({ standardized }) => standardized),

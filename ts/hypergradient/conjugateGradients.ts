@@ -1,4 +1,4 @@
-import type { Batch, Point, Vector } from '../backend/binding.ts'
+import type { Batch, DType, Point, Vector } from '../backend/binding.ts'
 import type { AnyProblem } from '../problems/problem.ts'
 
 /** Corrections of A∇_θf by curvature products: conjugate-gradient steps, or damped corrections of a fixed size. */
@@ -35,6 +35,37 @@ export interface System {
   readonly tolerance?: number
 }
 
+/** The linear system C u = target with any symmetric C. */
+export interface SymmetricSystem {
+  readonly dtype: DType
+  zeros(length: number): Vector
+  /** product ← C u. */
+  times(u: Vector, product: Vector): unknown
+  readonly target: Vector
+  /** Relative residual that is small enough, 0 where absent. */
+  readonly tolerance?: number
+}
+
+/** {@link solveSystem} for the curvature of a problem. */
+export function conjugateGradients(
+  { problem, point, batch, target, damping, tolerance }: System,
+  precondition: Preconditioner,
+  u: Vector,
+  settings: RefineSettings,
+): Promise<LinearSolution> {
+  const system = {
+    dtype: problem.dtype,
+    zeros: (length: number) => problem.zeros(length),
+    async times(u: Vector, product: Vector) {
+      await problem.oracles.curvatureProduct(point, batch, u, product)
+      if (damping > 0) product.axpy(damping, u)
+    },
+    target,
+    tolerance,
+  }
+  return solveSystem(system, precondition, u, settings)
+}
+
 /**
  * u ← C⁻¹ target, in place, by preconditioned conjugate gradients with the β of Polak and Ribière, so that A may change
  * from step to step. They start from u as it comes, the direction of the last outer iteration, where its residual is
@@ -44,21 +75,21 @@ export interface System {
  *
  * The computation is in units of a power of two near ‖target‖, so that squares neither overflow nor underflow.
  */
-export async function conjugateGradients(
-  system: System,
+export async function solveSystem(
+  system: SymmetricSystem,
   precondition: Preconditioner,
   u: Vector,
   settings: RefineSettings,
 ): Promise<LinearSolution> {
   const { steps, rate } = typeof settings === 'number' ? { steps: settings, rate: undefined } : settings
-  const { problem, target, tolerance = 0 } = system
+  const { target, tolerance = 0 } = system
   const size = target.norm()
   if (size === 0) {
     u.fill(0)
     return { residual: 0, products: 0, stopped: 'tolerance' }
   }
-  const [b, r, z, p, q, before, best] = Array.from({ length: 7 }, () => problem.zeros(u.length))
-  const epsilon = problem.dtype === 'f32' ? 2 ** -23 : 2 ** -52
+  const [b, r, z, p, q, before, best] = Array.from({ length: 7 }, () => system.zeros(u.length))
+  const epsilon = system.dtype === 'f32' ? 2 ** -23 : 2 ** -52
   const unit = 2 ** Math.round(Math.max(-1000, Math.log2(size)))
   b.copyFrom(target)
   b.scale(1 / unit)
@@ -68,7 +99,7 @@ export async function conjugateGradients(
   let products = 0
   /** r ← b − Cx, by way of q = Cx; returns its relative size. */
   const leave = async (x: Vector): Promise<number> => {
-    await curvature(system, x, q)
+    await system.times(x, q)
     products++
     r.copyFrom(b)
     r.axpy(-1, q)
@@ -88,7 +119,7 @@ export async function conjugateGradients(
 
   const warm = u.norm() > 0 ? await leave(u) : Number.POSITIVE_INFINITY
   const cold = !(warm < 0.5)
-  const [last, left] = warm < Number.POSITIVE_INFINITY && cold ? [copy(problem, u), copy(problem, r)] : []
+  const [last, left] = warm < Number.POSITIVE_INFINITY && cold ? [copy(system, u), copy(system, r)] : []
   if (cold) {
     u.fill(0)
     r.copyFrom(b)
@@ -115,7 +146,7 @@ export async function conjugateGradients(
     p.scale(fresh || rate !== undefined ? 0 : Math.max(0, (next - before.dot(z)) / rho))
     p.axpy(1, z)
     rho = next
-    await curvature(system, p, q)
+    await system.times(p, q)
     products++
     gain = Math.max(gain, q.norm() / p.norm())
     before.copyFrom(r)
@@ -170,17 +201,8 @@ export async function conjugateGradients(
   return { residual: least, products, stopped, ...(failed && { fallback: stopped as 'no progress' }) }
 }
 
-async function curvature(
-  { problem, point, batch, damping }: System,
-  u: Vector,
-  product: Vector,
-): Promise<void> {
-  await problem.oracles.curvatureProduct(point, batch, u, product)
-  if (damping > 0) product.axpy(damping, u)
-}
-
-function copy(problem: AnyProblem, x: Vector): Vector {
-  const out = problem.zeros(x.length)
+function copy(system: SymmetricSystem, x: Vector): Vector {
+  const out = system.zeros(x.length)
   out.copyFrom(x)
   return out
 }

@@ -7,6 +7,7 @@ import type { FoldRows } from '../../problems/crossValidation.ts'
 import { type Model, predictor } from '../../problems/model.ts'
 import type { AnyProblem, Problem } from '../../problems/problem.ts'
 import { type SampleSet, subset, uploadedSet } from '../../problems/samples.ts'
+import { Kernels } from './kernels.ts'
 import { LeastSquares } from './leastSquares.ts'
 import { Newton } from './newton.ts'
 import type { InnerSolver } from './solver.ts'
@@ -59,6 +60,19 @@ export function foldMaker(
     : { features, labels: labels as Uint32Array }
   const all = uploadedSet(backend, given)
   const shared = { backend, model, regularization: 0, dtype: 'f64' } as const
+  let products: Float64Array | undefined
+  const { columns } = features
+  /** XXᵀ of some rows, where there are more columns than rows. */
+  const between = (train: ArrayLike<number>) => {
+    if (columns <= train.length) return undefined
+    const kernels = new Kernels(backend)
+    const turned = () => kernels.vector(features.data)
+    products ??= kernels.weightedGram(turned(), new Float64Array(columns).fill(1), new Float64Array(n * n))
+    const own = new Float64Array(train.length ** 2)
+    for (let a = 0, k = 0; a < train.length; a++)
+      for (let c = 0; c < train.length; c++, k++) own[k] = products[train[a] * n + train[c]]
+    return own
+  }
   return (rows: readonly FoldRows[]) => {
     const sets = rows.map(({ train, validation }) => ({
       train: subset(all, Uint32Array.from(train)),
@@ -66,7 +80,15 @@ export function foldMaker(
     }))
     const solvers = rows.map(({ train }, k): InnerSolver => {
       const x = picked(features.data, features.columns, train)
-      if (targets) return new LeastSquares(backend, x, picked(targets, outputs, train), train.length, outputs)
+      if (targets)
+        return new LeastSquares(
+          backend,
+          x,
+          picked(targets, outputs, train),
+          train.length,
+          outputs,
+          between(train),
+        )
       const losses = bilevel({ ...shared, ...sets[k], hyperparameters: {} })
       const [batch, trained] = [backend.Batch.of(Uint32Array.from(train)), predictor(backend, model)]
       const probabilities = (theta: Vector) =>

@@ -21,15 +21,13 @@ export class Kernels {
   /** A x, with A rows × columns. */
   product(a: Vector, x: Float64Array): Float64Array {
     const rows = a.length / x.length
-    const kernel = (out: Vector, x: Vector) => this.backend.gemm(rows, 1, x.length, 1, a, x, 0, out)
-    return this.#run([new Float64Array(rows)], [x], kernel)[0]
+    return this.#applied(rows, x, (out, x) => this.backend.gemm(rows, 1, x.length, 1, a, x, 0, out))
   }
 
   /** Aᵀ x, with A rows × columns. */
   transposed(a: Vector, x: Float64Array): Float64Array {
     const columns = a.length / x.length
-    const kernel = (out: Vector, x: Vector) => this.backend.gemm(1, columns, x.length, 1, x, a, 0, out)
-    return this.#run([new Float64Array(columns)], [x], kernel)[0]
+    return this.#applied(columns, x, (out, x) => this.backend.gemm(1, columns, x.length, 1, x, a, 0, out))
   }
 
   /** A C, with A rows × inner and C inner × columns. */
@@ -97,6 +95,16 @@ export class Kernels {
     const kernel = (theta: Vector, rest: Vector, s: Vector) =>
       this.backend.descend(d, width, rows, gram, s, power, smoothing, theta, rest, settled, sweeps)
     return this.#run([theta, rest], [strengths], kernel)
+  }
+
+  /** What a kernel writes, whatever was there, as it is told by one array. */
+  #applied(length: number, x: Float64Array, kernel: (out: Vector, x: Vector) => void): Float64Array {
+    const [out, given] = [this.#taken(length), this.#taken(x.length)]
+    given.writeF64(x)
+    kernel(out, given)
+    this.#keep(out)
+    this.#keep(given)
+    return out.readF64()
   }
 
   /** What a kernel makes of the arrays that it changes. Its operands are kept for the next call. */

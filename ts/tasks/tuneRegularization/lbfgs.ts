@@ -11,7 +11,8 @@ const first = 0.3
 
 /**
  * Minimises a function of few variables by limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with steps of at
- * most `reach` in each entry and an Armijo line search. `onStep` sees the start and each accepted x; it returns true to end.
+ * most `reach` in each entry and an Armijo line search, until two steps in a row gain little. `curvature` is about the
+ * second derivative at the start. `onStep` sees the start and each accepted x; it returns true to end.
  */
 export async function lbfgs(
   start: Float64Array,
@@ -21,6 +22,7 @@ export async function lbfgs(
     tolerance: number
     gain: number
     reach: number
+    curvature?: number | undefined
     onStep: (x: Float64Array, at: Evaluation) => Promise<boolean>
   },
 ): Promise<void> {
@@ -28,8 +30,9 @@ export async function lbfgs(
   let at = await evaluate(x)
   if (await options.onStep(x, at)) return
   const pairs: { s: Float64Array; y: Float64Array }[] = []
+  let small = 0
   for (let step = 0; step < options.steps; step++) {
-    const direction = descent(at.gradient, pairs)
+    const direction = descent(at.gradient, pairs, options.curvature)
     const largest = direction.reduce((most, d) => Math.max(most, Math.abs(d)), 0)
     const slope = dot(direction, at.gradient)
     if (!(largest > options.tolerance) || !(slope < 0)) return
@@ -42,14 +45,20 @@ export async function lbfgs(
         break
       }
     }
-    if (!accepted) return
+    // Where the curvature misleads, at a kink, the gradient has another try.
+    if (!accepted && pairs.length === 0) return
+    if (!accepted) {
+      pairs.length = 0
+      continue
+    }
     const [s, y] = [plus(accepted.x, -1, x), plus(accepted.at.gradient, -1, at.gradient)]
     const gain = at.value - accepted.at.value
     if (dot(s, y) > 1e-12) pairs.push({ s, y })
     if (pairs.length > memory) pairs.shift()
     ;({ x, at } = accepted)
     if (await options.onStep(x, at)) return
-    if (gain <= options.gain * Math.abs(at.value)) return
+    small = gain <= options.gain * Math.abs(at.value) ? small + 1 : 0
+    if (small === 2) return
   }
 }
 
@@ -57,6 +66,7 @@ export async function lbfgs(
 function descent(
   gradient: Float64Array,
   pairs: readonly { s: Float64Array; y: Float64Array }[],
+  curvature: number | undefined,
 ): Float64Array {
   let q: Float64Array = gradient.map((g) => -g)
   const shares: number[] = []
@@ -67,7 +77,7 @@ function descent(
   }
   const last = pairs.at(-1)
   const largest = gradient.reduce((most, g) => Math.max(most, Math.abs(g)), 1e-300)
-  const scale = last ? dot(last.s, last.y) / dot(last.y, last.y) : first / largest
+  const scale = last ? dot(last.s, last.y) / dot(last.y, last.y) : curvature ? 1 / curvature : first / largest
   q = q.map((x) => scale * x)
   for (const [k, { s, y }] of pairs.entries()) q = plus(q, shares[k] - dot(y, q) / dot(s, y), s)
   return q

@@ -7,9 +7,9 @@ import { dot, type InnerSolver, largestChange, plus } from './solver.ts'
 
 const { steps } = defaults.tuneRegularization.inner
 /** A sweep that changes no coefficient by more than this share of the largest ends coordinate descent. */
-const settled = 3e-3
+const settled = 1e-4
 /** A Newton step that changes no coefficient by more than this share is the last: the next one would change its square. */
-const last = 1e-4
+const last = 1e-3
 
 /**
  * Penalised least squares of some outputs with a free intercept: (1/2n) Σ ‖z_i − y_i‖² + R(θ), by coordinate descent
@@ -25,31 +25,44 @@ export class LeastSquares implements InnerSolver {
   readonly #means: Float64Array
   readonly #targetMeans: Float64Array
 
-  /** `features` n × d and `targets` n × outputs, row-major. */
-  constructor(backend: Backend, features: Float64Array, targets: Float64Array, n: number, outputs: number) {
+  /**
+   * `features` n × d and `targets` n × outputs, row-major; `products` are those of all rows of the features with each other,
+   * n × n, where they are known.
+   */
+  constructor(
+    backend: Backend,
+    features: Float64Array,
+    targets: Float64Array,
+    n: number,
+    outputs: number,
+    products?: Float64Array,
+  ) {
     const d = features.length / n
     ;[this.#d, this.#outputs] = [d, outputs]
     this.#means = columnMeans(features, n)
     this.#targetMeans = columnMeans(targets, n)
     const root = Math.sqrt(n)
-    const centred = features.map((x, i) => (x - this.#means[i % d]) / root)
-    this.#equations = new NormalEquations(new Kernels(backend), centred, n)
+    const columns = new Float64Array(features.length)
+    for (let i = 0, k = 0; i < n; i++) {
+      for (let j = 0; j < d; j++, k++) columns[j * n + i] = (features[k] - this.#means[j]) / root
+    }
+    this.#equations = new NormalEquations(new Kernels(backend), columns, n, products && centred(products, n))
     this.#y = Array.from({ length: outputs }, (_, c) =>
       Float64Array.from({ length: n }, (_, i) => (targets[i * outputs + c] - this.#targetMeans[c]) / root),
     )
   }
 
-  minimize(theta: Float64Array, penalty: PenaltyTerm, rough = false): number {
+  async minimize(theta: Float64Array, penalty: PenaltyTerm, rough = false): Promise<number> {
     let most = 0
     for (let c = 0; c < this.#outputs; c++) {
       const column = this.#column(theta, c)
-      most = Math.max(most, this.#minimize(column, this.#part(penalty, c), this.#y[c], rough))
+      most = Math.max(most, await this.#minimize(column, this.#part(penalty, c), this.#y[c], rough))
       this.#place(theta, c, column, this.#targetMeans[c] - dot(this.#means, column))
     }
     return most
   }
 
-  direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
+  async direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
     const u = new Float64Array(b.length)
     let indefinite = false
     for (let c = 0; c < this.#outputs; c++) {
@@ -58,10 +71,10 @@ export class LeastSquares implements InnerSolver {
       const last = b[this.#d * this.#outputs + c]
       const [column, part] = [this.#column(theta, c), this.#part(penalty, c)]
       const right = plus(own, -last, this.#means)
-      let solution = this.#equations.solve(part.second(column), right)
+      let solution = await this.#equations.solve(part.second(column), right)
       if (!solution) {
         indefinite = true
-        solution = this.#equations.solve(part.majorizer(column), right) as Float64Array
+        solution = (await this.#equations.solve(part.majorizer(column), right)) as Float64Array
       }
       this.#place(u, c, solution, last - dot(this.#means, solution))
     }
@@ -69,31 +82,40 @@ export class LeastSquares implements InnerSolver {
   }
 
   /** Coordinate descent until it moves little, then Newton steps; where one fails, coordinate descent goes on. */
-  #minimize(theta: Float64Array, penalty: PenaltyTerm, y: Float64Array, rough: boolean): number {
+  async #minimize(
+    theta: Float64Array,
+    penalty: PenaltyTerm,
+    y: Float64Array,
+    rough: boolean,
+  ): Promise<number> {
     const equations = this.#equations
+    if (penalty.power === 2) {
+      const ridge = await equations.solve(penalty.strengths, equations.transposed(y))
+      if (ridge) theta.set(ridge)
+      return 1
+    }
     let residual = equations.residual(theta, y)
-    let newtonPays = penalty.power === 2
+    let [accuracy, newtonPays] = [rough ? 2e-3 : settled, false]
     for (let step = 0; step < steps; step++) {
-      if (!newtonPays)
-        residual = equations.descend(theta, residual, penalty, rough ? 3 * settled : settled, y)
-      if (penalty.power < 2 && rough) return step + 1
-      const isNear = newtonPays
-      newtonPays = penalty.power === 2
-      const slope = equations.transposed(residual)
+      if (!newtonPays) residual = equations.descend(theta, residual, penalty, accuracy, y)
+      if (rough || accuracy < last / 100) return step + 1
+      const gradient = equations.transposed(residual)
       const weights = penalty.majorizer(theta)
-      const gradient = theta.map((x, j) => weights[j] * x - slope[j])
-      const second = penalty.second(theta)
-      const newton = equations.solve(isNear ? second : rounded(second), gradient)
-      if (!newton) continue
-      const next = plus(theta, -1, newton)
-      const at = equations.residual(next, y)
+      for (let j = 0; j < gradient.length; j++) gradient[j] = weights[j] * theta[j] - gradient[j]
+      const newton = await equations.solve(penalty.second(theta), gradient, 3e-2)
+      const next = newton && plus(theta, -1, newton)
+      const at = next && equations.residual(next, y)
       const before = 0.5 * dot(residual, residual) + penalty.value(theta)
-      if (!(0.5 * dot(at, at) + penalty.value(next) <= before * (1 + 1e-14))) continue
+      newtonPays = false
+      if (!at || !(0.5 * dot(at, at) + penalty.value(next) <= before * (1 + 1e-14))) {
+        accuracy /= 10
+        continue
+      }
       const change = largestChange(theta, next)
       theta.set(next)
       residual = at
-      if (change < last || newtonPays) return step + 1
-      newtonPays = change < settled
+      if (change < last) return step + 1
+      newtonPays = change < 100 * settled
     }
     return steps
   }
@@ -103,6 +125,7 @@ export class LeastSquares implements InnerSolver {
   }
 
   #column(x: Float64Array, output: number): Float64Array {
+    if (this.#outputs === 1) return x.slice(0, this.#d)
     return Float64Array.from({ length: this.#d }, (_, j) => x[j * this.#outputs + output])
   }
 
@@ -112,17 +135,20 @@ export class LeastSquares implements InnerSolver {
   }
 }
 
-/**
- * Weights that are near the largest become it: coefficients next to 0 then enter by BBᵀ. A majorizer stays one.
- */
-function rounded(weights: Float64Array): Float64Array {
-  const largest = weights.reduce((most, x) => Math.max(most, x), 0)
-  return weights.map((x) => (x > 0.4 * largest ? largest : x))
+/** XXᵀ/n of centred columns from XXᵀ. */
+function centred(products: Float64Array, n: number): Float64Array {
+  const means = columnMeans(products, n)
+  const mean = columnMeans(means, n)[0]
+  const out = new Float64Array(n * n)
+  for (let i = 0, k = 0; i < n; i++) {
+    for (let j = 0; j < n; j++, k++) out[k] = (products[k] - means[i] - means[j] + mean) / n
+  }
+  return out
 }
 
 function columnMeans(x: Float64Array, rows: number): Float64Array {
   const columns = x.length / rows
   const means = new Float64Array(columns)
-  for (let i = 0; i < x.length; i++) means[i % columns] += x[i] / rows
+  for (let i = 0, k = 0; i < rows; i++) for (let j = 0; j < columns; j++, k++) means[j] += x[k] / rows
   return means
 }

@@ -2,6 +2,7 @@ import { read } from '../../backend/backend.ts'
 import type { Batch, Point, Vector } from '../../backend/binding.ts'
 import * as defaults from '../../defaults.ts'
 import type { Problem } from '../../problems/problem.ts'
+import { conjugate } from './conjugate.ts'
 import { Kernels } from './kernels.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 import { dot, type InnerSolver, largestChange, plus } from './solver.ts'
@@ -22,7 +23,6 @@ export class Newton implements InnerSolver {
   readonly #kernels: Kernels
   readonly #all: Batch
   readonly #gradient: Vector
-  readonly #product: Vector
   readonly #outputs: number
   /** Xᵀ / √n with a row of ones for the intercept. */
   readonly #design: Vector
@@ -41,7 +41,6 @@ export class Newton implements InnerSolver {
     this.#kernels = new Kernels(backend)
     this.#all = backend.Batch.all(oracles.samples)
     this.#gradient = problem.zeros(oracles.innerLength)
-    this.#product = problem.zeros(oracles.innerLength)
     this.#probabilities = probabilities
     const n = oracles.samples
     const inputs = features.length / n + 1
@@ -55,7 +54,7 @@ export class Newton implements InnerSolver {
     this.#inputs = inputs
   }
 
-  minimize(theta: Float64Array, penalty: PenaltyTerm, rough = false): number {
+  async minimize(theta: Float64Array, penalty: PenaltyTerm, rough = false): Promise<number> {
     const point = this.#at(theta)
     let { value, gradient, slope } = this.#evaluate(point, theta, penalty)
     const least = (rough ? 1e-2 : tolerance) * Math.max(1e-3, Math.min(1, Math.sqrt(dot(gradient, gradient))))
@@ -63,7 +62,7 @@ export class Newton implements InnerSolver {
     for (let step = 0; step < steps; step++) {
       const left = Math.sqrt(dot(gradient, gradient))
       if (left <= least) return step
-      const newton = settled ? this.#newton(point, theta, penalty, gradient) : undefined
+      const newton = settled ? await this.#newton(point, theta, penalty, gradient) : undefined
       const direction = newton ?? plus(this.#descended(point, theta, penalty, slope), -1, theta)
       let moved = 0
       for (let t = 1; t > 1e-3 && moved === 0; t /= 2) {
@@ -85,10 +84,10 @@ export class Newton implements InnerSolver {
   }
 
   /** The Newton step; nothing where a direction of negative curvature is met. */
-  #newton(point: Point, theta: Float64Array, penalty: PenaltyTerm, gradient: Float64Array) {
+  async #newton(point: Point, theta: Float64Array, penalty: PenaltyTerm, gradient: Float64Array) {
     const accuracy = Math.min(0.1, Math.sqrt(dot(gradient, gradient)))
-    const { x, indefinite } = this.#conjugate(point, penalty, penalty.second(theta), gradient, accuracy)
-    return indefinite ? undefined : x.map((x) => -x)
+    const step = await this.#conjugate(point, penalty, penalty.second(theta), gradient, accuracy)
+    return step?.map((x) => -x)
   }
 
   /** The least of the penalty and a quadratic model of the loss, which leaves out what outputs have in common. */
@@ -121,11 +120,12 @@ export class Newton implements InnerSolver {
     return this.#kernels.weightedGram(this.#design, weights, new Float64Array(this.#inputs ** 2))
   }
 
-  direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
+  async direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
     const point = this.#at(theta)
-    const exact = this.#conjugate(point, penalty, penalty.second(theta), b, enough)
-    if (!exact.indefinite) return { u: exact.x, indefinite: false }
-    return { u: this.#conjugate(point, penalty, penalty.majorizer(theta), b, enough).x, indefinite: true }
+    const exact = await this.#conjugate(point, penalty, penalty.second(theta), b, enough)
+    if (exact) return { u: exact, indefinite: false }
+    const near = await this.#conjugate(point, penalty, penalty.majorizer(theta), b, enough)
+    return { u: near ?? b, indefinite: true }
   }
 
   #at(theta: Float64Array): Point {
@@ -148,35 +148,23 @@ export class Newton implements InnerSolver {
     }
   }
 
-  /** x = (∇² loss + D)⁻¹ b to a relative residual; it ends where the curvature along a direction is not positive. */
-  #conjugate(point: Point, penalty: PenaltyTerm, d: Float64Array, b: Float64Array, accuracy: number) {
+  /** (∇² loss + D)⁻¹ b to a relative residual; nothing where the curvature along a direction is not positive. */
+  async #conjugate(point: Point, penalty: PenaltyTerm, d: Float64Array, b: Float64Array, accuracy: number) {
     if (this.#made?.penalty !== penalty)
       this.#made = { penalty, apply: this.#preconditioner(point, d, penalty.power === 2) }
-    const precondition = this.#made.apply
-    const x = new Float64Array(b.length)
-    let rest: Float64Array = b.slice()
-    let z = precondition(rest)
-    let p: Float64Array = z
-    let rho = dot(rest, z)
-    const least = accuracy * Math.sqrt(dot(b, b))
-    let k = 0
-    for (; k < products && Math.sqrt(dot(rest, rest)) > least; k++) {
-      const image = this.#times(point, d, p)
-      const curvature = dot(p, image)
-      if (!(curvature > 0)) {
-        this.#made = undefined
-        return { x: k === 0 ? z : x, indefinite: true }
-      }
-      const alpha = rho / curvature
-      for (let j = 0; j < x.length; j++) x[j] += alpha * p[j]
-      rest = plus(rest, -alpha, image)
-      z = precondition(rest)
-      const next = dot(rest, z)
-      p = plus(z, next / rho, p)
-      rho = next
+    const { backend } = this.#problem
+    const [own, image] = [b.slice(), b.slice()]
+    const times = (x: Vector, product: Vector) => {
+      this.#problem.oracles.curvatureProduct(point, this.#all, x, product)
+      x.readIntoF64(own)
+      product.readIntoF64(image)
+      for (let j = 0; j < own.length; j++) image[j] += d[j] * own[j]
+      product.writeF64(image)
     }
-    if (k > many) this.#made = undefined
-    return { x, indefinite: false }
+    const system = { backend, times, precondition: this.#made.apply, accuracy, steps: products }
+    const solved = await conjugate(system, b)
+    if (!solved.x || solved.products > many) this.#made = undefined
+    return solved.x
   }
 
   /**
@@ -216,12 +204,5 @@ export class Newton implements InnerSolver {
       }
       return out
     }
-  }
-
-  #times(point: Point, d: Float64Array, p: Float64Array): Float64Array {
-    const u = this.#problem.vector(p)
-    this.#problem.oracles.curvatureProduct(point, this.#all, u, this.#product)
-    u.dispose()
-    return Float64Array.from(read(this.#product), (x, j) => x + d[j] * p[j])
   }
 }

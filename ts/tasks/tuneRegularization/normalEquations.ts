@@ -1,8 +1,12 @@
 import type { Vector } from '../../backend/binding.ts'
 import { NhgdError } from '../../backend/errors.ts'
+import { conjugate } from './conjugate.ts'
 import type { Kernels } from './kernels.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 import { dot, plus } from './solver.ts'
+
+/** Relative residual of conjugate gradients, and their most steps. */
+const [accuracy, steps] = [1e-6, 200]
 
 /**
  * B, n × d, and systems with BᵀB + D. They are solved with d × d entries, or with n × n where there are fewer samples, by
@@ -13,37 +17,56 @@ export class NormalEquations {
   readonly #kernels: Kernels
   readonly #n: number
   readonly #d: number
-  /** Bᵀ. */
+  /** Bᵀ, d × n. */
   readonly #columns: Float64Array
-  /** B and Bᵀ. */
-  readonly #held: Vector
   readonly #turned: Vector
+  /** B, which Woodbury's identity asks for. */
+  #held: Vector | undefined
   /** BBᵀ, or BᵀB where d ≤ n. */
   readonly #gram: Vector
+  /** Diagonal of BᵀB, and what is large beside the eigenvalues of BᵀB. */
+  readonly #squares: Float64Array
+  readonly #heavy: number
   /** In the size of BBᵀ. */
   readonly #identity: Vector | undefined
 
-  constructor(kernels: Kernels, b: Float64Array, n: number) {
-    const d = b.length / n
+  /** `columns` is Bᵀ, d × n; `products` is BBᵀ where it is known. */
+  constructor(kernels: Kernels, columns: Float64Array, n: number, products?: Float64Array) {
+    const d = columns.length / n
     this.#kernels = kernels
-    ;[this.#n, this.#d] = [n, d]
-    this.#columns = transposed(b, n)
-    this.#held = kernels.vector(b)
-    this.#turned = kernels.vector(this.#columns)
-    const [least, rows] = d > n ? [n, this.#held] : [d, this.#turned]
-    const ones = new Float64Array(Math.max(n, d)).fill(1)
-    this.#gram = kernels.vector(kernels.weightedGram(rows, ones, new Float64Array(least * least)))
-    if (d > n) this.#identity = kernels.vector(diagonalMatrix(ones.subarray(0, n)))
+    ;[this.#n, this.#d, this.#columns] = [n, d, columns]
+    this.#turned = kernels.vector(columns)
+    this.#squares = new Float64Array(d)
+    for (let j = 0, k = 0; j < d; j++)
+      for (let i = 0; i < n; i++, k++) this.#squares[j] += columns[k] * columns[k]
+    // Half of the mean eigenvalue of BBᵀ.
+    this.#heavy = this.#squares.reduce((sum, x) => sum + x, 0) / (2 * n)
+    const rows = () => (d > n ? this.#rows() : this.#turned)
+    const gram = () => {
+      const least = Math.min(n, d)
+      return kernels.weightedGram(
+        rows(),
+        new Float64Array(Math.max(n, d)).fill(1),
+        new Float64Array(least ** 2),
+      )
+    }
+    this.#gram = kernels.vector((d > n && products) || gram())
+    if (d > n) this.#identity = kernels.vector(diagonalMatrix(new Float64Array(n).fill(1)))
+  }
+
+  #rows(): Vector {
+    this.#held ??= this.#kernels.vector(transposed(this.#columns, this.#d))
+    return this.#held
   }
 
   /** y − Bθ. */
   residual(theta: Float64Array, y: Float64Array): Float64Array {
-    return plus(y, -1, this.#kernels.product(this.#held, theta))
+    return plus(y, -1, this.#kernels.transposed(this.#turned, theta))
   }
 
   /** Bᵀ x. */
   transposed(x: Float64Array): Float64Array {
-    return this.#kernels.transposed(this.#held, x)
+    return this.#kernels.product(this.#turned, x)
   }
 
   /** Coordinate descent on ½‖y − Bθ‖² + R(θ) until no coefficient changes much; changes θ and returns y − Bθ. */
@@ -63,13 +86,54 @@ export class NormalEquations {
   }
 
   /** (BᵀB + D)⁻¹ r; nothing where the matrix is not positive definite. */
-  solve(d: Float64Array, r: Float64Array): Float64Array | undefined {
+  async solve(d: Float64Array, r: Float64Array, enough = accuracy): Promise<Float64Array | undefined> {
     try {
-      return this.#d > this.#n ? this.#dual(d, r) : this.#primal(d, r)
+      if (this.#d <= this.#n) return this.#primal(d, r)
+      const light = this.#light(d)
+      return light ? await this.#conjugate(d, light, r, enough) : this.#dual(d, r)
     } catch (error) {
       if (error instanceof NhgdError && error.code === 'ERR_NUMERIC') return undefined
       throw error
     }
+  }
+
+  /** The features that D does not dominate, where they are not more than samples: the others hardly matter to each other. */
+  #light(diagonal: Float64Array): Uint32Array | undefined {
+    const light: number[] = []
+    for (let j = 0; j < diagonal.length; j++) if (diagonal[j] < this.#heavy) light.push(j)
+    return light.length <= this.#n ? Uint32Array.from(light) : undefined
+  }
+
+  /** Conjugate gradients, preconditioned by the dense part of the light features and by the diagonal of the others. */
+  async #conjugate(diagonal: Float64Array, light: Uint32Array, r: Float64Array, enough: number) {
+    const [kernels, n, s] = [this.#kernels, this.#n, light.length]
+    const rows = new Float64Array(s * n)
+    for (const [a, j] of light.entries()) rows.set(this.#columns.subarray(j * n, (j + 1) * n), a * n)
+    const dense = s > 0 ? kernels.gemm(rows, transposed(rows, s), s) : rows
+    for (const [a, j] of light.entries()) dense[a * (s + 1)] += diagonal[j]
+    const inverse = s > 0 ? kernels.choleskyInverse(dense, s) : dense
+    const share = diagonal.map((x, j) => 1 / (x + this.#squares[j]))
+    const { backend } = kernels
+    const [inside, x, out] = [new backend.Vector(n, 'f64'), r.slice(), r.slice()]
+    const times = (u: Vector, image: Vector) => {
+      backend.gemm(1, n, x.length, 1, u, this.#turned, 0, inside)
+      backend.gemm(x.length, 1, n, 1, this.#turned, inside, 0, image)
+      u.readIntoF64(x)
+      image.readIntoF64(out)
+      for (let j = 0; j < x.length; j++) out[j] += diagonal[j] * x[j]
+      image.writeF64(out)
+    }
+    const precondition = (x: Float64Array) => {
+      for (let j = 0; j < x.length; j++) out[j] = share[j] * x[j]
+      for (let a = 0, k = 0; a < s; a++) {
+        let sum = 0
+        for (let c = 0; c < s; c++, k++) sum += inverse[k] * x[light[c]]
+        out[light[a]] = sum
+      }
+      return out
+    }
+    const system = { backend, times, precondition, accuracy: enough, steps }
+    return (await conjugate(system, r)).x
   }
 
   #primal(diagonal: Float64Array, r: Float64Array): Float64Array {
@@ -87,21 +151,25 @@ export class NormalEquations {
    */
   #dual(diagonal: Float64Array, r: Float64Array): Float64Array {
     const [kernels, n, d] = [this.#kernels, this.#n, this.#d]
-    const largest = diagonal.reduce((most, x) => Math.max(most, x), 0)
+    let largest = 0
+    for (let j = 0; j < d; j++) largest = Math.max(largest, diagonal[j])
     // 1/D of all features is κ, that of the largest, and what some have beside it.
     const kappa = largest > 0 ? 1 / largest : 0
-    const [inverse, beside] = [new Float64Array(d), new Float64Array(d)]
+    const [inverse, beside, scaled] = [new Float64Array(d), new Float64Array(d), new Float64Array(d)]
     const dense: number[] = []
+    let isPlain = true
     for (let j = 0; j < d; j++) {
       if (diagonal[j] > 1e-6 * largest) inverse[j] = 1 / diagonal[j]
       else dense.push(j)
       const more = inverse[j] - kappa
       beside[j] = Math.abs(more) > 1e-9 * kappa ? more : 0
+      isPlain &&= beside[j] === 0
+      scaled[j] = inverse[j] * r[j]
     }
+    const own = isPlain ? undefined : this.#rows()
     const solve = (sides: Float64Array) =>
-      kernels.solveWith(this.#gram, kappa, this.#identity as Vector, sides, this.#held, beside)
-    const scaled = r.map((x, j) => inverse[j] * x)
-    const right = kernels.product(this.#held, scaled)
+      kernels.solveWith(this.#gram, kappa, this.#identity as Vector, sides, own, own && beside)
+    const right = kernels.transposed(this.#turned, scaled)
     if (dense.length === 0) {
       const back = this.transposed(solve(right))
       return scaled.map((x, j) => x - inverse[j] * back[j])
@@ -120,14 +188,14 @@ export class NormalEquations {
       k[a * s + a] += diagonal[dense[a]]
       rest[a] = r[dense[a]] - products[a * (s + 1) + s]
     }
-    const own = kernels.choleskySolve(k, s, rest)
+    const found = kernels.choleskySolve(k, s, rest)
     const z = Float64Array.from({ length: n }, (_, i) => {
       const row = solved.subarray(i * (s + 1), i * (s + 1) + s)
-      return solved[i * (s + 1) + s] + dot(own, row)
+      return solved[i * (s + 1) + s] + dot(found, row)
     })
     const back = this.transposed(z)
     const u = scaled.map((x, j) => x - inverse[j] * back[j])
-    for (const [a, j] of dense.entries()) u[j] = own[a]
+    for (const [a, j] of dense.entries()) u[j] = found[a]
     return u
   }
 }

@@ -15,10 +15,10 @@ export interface PenaltyShape {
 /** R at v: exp v_k are the strengths, and q = 0.2 + 1.8 σ(v_q) where it is learned. */
 export function penaltyAt({ groups, strengths, power }: PenaltyShape, v: Float64Array): PenaltyTerm {
   const q = power === 'learned' ? exponent.of(v[strengths]) : power
-  return new PenaltyTerm(
-    Float64Array.from(groups, (k) => (k < 0 ? 0 : Math.exp(v[k]))),
-    q,
-  )
+  const own = v.subarray(0, strengths).map(Math.exp)
+  const all = new Float64Array(groups.length)
+  for (let j = 0; j < all.length; j++) all[j] = groups[j] < 0 ? 0 : own[groups[j]]
+  return new PenaltyTerm(all, q)
 }
 
 /** f at one v, with what it is made of. */
@@ -46,7 +46,7 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     const thetas = starts.map((start) => start.slice())
     for (const [k, { solver }] of folds.folds.entries()) {
       await folds.pace.pause()
-      solver.minimize(thetas[k], penalty, !differentiate)
+      await solver.minimize(thetas[k], penalty, !differentiate)
     }
     const losses = folds.folds.map(({ problem }, k) =>
       problem.oracles.outerLoss(problem.start(0, { inner: thetas[k], outer: v })),
@@ -58,10 +58,10 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     await oracles.outerGradient(point, direct, target)
     const b = Float64Array.from(read(target))
     const d = b.length / thetas.length
-    const solved: ReturnType<InnerSolver['direction']>[] = []
+    const solved: Awaited<ReturnType<InnerSolver['direction']>>[] = []
     for (const [k, { solver }] of folds.folds.entries()) {
       await folds.pace.pause()
-      solved.push(solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d)))
+      solved.push(await solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d)))
     }
     product.copyFrom(direct)
     const u = together.vector(joined(solved.map(({ u }) => u)))

@@ -12,6 +12,8 @@ export interface Units {
 }
 
 export interface Prepared extends Data {
+  /** The largest mean product of a feature with the centred targets, or class indicators. */
+  readonly scale: number
   readonly units: Units
   /** Of the targets; of classes 0 and 1. */
   readonly targetUnits: Units
@@ -47,7 +49,8 @@ export function prepare({
     const outputs = classes === 2 ? 1 : classes
     const model = classes === 2 ? logisticRegression() : softmaxRegression({ classes })
     const one = { means: new Float64Array(outputs), deviations: new Float64Array(outputs).fill(1) }
-    return { ...shared, outputs, model, labels: Uint32Array.from(labels), targetUnits: one }
+    const own = { ...shared, outputs, model, labels: Uint32Array.from(labels) }
+    return { ...own, scale: scaleOf(own), targetUnits: one }
   }
   const given = targets as Matrix
   const { columns: outputs } = given
@@ -63,7 +66,8 @@ export function prepare({
   const standardized = values.map(
     (y, k) => (y - targetUnits.means[k % outputs]) / targetUnits.deviations[k % outputs],
   )
-  return { ...shared, outputs, model: linearRegression({ outputs }), targets: standardized, targetUnits }
+  const own = { ...shared, outputs, model: linearRegression({ outputs }), targets: standardized }
+  return { ...own, scale: scaleOf(own), targetUnits }
 }
 
 function classesOf(labels: ArrayLike<number>, rows: number): number {
@@ -76,4 +80,19 @@ function classesOf(labels: ArrayLike<number>, rows: number): number {
   if (classes < 2) refuse('labels', 'at least two classes', classes)
   if (absent !== undefined) refuse('labels', `every class below ${classes}`, `none of ${absent}`)
   return classes
+}
+
+function scaleOf({ features: { data, rows, columns }, targets, labels, outputs }: Data): number {
+  const products = new Float64Array(columns * outputs)
+  const shares = new Float64Array(outputs)
+  const value = (i: number, c: number) =>
+    targets ? targets[i * outputs + c] : Number((labels as Uint32Array)[i] === (outputs === 1 ? 1 : c))
+  for (let i = 0; i < rows; i++) for (let c = 0; c < outputs; c++) shares[c] += value(i, c) / rows
+  for (let i = 0; i < rows; i++) {
+    for (let c = 0; c < outputs; c++) {
+      const y = (value(i, c) - shares[c]) / rows
+      for (let j = 0, k = i * columns; j < columns; j++, k++) products[j * outputs + c] += data[k] * y
+    }
+  }
+  return products.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-12)
 }

@@ -48,7 +48,7 @@ export function setUp(given: CheckedOptions, pace = atOnce): Setup {
       await pace.pause()
       solver ??= make([{ train: everyone, validation: everyone }]).solvers[0]
       const theta = from.slice()
-      solver.minimize(theta, penalty)
+      await solver.minimize(theta, penalty)
       return theta
     })
   return {

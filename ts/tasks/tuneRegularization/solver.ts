@@ -3,13 +3,13 @@ import type { PenaltyTerm } from './penaltyTerm.ts'
 /** What a fold needs of its model: θ*(v), and products with the inverse Hessian there. */
 export interface InnerSolver {
   /** θ ← argmin g(v, ·) from θ, or near to it where `rough` is enough; returns the number of steps. */
-  minimize(theta: Float64Array, penalty: PenaltyTerm, rough?: boolean): number
+  minimize(theta: Float64Array, penalty: PenaltyTerm, rough?: boolean): Promise<number>
   /** u = H⁻¹ b with the true second derivatives of the penalty, or with those of its majorizer where H is indefinite. */
   direction(
     theta: Float64Array,
     penalty: PenaltyTerm,
     b: Float64Array,
-  ): { u: Float64Array; indefinite: boolean }
+  ): Promise<{ u: Float64Array; indefinite: boolean }>
 }
 
 export const dot = (x: Float64Array, y: Float64Array): number => {

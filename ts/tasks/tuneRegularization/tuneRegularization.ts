@@ -104,6 +104,8 @@ export async function tune(
   const change = theta.reduce((most, x, j) => Math.max(most, Math.abs(x - halved[j])), 0)
 
   const coefficients = coefficientsOf(data, theta)
+  const large = coefficients.filter(({ standardized }) => Math.abs(standardized) >= leftOut * largest)
+  const counting = new Set(large.map(({ feature }) => feature))
   return {
     penalty: { strengths: chosen.v.slice(0, strengths).map(Math.exp), power: term.power },
     losses: {
@@ -115,9 +117,7 @@ export async function tune(
     bestStep,
     ...(further && bestStep < path.length - 1 && { risesFrom: bestStep + 1 }),
     coefficients: coefficients.toSorted((a, b) => Math.abs(b.standardized) - Math.abs(a.standardized)),
-    leftOut: Array.from({ length: data.features.columns }, (_, j) => j).filter((j) =>
-      coefficients.every((c) => c.feature !== j || Math.abs(c.standardized) < leftOut * largest),
-    ),
+    leftOut: Array.from({ length: data.features.columns }, (_, j) => j).filter((j) => !counting.has(j)),
     heldOut: heldOut(data, foldRows, chosen.at.thetas),
     ...modelOf(given, data, theta),
     smoothingInfluence: largest > 0 ? change / largest : 0,
