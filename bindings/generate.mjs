@@ -21,16 +21,19 @@ const base = 'Handle'
 const arrays = { Uint8Array: 'u8', Uint32Array: 'u32', Float32Array: 'f32', Float64Array: 'f64' }
 /** Those that a call fills. */
 const filled = { Float32ArrayOut: 'f32', Float64ArrayOut: 'f64' }
+/** An array on memory of the engine's. */
+const view = 'View'
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** @typedef {{ name: string, kind: string, optional: boolean }} Argument */
 /** @typedef {{ kind: string, later: boolean }} Result */
 /** @typedef {{ role: 'new' | 'make' | 'get' | 'call', name: string, args: Argument[], result: Result }} Member */
 
-/** The table: classes with their members, and functions. */
-function table() {
+/** The table of a binding: classes with their members, and functions. Optional members are the native binding's alone. */
+function table(isNative) {
   const [classes, functions] = [[], []]
-  for (const member of declared.get('Binding').members) {
+  const own = ({ questionToken }) => isNative || !questionToken
+  for (const member of declared.get('Binding').members.filter(own)) {
     const name = member.name.text
     if (unlisted.includes(name)) continue
     if (ts.isMethodSignature(member)) functions.push({ role: 'call', ...signature(member, name) })
@@ -46,7 +49,7 @@ function table() {
   })
   return {
     functions: functions.map(named),
-    classes: classes.map(({ name, type }) => ({ name, members: members(name, type).map(named) })),
+    classes: classes.map(({ name, type }) => ({ name, members: members(name, type, own).map(named) })),
   }
 }
 
@@ -62,20 +65,22 @@ function inherited({ members, heritageClauses = [] }) {
   return [...parents.flatMap(inherited), ...members]
 }
 
-function members(name, type) {
+function members(name, type, own) {
   const makers = ts.isConstructorTypeNode(type)
     ? [{ role: 'new', ...signature(type, 'new') }]
-    : type.members.map((member) =>
-        ts.isConstructSignatureDeclaration(member)
-          ? { role: 'new', ...signature(member, 'new') }
-          : { role: 'make', ...signature(member, member.name.text) },
-      )
-  const own = inherited(declared.get(instanceOf(type))).map((member) =>
+    : type.members
+        .filter(own)
+        .map((member) =>
+          ts.isConstructSignatureDeclaration(member)
+            ? { role: 'new', ...signature(member, 'new') }
+            : { role: 'make', ...signature(member, member.name.text) },
+        )
+  const methods = inherited(declared.get(instanceOf(type))).map((member) =>
     ts.isMethodSignature(member)
       ? { role: 'call', ...signature(member, member.name.text) }
       : { role: 'get', name: member.name.text, args: [], result: resultOf(member.type) },
   )
-  return [...makers, ...own].map((member) => ({ ...member, owner: name }))
+  return [...makers, ...methods].map((member) => ({ ...member, owner: name }))
 }
 
 function signature({ parameters, type }, name) {
@@ -103,7 +108,14 @@ function resultOf(type) {
 function kindOf(type) {
   const name = type.getText()
   const alias = declared.get(name)
-  if (numbers.includes(name) || name in filled || !alias || !ts.isTypeAliasDeclaration(alias)) return name
+  if (
+    numbers.includes(name) ||
+    name in filled ||
+    name === view ||
+    !alias ||
+    !ts.isTypeAliasDeclaration(alias)
+  )
+    return name
   return argumentOf(alias.type).kind
 }
 
@@ -120,6 +132,7 @@ const bindings = {
       `.and_then(|list| ${kind}Slice::copy_from(env, list).map_err(refused))`,
       ["env: &'a Env"],
     ],
+    view: ["Uint8ArraySlice<'a>", '.and_then(|file| view(env, file).map_err(refused))', ["env: &'a Env"]],
     later: (type) => [`AsyncTask<Later<${type}>>`, '.map(Later::task)'],
     optional: (kind) => `&${kind}`,
     share: () => [],
@@ -196,6 +209,7 @@ function returned({ kind, later }, role, binding) {
   if (kind === 'boolean') return ['bool', '']
   if (kind === 'string') return ['String', '.map(String::from)']
   if (kind in arrays) return binding.list(kind)
+  if (kind === view) return binding.view
   return role === 'get' ? [kind, binding.shared(kind)] : [kind, binding.own(kind), binding.ownParameters]
 }
 
@@ -248,7 +262,7 @@ function signatures({ classes, functions }) {
 /** The Rust of a binding. */
 function generate(binding) {
   const { mark } = binding
-  const all = table()
+  const all = table(mark === 'napi')
   const classes = all.classes.map(
     ({ name, members }) => `#[${mark}${binding.attributes && `(${binding.attributes})`}]
 pub struct ${name}(${binding.holds(name)});

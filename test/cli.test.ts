@@ -96,6 +96,7 @@ test('options that do not exist or make no sense', () =>
     [[...usual, '--outer-steps', '0'], /--outer-steps.*from 1/s],
     [[...usual, '--backend', 'gpu'], /--backend.*native/s],
     [[...usual, '--weighting', 'other'], /--weighting.*margin/s],
+    [[...usual, '--threads', '0'], /--threads.*from 1/s],
     [[...usual, '--image-shape', '28'], /--image-shape.*28x28/s],
     [['clean'], /"--features" expected a file/],
     [['clean', '--demo', 'other'], /"--demo" expected mnist, got other/],

@@ -29,6 +29,7 @@ const arrows: Record<string, readonly string[]> = {
     'check',
     'crc32',
     'errors',
+    'mapping',
     'matrix',
     'matrixLike',
     'numbers',

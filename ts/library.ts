@@ -8,6 +8,7 @@ export type {
   Float32ArrayOut,
   Float64ArrayOut,
   Handle,
+  Mapping,
   Optimizer,
   Oracles,
   Point,
@@ -16,6 +17,7 @@ export type {
   Step,
   Transition,
   Vector,
+  View,
 } from './backend/binding.ts'
 export { type ErrorCode, NhgdError } from './backend/errors.ts'
 export type { Fisher, FisherSettings, SolveReport } from './backend/fisher.ts'

@@ -4,11 +4,12 @@
  * @module nhgd/native
  */
 import type { Backend } from './backend/backend.ts'
+import { checkLoadOptions, type LoadOptions } from './backend/loadOptions.ts'
 import { loadNative } from './backend/native.ts'
 
 export * from './library.ts'
 
-/** The native backend (`ERR_BACKEND` with the likely remedy where it does not load). */
-export function loadBackend(): Promise<Backend> {
-  return loadNative()
+/** The native backend (`ERR_BACKEND` with the likely remedy where it does not load); `threads` as in `LoadOptions`. */
+export async function loadBackend(options: Pick<LoadOptions, 'threads'> = {}): Promise<Backend> {
+  return loadNative(checkLoadOptions(options))
 }

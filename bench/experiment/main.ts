@@ -2,6 +2,7 @@
 // npm run experiment -- quadratic
 // npm run experiment -- theory --report FILE.html
 // npm run experiment -- distillation --json FILE
+// npm run experiment -- scale --json FILE
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { otherCells } from './cells.ts'
 import { type Cell, debianFashion, missing } from './data.ts'
@@ -15,6 +16,7 @@ import { reviewCommand } from './noise/review.ts'
 import { pdeCommand } from './pde/command.ts'
 import { quadraticTable } from './quadratic.ts'
 import { csv, entry, mean, page, table } from './report.ts'
+import { scaleCommand } from './scale/command.ts'
 import { theoryCommand } from './theory/command.ts'
 import { lost } from './verdict.ts'
 
@@ -90,6 +92,7 @@ program
   .addCommand(theoryCommand())
   .addCommand(distillationCommand())
   .addCommand(pdeCommand())
+  .addCommand(scaleCommand())
 
 async function cleaning(options: Options): Promise<void> {
   const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)

@@ -1,6 +1,6 @@
 // One run in a process of its own: node --import tsx bench/experiment/run.ts '<job as JSON>' prints a Run as JSON.
 import { read } from '../../ts/backend/backend.ts'
-import { softmaxRegression } from '../../ts/problems/model.ts'
+import { predictor, softmaxRegression } from '../../ts/problems/model.ts'
 import { reweighting } from '../../ts/problems/reweighting.ts'
 import { solve } from '../../ts/run/solve.ts'
 import { type CleaningCase, rivals, wrong } from '../../ts/tasks/cleanLabels/rivals.ts'
@@ -28,7 +28,7 @@ async function bilevel(job: Job, known: CleaningCase) {
     weighting,
   })
   const { oracles } = problem
-  const predictor = new backend.Predictor(JSON.stringify(softmaxRegression({ classes })))
+  const judge = predictor(backend, softmaxRegression({ classes }))
   const counts = countCalls(oracles, known.trusted.length)
   const { method, outer } = grid[job.method][job.candidate]
   const curve: Look[] = []
@@ -50,7 +50,7 @@ async function bilevel(job: Job, known: CleaningCase) {
       watch.pause()
       const f = oracles.outerLoss(point.at(estimate.inner))
       const all = backend.Batch.all(known.test.labels.length)
-      const p = read(predictor.probabilities(estimate.inner, known.test.features, all))
+      const p = read(judge.probabilities(estimate.inner, known.test.features, all))
       const samples = Object.values(counts).reduce((sum, count) => sum + count.samples, 0)
       curve.push({ step, wall, cpu, f, accuracy: accuracy(p, classes, known.test.labels), samples })
       watch.resume()

@@ -22,7 +22,7 @@ function problem(backend: Backend, model: object, samples: Samples) {
     blocks: [{ kind: 'fixedWeights' }],
     outer: 'validation',
   }
-  return backend.Problem.bilevel(JSON.stringify(settings), samples, samples, new Float64Array(n).fill(1))
+  return backend.Problem.bilevel(JSON.stringify(settings), samples, samples, 1, new Float64Array(n).fill(1))
 }
 
 function vector(backend: Backend, values: Float64Array) {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { type Backend, upload, vector } from '../../ts/backend/backend.ts'
 import type { Handle } from '../../ts/backend/binding.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
@@ -22,7 +23,7 @@ export function objectsOf(
   const layers = new Uint32Array(0)
   const fisher = () => new backend.Fisher(oracles.innerLength, layers, regularizer, settings, true)
   const bilevel = (train: never) =>
-    backend.Problem.bilevel(JSON.stringify({ dtype: 'f64' }), train, samples())
+    backend.Problem.bilevel(JSON.stringify({ dtype: 'f64' }), train, samples(), 1)
   return {
     Vector: [vector(backend, [1, 2], 'f64'), (x) => regularizer.dot(x)],
     Features: [features(), (x) => new backend.Samples(x, undefined, Uint32Array.of(0))],
@@ -37,5 +38,11 @@ export function objectsOf(
     Transition: [backend.Transition.uniform(0.8, 3)],
     Fisher: [fisher(), (x) => oracles.observe(point, batch, step, x, 1)],
     InverseUpdate: [new backend.InverseUpdate(3, 1, 'f64', 1)],
+    ...(backend.Mapping && {
+      Mapping: [
+        backend.Mapping.open(fileURLToPath(import.meta.url)),
+        (x: never) => backend.Features.mapped?.(x, 'u8', 0, 1, 1, 1),
+      ],
+    }),
   }
 }

@@ -11,7 +11,9 @@ import { Random } from './random.ts'
 
 type Numbers = Float64Array | Float32Array
 /** Options without gaps. */
-type Whole = { [K in keyof Required<CustomProblemOptions>]: Required<CustomProblemOptions[K]> }
+type Whole = { backend: Backend } & {
+  [K in Exclude<keyof CustomProblemOptions, 'backend'>]-?: Required<CustomProblemOptions[K]>
+}
 
 /** Linear regression with a strength exp(v_j) per feature, by hand and built in. */
 export class Ridge {

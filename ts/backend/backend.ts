@@ -5,6 +5,7 @@ import { backendCheck, doubles, refuse } from './check.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import { remember } from './fingerprint.ts'
 import { disposal } from './handles.ts'
+import { mappingOf } from './mapping.ts'
 import type { Matrix } from './matrix.ts'
 import { featuresCheck, type MatrixLike } from './matrixLike.ts'
 import { adopt } from './scope.ts'
@@ -18,6 +19,7 @@ export interface BackendInfo {
   readonly simd: string
   /** BLAS behind large products; `none` is the library's own. */
   readonly blas: string
+  /** Threads that passes over many samples use at most. */
   readonly threads: number
   /** Backends that were tried first, and why they were passed over. */
   readonly skipped: readonly { readonly backend: string; readonly reason: string }[]
@@ -33,15 +35,18 @@ type Calls = Omit<Backend, 'info'>
 /** Classes are changed in place, so each binding is done once. */
 const checkedBindings = new WeakMap<Binding, Calls>()
 
-/** Wraps a loaded binding. */
+/** Wraps a loaded binding, whose passes over many samples use `most` threads at most. */
 export function backendOf(
   binding: Binding,
   name: 'native' | 'wasm',
   skipped: BackendInfo['skipped'] = [],
+  most?: number,
 ): Backend {
   const calls = checkedBindings.get(binding) ?? checked(binding)
   checkedBindings.set(binding, calls)
-  const { simd, blas, threads, version } = JSON.parse(binding.info())
+  const { simd, blas, threads: there, version } = JSON.parse(binding.info())
+  // WebAssembly has no more threads than helpers were started for; the system starts as many as are wanted.
+  const threads = name === 'native' ? (most ?? there) : Math.min(most ?? there, there)
   const info: BackendInfo = { backend: name, version, simd, blas, threads, skipped }
   return { ...calls, info: () => info }
 }
@@ -68,15 +73,23 @@ export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DTyp
   return out
 }
 
-/** Uploads a matrix in the type it came in. */
+/** Uploads a matrix in the type it came in. What lies in a mapped file is used there, without a copy. */
 export function upload(backend: Backend, features: MatrixLike): Features {
   backendCheck('backend', backend)
   const matrix = featuresCheck('features', features) as Matrix
   return remember(uploaded(backend, matrix), matrix)
 }
 
+/** Types that the kernels read. */
+const dtypes: Record<string, string> = { Uint8Array: 'u8', Float32Array: 'f32', Float64Array: 'f64' }
+
 function uploaded(backend: Backend, { data, rows, columns, scale = 1 }: Matrix): Features {
   const type = arrayType(data)
+  const dtype = dtypes[type as string]
+  const mapping = dtype && mappingOf(data)
+  if (mapping && backend.Features.mapped) {
+    return backend.Features.mapped(mapping, dtype, data.byteOffset, rows, columns, scale)
+  }
   if (type === 'Uint8Array') return backend.Features.u8(data as Uint8Array, rows, columns, scale)
   if (type === 'Float32Array') return backend.Features.f32(data as Float32Array, rows, columns, scale)
   if (type === 'Float64Array') return backend.Features.f64(data as Float64Array, rows, columns, scale)

@@ -23,7 +23,10 @@ export type Finite = number
 export type Float32ArrayOut = Float32Array
 export type Float64ArrayOut = Float64Array
 
-/** What both bindings export. Errors carry a stable `code`. */
+/** An array on memory of the engine's. */
+export type View = Uint8Array
+
+/** What both bindings export; what is optional, the native one alone. Errors carry a stable `code`. */
 export interface Binding {
   /** Version, SIMD level, BLAS, threads and target, as JSON. */
   info(): string
@@ -34,7 +37,18 @@ export interface Binding {
     u8(data: Uint8Array, rows: Whole, columns: Whole, scale: number): Features
     f32(data: Float32Array, rows: Whole, columns: Whole, scale: number): Features
     f64(data: Float64Array, rows: Whole, columns: Whole, scale: number): Features
+    /** Numbers (`u8`, `f32` or `f64`) that lie in a file from the byte `offset` on, without a copy. */
+    mapped?(
+      mapping: Mapping,
+      dtype: string,
+      offset: Whole,
+      rows: Whole,
+      columns: Whole,
+      scale: number,
+    ): Features
   }
+  /** Maps a regular file that is not empty into memory (`ERR_DATA`). */
+  readonly Mapping?: { open(path: string): Mapping }
   readonly Samples: {
     new (features: Features, rows: Uint32Array | undefined, labels: Uint32Array): Samples
     /** `targets` are `columns` finite numbers per row, row-major. */
@@ -51,8 +65,14 @@ export interface Binding {
   readonly Optimizer: new (settings: string) => Optimizer
   readonly Point: new (inner: Vector, outer: Vector, signals: Vector) => Point
   readonly Problem: {
-    /** `weights` are those of the blocks of fixed weights, one after the other. */
-    bilevel(settings: string, train: Samples, validation: Samples, weights?: Float64Array): Oracles
+    /** Passes over many samples use up to `threads` threads. `weights` are those of the blocks of fixed weights, one after the other. */
+    bilevel(
+      settings: string,
+      train: Samples,
+      validation: Samples,
+      threads: Whole,
+      weights?: Float64Array,
+    ): Oracles
     /** Differential equations: those of g and of f are rows of numbers. */
     physics(
       hidden: Uint32Array,
@@ -63,6 +83,7 @@ export interface Binding {
       precision: Float64Array,
       inner: Float64Array,
       outer: Float64Array,
+      threads: Whole,
     ): Oracles
     quadratic(
       dtype: DType,
@@ -74,7 +95,7 @@ export interface Binding {
       mu: number,
     ): Oracles
   }
-  readonly Predictor: new (model: string) => Predictor
+  readonly Predictor: new (model: string, threads: Whole) => Predictor
   readonly Transition: {
     /** `entries` is C × C, row-major, all positive (`ERR_SHAPE`, `ERR_RANGE`). */
     new (entries: Float64Array, classes: Whole): Transition
@@ -134,6 +155,12 @@ export interface Handle {
    */
   dispose(): void
   [Symbol.dispose](): void
+}
+
+/** A file that is mapped into memory: the system reads a page when somebody looks at it, and may drop it again. */
+export interface Mapping extends Handle {
+  /** All bytes of the file (once: `ERR_RANGE`). They stay until the array is collected; writing there changes no file. */
+  view(): View
 }
 
 /** How wrong labels arise: entry (k, y) is the probability of the label y where k is true (Patrini et al. 2017). */

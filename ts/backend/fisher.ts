@@ -28,7 +28,7 @@ export class Fisher {
 
   /**
    * A Fisher of the parameters of a problem, whose regulariser is taken at `point`. `concurrent` false puts updates in
-   * line, with the same results.
+   * line, with the same results; so does a backend of one thread.
    *
    * @throws NhgdError `ERR_RANGE` for settings that are unknown, of another form or out of range; `ERR_MEMORY` where
    * memory can't hold it.
@@ -42,7 +42,8 @@ export class Fisher {
     checkMemory(backend, 'fisher', problem.bytes + fisherBytes(settings, problem))
     const { innerLength, layers } = problem
     const json = settingsJson(settings)
-    this.handle = new backend.Fisher(innerLength, layers, problem.regularizer(point), json, concurrent)
+    const beside = concurrent && backend.info().threads > 1
+    this.handle = new backend.Fisher(innerLength, layers, problem.regularizer(point), json, beside)
   }
 
   /** F ← βF + (1 − β)(the step's samples); resolves when the step has a place in the queue. */

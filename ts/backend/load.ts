@@ -17,11 +17,11 @@ export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
   const onWasm = (skipped?: BackendInfo['skipped']) =>
     loadWasm(options, besidePackage, threadedBesidePackage, skipped)
   if (wanted === 'wasm') return onWasm()
-  if (wanted === 'native') return native()
+  if (wanted === 'native') return native(options)
   if (wanted !== 'auto') {
     throw new NhgdError('ERR_BACKEND', `"backend" expected native, wasm or auto, got ${wanted}`)
   }
-  const failed = await native().catch((error: Error) => error)
+  const failed = await native(options).catch((error: Error) => error)
   if (!(failed instanceof Error)) return failed
   return onWasm([{ backend: 'native', reason: failed.message }]).catch((error: Error) => {
     const reasons = `${failed.message}\n${error.message}`
@@ -29,11 +29,11 @@ export async function loadBackend(options: LoadOptions = {}): Promise<Backend> {
   })
 }
 
-async function native(): Promise<Backend> {
+async function native(options: LoadOptions): Promise<Backend> {
   const { process } = globalThis as { process?: { versions?: { node?: string } } }
   if (!process?.versions?.node)
     throw new NhgdError('ERR_BACKEND', 'Node-API addons load in Node, Deno and Bun only')
-  return (await import('./native.ts')).loadNative()
+  return (await import('./native.ts')).loadNative(options)
 }
 
 function environment(name: string): string | undefined {

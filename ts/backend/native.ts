@@ -1,13 +1,14 @@
-import { type Backend, type BackendInfo, backendOf } from './backend.ts'
+import { type Backend, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
+import { type LoadOptions, threadsOf } from './loadOptions.ts'
 import { builtin } from './node.ts'
 import { type Remedies, withRemedy } from './remedy.ts'
 
 let loaded: Binding | undefined
 
 /** Loads the Node-API addon (`ERR_BACKEND`, with the likely remedy, where it does not load). */
-export async function loadNative(skipped?: BackendInfo['skipped']): Promise<Backend> {
+export async function loadNative({ threads }: Pick<LoadOptions, 'threads'> = {}): Promise<Backend> {
   try {
     loaded ??= builtin('node:module').createRequire(import.meta.url)(
       '../../build/native/index.cjs',
@@ -16,7 +17,7 @@ export async function loadNative(skipped?: BackendInfo['skipped']): Promise<Back
     const reason = withRemedy(error, remedies)
     throw new NhgdError('ERR_BACKEND', `the native backend does not load: ${reason}`, { cause: error })
   }
-  return backendOf(loaded, 'native', skipped)
+  return backendOf(loaded, 'native', [], threadsOf(threads))
 }
 
 const remedies: Remedies = [

@@ -32,8 +32,8 @@ export function wantsThreads(
   { wasm, threads, relaxed }: Omit<LoadOptions, 'backend'>,
   own: ThreadedSource,
 ): ThreadedSource | undefined {
-  if (wasm !== undefined || !(threads ?? inIsolatedWorker())) return undefined
-  return () => own(typeof threads === 'boolean' ? undefined : threads, relaxed)
+  if (wasm !== undefined || threads === 1 || !(threads ?? inIsolatedWorker())) return undefined
+  return () => own(typeof threads === 'string' || threads instanceof URL ? threads : undefined, relaxed)
 }
 
 function inIsolatedWorker(): boolean {
@@ -41,13 +41,13 @@ function inIsolatedWorker(): boolean {
   return crossOriginIsolated === true && DedicatedWorkerGlobalScope !== undefined
 }
 
-/** An instance whose helpers are ready. Throws where they do not start. */
-export async function loadThreaded(source: ThreadedSource): Promise<Binding> {
+/** An instance for `most` threads whose helpers are ready. Throws where they do not start. */
+export async function loadThreaded(source: ThreadedSource, most = cores()): Promise<Binding> {
   if ('document' in globalThis) throw new Error('a page’s own thread may not wait: load in a worker')
   const { glue, module: from, helper } = await source()
   const module = await compiled(from)
   const { memory } = await glue.default({ module_or_path: module })
-  const count = Math.max(1, Math.min(cores(), mostThreads) - 1)
+  const count = Math.max(1, Math.min(most, mostThreads) - 1)
   const helpers = Array.from({ length: count }, () => startHelper(helper, { module, memory }))
   try {
     await Promise.all(helpers.map(({ ready }) => ready))

@@ -1,7 +1,7 @@
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
-import { checkLoadOptions, type LoadOptions } from './loadOptions.ts'
+import { checkLoadOptions, type LoadOptions, threadsOf } from './loadOptions.ts'
 import { type Remedies, withRemedy } from './remedy.ts'
 import { type Simd, simd } from './simd.ts'
 import { loadThreaded, type ThreadedSource, wantsThreads } from './threads.ts'
@@ -32,16 +32,16 @@ export async function loadWasm(
   ownThreaded?: ThreadedSource,
   skipped: BackendInfo['skipped'] = [],
 ): Promise<Backend> {
-  const { wasm, relaxed } = checkLoadOptions(options)
+  const { wasm, relaxed, threads: wanted } = checkLoadOptions(options)
   const source = () => wasm ?? own(relaxed)
   const threaded = ownThreaded && wantsThreads(options, ownThreaded)
   // A second instance would have handles of its own, so all callers share the first.
-  loaded ??= instantiate(source, threaded)
+  loaded ??= instantiate(source, threaded, threadsOf(wanted))
   try {
     const { binding, threads, skipped: more } = await loaded
     const late = threaded && !threads && more.length === 0 ? [tooLate] : []
     const other = otherSimd(relaxed, JSON.parse(binding.info()).simd)
-    return backendOf(binding, 'wasm', [...skipped, ...more, ...late, ...other])
+    return backendOf(binding, 'wasm', [...skipped, ...more, ...late, ...other], threadsOf(wanted))
   } catch (error) {
     loaded = undefined
     const reason = withRemedy(error, remedies)
@@ -62,11 +62,12 @@ function otherSimd(relaxed: boolean | undefined, loaded: Simd): BackendInfo['ski
 async function instantiate(
   source: () => WasmSource | Promise<WasmSource>,
   threaded: ThreadedSource | undefined,
+  most: number | undefined,
 ): Promise<Loaded> {
   const skipped: { backend: string; reason: string }[] = []
   if (threaded) {
     try {
-      return { binding: await loadThreaded(threaded), threads: true, skipped }
+      return { binding: await loadThreaded(threaded, most), threads: true, skipped }
     } catch (error) {
       skipped.push({ backend: 'wasm with threads', reason: (error as Error).message })
     }

@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander'
 import { type Backend, upload } from '../backend/backend.ts'
 import { NhgdError } from '../backend/errors.ts'
-import { loadBackend } from '../backend/load.ts'
 import { listed } from '../data/error.ts'
 import { oddColumn } from '../data/standardize.ts'
 import { type CleanLabelsResult, cleanLabels, type HeldOutGain } from '../tasks/cleanLabels/cleanLabels.ts'
@@ -9,6 +8,7 @@ import { expectedWrong } from '../tasks/cleanLabels/inSentences.ts'
 import { type CleaningCase, type RivalName, rivals } from '../tasks/cleanLabels/rivals.ts'
 import { accuracy } from '../tasks/metrics.ts'
 import type { TaskCheckpoint } from '../tasks/stages.ts'
+import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { changes, readBefore } from './changes.ts'
 import { checkOptions } from './check.ts'
 import {
@@ -29,7 +29,7 @@ import { type ProgressLine, progressLine } from './progress.ts'
 import { inOptions } from './spelling.ts'
 import { PIPE, writeAll } from './write.ts'
 
-interface Options extends InputOptions, CheckpointOptions {
+interface Options extends InputOptions, CheckpointOptions, BackendOptions {
   readonly seed: number
   readonly seeds?: number
   readonly model: 'softmax' | 'perceptron'
@@ -37,7 +37,6 @@ interface Options extends InputOptions, CheckpointOptions {
   readonly holdout: boolean
   readonly outerSteps?: number
   readonly rivals: boolean
-  readonly backend: 'auto' | 'native' | 'wasm'
   readonly before?: string
   readonly out?: string
   readonly weights?: string
@@ -50,7 +49,7 @@ interface Options extends InputOptions, CheckpointOptions {
 
 /** `nhgd clean`. */
 export function cleanCommand(): Command {
-  return checkpointOptions(dataOptions(new Command('clean')))
+  return backendOptions(checkpointOptions(dataOptions(new Command('clean'))))
     .description('find wrong labels, with the help of some that somebody checked')
     .option('--before <file>', 'what --out wrote before the last checks: tells what they changed')
     .option('--demo <name>', 'a data set with known answers: mnist')
@@ -75,9 +74,6 @@ export function cleanCommand(): Command {
     .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
     .option('--seeds <n>', 'demo: run this many seeds, from --seed on, and tell their mean', whole(1, 1000))
     .option('--no-rivals', 'demo: leave the simple rivals out')
-    .addOption(
-      new Option('--backend <name>', 'where it runs').choices(['auto', 'native', 'wasm']).default('auto'),
-    )
     .option(
       '--out <file>',
       'write every label that was judged as CSV, the most doubtful first; - is the pipe',
@@ -99,16 +95,16 @@ export function cleanCommand(): Command {
 async function clean(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
   const checkpoint = await checkpointOf(options)
+  const backend = await backendFor(options)
   // Nothing looks at our signal while files are read, so that the system's own way of ending stays until then.
-  const first = await readInput(options, options.seed)
+  const first = await readInput(options, options.seed, backend)
   const { signal: stop } = interrupts()
   const line = progressLine(options.quiet)
-  const backend = await loadBackend(options.backend === 'auto' ? {} : { backend: options.backend })
   const { backend: name, simd, threads } = backend.info()
-  if (options.verbose) line.say(`${name} backend, ${simd}, ${threads} threads`)
+  if (options.verbose) line.say(`${name} backend, ${simd}, ${threads} thread${threads === 1 ? '' : 's'}`)
   const runs: Figures[] = []
   for (let seed = options.seed; seed < options.seed + (options.seeds ?? 1); seed++) {
-    const input = seed === options.seed ? first : await readInput(options, seed)
+    const input = seed === options.seed ? first : await readInput(options, seed, backend)
     const run = await one(backend, input, { ...options, kept: checkpoint }, seed, line, stop, command)
     if (run) runs.push(run)
     if (stop.aborted) break

@@ -1,7 +1,6 @@
 import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
-import { loadBackend } from '../backend/load.ts'
 import { dataError } from '../data/error.ts'
 import { writeNpz } from '../data/npz.ts'
 import { permutation } from '../data/split.ts'
@@ -10,6 +9,7 @@ import { writeCsv } from '../data/writeCsv.ts'
 import { distillationReport } from '../report/index.ts'
 import { usualModel } from '../tasks/classifier.ts'
 import { type DistillResult, distill } from '../tasks/distill/distill.ts'
+import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import {
   type CheckpointOptions,
@@ -26,7 +26,7 @@ import { writeJson } from './output.ts'
 import { progressLine } from './progress.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
-interface Options extends InputOptions, CheckpointOptions {
+interface Options extends InputOptions, CheckpointOptions, BackendOptions {
   readonly perClass: number
   readonly model: 'softmax' | 'perceptron'
   readonly hidden: readonly number[]
@@ -47,7 +47,7 @@ interface Options extends InputOptions, CheckpointOptions {
 
 /** `nhgd distill`. */
 export function distillCommand(): Command {
-  return checkpointOptions(featureOptions(new Command('distill')))
+  return backendOptions(checkpointOptions(featureOptions(new Command('distill'))))
     .description('make a small training set that stands for a large one')
     .option('--labels <file>', 'labels, numbers or text (default: the features file); - is the pipe')
     .option('--label <name>', 'the column of a table, or the array of an NPZ file, that holds the labels')
@@ -84,10 +84,10 @@ async function run(options: Options, command: Command): Promise<void> {
     throw new NhgdError('ERR_RANGE', '"--hidden" expected "--model perceptron" beside it, got softmax')
   }
   const checkpoint = await checkpointOf(options)
-  const input = await readFiles(options, options.features)
+  const backend = await backendFor(options)
+  const input = await readFiles(options, options.features, backend)
   const line = progressLine(options.quiet)
   for (const note of input.notes) line.say(note)
-  const backend = await loadBackend()
   const { seed, perClass, learnTargets, regularization, steps, seconds, trainings, standardize } = options
   const order = permutation(input.labels.length, seed)
   const apart = Math.round(options.testShare * order.length)

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { loadBackend } from '../backend/load.ts'
+import type { Backend } from '../backend/backend.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { dataError } from '../data/error.ts'
 import { readLabels, readSet } from '../data/index.ts'
@@ -9,6 +9,7 @@ import { writeCsv } from '../data/writeCsv.ts'
 import { usualModel } from '../tasks/classifier.ts'
 import { influence } from '../tasks/influence/influence.ts'
 import type { InfluenceProgress, InfluenceResult } from '../tasks/influence/options.ts'
+import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import {
   type CheckpointOptions,
@@ -24,7 +25,7 @@ import { writeJson } from './output.ts'
 import { sameColumns } from './sameColumns.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
-interface Options extends CheckpointOptions {
+interface Options extends BackendOptions, CheckpointOptions {
   readonly train: string
   readonly test: string
   readonly label?: string
@@ -58,7 +59,7 @@ interface Rows {
 
 /** `nhgd influence`. */
 export function influenceCommand(): Command {
-  return checkpointOptions(columnOptions(new Command('influence')))
+  return backendOptions(checkpointOptions(columnOptions(new Command('influence'))))
     .description('tell which training rows help or harm a model on test rows')
     .requiredOption('--train <file>', 'rows that a classifier is trained on, in any format; - is the pipe')
     .requiredOption('--test <file>', 'rows on which its loss matters')
@@ -88,14 +89,14 @@ async function run(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
   const { top, seed, seconds, regularization, quiet } = options
   const checkpoint = await checkpointOf(options)
-  const read = await readRows(options, '--train', '--labels')
+  const backend = await backendFor(options)
+  const read = await readRows(backend, options, '--train', '--labels')
   const { names, imageShape } = read
-  const test = await readRows(options, '--test', '--test-labels', read)
+  const test = await readRows(backend, options, '--test', '--test-labels', read)
   sameColumns('--test', read.columns, test.columns, read.features.columns, test.features.columns)
   const scaled = scaling(options.standardize ?? !imageShape, read.features)
   const [features, tests] = [read.features, test.features].map(scaled)
   for (const note of read.notes) if (!quiet) console.error(note)
-  const backend = await loadBackend()
   const stop = interrupts()
   const live = process.stderr.isTTY && !quiet
   const onProgress = (progress: InfluenceProgress) => {
@@ -139,6 +140,7 @@ async function run(options: Options, command: Command): Promise<void> {
 }
 
 async function readRows(
+  backend: Backend,
   options: Options,
   as: '--train' | '--test',
   labelsAs: string,
@@ -148,7 +150,15 @@ async function readRows(
   const path = as === '--train' ? options.train : options.test
   const file = as === '--train' ? options.labels : options.testLabels
   const texts = id === undefined ? [] : [id]
-  const asked = { header, impute, texts, required: [...ignore, ...texts], trained: trained?.columns, as }
+  const asked = {
+    header,
+    impute,
+    texts,
+    required: [...ignore, ...texts],
+    trained: trained?.columns,
+    as,
+    backend,
+  }
   const left = file !== undefined && label !== undefined ? [...ignore, label] : ignore
   const set = await readSet(path, { ...asked, ignore: left, ...(file === undefined && { label }) })
   const own = file === undefined ? set.labels : await readLabels(file, { label, header, as: labelsAs })

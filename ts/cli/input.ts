@@ -1,3 +1,4 @@
+import type { Backend } from '../backend/backend.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { type Matrix, matrix } from '../backend/matrix.ts'
 import { type CheckedFile, checkedColumn, parseChecked } from '../data/checked.ts'
@@ -56,12 +57,12 @@ export interface InputOptions {
 }
 
 /** The demo's data for a seed, or the user's own. */
-export async function readInput(options: InputOptions, seed: number): Promise<Input> {
+export async function readInput(options: InputOptions, seed: number, backend: Backend): Promise<Input> {
   if (options.demo !== undefined) return demo(options, seed)
   if (options.features === undefined) {
     throw new NhgdError('ERR_RANGE', '"--features" expected a file (or "--demo mnist"), got none')
   }
-  return readFiles(options, options.features)
+  return readFiles(options, options.features, backend)
 }
 
 /** 50 000 training samples of MNIST with noisy labels, and up to 10 000 trusted ones. */
@@ -120,10 +121,11 @@ async function probabilities(
   )
 }
 
-/** The user's own data. */
+/** The user's own data, for a backend. */
 export async function readFiles(
   options: Omit<InputOptions, 'trustedSize' | 'noise' | 'noiseKind'>,
   path: string,
+  backend: Backend,
 ): Promise<Input> {
   const { label } = options
   if (label !== undefined && ![path, options.labels ?? path].some(namesLabels)) {
@@ -140,7 +142,7 @@ export async function readFiles(
   const { header, id, checkedColumn: answers, impute } = options
   const ignore = options.ignore ?? []
   const texts = [id, answers].filter((column) => column !== undefined)
-  const set = { header, impute, texts, required: ignore, as: '--features' }
+  const set = { header, impute, texts, required: ignore, as: '--features', backend }
   const { labels: own, ...read } = options.labels
     ? await readSet(path, { ...set, ignore: label === undefined ? ignore : [...ignore, label] })
     : await readSet(path, { ...set, ignore, label })

@@ -1,6 +1,5 @@
 import { Command } from 'commander'
-import { upload } from '../backend/backend.ts'
-import { loadBackend } from '../backend/load.ts'
+import { type Backend, upload } from '../backend/backend.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { dataError } from '../data/error.ts'
 import { readBytes, readSet } from '../data/index.ts'
@@ -9,12 +8,13 @@ import { Classifier } from '../tasks/classifier.ts'
 import { mostLikely } from '../tasks/metrics.ts'
 import { openModel, readModel } from '../tasks/modelFile.ts'
 import { Regressor } from '../tasks/tuneRegularization/regressor.ts'
+import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import { featureOptions } from './dataOptions.ts'
 import { sameColumns } from './sameColumns.ts'
 import { PIPE, writeWhole } from './write.ts'
 
-interface Options {
+interface Options extends BackendOptions {
   readonly model: string
   readonly features: string
   readonly out: string
@@ -26,7 +26,7 @@ interface Options {
 
 /** `nhgd predict`. */
 export function predictCommand(): Command {
-  return featureOptions(new Command('predict'))
+  return backendOptions(featureOptions(new Command('predict')))
     .description('predict new rows with the model that "clean --weights" or "tune --weights" wrote')
     .requiredOption('--model <file>', 'the file that "clean --weights" or "tune --weights" wrote')
     .requiredOption('--out <file>', 'write the predictions as CSV; - is the pipe')
@@ -37,12 +37,15 @@ async function predict(options: Options, command: Command): Promise<void> {
   await checkOptions(command)
   const { model: path, out, header, ignore = [], id, impute } = options
   if (options.features === undefined) throw dataError('--features', 'a file', 'none')
+  const backend = await backendFor(options)
   const bytes = await readBytes(path, '--model')
   const texts = id === undefined ? [] : [id]
   const required = [...ignore, ...texts]
-  const model = openModel(bytes, '--model').tensors.coefficients ? regression(bytes) : await classifier(bytes)
+  const model = openModel(bytes, '--model').tensors.coefficients
+    ? regression(bytes)
+    : classifier(backend, bytes)
   const { names: trained } = model
-  const set = { header, impute, texts, ignore, required, trained, as: '--features' }
+  const set = { header, impute, texts, ignore, required, trained, as: '--features', backend }
   const read = await readSet(options.features, set)
   sameColumns('--features', trained, read.columns, model.columns, read.features.columns)
   for (const note of read.notes ?? []) console.error(note)
@@ -81,9 +84,8 @@ function regression(bytes: Uint8Array): Predictor {
 }
 
 /** A classifier, which gives the likeliest class of each row, and how likely it is. */
-async function classifier(bytes: Uint8Array): Promise<Predictor> {
+function classifier(backend: Backend, bytes: Uint8Array): Predictor {
   const { columns: trained, classes: named } = readModel(bytes, '--model')
-  const backend = await loadBackend()
   const model = Classifier.load(backend, bytes)
   const { columns, classes } = model
   const names = named ?? Array.from({ length: classes }, (_, i) => `${i}`)

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
-import { loadBackend } from '../backend/load.ts'
 import { csvCell } from '../data/writeCsv.ts'
 import { cleanLabels } from '../tasks/cleanLabels/cleanLabels.ts'
 import { relabelNext } from '../tasks/review/relabelNext.ts'
+import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import {
   type CheckpointOptions,
@@ -21,7 +21,7 @@ import { type Input, type InputOptions, readInput } from './input.ts'
 import { interrupts } from './interrupts.ts'
 import { PIPE, writeWhole } from './write.ts'
 
-interface Options extends InputOptions, CheckpointOptions {
+interface Options extends InputOptions, CheckpointOptions, BackendOptions {
   readonly model: 'softmax' | 'perceptron'
   readonly count: number
   readonly seed: number
@@ -30,7 +30,7 @@ interface Options extends InputOptions, CheckpointOptions {
 
 /** `nhgd review`. */
 export function reviewCommand(): Command {
-  return checkpointOptions(dataOptions(new Command('review')))
+  return backendOptions(checkpointOptions(dataOptions(new Command('review'))))
     .description('check the labels that help most, in the terminal or in a file, and keep what you find')
     .option('--count <n>', 'how many rows to check', whole(1, 1e6), 50)
     .option('--seed <n>', 'decides every draw', whole(0, 2 ** 31 - 1), 0)
@@ -47,11 +47,12 @@ async function review(options: Options, command: Command): Promise<void> {
   }
   const checkpoint = await checkpointOf(options)
   const checkedFile = existsSync(path) ? path : undefined
-  const input = await readInput({ ...options, standardize: true, checked: checkedFile } as Options, seed)
+  const backend = await backendFor(options)
+  const asked = { ...options, standardize: true, checked: checkedFile } as Options
+  const input = await readInput(asked, seed, backend)
   const { signal, release } = interrupts()
   const { checked, features, labels, names } = input
   const enough = checked && Array.from(checked.labels).filter((label) => label >= 0).length >= 10
-  const backend = await loadBackend()
   console.error('looking at the labels …')
   const result = await cleanLabels({
     backend,

@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
-import { loadBackend } from '../backend/load.ts'
 import type { Matrix } from '../backend/matrix.ts'
 import { dataError, listed } from '../data/error.ts'
 import { readSet, readValues } from '../data/index.ts'
@@ -11,6 +10,7 @@ import { coefficientColumns } from '../tasks/tuneRegularization/coefficientColum
 import type { TuneRegularizationResult } from '../tasks/tuneRegularization/options.ts'
 import { Regressor } from '../tasks/tuneRegularization/regressor.ts'
 import { tuneRegularization } from '../tasks/tuneRegularization/tuneRegularization.ts'
+import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import {
   type CheckpointOptions,
@@ -26,7 +26,7 @@ import { writeJson } from './output.ts'
 import { rowFolds } from './rowFolds.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
-interface Options extends CheckpointOptions {
+interface Options extends BackendOptions, CheckpointOptions {
   readonly features?: string
   readonly target?: string
   readonly targets?: string
@@ -58,7 +58,7 @@ interface Targets {
 
 /** `nhgd tune`. */
 export function tuneCommand(): Command {
-  return checkpointOptions(featureOptions(new Command('tune')))
+  return backendOptions(checkpointOptions(featureOptions(new Command('tune'))))
     .description('fit a linear model whose penalty is learned by cross-validation')
     .option('--target <name>', 'the column of the features file that is to be predicted')
     .option('--targets <file>', 'a file of what is to be predicted, one per row')
@@ -102,8 +102,9 @@ async function tune(options: Options, command: Command): Promise<void> {
     )
   }
   const checkpoint = await checkpointOf(options)
+  const backend = await backendFor(options)
   const texts = [target, id, groupColumn, timeColumn].filter((name) => name !== undefined)
-  const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features' }
+  const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features', backend }
   const { features, columns, notes = [], texts: read } = await readSet(path, asked)
   const name = target === undefined ? '--targets' : '--target'
   const given = target === undefined ? await readValues(file as string, { header, as: name }) : read?.[target]
@@ -116,7 +117,6 @@ async function tune(options: Options, command: Command): Promise<void> {
   }
   const told = [...notes, ...fewValues(values, classes, options.model)]
   for (const note of told) if (!options.quiet) console.error(note)
-  const backend = await loadBackend()
   const own = groups === undefined ? undefined : await groupsOf(groups, features.columns, header)
   const stop = interrupts()
   const result = await tuneRegularization({

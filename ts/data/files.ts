@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises'
-import { something } from '../backend/check.ts'
+import { backendCheck, something } from '../backend/check.ts'
+import { type FileMapper, mapFile } from '../backend/mapping.ts'
 import { dataError } from './error.ts'
-import { arrayOf } from './formats.ts'
+import { arrayOf, formatOf } from './formats.ts'
 import { optional, text } from './given.ts'
 import type { Labels } from './labels.ts'
 import { decodeTable } from './packages.ts'
@@ -20,6 +21,15 @@ import type { Features } from './tensor.ts'
 /** What one call of the system reads at most; whole files may be larger. */
 const CHUNK = 2 ** 30
 
+/** How a file of features is read. */
+export interface Residence {
+  /**
+   * Where the features will be used. A native backend maps NPY and IDX files into memory, so that features of a type that
+   * kernels read (bytes, f4 and f8 in C order) are used where they lie. Such a file must neither change nor become shorter.
+   */
+  readonly backend?: FileMapper
+}
+
 /** What errors call a file. */
 const nameOf = (options: { readonly as?: string }, otherwise: string): string =>
   optional(text)('as', (something('options', options) as typeof options).as) ?? otherwise
@@ -27,14 +37,16 @@ const nameOf = (options: { readonly as?: string }, otherwise: string): string =>
 /** {@link parseFeatures} of the file at `path` (Node only). */
 export async function readFeatures(
   path: string,
-  options: { label?: string; as?: string } = {},
+  given: { label?: string; as?: string } & Residence = {},
 ): Promise<Features> {
-  return parseFeatures(await readFile(path, nameOf(options, 'features')), options)
+  const { backend, ...options } = something('options', given) as typeof given
+  return parseFeatures(await readFile(path, nameOf(options, 'features'), backend), options)
 }
 
 /** {@link parseSet} of the file at `path` (Node only), which is read once. */
-export async function readSet(path: string, options: SetOptions = {}): Promise<ReadSet> {
-  return parseSet(await readFile(path, nameOf(options, 'features')), options)
+export async function readSet(path: string, given: SetOptions & Residence = {}): Promise<ReadSet> {
+  const { backend, ...options } = something('options', given) as typeof given
+  return parseSet(await readFile(path, nameOf(options, 'features'), backend), options)
 }
 
 /** {@link parseLabels} of the file at `path` (Node only). */
@@ -61,20 +73,23 @@ export async function readIndices(
   return parseIndices(await readFile(path, nameOf(options, 'indices')), options)
 }
 
-/** A file for the parsers. Parquet and Arrow are decoded by a package that has to be installed. */
-export async function readFile(path: string, as = 'file'): Promise<File> {
-  const bytes = await readBytes(path, as)
+/** A file for the parsers. Parquet and Arrow are decoded by a package that has to be installed; `backend` as for features. */
+export async function readFile(path: string, as = 'file', backend?: FileMapper): Promise<File> {
+  const bytes = await readBytes(path, as, backend)
   return { name: path, bytes, table: await decodeTable(path, bytes, as) }
 }
 
 /**
  * All bytes of a file, of any size (`readFile` stops at 2 GiB). `-` stands for standard input, and `set.npz:X` for the
- * file of the array.
+ * file of the array. Regular files in formats that hold numbers as memory does are mapped where the `backend` can do that.
  *
  * @throws NhgdError `ERR_DATA` when it can't be read.
  */
-export async function readBytes(path: string, name = 'file'): Promise<Uint8Array> {
+export async function readBytes(path: string, name = 'file', backend?: FileMapper): Promise<Uint8Array> {
   text('path', path)
+  const mappable =
+    backend !== undefined && ['npy', 'idx'].includes(formatOf(path) ?? '') && !/\.gz$/i.test(path)
+  if (mappable) backendCheck('backend', backend)
   try {
     if (path === '-') {
       const chunks: Buffer[] = []
@@ -83,7 +98,10 @@ export async function readBytes(path: string, name = 'file'): Promise<Uint8Array
     }
     const file = await open(arrayOf(path).path)
     try {
-      const bytes = new Uint8Array((await file.stat()).size)
+      const about = await file.stat()
+      const mapped = mappable && about.isFile() && about.size > 0 && mapFile(backend, path)
+      if (mapped) return mapped
+      const bytes = new Uint8Array(about.size)
       for (let at = 0; at < bytes.length; ) {
         const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK, bytes.length - at))
         if (bytesRead === 0) throw new Error('it became shorter')

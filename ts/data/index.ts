@@ -1,3 +1,13 @@
+export type { FileMapper } from '../backend/mapping.ts'
 export * from './browser.ts'
-export { readBytes, readFeatures, readFile, readIndices, readLabels, readSet, readValues } from './files.ts'
+export {
+  type Residence,
+  readBytes,
+  readFeatures,
+  readFile,
+  readIndices,
+  readLabels,
+  readSet,
+  readValues,
+} from './files.ts'
 export { type DigitSet, loadMnist, type Mnist } from './mnist.ts'

@@ -85,6 +85,7 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
       settings,
       samples(backend, train, 'train'),
       samples(backend, validation, outer),
+      backend.info().threads,
       fixed,
     )
   // Per sample a weight, its share, a loss and a sensitivity, with margins the class probabilities as well.

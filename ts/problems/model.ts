@@ -10,7 +10,7 @@ export type Model = ModelSettings
 
 /** A model that predicts. */
 export function predictor(backend: Backend, model: Model): Predictor {
-  return new backend.Predictor(settingsJson(model))
+  return new backend.Predictor(settingsJson(model), backend.info().threads)
 }
 
 /**

@@ -85,6 +85,7 @@ export function physicsInformed(options: PhysicsInformedOptions): Problem {
       precision,
       inner,
       outer,
+      backend.info().threads,
     )
     return Object.assign(oracles, { usualFisher: gaussNewton(oracles.samples, oracles.innerLength) })
   }

@@ -3,10 +3,11 @@
 
 #![deny(unsafe_code)]
 #![allow(missing_docs, reason = "the classes are documented in ts/backend/binding.ts")]
-// napi-derive generates the unsafe glue; none is written here.
+// napi-derive generates the unsafe glue; `view` alone is written here.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{
     AsyncTask, Either, Float32Array, Float32ArraySlice, Float64Array, Float64ArraySlice, ObjectFinalize,
@@ -34,6 +35,16 @@ fn caught<T>(call: impl FnOnce() -> engine::Result<T>) -> engine::Result<T> {
 /// Node could not allocate.
 fn refused(error: napi::Error) -> napi::Error<&'static str> {
     napi::Error::new(engine::Code::Memory.as_str(), error.reason.to_string())
+}
+
+/// An array on the memory of a mapped file, which keeps it mapped. Writing there changes no file.
+#[allow(unsafe_code, reason = "an array on memory that JavaScript did not allocate")]
+fn view(env: &Env, file: Arc<engine::MappedFile>) -> napi::Result<Uint8ArraySlice<'_>> {
+    // SAFETY: the bytes stay where they are as long as `file` is there, which the array holds until it is collected.
+    // The engine lets each file be viewed once.
+    unsafe {
+        Uint8ArraySlice::from_external(env, file.start().as_ptr(), file.len(), file, |_, file| drop(file))
+    }
 }
 
 /// An object of the engine until it is freed, and the bytes that V8 was told of it.

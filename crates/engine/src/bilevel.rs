@@ -203,7 +203,13 @@ impl BilevelSettings {
     }
 
     /// The problem; `given` has the numbers of fixed weights and of signals, one block after the other.
-    pub fn build<T: Scalar>(self, train: Samples, validation: Samples, given: &[f64]) -> Result<Risk<T>> {
+    pub fn build<T: Scalar>(
+        self,
+        train: Samples,
+        validation: Samples,
+        given: &[f64],
+        threads: usize,
+    ) -> Result<Risk<T>> {
         self.check(&train, &validation)?;
         for (name, samples) in [("targets", &train), (&*format!("{} targets", self.outer), &validation)] {
             if let Targets::Values(values, _) = samples.0.targets() {
@@ -212,7 +218,7 @@ impl BilevelSettings {
         }
         let regularization = scalars::<T>("regularization", &[self.regularization])?[0];
         let n = train.length();
-        let model = self.model.build::<T>(train.0.features().cols());
+        let model = self.model.build::<T>(train.0.features().cols(), threads);
         let mut rest = given;
         let mut take = |name: &str, len: usize| {
             let (own, others) = rest

@@ -75,6 +75,8 @@ held! {
 macro_rules! light {
     ($($type:ty),*) => {$(impl Held for $type {})*};
 }
+#[cfg(not(target_family = "wasm"))]
+light!(crate::Mapping);
 light!(Batch, Optimizer, Point, Predictor, Sampler, Samples, Transition);
 
 impl<R> Outcome for Pending<R> {

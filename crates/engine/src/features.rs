@@ -14,17 +14,37 @@ pub struct Features(pub(crate) Arc<nhgd_kernels::Features>);
 impl Features {
     /// `rows × cols` bytes whose values are `data · scale`.
     pub fn u8(data: Vec<u8>, rows: usize, cols: usize, scale: f64) -> Result<Self> {
-        Self::new(FeatureData::U8(data), rows, cols, scale)
+        Self::new(FeatureData::U8(data.into()), rows, cols, scale)
     }
 
     /// `rows × cols` entries whose values are `data · scale`; all of them finite.
     pub fn f32(data: Vec<f32>, rows: usize, cols: usize, scale: f64) -> Result<Self> {
-        Self::new(FeatureData::F32(data), rows, cols, scale)
+        Self::new(FeatureData::F32(data.into()), rows, cols, scale)
     }
 
     /// `rows × cols` entries whose values are `data · scale`; all of them finite.
     pub fn f64(data: Vec<f64>, rows: usize, cols: usize, scale: f64) -> Result<Self> {
-        Self::new(FeatureData::F64(data), rows, cols, scale)
+        Self::new(FeatureData::F64(data.into()), rows, cols, scale)
+    }
+
+    /// `rows × cols` numbers of a type (`u8`, `f32` or `f64`) that lie in a mapped file from a byte on. Values are as above.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn mapped(
+        mapping: &crate::Mapping,
+        dtype: &str,
+        offset: usize,
+        rows: usize,
+        cols: usize,
+        scale: f64,
+    ) -> Result<Self> {
+        let len = rows.saturating_mul(cols);
+        let data = match dtype {
+            "u8" => FeatureData::U8(mapping.entries(offset, len)?),
+            "f32" => FeatureData::F32(mapping.entries(offset, len)?),
+            "f64" => FeatureData::F64(mapping.entries(offset, len)?),
+            other => return Err(Error::expected(Code::Range, "dtype", "u8, f32 or f64", other)),
+        };
+        Self::new(data, rows, cols, scale)
     }
 
     fn new(data: FeatureData, rows: usize, cols: usize, scale: f64) -> Result<Self> {

@@ -2,8 +2,8 @@
 
 use nhgd_settings::{object, text};
 
-/// Threads that a pass over many samples may use.
-pub(crate) fn threads() -> usize {
+/// Threads that this process may run at once: its cores by affinity and control group, or the helpers of the memory.
+fn threads() -> usize {
     #[cfg(not(target_arch = "wasm32"))]
     return std::thread::available_parallelism().map_or(1, usize::from);
     #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]

@@ -15,6 +15,8 @@ mod features;
 mod fisher;
 mod info;
 pub mod kernels;
+#[cfg(not(target_family = "wasm"))]
+mod mapping;
 mod model;
 mod optimizer;
 mod pending;
@@ -36,7 +38,11 @@ pub use features::{Features, Samples};
 pub use fisher::Fisher;
 pub use info::info;
 pub use kernels::InverseUpdate;
+#[cfg(not(target_family = "wasm"))]
+pub use mapping::Mapping;
 pub use model::Predictor;
+#[cfg(not(target_family = "wasm"))]
+pub use nhgd_kernels::Mapping as MappedFile;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use nhgd_kernels::helpers;
 pub use optimizer::Optimizer;

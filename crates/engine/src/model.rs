@@ -5,7 +5,6 @@ use nhgd_models::{Activation, Linear, Loss, Mlp, Model};
 use nhgd_settings::{kinds, read, words};
 
 use crate::error::reserved;
-use crate::info::threads;
 use crate::step::Observable;
 use crate::{Batch, Code, Error, Features, Result, Vector, room};
 
@@ -69,19 +68,20 @@ kinds!(ModelSettings by "kind" {
 });
 
 impl ModelSettings {
-    pub fn build<T: Scalar>(&self, features: usize) -> Box<dyn Model<T>> {
+    /// The model of samples with so many features; `threads` is the most that a pass over many samples may use.
+    pub fn build<T: Scalar>(&self, features: usize, threads: usize) -> Box<dyn Model<T>> {
         match self {
             Self::Softmax { classes: outputs, bias } | Self::Linear { outputs, bias } => {
-                Box::new(Linear::new(features, *outputs, *bias, self.loss(), threads()))
+                Box::new(Linear::new(features, *outputs, *bias, self.loss(), threads))
             }
-            Self::Logistic { bias } => Box::new(Linear::new(features, 1, *bias, self.loss(), threads())),
+            Self::Logistic { bias } => Box::new(Linear::new(features, 1, *bias, self.loss(), threads)),
             Self::Mlp { hidden, classes, activation, .. } => {
                 let activation = match activation {
                     ActivationKind::Relu => Activation::Relu,
                     ActivationKind::Tanh => Activation::Tanh,
                     ActivationKind::Gelu => Activation::Gelu,
                 };
-                Box::new(Mlp::new(features, hidden, *classes, activation, self.loss(), threads()))
+                Box::new(Mlp::new(features, hidden, *classes, activation, self.loss(), threads))
             }
         }
     }
@@ -138,14 +138,17 @@ impl ModelSettings {
 
 /// A model that predicts.
 #[derive(Clone, Debug)]
-pub struct Predictor(ModelSettings);
+pub struct Predictor {
+    settings: ModelSettings,
+    threads: usize,
+}
 
 impl Predictor {
-    /// `model` is JSON, as in a problem's settings.
-    pub fn new(model: &str) -> Result<Self> {
+    /// `model` is JSON, as in a problem's settings; `threads` is the most that a prediction of many rows may use.
+    pub fn new(model: &str, threads: usize) -> Result<Self> {
         let settings: ModelSettings = read(model).map_err(Error::settings)?;
         settings.check()?;
-        Ok(Self(settings))
+        Ok(Self { settings, threads })
     }
 
     /// Predictions of rows of features, rows × C: class probabilities, or the outputs of a regression.
@@ -159,11 +162,11 @@ impl Predictor {
     fn predict<T: Observable>(&self, inner: &Vector, features: &Features, rows: &Batch) -> Result<Vector> {
         let mut inner = inner.lock("inner")?;
         let inner = inner.of::<T>("inner")?;
-        if self.0.parameters(features.columns()) != Some(inner.len()) {
+        if self.settings.parameters(features.columns()) != Some(inner.len()) {
             let expected = format!("the columns that belong to {} parameters", inner.len());
             return Err(Error::expected(Code::Shape, "features", expected, features.columns()));
         }
-        let model = self.0.build::<T>(features.columns());
+        let model = self.settings.build::<T>(features.columns(), self.threads);
         let rows = rows.checked(features.rows())?;
         let mut out = room("predictions", rows.len().saturating_mul(model.classes()))?;
         model.probabilities(inner, &features.0, rows, &mut out);

@@ -5,7 +5,6 @@ use nhgd_problems::{Equations, Physics, Prior};
 
 use crate::bilevel::at_least;
 use crate::error::{length, reserved};
-use crate::info::threads;
 use crate::{Code, Error, Result};
 
 /// The problem of a network from `dimensions` coordinates over `hidden` layers. Equations are rows as [`Equations`] has
@@ -17,6 +16,7 @@ pub(crate) fn physics(
     regularization: f64,
     prior: Prior<f64>,
     [inner, outer]: [Vec<f64>; 2],
+    threads: usize,
 ) -> Result<Physics<f64>> {
     if !(1..=64).contains(&dimensions) {
         return Err(Error::expected(Code::Range, "dimensions", "1 to 64", dimensions));
@@ -39,7 +39,7 @@ pub(crate) fn physics(
     let inner = equations("equations", inner, dimensions, controls, variable)?;
     let outer = equations("observations", outer, dimensions, 0, false)?;
     let network = JetNetwork::new(dimensions, &hidden);
-    Ok(Physics::new(network, [inner, outer], regularization, prior, threads()))
+    Ok(Physics::new(network, [inner, outer], regularization, prior, threads))
 }
 
 /// Equations at finite points, with finite numbers and weights that are not negative.

@@ -9,7 +9,6 @@ use nhgd_problems::{Folds, Prior, Problem as Oracles, Quadratic};
 use crate::bilevel::BilevelSettings;
 use crate::error::{length, reserved};
 use crate::exact::exact_direction;
-use crate::info::threads;
 use crate::physics::physics;
 use crate::point::Here;
 use crate::reduce;
@@ -52,18 +51,19 @@ fn room_for<T>(entries: usize) -> Result<()> {
 }
 
 impl Problem {
-    /// A problem over data: `settings` is JSON, `weights` are those of the blocks of fixed weights, one after the other.
+    /// A problem over data: `settings` is JSON, `threads` is the most that a pass over many samples may use, and `weights` are those of the blocks of fixed weights, one after the other.
     pub fn bilevel(
         settings: &str,
         train: &Samples,
         validation: &Samples,
+        threads: usize,
         weights: Option<Vec<f64>>,
     ) -> Result<Self> {
         let settings: BilevelSettings = nhgd_settings::read(settings).map_err(Error::settings)?;
         let (train, validation, weights) = (train.clone(), validation.clone(), weights.unwrap_or_default());
         match settings.dtype.clone().as_str() {
-            "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, validation, &weights)?)))),
-            "f64" => Ok(Self(Typed::F64(Arc::new(settings.build(train, validation, &weights)?)))),
+            "f32" => Ok(Self(Typed::F32(Arc::new(settings.build(train, validation, &weights, threads)?)))),
+            "f64" => Ok(Self(Typed::F64(Arc::new(settings.build(train, validation, &weights, threads)?)))),
             other => Err(unknown_dtype(other)),
         }
     }
@@ -133,10 +133,11 @@ impl Problem {
         precision: Vec<f64>,
         inner: Vec<f64>,
         outer: Vec<f64>,
+        threads: usize,
     ) -> Result<Self> {
         let prior = Prior { mean, precision };
         let rows = [inner, outer];
-        let problem = physics(&hidden, dimensions, variable, regularization, prior, rows)?;
+        let problem = physics(&hidden, dimensions, variable, regularization, prior, rows, threads)?;
         Ok(Self(Typed::F64(Arc::new(problem))))
     }
 
@@ -146,12 +147,13 @@ impl Problem {
             before: &Arc<dyn Oracles<T>>,
             fold: &Arc<dyn Oracles<T>>,
         ) -> Arc<dyn Oracles<T>> {
+            let threads = before.threads();
             let mut folds = before.folds().to_vec();
             if folds.is_empty() {
                 folds.push(before.clone());
             }
             folds.push(fold.clone());
-            Arc::new(Folds::new(folds, threads()))
+            Arc::new(Folds::new(folds, threads))
         }
         let count = typed!(self, T, p => p.folds().len().max(1));
         for (name, expected, got) in [
@@ -421,7 +423,7 @@ impl Problem {
             room_for::<T>(rows.len().saturating_mul(directions.len() / d))?;
             let missing = || Error::expected(Code::Range, "problem", "one of samples and a model", "another");
             let factors = p.gradients(point.of::<T>()?, rows).ok_or_else(missing)?;
-            Ok(Vector::from_vec(factors.sensitivities(&p.layers(), directions, threads())))
+            Ok(Vector::from_vec(factors.sensitivities(&p.layers(), directions, p.threads())))
         })
     }
 

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
+use crate::entries::Entries;
 use crate::pages::enlarge;
 use crate::simd::{dispatch, prefetch};
 
@@ -10,11 +11,11 @@ use crate::simd::{dispatch, prefetch};
 #[derive(Clone, Debug)]
 pub enum FeatureData {
     /// Bytes, such as pixels.
-    U8(Vec<u8>),
+    U8(Entries<u8>),
     /// Single precision.
-    F32(Vec<f32>),
+    F32(Entries<f32>),
     /// Double precision.
-    F64(Vec<f64>),
+    F64(Entries<f64>),
 }
 
 impl FeatureData {
@@ -98,9 +99,11 @@ impl Features {
     pub fn new(data: FeatureData, rows: usize, cols: usize, scale: f64) -> Self {
         assert_eq!(data.len(), rows * cols, "features must fill rows × cols");
         match &data {
-            FeatureData::U8(x) => enlarge(x),
-            FeatureData::F32(x) => enlarge(x),
-            FeatureData::F64(x) => enlarge(x),
+            FeatureData::U8(Entries::Own(x)) => enlarge(x),
+            FeatureData::F32(Entries::Own(x)) => enlarge(x),
+            FeatureData::F64(Entries::Own(x)) => enlarge(x),
+            #[cfg(not(target_family = "wasm"))]
+            _ => (),
         }
         Self { data, rows, cols, scale }
     }
@@ -120,12 +123,12 @@ impl Features {
     pub fn data(&self) -> &FeatureData {
         &self.data
     }
-    /// Memory that the entries take, in bytes.
+    /// Memory of its own that the matrix takes, in bytes.
     pub fn bytes(&self) -> usize {
         match &self.data {
-            FeatureData::U8(x) => x.len(),
-            FeatureData::F32(x) => 4 * x.len(),
-            FeatureData::F64(x) => 8 * x.len(),
+            FeatureData::U8(x) => x.bytes(),
+            FeatureData::F32(x) => x.bytes(),
+            FeatureData::F64(x) => x.bytes(),
         }
     }
     /// Row and column of the first entry that is infinite or NaN.
@@ -245,12 +248,12 @@ mod tests {
                 let bytes: Vec<u8> = (0..7 * cols).map(|i| (i * i + 31 * i) as u8).collect();
                 let singles: Vec<f32> = naive::numbers(7 * cols, 1);
                 let doubles: Vec<f64> = naive::numbers(7 * cols, 2);
-                widens::<f32>(FeatureData::U8(bytes.clone()), |i| f64::from(bytes[i]));
-                widens::<f64>(FeatureData::U8(bytes.clone()), |i| f64::from(bytes[i]));
-                widens::<f32>(FeatureData::F32(singles.clone()), |i| f64::from(singles[i]));
-                widens::<f64>(FeatureData::F32(singles.clone()), |i| f64::from(singles[i]));
-                widens::<f32>(FeatureData::F64(doubles.clone()), |i| doubles[i]);
-                widens::<f64>(FeatureData::F64(doubles.clone()), |i| doubles[i]);
+                widens::<f32>(FeatureData::U8(bytes.clone().into()), |i| f64::from(bytes[i]));
+                widens::<f64>(FeatureData::U8(bytes.clone().into()), |i| f64::from(bytes[i]));
+                widens::<f32>(FeatureData::F32(singles.clone().into()), |i| f64::from(singles[i]));
+                widens::<f64>(FeatureData::F32(singles.clone().into()), |i| f64::from(singles[i]));
+                widens::<f32>(FeatureData::F64(doubles.clone().into()), |i| doubles[i]);
+                widens::<f64>(FeatureData::F64(doubles.clone().into()), |i| doubles[i]);
             }
         });
     }
@@ -258,9 +261,9 @@ mod tests {
     #[test]
     fn names_the_first_entry_that_is_not_finite() {
         let mut x = vec![0.5; 12];
-        assert_eq!(Features::new(FeatureData::F64(x.clone()), 3, 4, 1.0).first_non_finite(), None);
+        assert_eq!(Features::new(FeatureData::F64(x.clone().into()), 3, 4, 1.0).first_non_finite(), None);
         x[6] = f64::NAN;
         x[9] = f64::INFINITY;
-        assert_eq!(Features::new(FeatureData::F64(x), 3, 4, 1.0).first_non_finite(), Some((1, 2)));
+        assert_eq!(Features::new(FeatureData::F64(x.into()), 3, 4, 1.0).first_non_finite(), Some((1, 2)));
     }
 }

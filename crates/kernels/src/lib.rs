@@ -17,11 +17,14 @@ pub mod coordinate_descent;
 #[cfg(not(target_family = "wasm"))]
 mod crew;
 pub mod eigen;
+pub mod entries;
 mod exp;
 pub mod features;
 mod gemv;
 #[cfg(any(all(target_arch = "wasm32", target_feature = "atomics"), test))]
 pub mod helpers;
+#[cfg(not(target_family = "wasm"))]
+pub mod mapping;
 pub mod matrix;
 #[cfg(test)]
 mod naive;
@@ -46,7 +49,10 @@ pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub use conjugate_gradients::{CgOutcome, CgStop, conjugate_gradients};
 pub use coordinate_descent::PenalizedQuadratic;
 pub use eigen::{Eigen, NoConvergence, symmetric_eigen};
+pub use entries::Entries;
 pub use features::{FeatureData, Features, RowSet};
+#[cfg(not(target_family = "wasm"))]
+pub use mapping::{Mapped, Mapping};
 pub use matrix::{MatMut, MatRef};
 pub use product::{blas, matmul, matvec, mirror_lower, syrk, weighted_gram};
 pub use rank_one::{Indefinite, SymmetricInverse};

@@ -294,14 +294,14 @@ fn widened<T: Scalar>(draw: &mut Draw) {
     let kind = draw.below(3);
     let (data, exact): (FeatureData, Vec<f64>) = match kind {
         0 => (
-            FeatureData::U8(entries.iter().map(|&x| bytes(x)).collect()),
+            FeatureData::U8(entries.iter().map(|&x| bytes(x)).collect::<Vec<_>>().into()),
             entries.iter().map(|&x| f64::from(bytes(x))).collect(),
         ),
         1 => (
-            FeatureData::F32(entries.iter().map(|&x| x as f32).collect()),
+            FeatureData::F32(entries.iter().map(|&x| x as f32).collect::<Vec<_>>().into()),
             entries.iter().map(|&x| f64::from(x as f32)).collect(),
         ),
-        _ => (FeatureData::F64(entries.clone()), entries),
+        _ => (FeatureData::F64(entries.clone().into()), entries),
     };
     let scale = draw.one_of(&[1.0, 1.0 / 255.0, -2.0]);
     let features = Features::new(data, rows, cols, scale);

@@ -91,6 +91,9 @@ pub trait Model<T: Scalar>: Send + Sync {
     /// The loss, which decides what targets the model takes ([`Loss::misfit`]).
     fn loss(&self) -> Loss;
 
+    /// Threads that a pass over many samples may use.
+    fn threads(&self) -> usize;
+
     /// Shapes of the layers, in the order of their parameters.
     fn layers(&self) -> Vec<LayerShape>;
 

@@ -113,6 +113,10 @@ impl<T: Scalar> Model<T> for Linear {
         self.loss
     }
 
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
     fn layers(&self) -> Vec<LayerShape> {
         vec![LayerShape { inputs: self.inputs(), outputs: self.outputs }]
     }

@@ -319,6 +319,10 @@ impl<T: Scalar> Model<T> for Mlp<T> {
         self.loss
     }
 
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
     fn layers(&self) -> Vec<LayerShape> {
         self.shapes().collect()
     }

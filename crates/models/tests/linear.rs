@@ -32,7 +32,7 @@ fn case(n: usize, outputs: usize, bias: bool, loss: Loss, targets: Targets, thre
     let model = Linear::new(FEATURES, outputs, bias, loss, threads);
     let d = Model::<f64>::parameters(&model);
     assert_eq!(d, (FEATURES + usize::from(bias)) * outputs);
-    let features = Features::new(FeatureData::F64(numbers(n * FEATURES, 1)), n, FEATURES, 3.0);
+    let features = Features::new(FeatureData::F64(numbers(n * FEATURES, 1).into()), n, FEATURES, 3.0);
     Case {
         model,
         samples: Samples::new(Arc::new(features), None, targets),

@@ -26,7 +26,7 @@ fn numbers(n: usize, seed: u64) -> Vec<f64> {
 
 fn samples(features: Vec<f64>, labels: Vec<u32>, scale: f64) -> Samples {
     let cols = features.len() / labels.len();
-    let features = Features::new(FeatureData::F64(features), labels.len(), cols, scale);
+    let features = Features::new(FeatureData::F64(features.into()), labels.len(), cols, scale);
     Samples::new(Arc::new(features), None, Targets::Classes(labels))
 }
 

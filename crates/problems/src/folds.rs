@@ -88,7 +88,7 @@ impl<T: Scalar> Folds<T> {
     }
 
     /// Threads for so many rows.
-    fn threads(&self, rows: usize) -> usize {
+    fn threads_for(&self, rows: usize) -> usize {
         if rows.saturating_mul(self.d()) < LEAST_WORK { 1 } else { self.threads }
     }
 
@@ -107,7 +107,7 @@ impl<T: Scalar> Folds<T> {
         let parts = self.parts(side, rows);
         let spread = out.len() == self.inner_len();
         let length = if spread { self.d() } else { out.len() };
-        let all = for_chunks(parts.len(), 1, self.threads(rows.len()), |k, _| {
+        let all = for_chunks(parts.len(), 1, self.threads_for(rows.len()), |k, _| {
             let mut own = vec![T::zero(); length];
             if parts[k].is_empty() {
                 return (own, 0.0);
@@ -133,6 +133,10 @@ impl<T: Scalar> Folds<T> {
 impl<T: Scalar> Problem<T> for Folds<T> {
     fn inner_len(&self) -> usize {
         self.folds.len() * self.d()
+    }
+
+    fn threads(&self) -> usize {
+        self.threads
     }
 
     fn outer_len(&self) -> usize {

@@ -57,6 +57,11 @@ pub trait Problem<T: Scalar>: Send + Sync {
     /// θ to start from, the same for the same seed.
     fn initial(&self, seed: u64) -> Vec<T>;
 
+    /// Threads that a pass over many samples may use.
+    fn threads(&self) -> usize {
+        1
+    }
+
     /// R.
     fn penalty(&self) -> &Penalty<T>;
 

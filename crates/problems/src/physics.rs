@@ -227,6 +227,10 @@ impl<T: Scalar> Problem<T> for Physics<T> {
         self.network.layers().iter().map(|layer| layer.inputs * layer.outputs).sum()
     }
 
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
     fn outer_len(&self) -> usize {
         self.prior.mean.len()
     }

@@ -175,6 +175,10 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         self.model.parameters()
     }
 
+    fn threads(&self) -> usize {
+        self.model.threads()
+    }
+
     fn outer_len(&self) -> usize {
         self.outer_len
     }

@@ -35,7 +35,7 @@ impl Fixture {
 
     fn samples(&self, features: &str, labels: &str) -> Samples {
         let labels: Vec<u32> = self.array(labels).iter().map(|&y| y as u32).collect();
-        let features = FeatureData::F64(self.array(features));
+        let features = FeatureData::F64(self.array(features).into());
         Samples::new(Arc::new(Features::new(features, labels.len(), 6, 1.0)), None, Targets::Classes(labels))
     }
 

@@ -1,4 +1,5 @@
-import type { Backend } from '../../backend/backend.ts'
+import { type Backend, taken } from '../../backend/backend.ts'
+import type { Vector } from '../../backend/binding.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { permutation } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
@@ -21,11 +22,15 @@ export async function neighbourShares(
 ): Promise<Float64Array> {
   const { rows } = features
   const breather = new Breather(() => signal?.throwIfAborted())
-  const [unit, width] = await unitRows(backend, features, seed, breather)
+  const { width, unit } = await unitRows(backend, features, seed, breather)
   const chosen = permutation(rows, seed).subarray(0, references)
   const transposed = new Float32Array(width * chosen.length)
-  for (const [at, row] of chosen.entries()) {
-    for (let j = 0; j < width; j++) transposed[j * chosen.length + at] = unit[row * width + j]
+  for (let start = 0; start < chosen.length; start += block) {
+    const part = unit(chosen.subarray(start, start + block))
+    for (let k = 0; k < part.length; k++) {
+      transposed[(k % width) * chosen.length + start + Math.floor(k / width)] = part[k]
+    }
+    await breather.due()
   }
   const right = new backend.Vector(transposed.length, 'f32')
   right.writeF32(transposed)
@@ -34,10 +39,11 @@ export async function neighbourShares(
   for (let start = 0; start < rows; start += block) {
     const size = Math.min(block, rows - start)
     const left = new backend.Vector(size * width, 'f32')
-    left.writeF32(unit.subarray(start * width, (start + size) * width))
+    left.writeF32(unit(Int32Array.from({ length: size }, (_, i) => start + i)))
     const products = new backend.Vector(size * chosen.length, 'f32')
     backend.gemm(size, chosen.length, width, 1, left, right, 0, products)
-    const similarity = products.readF32()
+    const similarity = taken(products) as Float32Array
+    left.dispose()
     for (let i = 0; i < size; i++) {
       await breather.due()
       const own = similarity.subarray(i * chosen.length, (i + 1) * chosen.length)
@@ -62,42 +68,48 @@ function nearest(similarity: Float32Array, chosen: Int32Array, row: number, most
   return best
 }
 
-/** The rows, centred and of length one, in at most so many directions, and how many these are. */
+/** What gives rows, centred and of length one, in at most so many directions, and how many these are. */
 async function unitRows(
   backend: Backend,
   { data, rows, columns, scale = 1 }: Matrix,
   seed: number,
   breather: Breather,
-): Promise<[Float32Array, number]> {
+): Promise<{ readonly width: number; readonly unit: (chosen: Int32Array) => Float32Array }> {
   const means = new Float64Array(columns)
   for (let i = 0, k = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++, k++) means[j] += data[k] / rows
     await breather.due()
   }
   const width = Math.min(columns, directions)
-  let unit: Float32Array
-  if (width === columns) {
-    unit = Float32Array.from(data, (x, k) => (x - means[k % columns]) * scale)
-  } else {
-    const signs = permutation(columns * width, seed)
-    const random = new backend.Vector(columns * width, 'f32')
-    random.writeF32(Float32Array.from(signs, (s) => (s % 2 ? 1 : -1)))
-    unit = new Float32Array(rows * width)
-    for (let start = 0; start < rows; start += block) {
-      const size = Math.min(block, rows - start)
-      const left = new backend.Vector(size * columns, 'f32')
-      const part = data.subarray(start * columns, (start + size) * columns)
-      left.writeF32(Float32Array.from(part, (x, k) => (x - means[k % columns]) * scale))
-      const product = new backend.Vector(size * width, 'f32')
-      backend.gemm(size, width, columns, 1, left, random, 0, product)
-      unit.set(product.readF32(), start * width)
-      await breather.due()
+  const random = width < columns && new backend.Vector(columns * width, 'f32')
+  if (random) {
+    random.writeF32(Float32Array.from(permutation(columns * width, seed), (s) => (s % 2 ? 1 : -1)))
+  }
+  const unit = (chosen: Int32Array) => {
+    const centred = new Float32Array(chosen.length * columns)
+    for (const [i, row] of chosen.entries()) {
+      for (let j = 0; j < columns; j++) {
+        centred[i * columns + j] = (data[row * columns + j] - means[j]) * scale
+      }
     }
+    const own = random ? projected(backend, centred, chosen.length, random) : centred
+    for (let i = 0; i < chosen.length; i++) {
+      const row = own.subarray(i * width, (i + 1) * width)
+      const norm = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0))
+      if (norm > 0) for (let j = 0; j < width; j++) row[j] /= norm
+    }
+    return own
   }
-  for (let i = 0; i < rows; i++) {
-    const row = unit.subarray(i * width, (i + 1) * width)
-    const norm = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0))
-    if (norm > 0) for (let j = 0; j < width; j++) row[j] /= norm
-  }
-  return [unit, width]
+  return { width, unit }
+}
+
+/** Rows times a matrix. */
+function projected(backend: Backend, entries: Float32Array, rows: number, matrix: Vector): Float32Array {
+  const columns = entries.length / rows
+  const width = matrix.length / columns
+  const [left, product] = [entries.length, rows * width].map((length) => new backend.Vector(length, 'f32'))
+  left.writeF32(entries)
+  backend.gemm(rows, width, columns, 1, left, matrix, 0, product)
+  left.dispose()
+  return taken(product) as Float32Array
 }

@@ -59,7 +59,8 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
       : await stages.take('last model', () => trainer.train({ ...training, steps }, { positions }))
   // A model that knows no more than chance of rows that it was not trained on condemns no label.
   const apart = parts.heldOut.length > 0 ? parts.heldOut : parts.outer
-  const others = positions.filter((row) => !apart.includes(row))
+  const isApart = new Set(apart)
+  const others = positions.filter((row) => !isApart.has(row))
   const chance = Math.min(Math.log(classes), lossOfShares(data.labelsOf(trusted), classes))
   const knowsNothing = (theta: Theta) =>
     !(

@@ -26,7 +26,7 @@ impl LearnedInputs {
         for i in 0..rows.len() {
             data.extend(outer[rows.get(i) * self.columns..][..self.columns].iter().map(|x| x.wide()));
         }
-        Features::new(FeatureData::F64(data), rows.len(), self.columns, 1.0)
+        Features::new(FeatureData::F64(data.into()), rows.len(), self.columns, 1.0)
     }
 
     /// product ← product + the rows of `changes`, each at the place of its sample.
