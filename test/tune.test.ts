@@ -83,6 +83,41 @@ test('words: classes, by logistic regression', async () => {
   assert.match(readFileSync(file('g.html'), 'utf8'), /by their true class/)
 })
 
+test('a perceptron, whose model predicts new rows', async () => {
+  const random = new Random(5)
+  const lines = Array.from({ length: 60 }, (_, i) => {
+    const [x, y] = random.normals(2)
+    const size = (1 + 2 * (i % 2)) / Math.hypot(x, y)
+    return `${size * x},${size * y},${i % 2 ? 'outer' : 'inner'}`
+  })
+  writeFileSync(file('rings.csv'), `x,y,ring\n${lines.join('\n')}\n`)
+  const common = ['--features', file('rings.csv'), '--target', 'ring']
+  const asked = [...common, '--model', 'perceptron', '--per', 'layer', '--hidden', '5', '--folds', '3']
+  const written = ['--weights', file('p.npz'), '--report', file('p.html'), '--json', file('p.json')]
+  const { code, out, error } = await tune(...asked, ...written)
+  assert.is(code, 0, error)
+  assert.match(out, /by a perceptron\./)
+  assert.match(out, /took the Gauss–Newton matrix for the curvature/)
+  const figures = JSON.parse(readFileSync(file('p.json'), 'utf8'))
+  assert.equal([figures.model, figures.curvature, figures.penalty.power], ['perceptron', 'gauss-newton', 2])
+  assert.not(readFileSync(file('p.html'), 'utf8').includes('largest coefficients'))
+  const given = ['--model', file('p.npz'), '--features', file('rings.csv'), '--ignore', 'ring', '--out', '-']
+  const rows = (await nhgdWith(['predict', ...given])).out.trim().split('\n').slice(1)
+  assert.ok(rows.filter((row, i) => row.includes(i % 2 ? 'outer' : 'inner')).length > 54)
+  const refused: [string[], RegExp][] = [
+    [['--hidden', '5'], /"--hidden" expected "--model perceptron" beside it/],
+    [['--per', 'layer'], /"--per layer" expected "--model perceptron" beside it/],
+    [['--model', 'perceptron', '--out', file('never.csv')], /"--out" expected a model with coefficients/],
+    [['--model', 'perceptron', '--power', '1'], /"--power" expected 2, or another model, got perceptron/],
+    [['--model', 'perceptron', '--hidden', '0'], /whole numbers above 0/],
+  ]
+  for (const [args, expected] of refused) {
+    const { code, error } = await tune(...common, ...args)
+    assert.is(code, 2, error)
+    assert.match(error, expected)
+  }
+})
+
 test('a model that was written predicts new rows, numbers and classes', async () => {
   for (const [target, other, model] of [
     ['price', 'grade', 'm.npz'],

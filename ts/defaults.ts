@@ -322,9 +322,21 @@ export const tuneRegularization = {
     strengths: [0.3, 0.15, 0.07, 0.03, 0.01, 0.003],
     ridge: [1, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4],
     size: 0.05,
+    /** Ridge penalties of a perceptron, whose weights have no such unit. */
+    network: [0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4],
   },
   outer: { steps: 15, tolerance: 1e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
+  /** Perceptrons: steps end after two in a row that gain less than this share of g. */
+  network: {
+    hidden: [16],
+    activation: 'tanh',
+    steps: 60,
+    gain: 1e-4,
+    damping: 1e-2,
+    products: { step: 30, direction: 100 },
+    residual: { step: 0.03, direction: 1e-4 },
+  },
   /** The strengths of a grid end after so many in a row that are worse than the best before. */
   enough: 2,
   /**

@@ -229,7 +229,7 @@ const parts: Record<string, (folder: string, ...args: string[]) => Promise<objec
     const draws = new Random(Number(seed))
     const start = process.cpuUsage()
     const setup = setUp(options)
-    const { data, folds, shapes, foldRows, zeros } = setup
+    const { data, folds, shapes, foldRows, start: zeros } = setup
     const grid = strengthsAt(data, 2).map((strength) => sharedStrength(shapes.ridge, strength, 2))
     const { best: ridge } = await bestOf(
       folds.ridge,

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { groupFolds, kFolds, timeFolds } from '../../ts/data/folds.ts'
 import { penalty } from '../../ts/problems/blocks.ts'
+import { Classifier } from '../../ts/tasks/classifier.ts'
 import { coefficientColumns } from '../../ts/tasks/tuneRegularization/coefficientColumns.ts'
 import { foldMaker } from '../../ts/tasks/tuneRegularization/folds.ts'
 import { LeastSquares } from '../../ts/tasks/tuneRegularization/leastSquares.ts'
@@ -252,6 +253,61 @@ test('a ridge penalty is the closed form at the strength that was chosen', async
   assert.ok(result.losses.chosen.value <= result.losses.ridge.value * (1 + 1e-9))
 })
 
+/** Two rings of points, which no straight line parts, beside a column of noise. */
+function rings(n: number, seed: number) {
+  const random = new Random(seed)
+  const labels = Array.from({ length: n }, (_, i) => i % 2)
+  const data = labels.flatMap((label) => {
+    const [x, y, width, noise] = random.normals(4)
+    const factor = (1 + 1.5 * label + 0.2 * width) / Math.hypot(x, y)
+    return [10 + 5 * factor * x, factor * y, noise]
+  })
+  return { features: matrix(Float64Array.from(data), n, 3), labels }
+}
+
+test('a perceptron has a ridge penalty, of all or per layer, and tells rings apart', async ({ backend }) => {
+  const { features, labels } = rings(60, 3)
+  const options = { backend, features, labels, model: 'perceptron', hidden: [5], folds: 3 } as const
+  const one = await tuneRegularization(options)
+  assert.equal([one.penalty.power, one.penalty.strengths.length, one.curvature], [2, 1, 'gauss-newton'])
+  assert.ok(one.losses.chosen.value < 0.3 && one.losses.chosen.value < one.losses.none.value)
+  assert.ok(one.path.length > 1 && one.path[one.bestStep].loss < one.path[0].loss)
+  assert.equal([one.coefficients.length, one.leftOut.length, one.intercepts.length], [0, 0, 0])
+  const right = (predicted: ArrayLike<number>, truth: readonly number[]) =>
+    truth.filter((label, i) => predicted[i] === label).length / truth.length
+  assert.ok(right(one.heldOut, labels) > 0.9)
+  const fresh = rings(200, 4)
+  const model = one.model as Classifier
+  assert.ok(right(model.predict(fresh.features), fresh.labels) > 0.9)
+  same(Classifier.load(backend, model.save()).predict(fresh.features), model.predict(fresh.features))
+  const layers = await tuneRegularization({ ...options, penalty: { per: 'layer' } })
+  assert.is(layers.penalty.strengths.length, 2)
+  assert.ok(layers.losses.chosen.value < layers.losses.ridge.value)
+  const linear = await tuneRegularization({ backend, features, labels })
+  assert.is(linear.curvature, 'hessian')
+  assert.ok(linear.losses.chosen.value > 2 * one.losses.chosen.value)
+})
+
+test('the hypergradient of a perceptron is that of central differences where its curvature is exact', async ({
+  backend,
+}) => {
+  const { features, labels } = sparse(40, 4, 3, 16)
+  const data = prepare({ backend, features, labels, model: 'perceptron', hidden: [] })
+  const folds = kFolds(40, 3, 2)
+  const made = foldMaker(backend, data)(folds)
+  const own = made.penalised(penalty({ per: 'all', power: 2 }))
+  const groups = Int32Array.from({ length: 15 }, (_, k) => (k < 12 ? 0 : -1))
+  const start = made.start(0)
+  const evaluate = objective(
+    own,
+    { groups, strengths: 1, power: 2 },
+    folds.map(() => start),
+  )
+  const at = async (v: number) => evaluate(Float64Array.of(v))
+  const difference = ((await at(-2.95)).value - (await at(-3.05)).value) / 0.1
+  close((await at(-3)).gradient, [difference], 5e-3)
+})
+
 test('groups, features, and folds of groups or of time', async ({ backend }) => {
   const { features, targets } = sparse(60, 12, 3, 9)
   const groups = Array.from({ length: 12 }, (_, j) => (j < 3 ? 0 : 1))
@@ -421,7 +477,14 @@ test('bad input is refused by name', async ({ backend }) => {
     make({ folds: [{ train: [40], validation: [0] }, five(20)[1]] }),
   )
   await refuses('ERR_RANGE', 'options', make({ fold: 5 }))
-  const classes = { targets: undefined }
+  const classes = { targets: undefined, labels: labels.map((y) => Math.min(1, y)) }
+  const perceptron = { ...classes, model: 'perceptron' }
+  await refuses('ERR_RANGE', 'model', make({ model: 'perceptron' }))
+  await refuses('ERR_RANGE', 'hidden', make({ ...classes, hidden: [3] }))
+  await refuses('ERR_RANGE', 'hidden.0.', make({ ...perceptron, hidden: [0] }))
+  await refuses('ERR_RANGE', 'penalty.per', make({ ...perceptron, penalty: { per: 'feature' } }))
+  await refuses('ERR_RANGE', 'penalty.per', make({ ...classes, penalty: { per: 'layer' } }))
+  await refuses('ERR_RANGE', 'penalty.power', make({ ...perceptron, penalty: { power: 'learned' } }))
   await refuses('ERR_RANGE', 'labels', make({ ...classes, labels: labels.map((y) => y + 0.5) }))
   await refuses('ERR_RANGE', 'labels', make({ ...classes, labels: labels.map(() => 1) }))
 })

@@ -60,6 +60,13 @@ export function atLeast0(text: string): number {
   throw new InvalidArgumentError('expected a number of at least 0.')
 }
 
+/** Reads the units of hidden layers. */
+export function units(text: string): number[] {
+  const all = text.split(',').map(Number)
+  if (all.every((n) => Number.isInteger(n) && n >= 1 && n <= 1e6)) return all
+  throw new InvalidArgumentError('expected whole numbers above 0 with commas between.')
+}
+
 /** Reads height x width. */
 export function imageShape(text: string): readonly [number, number] {
   const match = /^(\d+)x(\d+)$/.exec(text)

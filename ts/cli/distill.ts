@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError } from '../data/error.ts'
 import { writeNpz } from '../data/npz.ts'
@@ -19,7 +19,7 @@ import {
   removeCheckpoint,
   tellResumed,
 } from './checkpoint.ts'
-import { atLeast0, featureOptions, imageShape, share, whole } from './dataOptions.ts'
+import { atLeast0, featureOptions, imageShape, share, units, whole } from './dataOptions.ts'
 import { type Input, type InputOptions, readFiles } from './input.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
@@ -229,10 +229,4 @@ function setFile(path: string, { features, labels, targets }: DistillResult, { n
 function squareOf({ features: { data, columns } }: Input): readonly [number, number] | undefined {
   const side = Math.round(Math.sqrt(columns))
   return data instanceof Uint8Array && side * side === columns ? [side, side] : undefined
-}
-
-function units(text: string): number[] {
-  const all = text.split(',').map(Number)
-  if (all.every((n) => Number.isInteger(n) && n >= 1 && n <= 1e6)) return all
-  throw new InvalidArgumentError('expected whole numbers above 0 with commas between.')
 }

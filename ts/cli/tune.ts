@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
-import type { Matrix } from '../backend/matrix.ts'
-import { dataError, listed } from '../data/error.ts'
+import { dataError } from '../data/error.ts'
 import { readSet, readValues } from '../data/index.ts'
 import { encodeLabels } from '../data/labels.ts'
 import { writeCsv } from '../data/writeCsv.ts'
@@ -20,9 +19,10 @@ import {
   removeCheckpoint,
   tellResumed,
 } from './checkpoint.ts'
-import { featureOptions, whole } from './dataOptions.ts'
+import { featureOptions, units, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
+import { inWords, kindOf, short } from './penaltyInWords.ts'
 import { rowFolds } from './rowFolds.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
@@ -30,8 +30,9 @@ interface Options extends BackendOptions, CheckpointOptions {
   readonly features?: string
   readonly target?: string
   readonly targets?: string
-  readonly model?: 'linear' | 'softmax'
-  readonly per: 'all' | 'feature'
+  readonly model?: 'linear' | 'softmax' | 'perceptron'
+  readonly hidden?: readonly number[]
+  readonly per: 'all' | 'feature' | 'layer'
   readonly groups?: string
   readonly power?: number
   readonly folds: number
@@ -66,10 +67,14 @@ export function tuneCommand(): Command {
       new Option('--model <kind>', 'default: linear for numbers, softmax (or logistic) for words').choices([
         'linear',
         'softmax',
+        'perceptron',
       ]),
     )
+    .option('--hidden <units>', 'perceptron: units of each hidden layer, with commas between', units)
     .addOption(
-      new Option('--per <what>', 'what has a strength of its own').choices(['all', 'feature']).default('all'),
+      new Option('--per <what>', 'what has a strength of its own')
+        .choices(['all', 'feature', 'layer'])
+        .default('all'),
     )
     .option('--groups <file>', 'a group per feature: its members share a strength')
     .option('--power <q>', 'the exponent: 2 is ridge, 1 is close to the lasso (default: learned)', power)
@@ -102,6 +107,7 @@ async function tune(options: Options, command: Command): Promise<void> {
     )
   }
   const checkpoint = await checkpointOf(options)
+  fitting(options)
   const backend = await backendFor(options)
   const texts = [target, id, groupColumn, timeColumn].filter((name) => name !== undefined)
   const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features', backend }
@@ -123,6 +129,7 @@ async function tune(options: Options, command: Command): Promise<void> {
     backend,
     features,
     ...(classes ? { labels: values } : { targets: values }),
+    ...(options.model === 'perceptron' && { model: 'perceptron', hidden: options.hidden }),
     penalty: { per: own ? 'group' : options.per, groups: own, power: options.power },
     folds: rowFolds(options, read),
     standardize: options.standardize,
@@ -140,14 +147,23 @@ async function tune(options: Options, command: Command): Promise<void> {
   tellResumed(result.resumed, console.error)
   for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
   const nameOf = (j: number) => columns?.[j] ?? `${j}`
-  const simple = options.power === undefined && result.penalty.power === 2
-  const sentences = inWords(result, simple, features, target ?? 'the target', nameOf, classes)
+  const simple = options.power === undefined && options.model !== 'perceptron' && result.penalty.power === 2
+  const sentences = inWords(
+    result,
+    kindOf(options.model, classes),
+    simple,
+    features,
+    target ?? 'the target',
+    nameOf,
+    classes,
+  )
   const { out, weights, report, json } = options
   const piped = [out, report, json].includes(PIPE)
   if (!options.quiet) (piped ? console.error : console.log)(sentences.join('\n'))
   const { losses, penalty, path: curve, bestStep, leftOut, intercepts, seconds } = result
   const figures = {
-    model: classes ? (classes.length === 2 ? 'logistic' : 'softmax') : 'linear',
+    model: kindOf(options.model, classes),
+    curvature: result.curvature,
     rows: features.rows,
     features: features.columns,
     penalty: { strengths: Array.from(penalty.strengths), power: penalty.power },
@@ -175,6 +191,24 @@ async function tune(options: Options, command: Command): Promise<void> {
   await removeCheckpoint(options)
 }
 
+/** Refuses options that do not fit the model. */
+function fitting({ model, hidden, per, groups, power, out }: Options): void {
+  const isPerceptron = model === 'perceptron'
+  const refuse = (name: string, expected: string) => {
+    throw new NhgdError('ERR_RANGE', `"${name}" expected ${expected}, got ${model ?? 'another model'}`)
+  }
+  if (!isPerceptron) {
+    if (hidden) refuse('--hidden', '"--model perceptron" beside it')
+    if (per === 'layer') refuse('--per layer', '"--model perceptron" beside it')
+    return
+  }
+  const linear = 'a model with coefficients'
+  if (groups !== undefined) refuse('--groups', linear)
+  if (per === 'feature') refuse('--per feature', linear)
+  if (out !== undefined) refuse('--out', linear)
+  if (power !== undefined && power !== 2) refuse('--power', '2, or another model')
+}
+
 /** Texts as numbers, or as classes where there are words or the model asks for them. */
 function targetsOf(texts: readonly string[], name: string, model: Options['model']): Targets {
   const missing = texts.findIndex((text) => text.trim() === '')
@@ -184,7 +218,7 @@ function targetsOf(texts: readonly string[], name: string, model: Options['model
   if (model === 'linear' && word >= 0) {
     throw dataError(name, 'numbers', `"${texts[word]}" in the row ${word}`)
   }
-  if (model !== 'softmax' && word < 0) return { values: numbers }
+  if ((model ?? 'linear') === 'linear' && word < 0) return { values: numbers }
   const { labels, names } = encodeLabels(texts, undefined, name)
   return { values: Float64Array.from(labels), names }
 }
@@ -217,48 +251,6 @@ async function groupsOf(path: string, columns: number, header: boolean): Promise
     `"--groups" expected ${columns} groups, one per feature, got ${groups.length}`,
   )
 }
-
-/** What was found, in plain words. */
-function inWords(
-  { losses, penalty, coefficients: all, leftOut, risesFrom }: TuneRegularizationResult,
-  simple: boolean,
-  { rows, columns }: Matrix,
-  target: string,
-  nameOf: (j: number) => string,
-  classes: readonly string[] | undefined,
-): string[] {
-  const { chosen, ridge, none } = losses
-  const figure = ({ value, standardError }: typeof chosen) => `${short(value)} ± ${short(standardError)}`
-  const loss = classes ? 'log loss' : 'mean squared error'
-  const largest = all.filter(({ feature }) => !leftOut.includes(feature)).slice(0, 10)
-  const width = Math.max(...largest.map(({ feature }) => nameOf(feature).length), 7)
-  const several = classes !== undefined && classes.length > 2
-  return [
-    `${target} from ${columns} ${columns === 1 ? 'column' : 'columns'} of ${rows} rows, by ${classes ? (several ? 'softmax' : 'logistic') : 'linear'} regression.`,
-    `The ${loss} on rows that were held out is ${figure(chosen)}. With one ridge penalty it is ${figure(ridge)}, without any ${figure(none)}.`,
-    `The penalty has the exponent ${short(penalty.power)}${penalty.strengths.length === 1 ? ` and the strength ${short(penalty.strengths[0])}` : ` and ${penalty.strengths.length} strengths`}.`,
-    ...(simple
-      ? ['The folds do not show that another exponent is better, so one ridge penalty was kept.']
-      : []),
-    ...(risesFrom !== undefined
-      ? [
-          `From step ${risesFrom} of the search on, the loss on further held-out rows only rose: the step before was kept.`,
-        ]
-      : []),
-    '',
-    `The largest coefficients (for columns of deviation 1 in brackets):`,
-    ...largest.map(({ feature, output, value, standardized }) => {
-      const of = several ? ` for ${classes?.[output]}` : ''
-      return `  ${nameOf(feature).padEnd(width)}  ${short(value)}${of} (${short(standardized)})`
-    }),
-    '',
-    leftOut.length === 0
-      ? 'No column was left out.'
-      : `${leftOut.length} ${leftOut.length === 1 ? 'column was' : 'columns were'} left out: ${listed(leftOut.map(nameOf), leftOut.length, 12)}.`,
-  ]
-}
-
-const short = (value: number) => String(Number(value.toPrecision(4)))
 
 function power(text: string): number {
   const q = Number(text)

@@ -63,7 +63,7 @@ export function renderTuningReport(report: TuningReport, plotter: Plotter): stri
   }
   const content = [
     losses(result),
-    coefficients(report),
+    ...(result.coefficients.length > 0 ? [coefficients(report)] : []),
     classes ? confusion(report, classes) : scatter(report),
     charts(drawn),
   ]

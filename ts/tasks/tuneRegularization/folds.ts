@@ -1,14 +1,15 @@
-import { type Backend, taken } from '../../backend/backend.ts'
+import { type Backend, read, taken } from '../../backend/backend.ts'
 import type { Features, Vector } from '../../backend/binding.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { bilevel } from '../../problems/bilevel.ts'
-import type { Block } from '../../problems/blocks.ts'
+import { type Block, penalty } from '../../problems/blocks.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
 import { type Model, predictor } from '../../problems/model.ts'
 import type { AnyProblem, Problem } from '../../problems/problem.ts'
 import { type SampleSet, subset, uploadedSet } from '../../problems/samples.ts'
 import { Kernels } from './kernels.ts'
 import { LeastSquares } from './leastSquares.ts'
+import { Network } from './network.ts'
 import { Newton } from './newton.ts'
 import type { InnerSolver } from './solver.ts'
 
@@ -43,6 +44,8 @@ export interface Folds {
   readonly folds: readonly Fold[]
   readonly pace: Pace
   readonly together: AnyProblem
+  /** Whether losses are convex in θ. */
+  readonly isConvex: boolean
 }
 
 /**
@@ -79,6 +82,7 @@ export function foldMaker(
       validation: subset(all, Uint32Array.from(validation)),
     }))
     const solvers = rows.map(({ train }, k): InnerSolver => {
+      if (model.kind === 'mlp') return new Network(bilevel({ ...shared, ...sets[k], hyperparameters: {} }))
       const x = picked(features.data, features.columns, train)
       if (targets)
         return new LeastSquares(
@@ -95,12 +99,16 @@ export function foldMaker(
         taken(trained.probabilities(theta, all.features as Features, batch))
       return new Newton(losses, x, probabilities)
     })
-    const penalised = (penalty: Block): Folds => {
-      const problems = sets.map((set) => bilevel({ ...shared, ...set, hyperparameters: { penalty } }))
+    const penalised = (block: Block): Folds => {
+      const problems = sets.map((set) => bilevel({ ...shared, ...set, hyperparameters: { penalty: block } }))
       const folds = problems.map((problem, k) => ({ problem, solver: solvers[k] }))
-      return { folds, pace, together: problems[0].withFolds(problems.slice(1)) }
+      const together = problems[0].withFolds(problems.slice(1))
+      return { folds, pace, together, isConvex: model.kind !== 'mlp' }
     }
-    return { solvers, penalised }
+    /** θ to start from: 0, or a network's random weights. */
+    const start = (seed: number) =>
+      Float64Array.from(read(penalised(penalty({ per: 'all' })).folds[0].problem.start(seed).inner))
+    return { solvers, penalised, start }
   }
 }
 

@@ -7,6 +7,7 @@ const { grid } = defaults.tuneRegularization
 
 /** Strengths at the exponent q that are worth a try, the strongest first. */
 export function strengthsAt(data: Prepared, q: number): number[] {
+  if (data.model.kind === 'mlp') return [...grid.network]
   const scale = data.scale * grid.size ** (1 - q)
   return (q === 2 ? grid.ridge : grid.strengths).map((share) => share * scale)
 }

@@ -17,17 +17,21 @@ import { type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
 import { powerCheck } from '../../problems/blocks.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
 import { foldList } from '../../problems/crossValidation.ts'
+import { hiddenCheck } from '../../problems/model.ts'
 import { type TargetSet, targetsCheck } from '../../problems/samples.ts'
 import type { Classifier } from '../classifier.ts'
 import { type TaskCheckpoint, taskCheckpointCheck } from '../stages.ts'
 import type { Regressor } from './regressor.ts'
 
 export interface TunedPenalty {
-  /** What has a strength of its own: all features together (the default), each group, or each feature. */
-  readonly per?: 'all' | 'group' | 'feature'
+  /**
+   * What has a strength of its own: all features together (the default), each group, each feature, or each
+   * layer of a perceptron. */
+  readonly per?: 'all' | 'group' | 'feature' | 'layer'
   /** For `group`: the number of a group, from 0, per feature. */
   readonly groups?: ArrayLike<number>
-  /** The exponent q, above 0 and at most 2, or `learned`, the default. 2 is ridge, 1 is close to the lasso. */
+  /** The exponent q, above 0 and at most 2, or `learned`, the default. 2 is ridge, which is that of a perceptron, and 1 is
+   * close to the lasso. */
   readonly power?: number | 'learned'
 }
 
@@ -39,6 +43,10 @@ export interface TuneRegularizationOptions {
   readonly targets?: TargetSet['targets']
   /** What a logistic or softmax regression predicts: the class of each sample, from 0. */
   readonly labels?: ArrayLike<number>
+  /** What predicts labels: logistic or softmax regression (the default), or a perceptron with ridge penalties. */
+  readonly model?: 'softmax' | 'perceptron'
+  /** Units of each hidden layer of a perceptron, 16 by default. */
+  readonly hidden?: readonly number[]
   readonly penalty?: TunedPenalty
   /** Number of folds, 5 by default, or the folds themselves: see `groupFolds` and `timeFolds`. */
   readonly folds?: number | readonly FoldRows[]
@@ -102,7 +110,9 @@ export interface TuneRegularizationResult {
   readonly bestStep: number
   /** From which entry on the held-out loss only rose, where samples were held out and it did. */
   readonly risesFrom?: number
-  /** All of them, the largest standardized ones first. */
+  /** The second derivatives of the loss that the hypergradient took: exact ones, or a perceptron's Gauss–Newton matrix. */
+  readonly curvature: 'hessian' | 'gauss-newton'
+  /** All of them, the largest standardized ones first; those of a perceptron are not told. */
   readonly coefficients: readonly Coefficient[]
   /** Features all of whose standardized coefficients are below a hundredth of the largest. */
   readonly leftOut: readonly number[]
@@ -145,7 +155,13 @@ const checks = {
   features,
   targets: targetsCheck,
   labels: numbers,
-  penalty: shape<TunedPenalty>({ per: oneOf('all', 'group', 'feature'), groups: numbers, power: powerCheck }),
+  model: oneOf('softmax', 'perceptron'),
+  hidden: hiddenCheck,
+  penalty: shape<TunedPenalty>({
+    per: oneOf('all', 'group', 'feature', 'layer'),
+    groups: numbers,
+    power: powerCheck,
+  }),
   folds,
   standardize: flag,
   columns: names,
@@ -172,6 +188,14 @@ export function checked(options: TuneRegularizationOptions): CheckedOptions {
     refuse('penalty.groups', per === 'group' ? 'a number per feature' : 'per: "group"', groups)
   }
   const { columns } = given.features as Matrix
+  const isPerceptron = given.model === 'perceptron'
+  if (given.model && !given.labels) refuse('model', 'labels, not targets', given.model)
+  if (given.hidden && !isPerceptron) refuse('hidden', 'model: "perceptron"', given.model)
+  if (isPerceptron && (per === 'group' || per === 'feature'))
+    refuse('penalty.per', '"all" or "layer" for a perceptron', per)
+  if (!isPerceptron && per === 'layer') refuse('penalty.per', 'model: "perceptron"', per)
+  if (isPerceptron && (given.penalty?.power ?? 2) !== 2)
+    refuse('penalty.power', '2 for a perceptron', given.penalty?.power)
   if (given.columns && given.columns.length !== columns) {
     refuse('columns', `${columns} names`, given.columns.length, 'ERR_SHAPE')
   }

@@ -1,9 +1,17 @@
 import { refuse } from '../../backend/check.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { fitStandardization } from '../../data/standardize.ts'
-import { linearRegression, logisticRegression, softmaxRegression } from '../../problems/model.ts'
+import * as defaults from '../../defaults.ts'
+import {
+  linearRegression,
+  logisticRegression,
+  multilayerPerceptron,
+  softmaxRegression,
+} from '../../problems/model.ts'
 import type { Data } from './folds.ts'
 import type { CheckedOptions } from './options.ts'
+
+const { network } = defaults.tuneRegularization
 
 /** Means and deviations of columns, by which coefficients come back to the user's units. */
 export interface Units {
@@ -30,6 +38,8 @@ export function prepare({
   labels,
   columns: names,
   standardize = true,
+  model: kind,
+  hidden,
 }: CheckedOptions): Prepared {
   const { rows, columns, scale = 1 } = features
   const fitted = fitStandardization(features)
@@ -46,8 +56,13 @@ export function prepare({
   const shared = { features: { data, rows, columns }, units, constant, columns: names }
   if (labels) {
     const classes = classesOf(labels, rows)
-    const outputs = classes === 2 ? 1 : classes
-    const model = classes === 2 ? logisticRegression() : softmaxRegression({ classes })
+    const isLogistic = classes === 2 && kind !== 'perceptron'
+    const outputs = isLogistic ? 1 : classes
+    const model = isLogistic
+      ? logisticRegression()
+      : kind === 'perceptron'
+        ? multilayerPerceptron({ classes, hidden: hidden ?? network.hidden, activation: network.activation })
+        : softmaxRegression({ classes })
     const one = { means: new Float64Array(outputs), deviations: new Float64Array(outputs).fill(1) }
     const own = { ...shared, outputs, model, labels: Uint32Array.from(labels) }
     return { ...own, scale: scaleOf(own), targetUnits: one }

@@ -1,3 +1,4 @@
+import type { Backend } from '../../backend/backend.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
 import { Classifier } from '../classifier.ts'
 import { mostLikely } from '../metrics.ts'
@@ -26,10 +27,11 @@ export function summary(values: readonly number[]): Score {
 
 /** The coefficients of all features and outputs, in the user's units and standardized. */
 export function coefficientsOf(
-  { features: { columns }, outputs, units, targetUnits }: Prepared,
+  { features: { columns }, outputs, model, units, targetUnits }: Prepared,
   theta: Float64Array,
 ) {
   const all: Coefficient[] = []
+  if (model.kind === 'mlp') return all
   for (let j = 0; j < columns; j++) {
     for (let c = 0; c < outputs; c++) {
       const standardized = theta[j * outputs + c]
@@ -45,6 +47,10 @@ export function coefficientsOf(
 export function modelOf({ backend }: CheckedOptions, data: Prepared, theta: Float64Array) {
   const { features, outputs, units, targetUnits, labels } = data
   const { columns } = features
+  if (data.model.kind === 'mlp') {
+    const model = new Classifier(backend, outputs, columns, theta, data.model).forStandardization(units)
+    return { intercepts: new Float64Array(), model }
+  }
   const own = new Float64Array(theta.length)
   const intercepts = Float64Array.from({ length: outputs }, (_, c) => {
     return targetUnits.means[c] + targetUnits.deviations[c] * theta[columns * outputs + c]
@@ -63,13 +69,21 @@ export function modelOf({ backend }: CheckedOptions, data: Prepared, theta: Floa
 
 /** Predictions by the fold that left a sample out. */
 export function heldOut(
-  { features: { data, rows, columns }, outputs, targetUnits, labels }: Prepared,
+  backend: Backend,
+  { features, outputs, model, targetUnits, labels }: Prepared,
   folds: readonly FoldRows[],
   thetas: readonly Float64Array[],
 ): Float64Array {
+  const { data, rows, columns } = features
   const width = labels ? 1 : outputs
   const out = new Float64Array(rows * width).fill(Number.NaN)
   for (const [k, { validation }] of folds.entries()) {
+    if (model.kind === 'mlp') {
+      const classifier = new Classifier(backend, outputs, columns, thetas[k], model)
+      const own = Uint32Array.from(validation)
+      for (const [at, label] of classifier.predict(features, own).entries()) out[own[at]] = label
+      continue
+    }
     for (const i of Array.from(validation)) {
       const scores = Float64Array.from({ length: outputs }, (_, c) => {
         let z = thetas[k][columns * outputs + c]

@@ -39,7 +39,7 @@ export async function bestOf(
     worse = best && !(at.value < best.at.value) ? worse + 1 : 0
     if (worse === 0) best = all.at(-1)
     if (worse === enough) break
-    if (penaltyAt(shape, v).power >= 1) from = at.thetas
+    if (folds.isConvex && penaltyAt(shape, v).power >= 1) from = at.thetas
   }
   return { all, best: best as Trial }
 }
@@ -101,19 +101,20 @@ export interface Moved {
  * starts from, so that f depends on v alone.
  */
 export async function findStart(
-  { data, folds, foldRows, shapes, zeros }: Setup,
+  { data, folds, foldRows, shapes, start }: Setup,
   { shift = 1, theta = () => 0 }: Moved = {},
 ): Promise<Start> {
-  const thetas = foldRows.map(() => zeros.map(theta))
+  const thetas = foldRows.map(() => start.map((x) => x + theta()))
   const shared = (shape: PenaltyShape, q: number) =>
     strengthsAt(data, q).map((strength) => sharedStrength(shape, shift * strength, q))
   const tried = await bestOf(folds.ridge, shapes.ridge, thetas, shared(shapes.ridge, 2))
   const weak = sharedStrength(shapes.ridge, 1e-6, 2)
   const none = (await bestOf(folds.ridge, shapes.ridge, tried.best.at.thetas, [weak])).best
+  const { power } = shapes.tuned
+  if (power === 2) return { ridge: tried.best, none, way: [tried.best], found: tried.best }
   // With several strengths the search would tell them apart: what is compared has one.
   const isOne = shapes.ridge.strengths === 1
   const ridge = isOne ? least([tried.best, await refined(folds.ridge, tried)]) : tried.best
-  const { power } = shapes.tuned
   const way = [ridge]
   for (const q of power === 'learned' ? grid.powers : [power]) {
     const last = way.at(-1) as Trial

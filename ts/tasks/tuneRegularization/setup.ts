@@ -5,7 +5,7 @@ import { penalty } from '../../problems/blocks.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
 import { atOnce, type Folds, foldMaker } from './folds.ts'
 import type { PenaltyShape } from './objective.ts'
-import type { CheckedOptions } from './options.ts'
+import type { CheckedOptions, TunedPenalty } from './options.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import type { InnerSolver } from './solver.ts'
@@ -21,8 +21,8 @@ export interface Setup {
   readonly folds: { readonly ridge: Folds; readonly tuned: Folds }
   /** Rows that no fold has, with the penalty that is tuned, where there are many strengths. */
   readonly further?: Folds
-  /** θ to start from. */
-  readonly zeros: Float64Array
+  /** θ to start from: 0, or a network's random weights. */
+  readonly start: Float64Array
   /** θ of all samples under a penalty, from another θ. */
   fit(from: Float64Array, penalty: PenaltyTerm): Promise<Float64Array>
 }
@@ -32,16 +32,18 @@ export function setUp(given: CheckedOptions, pace = atOnce): Setup {
   const { backend, seed = 0 } = given
   const data = prepare(given)
   const { rows, columns } = data.features
-  const { per = 'all', groups, power = 'learned' } = given.penalty ?? {}
+  const { per = 'all', groups } = given.penalty ?? {}
+  const isNetwork = data.model.kind === 'mlp'
+  const { power = isNetwork ? 2 : 'learned' } = given.penalty ?? {}
   const shapeOf = (q: number | 'learned') => shape(data, per, groups, q)
   const make = foldMaker(backend, data, pace)
   const everyone = Uint32Array.from({ length: rows }, (_, i) => i)
   const all = foldsOf(given, data, seed)
   const aside = shapeOf(2).strengths > few ? asideOf(given, data, all, seed) : undefined
   const foldRows = aside ? inside(given, data, all, aside.train, seed) : all
-  const { penalised } = make(foldRows)
+  const { penalised, start: startOf } = make(foldRows)
   const tuned = penalty({ per, groups, power })
-  const zeros = new Float64Array((columns + 1) * data.outputs)
+  const start = isNetwork ? startOf(seed) : new Float64Array((columns + 1) * data.outputs)
   let solver: InnerSolver | undefined
   const fit = (from: Float64Array, penalty: PenaltyTerm) =>
     pace.once(async () => {
@@ -57,21 +59,29 @@ export function setUp(given: CheckedOptions, pace = atOnce): Setup {
     shapes: { ridge: shapeOf(2), tuned: shapeOf(power) },
     folds: { ridge: penalised(penalty({ per, groups, power: 2 })), tuned: penalised(tuned) },
     ...(aside && { further: make([aside]).penalised(tuned) }),
-    zeros,
+    start,
     fit,
   }
 }
 
 function shape(
-  { features: { columns }, outputs }: Prepared,
-  per: 'all' | 'group' | 'feature',
+  { features: { columns }, outputs, model }: Prepared,
+  per: TunedPenalty['per'],
   groups: ArrayLike<number> | undefined,
   power: number | 'learned',
 ): PenaltyShape {
-  const of = (j: number) => (per === 'all' ? 0 : per === 'feature' ? j : (groups as ArrayLike<number>)[j])
-  const all = new Int32Array((columns + 1) * outputs).fill(-1)
-  for (let k = 0; k < columns * outputs; k++) all[k] = of(Math.floor(k / outputs))
-  return { groups: all, strengths: all.reduce((most, k) => Math.max(most, k), 0) + 1, power }
+  const of = (j: number, layer: number) => {
+    if (per === 'group') return (groups as ArrayLike<number>)[j]
+    return per === 'feature' ? j : per === 'layer' ? layer : 0
+  }
+  const widths = [columns, ...(model.kind === 'mlp' ? model.hidden : []), outputs]
+  const all: number[] = []
+  for (const [layer, width] of widths.slice(1).entries()) {
+    for (let j = 0; j < widths[layer]; j++) for (let c = 0; c < width; c++) all.push(of(j, layer))
+    for (let c = 0; c < width; c++) all.push(-1)
+  }
+  const strengths = all.reduce((most, k) => Math.max(most, k), 0) + 1
+  return { groups: Int32Array.from(all), strengths, power }
 }
 
 /** The folds that were asked for. */

@@ -60,9 +60,9 @@ export async function tune(
   const { signal, onProgress } = given
   const breather = new Breather(() => signal?.throwIfAborted())
   const setup = setUp(given, { pause: () => breather.due(), once: inOrder(stages) })
-  const { data, foldRows, shapes, folds, further, zeros } = setup
+  const { data, foldRows, shapes, folds, further, start } = setup
   const { strengths, power } = shapes.tuned
-  const { ridge, none, way, found } = await findStart(setup, from)
+  const { ridge: first, none, way, found } = await findStart(setup, from)
 
   const path: TuneProgress[] = []
   const visited: Trial[] = []
@@ -82,22 +82,25 @@ export async function tune(
     onProgress?.(progress)
   }
   // Where no exponent of the grid is better than ridge, there is nothing to follow.
-  if (power !== 'learned' || isPromising(found, ridge)) await follow(folds.tuned, found, { onTrial })
+  if (power !== 'learned' || isPromising(found, first)) await follow(folds.tuned, found, { onTrial })
   else await onTrial(found)
   const judged = (k: number) => path[k].heldOutLoss ?? path[k].loss
   const bestStep = path.reduce((best, _, k) => (judged(k) < judged(best) ? k : best), 0)
   const tuned = visited[bestStep]
 
+  // One ridge penalty is followed as well where it is what is tuned.
+  const isRidge = power === 2 && strengths === 1 && tuned.at.value < first.at.value
+  const ridge = isRidge ? tuned : first
   // The simpler ridge penalty stays, unless the folds show that what the search found is better.
   const kept = power === 'learned' ? !isBetter(tuned, ridge) : power === 2 && ridge.at.value < tuned.at.value
   const chosen = kept ? ridge : tuned
   // The model of all samples goes the way of the folds, since other starts may end in other minima.
   const before = chosen === ridge ? [] : way.slice(0, way.indexOf(found) + 1)
-  let last = zeros
+  let last = start
   for (const { shape, v } of before) last = await setup.fit(last, penaltyAt(shape, v))
   const term = penaltyAt(chosen.shape, chosen.v)
   const theta = await setup.fit(last, term)
-  const halved = await setup.fit(last, term.withSmoothing(0.25))
+  const halved = term.power === 2 ? theta : await setup.fit(last, term.withSmoothing(0.25))
   const largest = theta
     .subarray(0, data.features.columns * data.outputs)
     .reduce((most, x) => Math.max(most, Math.abs(x)), 0)
@@ -117,9 +120,12 @@ export async function tune(
     bestStep,
     ...(further && bestStep < path.length - 1 && { risesFrom: bestStep + 1 }),
     coefficients: coefficients.toSorted((a, b) => Math.abs(b.standardized) - Math.abs(a.standardized)),
-    leftOut: Array.from({ length: data.features.columns }, (_, j) => j).filter((j) => !counting.has(j)),
-    heldOut: heldOut(data, foldRows, chosen.at.thetas),
+    leftOut: Array.from({ length: data.features.columns }, (_, j) => j).filter(
+      (j) => coefficients.length > 0 && !counting.has(j),
+    ),
+    heldOut: heldOut(given.backend, data, foldRows, chosen.at.thetas),
     ...modelOf(given, data, theta),
+    curvature: folds.tuned.folds[0].problem.oracles.curvature,
     smoothingInfluence: largest > 0 ? change / largest : 0,
     warnings: warningsOf(data, chosen, largest),
     seconds: (performance.now() - began) / 1000,
