@@ -1,10 +1,11 @@
 // Brings a clone to where it runs: npm packages, the native addon, with --wasm the WebAssembly modules, with
-// --scalar the one for engines without SIMD too, with --threads those for shared memory, and with --browser a Chromium
-// for the tests.
+// --scalar the one for engines without SIMD too, with --threads those for shared memory, with --browser a Chromium and
+// with --mpi an MPI for the tests. The addon of @nhgd/mpi is built wherever there is an MPI.
 // It needs nothing but Node, does what is missing, and does nothing twice.
-//   node scripts/setup.mjs [--wasm] [--scalar] [--threads] [--no-native] [--browser]
+//   node scripts/setup.mjs [--wasm] [--scalar] [--threads] [--no-native] [--browser] [--mpi]
 import { existsSync, statSync } from 'node:fs'
 import { installChromium } from './setup/chromium.mjs'
+import { buildMpi, installMpi } from './setup/mpi.mjs'
 import { buildNative } from './setup/native.mjs'
 import { local, run, SetupError, step } from './setup/step.mjs'
 import { buildScalarWasm, buildThreadedWasm, buildWasm } from './setup/wasm.mjs'
@@ -24,6 +25,8 @@ try {
   if (process.argv.includes('--scalar')) await buildScalarWasm()
   if (process.argv.includes('--threads')) await buildThreadedWasm()
   if (process.argv.includes('--browser')) await installChromium()
+  if (process.argv.includes('--mpi')) await installMpi()
+  await buildMpi()
 } catch (error) {
   if (!(error instanceof SetupError)) throw error
   console.error(`\nsetup failed: ${error.message}`)

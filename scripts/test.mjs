@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { findChromium } from './setup/chromium.mjs'
+import { findMpi } from './setup/mpi.mjs'
 import { environment, local, root } from './setup/step.mjs'
 
 const filesAtOnce = 2
@@ -98,6 +99,7 @@ function runJob({ name, command, args, backend, count }) {
     ...environment,
     NO_COLOR: '1',
     CHROMIUM: findChromium() ?? '',
+    MPI_BIN: findMpi() ?? '',
     ...(backend && { NHGD_BACKEND: backend }),
   }
   const child = spawn(command, args, { cwd: root, env, timeout: minutesPerJob * 60_000 })
@@ -126,7 +128,7 @@ function runJob({ name, command, args, backend, count }) {
 }
 
 async function runAll() {
-  const setup = ['scripts/setup.mjs']
+  const setup = ['scripts/setup.mjs', '--mpi']
   if (backends.includes('wasm')) setup.push('--wasm', '--scalar', '--threads', '--browser')
   if (!backends.includes('native')) setup.push('--no-native')
   if (spawnSync(process.execPath, setup, { cwd: root, stdio: 'inherit' }).status !== 0) {

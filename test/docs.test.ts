@@ -11,6 +11,8 @@ import { cleanCommand } from '../ts/cli/clean.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'build', 'snippets')
 const entries: Record<string, string> = {
+  // On the page each program is one rank.
+  '@nhgd/mpi': '../../test/support/oneRank.ts',
   nhgd: '../../ts/index.ts',
   'nhgd/data': '../../ts/data/index.ts',
   'nhgd/jax': '../../ts/jax/index.ts',
@@ -91,7 +93,7 @@ function writeProgram(page: string): string | undefined {
         if (inside) blocks++
         return ''
       }
-      return inside ? line.replace(/(?<=from ')nhgd[^']*/, (name) => entries[name] ?? name) : ''
+      return inside ? line.replace(/(?<=from ')@?nhgd[^']*/, (name) => entries[name] ?? name) : ''
     })
   if (blocks === 0) return
   const file = join(folder, `${page.replaceAll(/[/\\]/g, '-')}.ts`)

@@ -135,6 +135,9 @@ export const methods = {
   unrolled: { innerSteps: 10, batchSize: 1024, rate: 0.1, depth: 10 },
 } as const
 
+/** Outer steps between two comparisons of the ranks' θ and v: a checksum of them then costs little beside the steps. */
+export const driftCheck = { everySteps: 10 } as const
+
 /**
  * What a Fisher of a named form sees in `nhgd`: the default's few observations suit Kronecker factors, each of which holds the
  * curvature of many samples. Chosen with the default before it was made sparser.

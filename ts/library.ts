@@ -19,6 +19,7 @@ export type {
   Vector,
   View,
 } from './backend/binding.ts'
+export { type Communicator, oneRank, rowsOfRank } from './backend/communicator.ts'
 export { type ErrorCode, NhgdError } from './backend/errors.ts'
 export type { Fisher, FisherSettings, SolveReport } from './backend/fisher.ts'
 export { type Matrix, matrix, type Numbers } from './backend/matrix.ts'
@@ -148,6 +149,7 @@ export {
   type Eventually,
   Problem,
   type ProblemStart,
+  type Spread,
 } from './problems/problem.ts'
 export { type QuadraticOptions, quadratic } from './problems/quadratic.ts'
 export { type ReweightingOptions, reweighting } from './problems/reweighting.ts'

@@ -8,7 +8,7 @@ export const rustSources = [
   local('Cargo.lock'),
   local('.cargo'),
   local('crates'),
-  local('bindings'),
+  ...['generate.mjs', 'generate.rs', 'node', 'wasm'].map((name) => local('bindings', name)),
   local('ts', 'backend', 'binding.ts'),
   local('scripts', 'setup'),
 ]

@@ -261,6 +261,10 @@ export interface Step extends Handle {
   /** Keeps a step that was computed elsewhere: its batch, and what a Fisher sees of it, rows of as many entries as the
    * gradient has, one after the other, or none. The gradient and θ are written to their vectors. */
   keep(batch: Batch, rows: Vector): void
+  /** What a Fisher sees of the step, one row per sample; one row in all where it sees a sum. */
+  rows(): Vector
+  /** Puts the rows of a whole batch, each as {@link Step.rows} gives it, in place of the samples that the step keeps. */
+  keepRows(batch: Batch, rows: Vector): void
   /** Frees its vectors at once, for all who share them. */
   dispose(): void
 }

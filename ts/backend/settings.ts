@@ -1,7 +1,7 @@
 // Made from Rust's types by crates/engine/src/types.rs.
 
 /** Stable codes of errors. */
-export type ErrorCode = "ERR_SHAPE" | "ERR_DTYPE" | "ERR_RANGE" | "ERR_NOT_FINITE" | "ERR_DATA" | "ERR_NUMERIC" | "ERR_DIVERGED" | "ERR_MEMORY" | "ERR_BACKEND" | "ERR_CHECKPOINT" | "ERR_CALLBACK" | "ERR_DISPOSED" | "ERR_INTERNAL";
+export type ErrorCode = "ERR_SHAPE" | "ERR_DTYPE" | "ERR_RANGE" | "ERR_NOT_FINITE" | "ERR_DATA" | "ERR_NUMERIC" | "ERR_DIVERGED" | "ERR_MEMORY" | "ERR_BACKEND" | "ERR_CHECKPOINT" | "ERR_CALLBACK" | "ERR_RANK" | "ERR_DISPOSED" | "ERR_INTERNAL";
 
 /** Settings of an optimiser. */
 export type OptimizerRule = { "kind": "sgd", } | { "kind": "momentum",

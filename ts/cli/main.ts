@@ -42,8 +42,19 @@ const program = new Command('nhgd')
   )
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
 
+/** How many processes a launcher of MPI started of this command, and which of them this is. */
+const ranks = {
+  size: Number(process.env.OMPI_COMM_WORLD_SIZE ?? process.env.PMI_SIZE ?? 1),
+  rank: Number(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK ?? 0),
+}
+
 /** 0 done, 1 failed, 2 misuse, 130 or 143 interrupted before there was anything to tell. */
 async function main(): Promise<number> {
+  if (ranks.size > 1) {
+    const advice = 'start it without mpirun, or call solve(problem, { communicator })'
+    if (ranks.rank === 0) console.error(`nhgd: a command is one process, got ${ranks.size}: ${advice}`)
+    return 2
+  }
   try {
     await program.parseAsync()
     return 0

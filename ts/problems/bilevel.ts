@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/backend.ts'
-import type { DType } from '../backend/binding.ts'
+import type { DType, Oracles } from '../backend/binding.ts'
 import {
   backendCheck,
   type Check,
@@ -11,11 +11,14 @@ import {
   settingsJson,
   something,
 } from '../backend/check.ts'
+import { together } from '../backend/communicator.ts'
 import type { BilevelSettings } from '../backend/settings.ts'
 import type { Block } from './blocks.ts'
 import type { Model } from './model.ts'
-import { Problem } from './problem.ts'
+import { Problem, type Spread } from './problem.ts'
 import { columnsOf, countOf, type SampleSet, sampleSet, samples, setBytes, setData } from './samples.ts'
+import { shardedOracles } from './sharded.ts'
+import { gatheredBlocks, gatheredSet } from './sharding.ts'
 
 export interface BilevelOptions {
   readonly backend: Backend
@@ -108,7 +111,26 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
     hyperparameters,
     { model, regularization },
     () => [...setData(train), ...setData(validation), settings, fixed],
+    spreadOf(options, outer),
   )
+}
+
+/** The problem of all ranks' samples: each rank has the labels of all, and the features of its own. */
+function spreadOf(options: BilevelOptions, outer: string): Spread {
+  return async (communicator) => {
+    const train = await gatheredSet(communicator, options.train, 'train')
+    const validation = await gatheredSet(communicator, options.validation, outer)
+    const hyperparameters = await gatheredBlocks(communicator, options.hyperparameters)
+    const whole = riskOf({ ...options, train: train.set, validation: validation.set, hyperparameters }, outer)
+    const starts = { inner: train.starts, outer: validation.starts }
+    const replace = (local: Oracles) =>
+      communicator.size === 1 ? local : shardedOracles(options.backend, local, communicator, starts)
+    // A run that goes on with another number of ranks is recognised by what all of them have.
+    const data = () => [...train.known, ...validation.known]
+    const problem = whole.withOracles(replace, data)
+    await together(communicator, () => problem.oracles)
+    return problem
+  }
 }
 
 function concat(parts: readonly ArrayLike<number>[]): Float64Array {

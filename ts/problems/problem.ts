@@ -1,6 +1,7 @@
 import { type Backend, taken, vector } from '../backend/backend.ts'
 import type { DType, Handle, Oracles, Point, Vector } from '../backend/binding.ts'
-import { having, refuseDisposed } from '../backend/check.ts'
+import { having, refuseAs, refuseDisposed } from '../backend/check.ts'
+import type { Communicator } from '../backend/communicator.ts'
 import { fingerprint } from '../backend/fingerprint.ts'
 import { checkMemory } from '../backend/memory.ts'
 import type { FisherSettings } from '../backend/settings.ts'
@@ -58,6 +59,9 @@ export type ProblemStart<O extends AnyOracles = Oracles> = (
   seed: number,
 ) => { inner: ArrayLike<number>; outer: ArrayLike<number> }
 
+/** Makes the problem of all ranks' samples. */
+export type Spread = (communicator: Communicator) => Promise<AnyProblem>
+
 /** A bilevel problem: min over v of f(v, θ*(v)) with θ*(v) = argmin over θ of g(v, θ). It never changes. */
 export class Problem<O extends AnyOracles = Oracles> {
   readonly backend: Backend
@@ -68,13 +72,14 @@ export class Problem<O extends AnyOracles = Oracles> {
   readonly #blocks: Readonly<Record<string, Block>>
   readonly #settings: object
   readonly #data: () => Parameters<typeof fingerprint>[0]
+  readonly #spread: Spread | undefined
   #oracles: O | undefined
   #fingerprint: string | undefined
   #disposed = false
 
   /**
    * `build` uploads the data; it runs once, when an oracle is first asked for. `blocks` are v's parts by name. `data` are
-   * the numbers that a saved run is recognised by.
+   * the numbers that a saved run is recognised by. `spread` is there where the samples may be spread over ranks.
    */
   constructor(
     backend: Backend,
@@ -85,6 +90,7 @@ export class Problem<O extends AnyOracles = Oracles> {
     blocks: Readonly<Record<string, Block>> = {},
     settings: object = {},
     data: () => Parameters<typeof fingerprint>[0] = () => [],
+    spread?: Spread,
   ) {
     this.backend = backend
     this.dtype = dtype
@@ -94,6 +100,7 @@ export class Problem<O extends AnyOracles = Oracles> {
     this.#blocks = blocks
     this.#settings = settings
     this.#data = data
+    this.#spread = spread
   }
 
   /** The oracles over uploaded data (`ERR_MEMORY`, before anything is uploaded, where WebAssembly can't hold it). */
@@ -178,10 +185,30 @@ export class Problem<O extends AnyOracles = Oracles> {
 
   /** The same problem, whose oracles wait for `pause` before they compute. */
   paced(pause: () => Promise<void>): AnyProblem {
+    return this.withOracles((oracles) => pacedOracles(oracles, pause))
+  }
+
+  /**
+   * The problem of all ranks' samples, of which each rank holds those that its own problem is made of. All ranks have to
+   * ask for it, with the same settings.
+   *
+   * @throws NhgdError `ERR_RANGE` where the problem, or a block of its hyperparameters, cannot be spread over ranks;
+   * `ERR_SHAPE` where the ranks' data do not fit together.
+   */
+  async over(communicator: Communicator): Promise<AnyProblem> {
+    const own: AnyProblem = this as unknown as AnyProblem
+    if (this.#spread) return this.#spread(communicator)
+    return communicator.size === 1
+      ? own
+      : refuseAs('problem', 'one of samples, such as bilevel(…), to spread over ranks', 'another')
+  }
+
+  /** The same problem with other oracles, which stand for its own, and is recognised by `data`. */
+  withOracles(replace: (oracles: O) => AnyOracles, data = this.#data): AnyProblem {
     const { backend, dtype } = this
     const start: ProblemStart<AnyOracles> = (_, seed) => this.#start(seed)
-    const build = () => pacedOracles(this.oracles, pause)
-    return new Problem(backend, dtype, this.#bytes, build, start, this.#blocks, this.#settings, this.#data)
+    const build = () => replace(this.oracles)
+    return new Problem(backend, dtype, this.#bytes, build, start, this.#blocks, this.#settings, data)
   }
 
   /** A point of these vectors, from which nothing is derived yet. */

@@ -126,6 +126,26 @@ export function subset(set: SampleSet, positions: Uint32Array): SampleSet {
   return { features, rows: at, targets: { data: picked, rows: positions.length, columns } }
 }
 
+/**
+ * The targets of one rank's samples, and the set of all ranks' samples that they are part of: those of rank r begin at
+ * `starts[r]`. The first of the rank's own rows stands for the rows that others hold, which nobody looks at.
+ */
+export function withFeaturesOf(set: SampleSet, starts: readonly number[], rank: number, name: string) {
+  const { features, rows, labels, targets } = set as CheckedSet
+  const [from, to, count] = [starts[rank], starts[rank + 1], starts[starts.length - 1]]
+  const own = rows?.length ?? features.rows
+  if (own !== to - from) refuse(`${name} labels`, `${own} labels, one per row`, to - from, 'ERR_SHAPE')
+  const row = (i: number) => (rows ? rows[i] : i)
+  const at = Uint32Array.from({ length: count }, (_, i) => row(i >= from && i < to ? i - from : 0))
+  return {
+    targets: labels ? whole(labels, `${name} labels`) : (targets as Matrix & { data: Float64Array }).data,
+    whole(all: ArrayLike<number>): SampleSet {
+      if (labels) return { features, rows: at, labels: all }
+      return { features, rows: at, targets: { data: all, rows: count, columns: (targets as Matrix).columns } }
+    },
+  }
+}
+
 /** Bytes that a set takes in the backend. */
 export function setBytes(set: SampleSet): number {
   const { features, rows, labels, targets } = set as CheckedSet

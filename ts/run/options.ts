@@ -1,5 +1,6 @@
 import type { Point } from '../backend/binding.ts'
 import {
+  type Check,
   callback,
   flag,
   number,
@@ -10,6 +11,7 @@ import {
   signalCheck,
   whole,
 } from '../backend/check.ts'
+import { type Communicator, communicatorCheck } from '../backend/communicator.ts'
 import { type OptimizerSettings, optimizerSettings } from '../hypergradient/optimizer.ts'
 import { type Estimate, type Method, methodCheck } from '../methods/method.ts'
 import { type CheckpointOptions, checkpointCheck } from './checkpointFile.ts'
@@ -35,6 +37,12 @@ export interface SolveOptions {
    * an oracle; with a `checkpoint` it is taken to its end, so that nothing of it is lost.
    */
   readonly signal?: AbortSignal
+  /**
+   * The ranks that share the run's samples: those of the problem are a rank's own part. All ranks call `solve` with the
+   * same options. Batches are drawn from the samples of all, in rank order, so that the run is the one that a single
+   * process would take, to rounding; v and θ are those of all, on every rank.
+   */
+  readonly communicator?: Communicator
   /** Writes the run to a file now and then, and in the end. */
   readonly checkpoint?: CheckpointOptions
   /** Keeps v in a box, by projection after each step. */
@@ -69,6 +77,7 @@ export const optionChecks = {
   outer: numbers,
   seed: seedCheck,
   signal: signalCheck,
+  communicator: communicatorCheck as Check<Communicator>,
   checkpoint: checkpointCheck,
   box: shape({ low: limit, high: limit }, ['low', 'high']),
   simplex: number(0),

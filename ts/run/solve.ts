@@ -9,6 +9,7 @@ import { type Archive, readArchive } from './archive.ts'
 import { recordOf, restoreState, saveState } from './checkpoint.ts'
 import { CheckpointFile, type Found, lastWhole } from './checkpointFile.ts'
 import { optionChecks, type Progress, type SolveOptions } from './options.ts'
+import { Ranks } from './ranks.ts'
 import { disposeRecord, vectorsOf } from './record.ts'
 import { goBack, type RunState, startingPoint, startRun, takeStep } from './state.ts'
 
@@ -68,17 +69,19 @@ export class Solve implements AsyncIterable<Progress> {
     return this.#result
   }
 
-  readonly #problem: AnyProblem
+  #problem: AnyProblem
   /** The same, which lets the event loop run and rests where the signal aborted. */
-  readonly #paced: AnyProblem
+  #paced: AnyProblem
   readonly #options: SolveOptions
   readonly #saved: Uint8Array | string | undefined
   readonly #file: CheckpointFile | undefined
+  readonly #ranks: Ranks
   readonly #breather = new Breather(() => this.#rest)
   /** What a step that was cut short waits for. */
   #rest: Promise<void> | undefined
   #wake = () => {}
-  #found: Found | undefined
+  /** Where what a run goes on from was found. */
+  #found: Omit<Found, 'archive'> | undefined
   readonly #queues = new Set<Progress[]>()
   #began = 0
   #state: Promise<RunState> | undefined
@@ -97,10 +100,15 @@ export class Solve implements AsyncIterable<Progress> {
   /** `saved` is the archive to go on from, or its file. */
   constructor(problem: AnyProblem, options: SolveOptions, saved?: Uint8Array | string) {
     this.#problem = problemCheck('problem', problem) as AnyProblem
-    this.#paced = this.#problem.paced(() => this.#breather.due())
+    this.#paced = this.#pacedProblem()
     this.#options = checkOptions(options, optionChecks)
+    this.#ranks = new Ranks(this.#options.communicator)
     this.#saved = saved
     this.#file = this.#options.checkpoint && new CheckpointFile(this.#options.checkpoint)
+  }
+
+  #pacedProblem(): AnyProblem {
+    return this.#problem.paced(() => this.#breather.due())
   }
 
   /** See {@link save}. */
@@ -175,7 +183,7 @@ export class Solve implements AsyncIterable<Progress> {
     const state = await this.#cuttable(this.#started())
     if (state === cut) return this.#finish('aborted', startingPoint(this.#problem, this.#options))
     const { outerSteps = 100, tolerance = 0, onStep } = this.#options
-    const before = this.#over(state.outerStep)
+    const before = await this.#ranks.agreed(this.#over(state.outerStep))
     if (before) return this.#last(before, state)
     const work = this.#inTurn(async () => {
       this.#whole = false
@@ -189,12 +197,15 @@ export class Solve implements AsyncIterable<Progress> {
     const { outerStep: step, point } = state
     const { outerLoss, residual } = taken.estimate
     const progress: Progress = { step, outerLoss, residual, ...taken, seconds: this.#elapsed(), point }
-    const go = await onStep?.(progress)
+    const go = await this.#ranks.together(() => onStep?.(progress))
     for (const queue of this.#queues) queue.push(progress)
-    if (go === false) return this.#last('stopped', state)
+    await this.#ranks.compare(step, point)
+    if (await this.#ranks.agreed(go === false || undefined)) return this.#last('stopped', state)
     if (taken.hypergradientNorm < tolerance) return this.#last('converged', state)
     if (step >= outerSteps) return this.#last('outerSteps', state)
-    if (this.#file?.due(step)) await this.#write(this.#file, state)
+    if (this.#file && (await this.#ranks.agreed(this.#file.due(step) || undefined))) {
+      await this.#write(this.#file, state)
+    }
     await this.#breather.due()
   }
 
@@ -213,7 +224,7 @@ export class Solve implements AsyncIterable<Progress> {
    */
   async #cuttable<T>(work: Promise<T>): Promise<T | typeof cut> {
     const { signal } = this.#options
-    if (!signal || this.#file || this.#saved) return work
+    if (!signal || this.#file || this.#saved || this.#ranks.several) return work
     let abort = () => {}
     const aborted = new Promise<typeof cut>((resolve) => {
       abort = () => {
@@ -241,7 +252,11 @@ export class Solve implements AsyncIterable<Progress> {
   /** Writes the run to its file. */
   async #write(file: CheckpointFile, state: RunState): Promise<void> {
     try {
-      await file.write(await this.save(), state.outerStep)
+      const bytes = await this.save()
+      await this.#ranks.together(async () => {
+        if (this.#ranks.writes) await file.write(bytes, state.outerStep)
+        else file.wrote(state.outerStep)
+      })
     } catch (error) {
       throw Object.assign(error as NhgdError, { result: this.#resultOf('failed', state) })
     }
@@ -270,7 +285,13 @@ export class Solve implements AsyncIterable<Progress> {
 
   async #start(): Promise<RunState> {
     this.#began = performance.now()
-    const archive = await this.#archive()
+    const { communicator } = this.#options
+    if (communicator) {
+      this.#problem = await this.#problem.over(communicator)
+      this.#paced = this.#pacedProblem()
+    }
+    const archive = await this.#ranks.shared(() => this.#archive())
+    this.#found = await this.#ranks.agreed(this.#found)
     if (!archive) return startRun(this.#paced, this.#options)
     const state = await restoreState(this.#paced, this.#options, archive)
     const { file } = this.#found ?? {}
@@ -283,10 +304,11 @@ export class Solve implements AsyncIterable<Progress> {
   /** What to go on from. */
   async #archive(): Promise<Archive | undefined> {
     const saved = this.#saved
-    this.#found = await this.#file?.open()
+    let found = await this.#file?.open()
     if (typeof saved === 'object') return readArchive(saved)
-    if (saved !== undefined) this.#found = await lastWhole(saved)
-    if (saved === undefined || this.#found) return this.#found?.archive
+    if (saved !== undefined) found = await lastWhole(saved)
+    this.#found = found && { file: found.file, damaged: found.damaged }
+    if (saved === undefined || found) return found?.archive
     throw new NhgdError('ERR_CHECKPOINT', `"file" expected a checkpoint, got no file "${saved}"`)
   }
 

@@ -48,6 +48,8 @@ codes! {
     Checkpoint "ERR_CHECKPOINT",
     /// A function of the user's failed, or gave what it may not; TypeScript raises it.
     Callback "ERR_CALLBACK",
+    /// The ranks of a job could not talk to each other, or drifted apart; TypeScript raises it.
+    Rank "ERR_RANK",
     /// The object is gone.
     Disposed "ERR_DISPOSED",
     /// A defect of this library; the object that raised it is dead.

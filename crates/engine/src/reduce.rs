@@ -1,14 +1,13 @@
-//! The one place where sums over samples become g, f and their derivatives: it adds up what every rank has, divides by the
-//! count of all and adds the penalty and the prior.
+//! The one place where sums over samples become g, f and their derivatives: it divides by the count of the samples and adds
+//! the penalty and the prior. Where the samples are spread over ranks, `ts/problems/sharded.ts` adds up what these have.
 
 use nhgd_curvature::{Observation, Wants};
 use nhgd_kernels::{RowSet, Scalar, vector};
 use nhgd_problems::{Point, Problem};
 
-/// Adds up the sums of all ranks, in place. Returns the sum of `value` and 1 / the count of all samples. Today there is one
-/// rank; a communicator would go here.
-fn all_reduce<T: Scalar>(_sums: &mut [T], value: f64, count: usize) -> (f64, f64) {
-    (value, 1.0 / count as f64)
+/// 1 / the count of the samples.
+fn share_of(count: usize) -> f64 {
+    1.0 / count as f64
 }
 
 /// gradient ← ∇_θ g on a batch; returns g there, and what a Fisher wants of the batch.
@@ -20,7 +19,7 @@ pub(crate) fn inner_step<T: Scalar>(
     gradient: &mut [T],
 ) -> (f64, Option<Observation<T>>) {
     let (sum, observation) = problem.inner_sums(point, rows, wants, gradient);
-    let (sum, share) = all_reduce(gradient, sum, rows.len());
+    let share = share_of(rows.len());
     vector::scale(T::of(share), gradient);
     problem.penalty().add_gradient(point.outer, point.inner, gradient);
     (sum * share + problem.penalty().value(point.outer, point.inner), observation)
@@ -29,15 +28,15 @@ pub(crate) fn inner_step<T: Scalar>(
 /// g over all samples.
 pub(crate) fn inner_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> f64 {
     let n = problem.samples();
-    let (sum, share) = all_reduce::<T>(&mut [], problem.inner_losses(point, RowSet::all(n)), n);
-    sum * share + problem.penalty().value(point.outer, point.inner)
+    problem.inner_losses(point, RowSet::all(n)) * share_of(n)
+        + problem.penalty().value(point.outer, point.inner)
 }
 
 /// f over all outer samples.
 pub(crate) fn outer_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> f64 {
     let m = problem.outer_samples();
-    let (sum, share) = all_reduce::<T>(&mut [], problem.outer_losses(point, RowSet::all(m)), m);
-    sum * share + of_outer(problem, point, &mut vec![T::zero(); point.outer.len()])
+    problem.outer_losses(point, RowSet::all(m)) * share_of(m)
+        + of_outer(problem, point, &mut vec![T::zero(); point.outer.len()])
 }
 
 /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples; returns f there.
@@ -49,7 +48,7 @@ pub(crate) fn outer_gradient<T: Scalar>(
     target: &mut [T],
 ) -> f64 {
     let sum = problem.outer_sums(point, rows, target);
-    let (sum, share) = all_reduce(target, sum, rows.len());
+    let share = share_of(rows.len());
     vector::scale(T::of(share), target);
     direct.fill(T::zero());
     sum * share + of_outer(problem, point, direct)
@@ -66,8 +65,7 @@ pub(crate) fn cross_product<T: Scalar>(
 ) {
     let mut sums = vec![T::zero(); product.len()];
     problem.cross_sums(point, rows, u, &mut sums);
-    let (_, share) = all_reduce(&mut sums, 0.0, rows.len());
-    vector::axpy(scale * T::of(share), &sums, product);
+    vector::axpy(scale * T::of(share_of(rows.len())), &sums, product);
     problem.penalty().add_cross(point.outer, point.inner, u, scale, product);
 }
 
@@ -85,8 +83,7 @@ pub(crate) fn curvature_product<T: Scalar>(
     } else {
         problem.curvature_sums(point, rows, u, product);
     }
-    let (_, share) = all_reduce(product, 0.0, rows.len());
-    vector::scale(T::of(share), product);
+    vector::scale(T::of(share_of(rows.len())), product);
     problem.penalty().add_product(point.outer, point.inner, u, product);
 }
 

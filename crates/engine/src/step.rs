@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use nhgd_curvature::{Observation, Rows};
 
+use crate::error::{length, reserved};
 use crate::{Batch, Code, Element, Error, Result, Vector, taken};
 
 /// The samples of a step in either scalar type, shared with the queue of a Fisher.
@@ -91,6 +92,27 @@ impl Step {
         Ok(())
     }
 
+    /// What a Fisher sees of the step, one row per sample; one row in all where it sees a sum. Rows of other processes join
+    /// them in [`Step::keep_rows`].
+    pub fn rows(&self) -> Result<Vector> {
+        let samples = self.batch()?.length();
+        match self.observed()? {
+            Observed::F32(observation) => rows_of(&observation, samples),
+            Observed::F64(observation) => rows_of(&observation, samples),
+        }
+    }
+
+    /// Puts the rows of a whole batch, each as [`Step::rows`] gives it, in place of the samples that the step keeps.
+    pub fn keep_rows(&self, batch: &Batch, rows: &Vector) -> Result<()> {
+        let (samples, d) = (self.batch()?.length(), self.gradient.length()?);
+        let joined = match self.observed()? {
+            Observed::F32(observation) => joined(&observation, samples, rows, batch.length(), d)?,
+            Observed::F64(observation) => joined(&observation, samples, rows, batch.length(), d)?,
+        };
+        self.store(batch, Some(joined));
+        Ok(())
+    }
+
     /// Frees its vectors, whoever shares them, and what it keeps.
     pub fn dispose(&self) {
         self.gradient.dispose();
@@ -122,4 +144,51 @@ fn observed<T: Observable>(rows: &Vector, d: usize) -> Result<Option<Observed>> 
     }
     let rows = Rows { data: taken("rows", rows)?, count: rows.len() / d };
     Ok(Some(T::observed(Observation::Rows(rows))))
+}
+
+/// The arrays of an observation of so many samples, sample by sample.
+fn rows_of<T: Observable>(observation: &Observation<T>, samples: usize) -> Result<Vector> {
+    let samples = if matches!(observation, Observation::Rows(Rows { count: 1, .. })) { 1 } else { samples };
+    let mut observation = observation.clone();
+    let arrays = observation.arrays();
+    let mut rows = reserved("rows", arrays.iter().map(|array| array.len()).sum())?;
+    for i in 0..samples {
+        for array in &arrays {
+            let width = array.len() / samples;
+            rows.extend_from_slice(&array[i * width..][..width]);
+        }
+    }
+    Ok(Vector::from_vec(rows))
+}
+
+/// An observation of the form of another one, of `samples` samples, made of `count` rows.
+fn joined<T: Observable>(
+    observation: &Observation<T>,
+    samples: usize,
+    rows: &Vector,
+    count: usize,
+    d: usize,
+) -> Result<Observed> {
+    let mut rows = rows.lock("rows")?;
+    let rows = rows.of::<T>("rows")?;
+    let mut observation = observation.clone();
+    let mut arrays = observation.arrays();
+    let widths: Vec<usize> = arrays.iter().map(|array| array.len() / samples).collect();
+    let width = widths.iter().sum::<usize>();
+    length("rows", width * count, rows.len())?;
+    for (array, width) in arrays.iter_mut().zip(&widths) {
+        **array = reserved("rows", width * count)?;
+    }
+    for row in rows.chunks_exact(width.max(1)) {
+        let mut rest = row;
+        for (array, &width) in arrays.iter_mut().zip(&widths) {
+            let (own, others) = rest.split_at(width);
+            array.extend_from_slice(own);
+            rest = others;
+        }
+    }
+    if let Observation::Rows(rows) = &mut observation {
+        rows.count = rows.data.len() / d.max(1);
+    }
+    Ok(T::observed(observation))
 }
