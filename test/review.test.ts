@@ -256,7 +256,8 @@ test('what the last checks changed is told', async () => {
   const result = {
     rows: Uint32Array.of(2, 3, 4, 5),
     checked: { rows: Uint32Array.of(0, 1, 6), right: [true, false, false] },
-    scores: Float64Array.of(0, 1, 0.9, 0.2, 0.1, 0.8, 1),
+    scores: Float64Array.of(0, 1, 0.45, 0.2, 0.1, 0.8, 1),
+    threshold: 0.4,
     suggested: Int32Array.of(0, 1, 1, 0, 0, 2, 2),
   } as unknown as CleanLabelsResult
   const told = changes(await readBefore(path, 7), result, names)

@@ -227,7 +227,7 @@ export const cleanLabels = {
   },
   /**
    * With checked rows. The constants come from trials on digits and on questions with weak labels, with seeds that are
-   * not reported: `npm run experiment -- noise --first-seed 100`.
+   * not reported: `npm run experiment -- noise --seed 100`.
    */
   checked: {
     /** Least number of checked rows. */
@@ -244,14 +244,25 @@ export const cleanLabels = {
     /** Counts that any label and the right one have before anything is counted. */
     smoothing: { any: 0.3, right: 2 },
     neighbours: { count: 10, references: 10_000, directions: 128, block: 512 },
-    /** Precisions of the priors, and the largest number of classes that have biases of their own. */
-    combination: { slope: 4, bias: 1, intercept: 0.01, classBiases: 30 },
+    /**
+     * Precisions of the priors: those of the slopes and biases are chosen by their evidence. The prior of the slope of the
+     * given label's odds in the model of the classes, and the largest number of classes that have biases of their own.
+     */
+    combination: {
+      slopes: [1, 4, 16],
+      biases: [1, 4],
+      intercept: 0.01,
+      odds: { mean: 0.1, precision: 4 },
+      classBiases: 30,
+    },
     signalModel: {
       outerSteps: 12,
       /** Iterations before v moves. */
       settling: 3,
       /** Steps of the models that compare the start with the end. */
       judgingSteps: 120,
+      /** Precision of the prior of the inverse temperature of these models, around 1. */
+      temperaturePrecision: 0.1,
       outerOptimizer: { kind: 'adam', rate: 0.1, beta1: 0.8, beta2: 0.9 },
       method: {
         fisher: {
@@ -279,6 +290,11 @@ export const cleanLabels = {
     regularizations: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
     steps: { first: 400, next: 150, last: 1000 },
   },
+  /**
+   * Bounds of the score above which labels are doubted, where checked rows say how likely labels are wrong. Below the
+   * least, two of three doubted labels would be right.
+   */
+  threshold: { least: 1 / 3, most: 0.5 },
   /** Without checked or trusted rows. Models have to beat the shares of the classes by so many standard errors. */
   unchecked: { folds: 10, sure: 2 },
   perSample: {

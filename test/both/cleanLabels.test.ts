@@ -366,7 +366,7 @@ test('checked: tells wrong labels, and how many there are', async ({ backend }) 
   assert.ok((estimate?.precision?.low ?? 0) > 0.5)
   const parts = [bilevel?.weights, bilevel?.scores]
   assert.ok(parts.every((part) => part && part.error > 0))
-  assert.ok(parts.every((part) => part && part.confirmed === part.endLoss < part.startLoss))
+  assert.ok(parts.every((part) => part && part.confirmed === part.startLoss - part.endLoss > part.error))
   assert.is(
     bilevel?.confirmed,
     parts.some((part) => part?.confirmed),

@@ -38,7 +38,7 @@ export async function readBefore(path: string, rows: number): Promise<Before> {
 
 /** What the checks since a run before have changed, in sentences. */
 export function changes(before: Before, result: CleanLabelsResult, names: readonly string[]): string {
-  const { checked, rows, scores, suggested } = result
+  const { checked, rows, scores, suggested, threshold } = result
   const told = Array.from(checked.rows, (row, i) => ({ was: before.get(row), wrong: !checked.right[i] }))
   const since = told.filter(({ was }) => was !== undefined)
   const doubted = since.filter(({ was }) => was?.doubted)
@@ -47,7 +47,7 @@ export function changes(before: Before, result: CleanLabelsResult, names: readon
   for (const row of rows) {
     const was = before.get(row)
     if (!was) continue
-    const is = scores[row] > 0.5
+    const is = scores[row] > threshold
     if (was.doubted && !is) count.cleared++
     if (!was.doubted && is) count.doubted++
     if (was.doubted && is && was.suggested !== names[suggested[row]]) count.suggested++

@@ -50,7 +50,10 @@ export function figures(
         thetaLast10: last.reduce((sum, a) => sum + a, 0) / last.length,
         retrained: onTest(known, result.model),
       },
-      ...detection(scores.map(flagged), truth),
+      ...detection(
+        scores.map((score) => score > result.threshold),
+        truth,
+      ),
       auc: {
         weights: auc(
           Array.from(known.rows, (row) => -result.weights[row]),
@@ -72,11 +75,6 @@ export function figures(
     seed,
     settings: result.settings,
   }
-}
-
-/** Whether a score says that a label is wrong. */
-export function flagged(score: number): boolean {
-  return score > 0.5
 }
 
 function phases(seconds: CleanLabelsResult['seconds']): Record<string, number> {

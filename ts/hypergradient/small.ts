@@ -1,9 +1,12 @@
+/** A matrix as its rows. */
+type Rows = readonly (readonly number[])[]
+
 /**
- * Solves A x = b for a small symmetric positive semidefinite matrix, by Cholesky with the rows of zero pivots left out
- * (their x is 0): columns that say nothing new do no harm.
+ * The Cholesky factor of a small symmetric positive semidefinite matrix. The rows of zero pivots are not `used`, and have
+ * a 1 on the diagonal.
  */
-export function solveSymmetric(a: readonly (readonly number[])[], b: readonly number[]): number[] {
-  const n = b.length
+function cholesky(a: Rows): { readonly l: number[][]; readonly used: boolean[] } {
+  const n = a.length
   const l = a.map((row) => [...row])
   const least = 1e-13 * Math.max(...a.map((row, i) => row[i]))
   const used = a.map(() => true)
@@ -16,6 +19,16 @@ export function solveSymmetric(a: readonly (readonly number[])[], b: readonly nu
       l[i][j] = used[j] ? l[i][j] / l[j][j] : 0
     }
   }
+  return { l, used }
+}
+
+/**
+ * Solves A x = b for a small symmetric positive semidefinite matrix, by Cholesky with the rows of zero pivots left out
+ * (their x is 0): columns that say nothing new do no harm.
+ */
+export function solveSymmetric(a: Rows, b: readonly number[]): number[] {
+  const n = b.length
+  const { l, used } = cholesky(a)
   const x = b.map((value, i) => (used[i] ? value : 0))
   for (let i = 0; i < n; i++) {
     if (!used[i]) continue
@@ -29,3 +42,7 @@ export function solveSymmetric(a: readonly (readonly number[])[], b: readonly nu
   }
   return x
 }
+
+/** log det A of a small symmetric positive definite matrix. */
+export const logDeterminant = (a: Rows): number =>
+  2 * cholesky(a).l.reduce((sum, row, j) => sum + Math.log(row[j]), 0)

@@ -107,7 +107,7 @@ async function simulate(
       way,
       seed,
       checks,
-      quality: quality(data, labels, new Uint32Array(0), result.scores, result.model),
+      quality: quality(data, labels, new Uint32Array(0), result.scores, result.model, result.threshold),
     })
     const count = (stops[at + 1] ?? checks) - checks
     if (count === 0) break

@@ -61,12 +61,12 @@ export async function runCell(
   const ours = await cleanLabels(options)
   const seconds = (performance.now() - clock) / 1000
   const start = await cleanLabels({ ...options, outerSteps: 0 })
-  const judge = (scores: ArrayLike<number>, model: Classifier) => quality(data, given, rows, scores, model)
+  const judge: Judge = (...said) => quality(data, given, rows, ...said)
   return {
     ...cell,
     seed,
-    ours: judge(ours.scores, ours.model),
-    start: judge(start.scores, start.model),
+    ours: judge(ours.scores, ours.model, ours.threshold),
+    start: judge(start.scores, start.model, start.threshold),
     rivals: await rivals(options, judge),
     confirmed: ours.bilevel?.confirmed ?? false,
     seconds,
@@ -80,6 +80,7 @@ export function quality(
   checked: Uint32Array,
   scores: ArrayLike<number>,
   model: Classifier,
+  threshold = 0.5,
 ): Quality {
   const seen = new Set(checked)
   const rows = Array.from(truth.keys()).filter((row) => !seen.has(row))
@@ -89,13 +90,13 @@ export function quality(
     accuracy: accuracy(model.probabilities(test.features), classes, test.labels),
     auc: auc(own, wrong),
     f1: detection(
-      own.map((score) => score > 0.5),
+      own.map((score) => score > threshold),
       wrong,
     ).f1,
   }
 }
 
-type Judge = (scores: ArrayLike<number>, model: Classifier) => Quality
+type Judge = (scores: ArrayLike<number>, model: Classifier, threshold?: number) => Quality
 
 /** The simple ways: a model of the checked rows alone, and retrained; the filter; self-confidence; forward correction. */
 async function rivals(

@@ -18,7 +18,7 @@ import {
 import { type Combined, combine, fitCombination, signals } from './combination.ts'
 import { disagreement } from './disagreement.ts'
 import { estimateWrong } from './estimate.ts'
-import { issuesOf } from './issues.ts'
+import { issuesOf, thresholdOf } from './issues.ts'
 import { neighbourShares } from './neighbours.ts'
 import type { CleanLabelsResult, Settings } from './options.ts'
 import { choosePenalty } from './penalty.ts'
@@ -164,12 +164,13 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
   const sampled = [...known, ...wrong].map((row) => data.random?.has(row) ?? true)
   // Labels that can't be judged count as often as wrong ones were in the sample.
   const share = isWrong.filter((wrong, j) => wrong && sampled[j]).length / sampled.filter(Boolean).length
-  const counted = judged.map((score, i) => (blind || unseen.has(given[free[i]]) ? share : score))
+  const isGuess = (row: number) => blind || unseen.has(given[row])
+  const counted = judged.map((score, i) => (isGuess(free[i]) ? share : score))
+  const threshold = thresholdOf(judged.filter((_, i) => !isGuess(free[i])))
   for (const [i, row] of free.entries()) {
-    const guess = blind || unseen.has(given[row])
-    scores[row] = guess ? Math.min(0.5, judged[i]) : judged[i]
+    scores[row] = isGuess(row) ? Math.min(threshold, judged[i]) : judged[i]
     weights[row] = sigmoid(logits[i])
-    const doubted = scores[row] > 0.5
+    const doubted = scores[row] > threshold
     if (!doubted) suggested[row] = given[row]
     else if (suggested[row] === given[row]) suggested[row] = secondBest(together.logs, classes, row)
   }
@@ -187,18 +188,19 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
   const fitted = data.classifier(theta)
   return {
     rows: free,
-    issues: issuesOf(ranking, given, suggested, scores),
+    issues: issuesOf(ranking, given, suggested, scores, threshold),
     scores,
+    threshold,
     disagreement: disagreement(Object.values(candidates), classes),
     weights,
     suggested,
     ranking,
     checked: { rows: data.checked, right: Array.from(data.checked, (row) => scores[row] === 0) },
-    estimate: estimateWrong(counted, {
-      scores: checkedScores,
-      wrong: isWrong,
-      random: data.random && sampled,
-    }),
+    estimate: estimateWrong(
+      counted,
+      { scores: checkedScores, wrong: isWrong, random: data.random && sampled },
+      threshold,
+    ),
     warnings: warningsOf(data, blind),
     model: fitted,
     theta: fitted,

@@ -1,9 +1,15 @@
 import * as defaults from '../../defaults.ts'
 import { mostLikely } from '../metrics.ts'
 import { type CandidateData, type Candidates, normalize } from './candidates.ts'
-import { conditionalLogit } from './conditionalLogit.ts'
+import { type CoefficientPrior, likeliestLogit } from './conditionalLogit.ts'
 
-const { slope, bias, intercept, classBiases } = defaults.cleanLabels.checked.combination
+const {
+  slopes,
+  biases: biasPrecisions,
+  odds: oddsPrior,
+  intercept,
+  classBiases,
+} = defaults.cleanLabels.checked.combination
 
 /** Coefficients of both combinations. */
 interface Coefficients {
@@ -26,7 +32,7 @@ export interface Combined {
 /**
  * Combines candidates by logistic regressions on the checked rows (stacking, Wolpert 1992): whether the given label is
  * right, from the log-odds that each candidate gives it, and the class, from their log probabilities. Priors hold the
- * slopes near equal shares, so that few checked rows do no harm. `candidates` must not have learned from the checked
+ * slopes near equal shares, as strongly as the evidence of the checked rows says, so that few of them do no harm. `candidates` must not have learned from the checked
  * rows that they judge.
  */
 export function fitCombination(
@@ -43,17 +49,17 @@ export function fitCombination(
   for (const [i, row] of rows.entries()) {
     rightFeatures(candidates, classes, given, row, features.subarray(2 * i * columns, (2 * i + 1) * columns))
   }
-  const right = conditionalLogit(
+  const right = likeliestLogit(
     {
       alternatives: 2,
       columns,
       features,
       chosen: Array.from(rows, (row, i) => (i < known.length && given[row] === truth[i] ? 0 : 1)),
     },
-    {
+    priors((slope, bias) => ({
       mean: filled([names.length, 1 / names.length], [biases + 1, 0]),
       precision: filled([names.length, slope], [biases, bias], [1, intercept]),
-    },
+    })),
   )
   const odds = rightOdds(candidates, classes, given, right)
   const models = names.length
@@ -63,16 +69,19 @@ export function fitCombination(
     const at = i * classes * width
     classFeatures(candidates, classes, given[row], odds[row], row, own.subarray(at, at + classes * width))
   }
-  const shares = 0.5 / models
-  const stack = conditionalLogit(
+  const shares = (1 - oddsPrior.mean) / models
+  const stack = likeliestLogit(
     { alternatives: classes, columns: width, features: own, chosen: truth },
-    {
-      mean: filled([models, shares], [1, 0.5], [biases, 0]),
-      precision: filled([models + 1, slope], [biases, bias]),
-    },
+    priors((slope, bias) => ({
+      mean: filled([models, shares], [1, oddsPrior.mean], [biases, 0]),
+      precision: filled([models, slope], [1, oddsPrior.precision], [biases, bias]),
+    })),
   )
   return { right, classes: stack }
 }
+
+const priors = (of: (slope: number, bias: number) => CoefficientPrior) =>
+  slopes.flatMap((slope) => biasPrecisions.map((bias) => of(slope, bias)))
 
 /** What fitted combinations say of every row. */
 export function combine(

@@ -1,4 +1,4 @@
-import { solveSymmetric } from '../../hypergradient/small.ts'
+import { logDeterminant, solveSymmetric } from '../../hypergradient/small.ts'
 
 /** Choices of one kind: each has the same number of alternatives, and each alternative has the same features. */
 export interface Choices {
@@ -23,8 +23,20 @@ const tolerance = 1e-10
  * Coefficients a of a conditional logit (McFadden 1974), p(c) ∝ exp(a · features of c), at the maximum of the posterior,
  * by Newton's method with halved steps. A logistic regression is the case of two alternatives, one of them all zeros.
  */
-export function conditionalLogit(choices: Choices, prior: CoefficientPrior): Float64Array {
-  const { columns } = choices
+export const conditionalLogit = (choices: Choices, prior: CoefficientPrior): Float64Array =>
+  maximum(choices, prior).a
+
+/** The same under the prior that makes the choices likeliest: its evidence is Laplace's approximation (MacKay 1992). */
+export function likeliestLogit(choices: Choices, priors: readonly CoefficientPrior[]): Float64Array {
+  const fits = priors.map((prior) => {
+    const { a, value, hessian } = maximum(choices, prior)
+    const scale = prior.precision.reduce((sum, p) => sum + Math.log(p), 0)
+    return { a, evidence: (scale - logDeterminant(hessian)) / 2 - value }
+  })
+  return fits.reduce((best, fit) => (fit.evidence > best.evidence ? fit : best)).a
+}
+
+function maximum(choices: Choices, prior: CoefficientPrior) {
   let a = Float64Array.from(prior.mean)
   let at = derivatives(choices, prior, a)
   for (let step = 0; step < newtonSteps; step++) {
@@ -43,7 +55,7 @@ export function conditionalLogit(choices: Choices, prior: CoefficientPrior): Flo
     a = moved
     at = next
   }
-  return a.slice(0, columns)
+  return { a, ...at }
 }
 
 /** The negative log posterior, its gradient and its Hessian. */
@@ -70,10 +82,11 @@ function derivatives(choices: Choices, { mean, precision }: CoefficientPrior, a:
       for (let j = 0; j < columns; j++) {
         const left = p[c] * (own[c * columns + j] - average[j])
         if (left === 0) continue
-        for (let k = 0; k < columns; k++) hessian[j][k] += left * (own[c * columns + k] - average[k])
+        for (let k = 0; k <= j; k++) hessian[j][k] += left * (own[c * columns + k] - average[k])
       }
     }
   }
+  for (let j = 0; j < columns; j++) for (let k = 0; k < j; k++) hessian[k][j] = hessian[j][k]
   return { value, gradient, hessian }
 }
 

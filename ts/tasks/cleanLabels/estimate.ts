@@ -23,9 +23,13 @@ const z = 1.96
  * Counts wrong labels by the scores of the rows that nobody checked, and corrects the count by what the scores of a random
  * sample of all rows missed (a difference estimator, Cassel et al. 1976). What the scores missed of checked rows is known.
  *
- * `scores` are those of the rows that nobody checked. Nothing comes back where no checked row was drawn at random.
+ * `scores` are those of the rows that nobody checked, and labels are doubted above the `threshold`. Nothing comes back where no checked row was drawn at random.
  */
-export function estimateWrong(scores: ArrayLike<number>, checked: CheckedScores): Estimate | undefined {
+export function estimateWrong(
+  scores: ArrayLike<number>,
+  checked: CheckedScores,
+  threshold = 0.5,
+): Estimate | undefined {
   const { wrong, random } = checked
   const missed = wrong.map((wrong, i) => (wrong ? 1 : 0) - checked.scores[i])
   const sample = [...missed.keys()].filter((i) => random?.[i] ?? true)
@@ -39,7 +43,7 @@ export function estimateWrong(scores: ArrayLike<number>, checked: CheckedScores)
   const square = sample.reduce((sum, i) => sum + (missed[i] - mean) ** 2, 0.5) / m
   const half = z * Math.sqrt((all * (all - m) * square) / m)
   const inside = (count: number) => Math.min(free, Math.max(0, count))
-  const doubted = sample.filter((i) => checked.scores[i] > 0.5)
+  const doubted = sample.filter((i) => checked.scores[i] > threshold)
   const hits = doubted.filter((i) => wrong[i]).length
   return {
     wrong: { count: inside(middle), low: inside(middle - half), high: inside(middle + half) },

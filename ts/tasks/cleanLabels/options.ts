@@ -47,7 +47,7 @@ export interface Issue {
   readonly row: number
   readonly given: number
   readonly suggested: number
-  /** How likely the given label is wrong, above ½. */
+  /** How likely the given label is wrong. */
   readonly score: number
 }
 
@@ -124,7 +124,7 @@ export interface HeldOutGain {
   readonly endLoss: number
   /** Standard error of the difference, which is taken row by row. */
   readonly error: number
-  /** Whether the end has less loss than the start, and was kept. */
+  /** Whether the end has less loss than the start by more than the standard error, and was kept. */
   readonly confirmed: boolean
 }
 
@@ -135,19 +135,23 @@ export interface BilevelGain {
   readonly bestStep: number
   /** Whether the weights or the scores were kept. */
   readonly confirmed: boolean
-  /** The weights and the penalty of the last training, by the cross-entropy of true labels. */
+  /** The weights and the penalty of the last training, by the cross-entropy of true labels. Temperatures make the models
+   * of the start and of the end as sure as suits these rows best (Guo et al. 2017). */
   readonly weights: HeldOutGain
   /** The scores, by the log loss of whether suggested labels are right. */
   readonly scores: HeldOutGain
 }
 
 export interface CleanLabelsResult {
-  /** The doubted labels of rows that nobody checked, the most doubtful first. */
+  /** The doubted labels of rows that nobody checked, the most doubtful first. Their score is above the `threshold`. */
   readonly issues: readonly Issue[]
   /** Rows that nobody checked. */
   readonly rows: Uint32Array
   /** How likely the label of each row is wrong, 0 to 1; those of checked rows are known. */
   readonly scores: Float64Array
+  /** The score above which a label is doubted: ½, or with `checked` where the F1 of the doubted labels should be largest,
+   * which may be less. */
+  readonly threshold: number
   /** How much the models that judge labels differ on each row, 0 to 1 (without `trusted`). */
   readonly disagreement?: Float64Array
   /** Weight of each row in the last training, 0 to 1. */

@@ -27,10 +27,11 @@ const found = is<Found>('a result of cleanLabels', (value) => {
  * @throws NhgdError `ERR_SHAPE` for fewer labels or ids than rows.
  */
 export function rankingColumns(
-  result: Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'>,
+  result: Pick<CleanLabelsResult, 'ranking' | 'suggested' | 'weights' | 'scores'> &
+    Partial<Pick<CleanLabelsResult, 'threshold'>>,
   options: RankingColumnsOptions,
 ) {
-  const { ranking, suggested, weights, scores } = found('result', result)
+  const { ranking, suggested, weights, scores, threshold = 0.5 } = found('result', result)
   const checks = { labels: numbers, names: texts, ids: texts }
   const { labels, names, ids } = checkOptions(options, checks, ['labels'])
   for (const [name, list] of Object.entries({ labels, ids })) {
@@ -47,7 +48,7 @@ export function rankingColumns(
     weight: Float64Array.from(ranking, (row) => weights[row]),
     score: Float64Array.from(ranking, (row) => scores[row]),
     rank: ranking.map((_, rank) => rank + 1),
-    doubted: Array.from(ranking, (row) => scores[row] > 0.5),
+    doubted: Array.from(ranking, (row) => scores[row] > threshold),
     ...(ids && { id: Array.from(ranking, (row) => ids[row]) as string[] }),
   }
 }

@@ -13,6 +13,7 @@ import type { Tensor } from '../../run/archive.ts'
 import { restoreRecord, saveRecord } from '../../run/record.ts'
 import type { Theta } from '../trainer.ts'
 import { conditionalLogit } from './conditionalLogit.ts'
+import { gains, type HeldOutRow } from './confirmation.ts'
 import type { BilevelGain, HeldOutGain } from './options.ts'
 
 const { checked: constants } = defaults.cleanLabels
@@ -76,7 +77,7 @@ export function weightLogits(signals: Signals, coefficients: Float64Array): Floa
  * rows of each fold lose under a model that has not seen them: their cross-entropy, and the log loss of the score that
  * their suggested label is right. Each half of the folds goes this way on its own too, and the other half says whether it
  * loses less under the end than under the start. The weights and the penalty keep the end of all folds where the
- * cross-entropy is less, the scores where the log loss is.
+ * cross-entropy is less beyond its error, the scores where the log loss is.
  */
 export async function fitSignalModel(
   backend: Backend,
@@ -110,14 +111,12 @@ export async function fitSignalModel(
     fit.step++
     await onState?.(save)
   }
-  const losses = async (which: 'start' | 'v') => [
-    ...(await odd.losses(even[which])),
-    ...(await even.losses(odd[which])),
+  const judged = async (which: 'start' | 'v') => [
+    ...(await odd.judged(even[which])),
+    ...(await even.judged(odd[which])),
   ]
-  const before = await losses('start')
-  const after = outerSteps > 0 ? await losses('v') : before
-  const weights = gainOf(before, after, 'weights')
-  const scores = gainOf(before, after, 'scores')
+  const before = await judged('start')
+  const { weights, scores } = gains(before, outerSteps > 0 ? await judged('v') : before)
   const kept = ({ confirmed }: HeldOutGain) => (confirmed ? all.v : all.start)
   const confirmed = weights.confirmed || scores.confirmed
   return {
@@ -136,8 +135,8 @@ interface Descent {
   readonly state: object
   /** Takes an outer step, which moves v if it is told to, and returns the mean outer loss before it. */
   step(moves: boolean): Promise<number>
-  /** What each held-out row of these folds loses under a v. */
-  losses(v: Float64Array): Promise<HeldOutLosses[]>
+  /** What is said of each held-out row of these folds under a v. */
+  judged(v: Float64Array): Promise<HeldOutRow[]>
 }
 
 async function begin(
@@ -227,60 +226,40 @@ async function begin(
       for (const { point } of runs) point.outer.writeF64(own.readF64())
       return loss
     },
-    async losses(v) {
-      const all: HeldOutLosses[] = []
+    async judged(v) {
+      const all: HeldOutRow[] = []
       for (const run of runs) {
         signal?.throwIfAborted()
-        all.push(...(await heldOutLosses(run, features, model, v, judging, seed)))
+        all.push(...(await heldOutRows(run, features, model, v, judging, seed)))
       }
       return all
     },
   }
 }
 
-/** What a held-out row loses: the cross-entropy of its true label, and the log loss of its score. */
-type HeldOutLosses = Record<'weights' | 'scores', number>
-
-/** What each held-out row of a fold loses under a model that is trained with v. */
-async function heldOutLosses(
+/** What is said of each held-out row of a fold where a model is trained with v. */
+async function heldOutRows(
   { fold, problem, settled }: { fold: Fold; problem: AnyProblem; settled: Vector },
   features: Features,
   model: Model,
   v: Float64Array,
   inner: Required<InnerOptions>,
   seed: number,
-): Promise<HeldOutLosses[]> {
+): Promise<HeldOutRow[]> {
   const { backend } = problem
   const point = problem.start(seed, { inner: read(settled), outer: v })
   const state = innerState(problem, seed, inner, 1)
   for await (const _ of innerLoop(problem, point, state, inner));
   const { inner: theta } = innerEnd(point, state, inner)
   const p = taken(predictor(backend, model).probabilities(theta, features, backend.Batch.of(fold.heldOut)))
-  const classes = p.length / fold.heldOut.length
+  const logs = Float64Array.from(p, (p) => Math.log(Math.max(1e-12, p)))
+  const classes = logs.length / fold.heldOut.length
   const z = scoresOf(fold.heldOutSignals, v)
   return fold.right.map((right, i) => ({
-    weights: -Math.log(Math.max(Number.MIN_VALUE, p[i * classes + fold.heldOutLabels[i]])),
-    scores: Math.log1p(Math.exp(right ? -z[i] : z[i])),
+    logs: logs.subarray(i * classes, (i + 1) * classes),
+    label: fold.heldOutLabels[i],
+    scoreLoss: Math.log1p(Math.exp(right ? -z[i] : z[i])),
   }))
-}
-
-/** Compares what the same rows lose at the start and at the end. */
-function gainOf(
-  before: readonly HeldOutLosses[],
-  after: readonly HeldOutLosses[],
-  what: keyof HeldOutLosses,
-): HeldOutGain {
-  const mean = (value: (i: number) => number) =>
-    before.reduce((sum, _, i) => sum + value(i), 0) / before.length
-  const [startLoss, endLoss] = [before, after].map((all) => mean((i) => all[i][what]))
-  const gained = endLoss - startLoss
-  const variance = mean((i) => (after[i][what] - before[i][what] - gained) ** 2)
-  return {
-    startLoss,
-    endLoss,
-    error: Math.sqrt(variance / Math.max(1, before.length - 1)),
-    confirmed: gained < 0,
-  }
 }
 
 export interface FitOptions {

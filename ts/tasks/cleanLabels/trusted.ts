@@ -82,6 +82,7 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
     rows: free,
     issues: issuesOf(ranking, labels, suggested, scores),
     ...judged,
+    threshold: 0.5,
     weights: all,
     checked: { rows: trusted, right: Array.from(trusted, () => true) },
     warnings: [

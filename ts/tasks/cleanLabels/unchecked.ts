@@ -71,6 +71,7 @@ export async function cleanUnchecked(settings: Settings, stages: Stages): Promis
     rows,
     issues: issuesOf(ranking, given, suggested, scores),
     scores,
+    threshold: 0.5,
     disagreement: disagreement(judges, classes),
     weights: scores.map((score) => 1 - score),
     suggested,
