@@ -14,7 +14,8 @@ export interface Sanitized {
 
 /**
  * The tests of crates/kernels, where all unsafe code is, under AddressSanitizer, and those of what threads share (crew,
- * helpers, teams) under ThreadSanitizer. It takes Rust's nightly compiler.
+ * helpers, teams, the Fisher's queue) under ThreadSanitizer. It takes Rust's nightly compiler, and for threads one with
+ * the sources of its standard library, see CONTRIBUTING.md.
  *
  * @throws what cargo printed, where a sanitizer finds something.
  */
@@ -23,20 +24,40 @@ export async function sanitize(): Promise<Sanitized> {
   if (!nightly) return { leftOut: 'rustup has no nightly toolchain' }
   const { stdout: about } = await execute('rustc', ['+nightly', '-vV'])
   const target = /host: (.+)/.exec(about)?.[1] ?? ''
-  const run = async (sanitizer: string, which: readonly string[], tests: readonly string[] = []) => {
+  const run = async (
+    sanitizer: string,
+    which: readonly string[],
+    tests: readonly string[] = [],
+    toolchain = 'nightly',
+  ) => {
     // The tests of helpers leak a pool of theirs, as the process does with its own.
     const options = { RUSTFLAGS: `-Zsanitizer=${sanitizer}`, ASAN_OPTIONS: 'detect_leaks=0' }
     const place = ['--target', target, '--target-dir', `${root}target/${sanitizer}`]
-    const args = ['+nightly', 'test', '--locked', '-p', 'nhgd-kernels', ...which, ...place, '--', ...tests]
-    const env = { ...process.env, ...options }
+    const args = [`+${toolchain}`, 'test', '--locked', ...which, ...place, '--', ...tests]
+    const env = { ...process.env, ...options, RUSTC_BOOTSTRAP: '1' }
     return passed((await execute('cargo', args, { cwd: root, env, maxBuffer: 2 ** 26 })).stdout)
   }
-  const address = await run('address', ['--lib', '--test', 'lapack'])
+  const address = await run('address', ['-p', 'nhgd-kernels', '--lib', '--test', 'lapack'])
   // Locks of a std that was not compiled for it look like races.
-  const { stdout: sysroot } = await execute('rustc', ['+nightly', '--print', 'sysroot'])
-  if (!existsSync(`${sysroot.trim()}/lib/rustlib/src/rust/library`)) {
-    return { address, leftOut: 'ThreadSanitizer: rustup component add rust-src --toolchain nightly' }
+  const toolchain = await withSources()
+  if (!toolchain)
+    return { address, leftOut: 'ThreadSanitizer: no toolchain has the sources of its standard library' }
+  const built = ['-Zbuild-std', '--lib']
+  const kernels = await run(
+    'thread',
+    ['-p', 'nhgd-kernels', ...built],
+    ['threads', 'helpers', 'crew'],
+    toolchain,
+  )
+  const queue = await run('thread', ['-p', 'nhgd-engine', ...built], ['queue'], toolchain)
+  return { address, thread: kernels + queue }
+}
+
+/** The first toolchain that has the sources of its standard library: `nightly`, or one that is linked as `sanitizers`. */
+async function withSources(): Promise<string | undefined> {
+  for (const toolchain of ['nightly', 'sanitizers']) {
+    const found = await execute('rustc', [`+${toolchain}`, '--print', 'sysroot']).catch(() => undefined)
+    if (found && existsSync(`${found.stdout.trim()}/lib/rustlib/src/rust/library`)) return toolchain
   }
-  const thread = await run('thread', ['-Zbuild-std', '--lib'], ['threads', 'helpers', 'crew'])
-  return { address, thread }
+  return undefined
 }

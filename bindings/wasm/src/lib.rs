@@ -85,7 +85,7 @@ macro_rules! arrays {
 arrays!(Uint8Array u8, Uint32Array u32, Float32Array f32, Float64Array f64);
 
 /// A copy of a typed array, or `ERR_MEMORY`: the glue would trap where there is no room.
-fn taken<T: Clone + Default>(name: &str, array: &impl Array<T>) -> engine::Result<Vec<T>> {
+fn taken<T: engine::Number>(name: &str, array: &impl Array<T>) -> engine::Result<Vec<T>> {
     let mut entries = engine::room(name, array.length() as usize)?;
     array.copy_to(&mut entries);
     Ok(entries)

@@ -1,6 +1,7 @@
 //! Diagonal matrices, such as the Hessian of a penalty.
 
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::{self, Result};
 
 /// A diagonal matrix.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,14 @@ pub enum Diagonal<T> {
 }
 
 impl<T: Scalar> Diagonal<T> {
+    /// The same matrix in memory of its own.
+    pub fn copied(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Scalar(c) => Self::Scalar(*c),
+            Self::Vector(d) => Self::Vector(memory::copied(d)?),
+        })
+    }
+
     /// Entry i.
     pub fn at(&self, i: usize) -> T {
         match self {

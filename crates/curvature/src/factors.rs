@@ -1,5 +1,6 @@
 //! Per-sample gradients of layers as factors.
 
+use nhgd_kernels::memory::{Result, zeros};
 use nhgd_kernels::{MatMut, MatRef, Scalar, matmul, vector};
 
 use crate::Rows;
@@ -96,35 +97,42 @@ impl<T: Scalar> LayerFactors<T> {
     }
 
     /// gradient ← Σ_t a_it s_iktᵀ, inputs × outputs.
-    pub fn gradient(&self, i: usize, k: usize, directions: usize, shape: LayerShape, gradient: &mut [T]) {
+    pub fn gradient(
+        &self,
+        i: usize,
+        k: usize,
+        directions: usize,
+        shape: LayerShape,
+        gradient: &mut [T],
+    ) -> Result<()> {
         let LayerShape { inputs, outputs } = shape;
-        let mut direction = vec![T::zero(); directions];
+        let mut direction = zeros(directions)?;
         direction[k] = T::one();
-        let mut s = vec![T::zero(); self.positions * outputs];
+        let mut s = zeros(self.positions * outputs)?;
         self.combine(i, &direction, &mut s);
         let a = &self.inputs[i * self.positions * inputs..][..self.positions * inputs];
         let (a, s) = (MatRef::new(a, self.positions, inputs), MatRef::new(&s, self.positions, outputs));
-        matmul(MatMut::new(gradient, inputs, outputs), T::zero(), T::one(), a.t(), s);
+        matmul(MatMut::new(gradient, inputs, outputs), T::zero(), T::one(), a.t(), s)
     }
 }
 
 impl<T: Scalar> Factors<T> {
     /// The gradients √(w_i/m) g_ik of m samples, m · directions rows.
-    pub fn rows(&self, layers: &[LayerShape]) -> Rows<T> {
+    pub fn rows(&self, layers: &[LayerShape]) -> Result<Rows<T>> {
         let sizes = || layers.iter().map(|shape| shape.inputs * shape.outputs);
         let (d, m) = (sizes().sum::<usize>(), self.weights.len());
-        let mut data = vec![T::zero(); m * self.directions * d];
+        let mut data: Vec<T> = zeros(m * self.directions * d)?;
         for (at, row) in data.chunks_exact_mut(d).enumerate() {
             let (i, k) = (at / self.directions, at % self.directions);
             let mut rest = &mut *row;
             for ((layer, &shape), size) in self.layers.iter().zip(layers).zip(sizes()) {
                 let (part, tail) = rest.split_at_mut(size);
-                layer.gradient(i, k, self.directions, shape, part);
+                layer.gradient(i, k, self.directions, shape, part)?;
                 rest = tail;
             }
             vector::scale((self.weights[i] / T::of(m as f64)).sqrt(), row);
         }
-        Rows { data, count: m * self.directions }
+        Ok(Rows { data, count: m * self.directions })
     }
 }
 
@@ -153,6 +161,7 @@ mod tests {
         let rows = |layer: &LayerFactors<f64>| {
             Factors { weights: vec![0.5, 2.0], directions: 3, layers: vec![layer.clone()] }
                 .rows(&[shape])
+                .unwrap()
                 .data
         };
         for (got, expected) in rows(&compact).iter().zip(rows(&explicit)) {
@@ -175,7 +184,7 @@ mod tests {
         let shape = LayerShape { inputs: 1, outputs: 2 };
         for (i, k) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             let mut gradient = [f64::NAN; 2];
-            layer.gradient(i, k, 2, shape, &mut gradient);
+            layer.gradient(i, k, 2, shape, &mut gradient).unwrap();
             let entry =
                 |c| (0..3).map(|t| inputs[i * 3 + t] * outputs[((i * 2 + k) * 3 + t) * 2 + c]).sum::<f64>();
             assert_eq!(gradient, [entry(0), entry(1)]);

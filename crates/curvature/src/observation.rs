@@ -1,6 +1,6 @@
 //! What a representation is fed with.
 
-use crate::{Factors, Rows};
+use crate::{Factors, LayerFactors, Rows};
 
 /// The samples of a step, in the form that the representation wanted.
 #[derive(Clone, Debug)]
@@ -13,13 +13,31 @@ pub enum Observation<T> {
 
 impl<T> Observation<T> {
     /// Its arrays, in each of which every sample has as many entries as another.
-    pub fn arrays(&mut self) -> Vec<&mut Vec<T>> {
+    pub fn arrays(&self) -> Vec<&Vec<T>> {
         match self {
-            Self::Rows(rows) => vec![&mut rows.data],
+            Self::Rows(rows) => vec![&rows.data],
             Self::Factors(Factors { weights, layers, .. }) => {
-                let parts = layers.iter_mut().flat_map(|layer| [&mut layer.inputs, &mut layer.outputs]);
+                let parts = layers.iter().flat_map(|layer| [&layer.inputs, &layer.outputs]);
                 [weights].into_iter().chain(parts).collect()
             }
+        }
+    }
+
+    /// One of the same form with other arrays, in the order of [`Observation::arrays`].
+    pub fn with_arrays(&self, arrays: Vec<Vec<T>>) -> Self {
+        let mut arrays = arrays.into_iter();
+        let mut next = || arrays.next().unwrap_or_default();
+        match self {
+            Self::Rows(rows) => Self::Rows(Rows { data: next(), ..*rows }),
+            Self::Factors(factors) => Self::Factors(Factors {
+                weights: next(),
+                directions: factors.directions,
+                layers: factors
+                    .layers
+                    .iter()
+                    .map(|layer| LayerFactors { inputs: next(), outputs: next(), ..*layer })
+                    .collect(),
+            }),
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use nhgd_kernels::RowSet;
+use nhgd_kernels::memory::{collected, filled};
 
 use crate::error::reserved;
-use crate::{Code, Error, Result};
+use crate::{Code, Error, Result, taken};
 
 /// A set of inner, or of outer, samples, by position.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 enum Positions {
     First(usize),
-    Listed(Arc<[u32]>),
+    Listed(Arc<Vec<u32>>),
 }
 
 impl Batch {
@@ -27,7 +28,7 @@ impl Batch {
 
     /// The samples at the given positions.
     pub fn of(positions: Vec<u32>) -> Self {
-        Self { positions: Positions::Listed(positions.into()) }
+        Self { positions: Positions::Listed(Arc::new(positions)) }
     }
 
     /// Another handle to the same samples.
@@ -44,7 +45,7 @@ impl Batch {
     pub fn positions(&self) -> Result<Vec<u32>> {
         match &self.positions {
             Positions::First(n) => listed(*n),
-            Positions::Listed(positions) => Ok(positions.to_vec()),
+            Positions::Listed(positions) => taken("batch", positions),
         }
     }
 
@@ -148,12 +149,14 @@ impl Sampler {
         if size >= n {
             return Ok(Batch::all(n));
         }
+        let mut batch = reserved("size", size)?;
         if state.used + size > n {
             state.shuffle();
         }
         let from = state.used;
         state.used += size;
-        Ok(Batch::of(state.population[from..from + size].to_vec()))
+        batch.extend_from_slice(&state.population[from..from + size]);
+        Ok(Batch::of(batch))
     }
 
     /// A seed, a whole number below 2⁵³, for something that wants random numbers of its own.
@@ -163,18 +166,20 @@ impl Sampler {
 
     /// All that decides the draws to come, for [`Sampler::restore`]: the generator's four words, the number of samples
     /// used and the order of the samples, little-endian.
-    pub fn save(&self) -> Vec<u8> {
+    pub fn save(&self) -> Result<Vec<u8>> {
         let state = self.lock();
+        let mut bytes = reserved("sampler", 36 + 4 * state.population.len())?;
         let words = state.random.0.iter().flat_map(|word| word.to_le_bytes());
         let used = (state.used as u32).to_le_bytes();
-        words.chain(used).chain(state.population.iter().flat_map(|i| i.to_le_bytes())).collect()
+        bytes.extend(words.chain(used).chain(state.population.iter().flat_map(|i| i.to_le_bytes())));
+        Ok(bytes)
     }
 
     /// Takes back what [`Sampler::save`] gave. `ERR_CHECKPOINT` for bytes of another number of samples, or of no
     /// sampler; they change nothing.
     pub fn restore(&self, bytes: &[u8]) -> Result<()> {
         let mut state = self.lock();
-        let restored = State::from_bytes(bytes, state.population.len()).ok_or_else(|| {
+        let restored = State::from_bytes(bytes, state.population.len())?.ok_or_else(|| {
             let expected = format!("a saved sampler of {} samples", state.population.len());
             Error::expected(Code::Checkpoint, "bytes", expected, format!("{} other bytes", bytes.len()))
         })?;
@@ -188,23 +193,23 @@ impl Sampler {
 }
 
 impl State {
-    fn from_bytes(bytes: &[u8], samples: usize) -> Option<Self> {
-        let (words, rest) = bytes.split_first_chunk::<32>()?;
+    fn from_bytes(bytes: &[u8], samples: usize) -> Result<Option<Self>> {
+        let Some((words, rest)) = bytes.split_first_chunk::<32>() else { return Ok(None) };
         let (numbers, odd) = rest.as_chunks();
-        let (used, population) = numbers.split_first()?;
+        let Some((used, population)) = numbers.split_first() else { return Ok(None) };
         let used = u32::from_le_bytes(*used) as usize;
-        let population: Vec<u32> = population.iter().map(|i| u32::from_le_bytes(*i)).collect();
-        let mut seen = vec![false; samples];
+        let population: Vec<u32> = collected(population.iter().map(|i| u32::from_le_bytes(*i)))?;
+        let mut seen = filled(false, samples)?;
         for i in &population {
-            if std::mem::replace(seen.get_mut(*i as usize)?, true) {
-                return None;
+            if seen.get_mut(*i as usize).is_none_or(|seen| std::mem::replace(seen, true)) {
+                return Ok(None);
             }
         }
         let random = Generator(std::array::from_fn(|i| {
             u64::from_le_bytes(std::array::from_fn(|byte| words[8 * i + byte]))
         }));
         let whole = odd.is_empty() && population.len() == samples && used <= samples && random.0 != [0; 4];
-        whole.then_some(Self { random, population, used })
+        Ok(whole.then_some(Self { random, population, used }))
     }
 
     /// Fisher–Yates. The bias of scaling 64 bits to below 2³² is under 2⁻³².

@@ -1,6 +1,7 @@
 //! Settings of problems over data: a model, samples, and blocks of hyperparameters.
 
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::{self, append, collected, copied, grow};
 use nhgd_models::{Loss, Targets};
 use nhgd_problems::blocks::{
     Anchored, FixedWeights, Groups, LearnedInputs, LearnedTargets, MarginWeights, Per, Power, SampleWeights,
@@ -143,7 +144,7 @@ fn held<T: Scalar>(name: &str, x: &[f64]) -> Result<()> {
 /// Finite numbers as `T`s, which have to hold them.
 fn scalars<T: Scalar>(name: &str, x: &[f64]) -> Result<Vec<T>> {
     held::<T>(name, x)?;
-    Ok(x.iter().map(|&x| T::of(x)).collect())
+    Ok(collected(x.iter().map(|&x| T::of(x)))?)
 }
 
 /// `Weights` that leave the last `anchors` samples at one.
@@ -162,14 +163,14 @@ fn once<T>(name: &str, blocks: &[Block<T>], is: impl Fn(&Block<T>) -> bool) -> R
 
 /// Checked samples below `rows`, each once, and whether their labels are right.
 fn checked_labels(rows: usize, right: &[u32], wrong: &[u32]) -> Result<Vec<(u32, bool)>> {
-    let mut all = Vec::with_capacity(right.len() + wrong.len());
+    let mut all = memory::reserved(right.len() + wrong.len())?;
     for (name, samples, is) in [("right", right, true), ("wrong", wrong, false)] {
         if let Some(i) = samples.iter().find(|&&i| i as usize >= rows) {
             return Err(Error::expected(Code::Range, name, format!("rows below {rows}"), i));
         }
         all.extend(samples.iter().map(|&i| (i, is)));
     }
-    let mut seen = vec![false; rows];
+    let mut seen = memory::filled(false, rows)?;
     match all.iter().find(|&&(i, _)| std::mem::replace(&mut seen[i as usize], true)) {
         Some((i, _)) => {
             Err(Error::expected(Code::Range, "checked", "each row once", format!("row {i} twice")))
@@ -276,7 +277,7 @@ impl BilevelSettings {
                 }
                 BlockSettings::Penalty { per, groups, bias, power, learned, prior } => {
                     let per = match (per, groups) {
-                        (PerKind::Group, Some(groups)) => Per::Group(groups.clone()),
+                        (PerKind::Group, Some(groups)) => Per::Group(copied(groups)?),
                         (PerKind::Group, None) => {
                             return Err(Error::expected(
                                 Code::Range,
@@ -297,7 +298,7 @@ impl BilevelSettings {
                         (PerKind::Feature, _) => Per::Feature,
                         (PerKind::Layer, _) => Per::Layer,
                     };
-                    let groups = Groups::new(&per, *bias, &model.layers(), model.features())
+                    let groups = Groups::new(&per, *bias, &model.layers(), model.features())?
                         .map_err(|(name, expected, got)| Error::expected(Code::Range, name, expected, got))?;
                     let q = power.unwrap_or(2.0);
                     if !(q > 0.0 && q <= 2.0) {
@@ -315,9 +316,11 @@ impl BilevelSettings {
             let len = built.outer_len();
             if let Some(prior) = prior {
                 prior.check(len)?;
-                mean.extend_from_slice(&prior.mean);
-                precision.extend_from_slice(&prior.precision);
+                append(&mut mean, &prior.mean)?;
+                append(&mut precision, &prior.precision)?;
             } else {
+                grow(&mut mean, len)?;
+                grow(&mut precision, len)?;
                 mean.resize(mean.len() + len, 0.0);
                 precision.resize(mean.len(), 0.0);
             }
@@ -329,7 +332,7 @@ impl BilevelSettings {
         let prior = precision.iter().any(|&x| x > 0.0);
         let (mean, precision) = (scalars("prior mean", &mean)?, scalars("prior precision", &precision)?);
         let prior = prior.then_some(Prior { mean, precision });
-        Ok(Risk::new(model, train.0, validation.0, blocks, regularization, prior))
+        Ok(Risk::new(model, train.0, validation.0, blocks, regularization, prior)?)
     }
 
     fn free(&self, n: usize, anchors: usize) -> Result<usize> {
@@ -355,6 +358,6 @@ impl BilevelSettings {
             at_least("transition", transition, f64::MIN_POSITIVE, "finite numbers > 0")?;
         }
         let transition = transition.map(|x| scalars("transition", x)).transpose()?;
-        Ok(MarginWeights::new(labels[..free].to_vec(), classes, transition))
+        Ok(MarginWeights::new(copied(&labels[..free])?, classes, transition)?)
     }
 }

@@ -5,6 +5,7 @@
 
 use nhgd_curvature::LayerShape;
 use nhgd_fisher::FisherSettings;
+use nhgd_kernels::memory::{collected, grow};
 use nhgd_settings::{Setting, Value, fields, read, text};
 
 use crate::{Code, Error, Result};
@@ -79,18 +80,20 @@ fn foreign(expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Err
 }
 
 /// State as bytes.
-pub(crate) fn encode(kind: &Kind, state: &[(&str, Vec<f64>)]) -> Vec<u8> {
+pub(crate) fn encode(kind: &Kind, state: &[(&str, Vec<f64>)]) -> Result<Vec<u8>> {
     let names = state.iter().map(|(name, _)| (*name).to_owned()).collect();
     let counts = state.iter().map(|(_, values)| values.len()).collect();
     let header = text(&Header { kind: kind.clone(), names, counts }.write());
     let mut bytes = MAGIC.to_vec();
+    let values: usize = state.iter().map(|(_, values)| values.len()).sum();
+    grow(&mut bytes, 8 + header.len() + 8 * values)?;
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend((header.len() as u32).to_le_bytes());
     bytes.extend(header.as_bytes());
     for (_, values) in state {
         bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
     }
-    bytes
+    Ok(bytes)
 }
 
 /// What [`encode`] wrote for a Fisher of the same kind; `ERR_CHECKPOINT` for anything else.
@@ -114,7 +117,7 @@ pub(crate) fn decode(kind: &Kind, bytes: &[u8]) -> Result<Vec<(String, Vec<f64>)
         let length = count.checked_mul(size_of::<f64>()).ok_or_else(truncated)?;
         let (values, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
         let (values, _) = values.as_chunks();
-        state.push((name, values.iter().map(|x| f64::from_le_bytes(*x)).collect()));
+        state.push((name, collected(values.iter().map(|x| f64::from_le_bytes(*x)))?));
         rest = after;
     }
     if rest.is_empty() { Ok(state) } else { Err(foreign("nothing after its last value", rest.len())) }
@@ -140,7 +143,7 @@ mod tests {
     fn what_is_written_is_read() {
         let state = [("rows", vec![1.5, -0.0, f64::MIN_POSITIVE]), ("none", vec![])];
         let kind = kind(WINDOW);
-        let read = decode(&kind, &encode(&kind, &state)).unwrap();
+        let read = decode(&kind, &encode(&kind, &state).unwrap()).unwrap();
         assert_eq!(read, state.map(|(name, values)| (name.to_owned(), values)));
     }
 
@@ -148,13 +151,13 @@ mod tests {
     fn settings_of_any_digits_are_the_same_to_themselves() {
         for digits in ["0.1234567890123456789", "3e-3", "1.7976931348623157e308", "2.2250738585072011e-308"] {
             let kind = kind(&format!(r#"{{"form":"window","damping":{digits}}}"#));
-            assert_eq!(decode(&kind, &encode(&kind, &[])).unwrap(), []);
+            assert_eq!(decode(&kind, &encode(&kind, &[]).unwrap()).unwrap(), []);
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        let bytes = encode(&kind(WINDOW), &[("rows", vec![1.0, 2.0])]);
+        let bytes = encode(&kind(WINDOW), &[("rows", vec![1.0, 2.0])]).unwrap();
         let mut bad: Vec<Vec<u8>> = (0..bytes.len()).map(|length| bytes[..length].to_vec()).collect();
         bad.push([&bytes[..], &[0]].concat());
         let mut newer = bytes.clone();

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use nhgd_fisher::FisherError;
+use nhgd_kernels::OutOfMemory;
+use nhgd_kernels::memory::{self, Number};
 
 /// Defines [`Code`]: every code with its name, the one list of both languages (ts/backend/settings.ts).
 macro_rules! codes {
@@ -121,6 +123,19 @@ impl From<FisherError> for Error {
     }
 }
 
+impl From<OutOfMemory> for Error {
+    fn from(error: OutOfMemory) -> Self {
+        Self { code: Code::Memory, message: error.to_string() }
+    }
+}
+
+/// The memory error of an argument.
+fn full(name: &str) -> impl Fn(OutOfMemory) -> Error {
+    move |OutOfMemory { bytes }| {
+        Error::expected(Code::Memory, name, "a size that memory has room for", format!("{bytes} bytes"))
+    }
+}
+
 /// `Ok` if `got == expected`, else a shape error.
 pub(crate) fn length(name: &str, expected: usize, got: usize) -> Result<()> {
     if got == expected {
@@ -136,28 +151,16 @@ pub(crate) fn count(name: &str, value: usize) -> Result<()> {
 }
 
 /// `length` zeros, or a memory error that names what they are for and says how many bytes that is.
-pub fn room<T: Clone + Default>(name: &str, length: usize) -> Result<Vec<T>> {
-    // Asked for and given back: memory that comes as zeros from the system is not written before it is used.
-    reserved::<T>(name, length)?;
-    Ok(vec![T::default(); length])
+pub fn room<T: Number>(name: &str, length: usize) -> Result<Vec<T>> {
+    memory::zeros(length).map_err(full(name))
 }
 
 /// A copy of `entries`, or a memory error.
-pub fn taken<T: Clone>(name: &str, entries: &[T]) -> Result<Vec<T>> {
-    let mut copy = reserved(name, entries.len())?;
-    copy.extend_from_slice(entries);
-    Ok(copy)
+pub fn taken<T: Copy>(name: &str, entries: &[T]) -> Result<Vec<T>> {
+    memory::copied(entries).map_err(full(name))
 }
 
 /// An empty vector that has room for `length` entries.
 pub(crate) fn reserved<T>(name: &str, length: usize) -> Result<Vec<T>> {
-    let mut entries = Vec::new();
-    match entries.try_reserve_exact(length) {
-        Ok(()) => Ok(entries),
-        Err(_) => {
-            let bytes = length as f64 * size_of::<T>() as f64;
-            let expected = "a size that memory has room for";
-            Err(Error::expected(Code::Memory, name, expected, format!("{bytes} bytes")))
-        }
-    }
+    memory::reserved(length).map_err(full(name))
 }

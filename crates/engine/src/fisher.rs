@@ -9,7 +9,7 @@ use nhgd_fisher::{Fisher as Representation, FisherError, FisherSettings, SolveRe
 use nhgd_settings::{object, read, text};
 
 use crate::checkpoint::{Kind, decode, encode};
-use crate::error::{length, taken};
+use crate::error::{length, room, taken};
 use crate::queue::{InLine, Job, Place, Queue, Ticket, receive};
 use crate::step::{Observable, Observed};
 use crate::{Code, Error, Pending, Result, Step, Vector};
@@ -128,12 +128,12 @@ impl<T: Observable> Core<T> {
     }
 
     fn solve(&self, b: &Vector) -> Result<Ticket<Result<Solution<T>>>> {
-        let b = b.lock("b")?.of::<T>("b")?.clone();
+        let b = taken("b", b.lock("b")?.of::<T>("b")?)?;
         length("b", self.kind.parameters, b.len())?;
         Ok(self.ask(move |worker| match worker.failure.take() {
             Some(failure) => Err(failure),
             None => {
-                let mut x = b.clone();
+                let mut x = room("x", b.len())?;
                 worker.run(|f| f.solve(&b, &mut x)).map(|report| Solution { x, report })
             }
         }))
@@ -141,14 +141,15 @@ impl<T: Observable> Core<T> {
 
     fn save(&self) -> Ticket<Result<Vec<u8>>> {
         let kind = self.kind.clone();
-        self.ask(move |worker| Ok(encode(&kind, &worker.run(|f| Ok(f.state()))?)))
+        self.ask(move |worker| encode(&kind, &worker.run(|f| Ok(f.state()?))?))
     }
 
     fn restore(&self, bytes: &[u8]) -> Result<Ticket<Result<()>>> {
         let state = decode(&self.kind, bytes)?;
         Ok(self.ask(move |worker| {
-            worker.run(|f| Ok(f.restore(&state)))?.map_err(|e| {
-                Error::expected(Code::Checkpoint, "bytes", "a saved Fisher that is intact", e)
+            worker.run(|f| Ok(f.restore(&state)))?.map_err(|e| match e {
+                FisherError::Memory { .. } => e.into(),
+                e => Error::expected(Code::Checkpoint, "bytes", "a saved Fisher that is intact", e),
             })?;
             worker.failure = None;
             Ok(())
@@ -174,7 +175,7 @@ impl<T: Observable> Core<T> {
 fn diagonal<T: Observable>(entries: &[T], parameters: usize) -> Result<Diagonal<T>> {
     match entries {
         [c] => Ok(Diagonal::Scalar(*c)),
-        _ if entries.len() == parameters => Ok(Diagonal::Vector(entries.to_vec())),
+        _ if entries.len() == parameters => Ok(Diagonal::Vector(taken("regularizer", entries)?)),
         _ => {
             let expected = format!("1 or {parameters} entries");
             Err(Error::expected(Code::Shape, "regularizer", expected, entries.len()))

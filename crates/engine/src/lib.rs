@@ -45,6 +45,7 @@ pub use model::Predictor;
 pub use nhgd_kernels::Mapping as MappedFile;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use nhgd_kernels::helpers;
+pub use nhgd_kernels::memory::Number;
 pub use optimizer::Optimizer;
 pub use pending::{Finish, Pending};
 pub use point::Point;

@@ -169,7 +169,7 @@ impl Predictor {
         let model = self.settings.build::<T>(features.columns(), self.threads);
         let rows = rows.checked(features.rows())?;
         let mut out = room("predictions", rows.len().saturating_mul(model.classes()))?;
-        model.probabilities(inner, &features.0, rows, &mut out);
+        model.probabilities(inner, &features.0, rows, &mut out)?;
         Ok(Vector::from_vec(out))
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use nhgd_kernels::memory::collected;
 use nhgd_kernels::{Scalar, vector};
 use nhgd_settings::{kinds, read};
 
+use crate::error::reserved;
 use crate::{Code, Element, Error, Result, Vector, room};
 
 /// Settings of an optimiser.
@@ -52,10 +54,10 @@ struct State {
 }
 
 impl State {
-    fn from_bytes(bytes: &[u8], rule: &Rule) -> Option<Self> {
+    fn from_bytes(bytes: &[u8], rule: &Rule) -> Result<Option<Self>> {
         let (numbers, odd) = bytes.as_chunks();
-        let numbers: Vec<f64> = numbers.iter().map(|x| f64::from_le_bytes(*x)).collect();
-        let (&[steps, first, second], moments) = numbers.split_first_chunk()?;
+        let Some((head, moments)) = numbers.split_first_chunk() else { return Ok(None) };
+        let [steps, first, second] = head.map(f64::from_le_bytes);
         let moved = (steps > 0.0) == (first > 0.0);
         let fits = match rule {
             Rule::Sgd {} => first == 0.0 && second == 0.0,
@@ -64,21 +66,18 @@ impl State {
         };
         let whole = odd.is_empty() && first >= 0.0 && first + second == moments.len() as f64;
         let counts = steps.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&steps);
-        let (first, second) = moments.split_at_checked(first as usize)?;
-        (fits && whole && counts).then(|| Self {
-            steps: steps as u32,
-            first: first.to_vec(),
-            second: second.to_vec(),
-        })
+        if !(fits && whole && counts) {
+            return Ok(None);
+        }
+        let (first, second) = moments.split_at(first as usize);
+        let read = |moments: &[[u8; 8]]| collected(moments.iter().map(|x| f64::from_le_bytes(*x)));
+        Ok(Some(Self { steps: steps as u32, first: read(first)?, second: read(second)? }))
     }
 }
 
-/// Moments of `length` entries; new ones are 0.
-fn grow(moments: &mut Vec<f64>, length: usize) -> Result<()> {
-    if moments.len() < length {
-        *moments = room("moments", length)?;
-    }
-    Ok(())
+/// `length` new moments, 0 each, where there are fewer.
+fn grown(moments: &[f64], length: usize) -> Result<Option<Vec<f64>>> {
+    (moments.len() < length).then(|| room("moments", length)).transpose()
 }
 
 fn fraction(name: &str, x: f64) -> Result<()> {
@@ -143,16 +142,19 @@ impl Optimizer {
 
     /// Moments and the number of steps, for [`Optimizer::restore`]: the number of steps, the lengths of both moments and
     /// their entries, each a little-endian f64.
-    pub fn save(&self) -> Vec<u8> {
+    pub fn save(&self) -> Result<Vec<u8>> {
         let state = self.lock();
         let head = [f64::from(state.steps), state.first.len() as f64, state.second.len() as f64];
-        head.iter().chain(&state.first).chain(&state.second).flat_map(|x| x.to_le_bytes()).collect()
+        let numbers = head.iter().chain(&state.first).chain(&state.second);
+        let mut bytes = reserved("optimizer", 8 * (3 + state.first.len() + state.second.len()))?;
+        bytes.extend(numbers.flat_map(|x| x.to_le_bytes()));
+        Ok(bytes)
     }
 
     /// Takes back what [`Optimizer::save`] gave, from an optimiser of the same settings. `ERR_CHECKPOINT` for other
     /// bytes, which change nothing.
     pub fn restore(&self, bytes: &[u8]) -> Result<()> {
-        let state = State::from_bytes(bytes, &self.rule).ok_or_else(|| {
+        let state = State::from_bytes(bytes, &self.rule)?.ok_or_else(|| {
             Error::expected(Code::Checkpoint, "bytes", "a saved optimiser of this kind", "others")
         })?;
         *self.lock() = state;
@@ -207,8 +209,9 @@ impl Optimizer {
             Rule::Momentum { .. } => (x.len(), 0),
             Rule::Adam { shared, .. } => (x.len(), if shared { 1 } else { x.len() }),
         };
-        grow(&mut state.first, first)?;
-        grow(&mut state.second, second)?;
+        let (first, second) = (grown(&state.first, first)?, grown(&state.second, second)?);
+        state.first = first.unwrap_or_else(|| std::mem::take(&mut state.first));
+        state.second = second.unwrap_or_else(|| std::mem::take(&mut state.second));
         state.steps += 1;
         match self.rule {
             Rule::Sgd {} => vector::axpy(T::of(-rate), g, x),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nhgd_curvature::{Diagonal, Statistic, Wants};
+use nhgd_kernels::memory::{self, collected, copied};
 use nhgd_kernels::{Cholesky, RowSet, Scalar};
 use nhgd_problems::{Folds, Prior, Problem as Oracles, Quadratic};
 
@@ -104,21 +105,23 @@ impl Problem {
         for (name, x) in [("h", h), ("q", q)] {
             symmetric(name, d, x)?;
         }
-        let factor = Cholesky::factor(d, h.to_vec()).map_err(|e| {
+        let factor = Cholesky::factor(d, copied(h)?)?.map_err(|e| {
             Error::expected(Code::Range, "h", "a positive definite matrix", format!("pivot {} ≤ 0", e.index))
         })?;
         // Row k of the root is column k of the Cholesky factor: Σ_k l_k l_kᵀ = H.
         let lower = factor.lower();
-        let root: Vec<f64> =
-            (0..d * d).map(|k| if k % d < k / d { 0.0 } else { lower.at(k % d, k / d) }).collect();
-        fn build<T: Scalar>(parts: [&[f64]; 6], mu: f64) -> Quadratic<T> {
-            let [h, c, c0, q, t, root] = parts.map(|x| x.iter().map(|&x| T::of(x)).collect::<Vec<T>>());
-            Quadratic::new(h, c, c0, q, t, T::of(mu), root)
+        let root = collected((0..d * d).map(|k| if k % d < k / d { 0.0 } else { lower.at(k % d, k / d) }))?;
+        fn build<T: Scalar>(parts: [&[f64]; 6], mu: f64) -> memory::Result<Quadratic<T>> {
+            let mut scalars = [const { Vec::new() }; 6];
+            for (scalars, part) in scalars.iter_mut().zip(parts) {
+                *scalars = collected(part.iter().map(|&x| T::of(x)))?;
+            }
+            Quadratic::new(scalars, T::of(mu))
         }
         let parts = [h, c, c0, q, t, &root];
         match dtype {
-            "f32" => Ok(Self(Typed::F32(Arc::new(build(parts, mu))))),
-            "f64" => Ok(Self(Typed::F64(Arc::new(build(parts, mu))))),
+            "f32" => Ok(Self(Typed::F32(Arc::new(build(parts, mu)?)))),
+            "f64" => Ok(Self(Typed::F64(Arc::new(build(parts, mu)?)))),
             other => Err(unknown_dtype(other)),
         }
     }
@@ -146,14 +149,14 @@ impl Problem {
         fn joined<T: Scalar>(
             before: &Arc<dyn Oracles<T>>,
             fold: &Arc<dyn Oracles<T>>,
-        ) -> Arc<dyn Oracles<T>> {
+        ) -> memory::Result<Arc<dyn Oracles<T>>> {
             let threads = before.threads();
             let mut folds = before.folds().to_vec();
             if folds.is_empty() {
                 folds.push(before.clone());
             }
             folds.push(fold.clone());
-            Arc::new(Folds::new(folds, threads))
+            Ok(Arc::new(Folds::new(folds, threads)?))
         }
         let count = typed!(self, T, p => p.folds().len().max(1));
         for (name, expected, got) in [
@@ -167,8 +170,8 @@ impl Problem {
             return Err(Error::expected(Code::Shape, "fold", "the blocks of the others", "other blocks"));
         }
         match (&self.0, &fold.0) {
-            (Typed::F32(before), Typed::F32(fold)) => Ok(Self(Typed::F32(joined(before, fold)))),
-            (Typed::F64(before), Typed::F64(fold)) => Ok(Self(Typed::F64(joined(before, fold)))),
+            (Typed::F32(before), Typed::F32(fold)) => Ok(Self(Typed::F32(joined(before, fold)?))),
+            (Typed::F64(before), Typed::F64(fold)) => Ok(Self(Typed::F64(joined(before, fold)?))),
             _ => Err(Error::expected(Code::Range, "fold", self.dtype(), fold.dtype())),
         }
     }
@@ -198,8 +201,8 @@ impl Problem {
         typed!(self, T, p => p.curvature())
     }
     /// θ to start from: zeros for a convex problem, random weights for a network; the same for the same seed.
-    pub fn initial(&self, seed: u64) -> Vector {
-        typed!(self, T, p => Vector::from_vec(p.initial(seed)))
+    pub fn initial(&self, seed: u64) -> Result<Vector> {
+        typed!(self, T, p => Ok(Vector::from_vec(p.initial(seed)?)))
     }
     /// Inputs and outputs of each layer of θ, one after the other; none where it has no layers.
     pub fn layers(&self) -> Vec<u32> {
@@ -212,7 +215,7 @@ impl Problem {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
             let point = point.of::<T>()?;
-            Ok(Vector::from_vec(match p.penalty().diagonal(point.outer, point.inner) {
+            Ok(Vector::from_vec(match p.penalty().diagonal(point.outer, point.inner)? {
                 Diagonal::Scalar(c) => vec![c],
                 Diagonal::Vector(entries) => entries,
             }))
@@ -253,7 +256,7 @@ impl Problem {
             if let Some((wants, _)) = wants {
                 room_for::<T>(p.observation_len(rows.len(), wants))?;
             }
-            let (loss, observation) = reduce::inner_step(&**p, point, rows, wants, gradient);
+            let (loss, observation) = reduce::inner_step(&**p, point, rows, wants, gradient)?;
             step.store(batch, observation.map(T::observed));
             Ok(loss)
         })
@@ -273,7 +276,7 @@ impl Problem {
             let mut point = self.at::<T>(point)?;
             let rows = batch.checked(p.samples())?;
             room_for::<T>(p.observation_len(rows.len(), wants))?;
-            let observation = p.observation(point.of::<T>()?, rows, wants, seed);
+            let observation = p.observation(point.of::<T>()?, rows, wants, seed)?;
             step.store(batch, Some(T::observed(observation)));
             Ok(())
         })
@@ -287,7 +290,7 @@ impl Problem {
             let gradient = gradient.of::<T>("gradient")?;
             length("gradient", p.inner_len(), gradient.len())?;
             let rows = batch.checked(p.samples())?;
-            Ok(reduce::inner_step(&**p, point.of::<T>()?, rows, None, gradient).0)
+            Ok(reduce::inner_step(&**p, point.of::<T>()?, rows, None, gradient)?.0)
         })
     }
 
@@ -295,7 +298,7 @@ impl Problem {
     pub fn inner_loss(&self, point: &Point) -> Result<f64> {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
-            Ok(reduce::inner_loss(&**p, point.of::<T>()?))
+            Ok(reduce::inner_loss(&**p, point.of::<T>()?)?)
         })
     }
 
@@ -303,7 +306,7 @@ impl Problem {
     pub fn outer_loss(&self, point: &Point) -> Result<f64> {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
-            Ok(reduce::outer_loss(&**p, point.of::<T>()?))
+            Ok(reduce::outer_loss(&**p, point.of::<T>()?)?)
         })
     }
 
@@ -323,7 +326,7 @@ impl Problem {
             length("target", p.inner_len(), target.len())?;
             let m = p.outer_samples();
             let rows = batch.map_or(Ok(RowSet::all(m)), |batch| batch.checked(m))?;
-            Ok(reduce::outer_gradient(&**p, point.of::<T>()?, rows, direct, target))
+            Ok(reduce::outer_gradient(&**p, point.of::<T>()?, rows, direct, target)?)
         })
     }
 
@@ -344,8 +347,7 @@ impl Problem {
             length("product", p.outer_len(), product.len())?;
             let rows = batch.checked(p.samples())?;
             let point = point.of::<T>()?;
-            reduce::cross_product(&**p, point, rows, u, Scalar::of(scale), product);
-            Ok(())
+            Ok(reduce::cross_product(&**p, point, rows, u, Scalar::of(scale), product)?)
         })
     }
 
@@ -380,8 +382,7 @@ impl Problem {
             length("u", p.inner_len(), u.len())?;
             length("product", p.inner_len(), product.len())?;
             let rows = batch.checked(p.samples())?;
-            reduce::curvature_product(&**p, point.of::<T>()?, rows, u, product, hessian);
-            Ok(())
+            Ok(reduce::curvature_product(&**p, point.of::<T>()?, rows, u, product, hessian)?)
         })
     }
 
@@ -422,8 +423,8 @@ impl Problem {
             room_for::<T>(p.observation_len(rows.len(), Wants::Factors(Statistic::Empirical)))?;
             room_for::<T>(rows.len().saturating_mul(directions.len() / d))?;
             let missing = || Error::expected(Code::Range, "problem", "one of samples and a model", "another");
-            let factors = p.gradients(point.of::<T>()?, rows).ok_or_else(missing)?;
-            Ok(Vector::from_vec(factors.sensitivities(&p.layers(), directions, p.threads())))
+            let factors = p.gradients(point.of::<T>()?, rows)?.ok_or_else(missing)?;
+            Ok(Vector::from_vec(factors.sensitivities(&p.layers(), directions, p.threads())?))
         })
     }
 
@@ -437,8 +438,7 @@ impl Problem {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
             let (inner, outer, signals) = point.parts::<T>()?;
-            p.refresh(inner, outer, signals);
-            Ok(())
+            Ok(p.refresh(inner, outer, signals)?)
         })
     }
 
@@ -447,7 +447,7 @@ impl Problem {
         typed!(self, T, p => {
             let mut point = self.at::<T>(point)?;
             let missing = || Error::expected(Code::Range, "problem", "one that weighs samples", "one without weights");
-            Ok(Vector::from_vec(p.weights(point.of::<T>()?).ok_or_else(missing)?))
+            Ok(Vector::from_vec(p.weights(point.of::<T>()?)?.ok_or_else(missing)?))
         })
     }
 
@@ -462,7 +462,7 @@ impl Problem {
             let mut point = self.at::<T>(point)?;
             let expected = format!("less than the {} blocks", p.blocks().len());
             let missing = || Error::expected(Code::Range, "block", expected, block);
-            Ok(Vector::from_vec(p.natural(block, point.of::<T>()?).ok_or_else(missing)?))
+            Ok(Vector::from_vec(p.natural(block, point.of::<T>()?)?.ok_or_else(missing)?))
         })
     }
 

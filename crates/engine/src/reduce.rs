@@ -2,6 +2,7 @@
 //! the penalty and the prior. Where the samples are spread over ranks, `ts/problems/sharded.ts` adds up what these have.
 
 use nhgd_curvature::{Observation, Wants};
+use nhgd_kernels::memory::{Result, zeros};
 use nhgd_kernels::{RowSet, Scalar, vector};
 use nhgd_problems::{Point, Problem};
 
@@ -17,26 +18,26 @@ pub(crate) fn inner_step<T: Scalar>(
     rows: RowSet<'_>,
     wants: Option<(Wants, u64)>,
     gradient: &mut [T],
-) -> (f64, Option<Observation<T>>) {
-    let (sum, observation) = problem.inner_sums(point, rows, wants, gradient);
+) -> Result<(f64, Option<Observation<T>>)> {
+    let (sum, observation) = problem.inner_sums(point, rows, wants, gradient)?;
     let share = share_of(rows.len());
     vector::scale(T::of(share), gradient);
-    problem.penalty().add_gradient(point.outer, point.inner, gradient);
-    (sum * share + problem.penalty().value(point.outer, point.inner), observation)
+    problem.penalty().add_gradient(point.outer, point.inner, gradient)?;
+    Ok((sum * share + problem.penalty().value(point.outer, point.inner)?, observation))
 }
 
 /// g over all samples.
-pub(crate) fn inner_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> f64 {
+pub(crate) fn inner_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> Result<f64> {
     let n = problem.samples();
-    problem.inner_losses(point, RowSet::all(n)) * share_of(n)
-        + problem.penalty().value(point.outer, point.inner)
+    Ok(problem.inner_losses(point, RowSet::all(n))? * share_of(n)
+        + problem.penalty().value(point.outer, point.inner)?)
 }
 
 /// f over all outer samples.
-pub(crate) fn outer_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> f64 {
+pub(crate) fn outer_loss<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>) -> Result<f64> {
     let m = problem.outer_samples();
-    problem.outer_losses(point, RowSet::all(m)) * share_of(m)
-        + of_outer(problem, point, &mut vec![T::zero(); point.outer.len()])
+    Ok(problem.outer_losses(point, RowSet::all(m))? * share_of(m)
+        + of_outer(problem, point, &mut zeros(point.outer.len())?)?)
 }
 
 /// direct ← ∇_v f, target ← ∇_θ f on a batch of the outer samples; returns f there.
@@ -46,12 +47,12 @@ pub(crate) fn outer_gradient<T: Scalar>(
     rows: RowSet<'_>,
     direct: &mut [T],
     target: &mut [T],
-) -> f64 {
-    let sum = problem.outer_sums(point, rows, target);
+) -> Result<f64> {
+    let sum = problem.outer_sums(point, rows, target)?;
     let share = share_of(rows.len());
     vector::scale(T::of(share), target);
     direct.fill(T::zero());
-    sum * share + of_outer(problem, point, direct)
+    Ok(sum * share + of_outer(problem, point, direct)?)
 }
 
 /// product ← product + scale · Lᵀu, L estimated on a batch.
@@ -62,11 +63,15 @@ pub(crate) fn cross_product<T: Scalar>(
     u: &[T],
     scale: T,
     product: &mut [T],
-) {
-    let mut sums = vec![T::zero(); product.len()];
-    problem.cross_sums(point, rows, u, &mut sums);
+) -> Result<()> {
+    let mut sums = zeros(product.len())?;
+    problem.cross_sums(point, rows, u, &mut sums)?;
+    let of_penalty = problem.penalty().cross(point.outer, point.inner, u)?;
     vector::axpy(scale * T::of(share_of(rows.len())), &sums, product);
-    problem.penalty().add_cross(point.outer, point.inner, u, scale, product);
+    for (at, sums) in of_penalty {
+        product[at..].iter_mut().zip(sums).for_each(|(product, sum)| *product += scale * T::of(sum));
+    }
+    Ok(())
 }
 
 /// product ← Cu on a batch, D included; with the true Hessian in place of C where `hessian` says so.
@@ -77,18 +82,18 @@ pub(crate) fn curvature_product<T: Scalar>(
     u: &[T],
     product: &mut [T],
     hessian: bool,
-) {
+) -> Result<()> {
     if hessian {
-        problem.hessian_sums(point, rows, u, product);
+        problem.hessian_sums(point, rows, u, product)?;
     } else {
-        problem.curvature_sums(point, rows, u, product);
+        problem.curvature_sums(point, rows, u, product)?;
     }
     vector::scale(T::of(share_of(rows.len())), product);
-    problem.penalty().add_product(point.outer, point.inner, u, product);
+    problem.penalty().add_product(point.outer, point.inner, u, product)
 }
 
 /// What f has that depends on v alone: the prior and the terms of the blocks. Adds its gradient.
-fn of_outer<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>, gradient: &mut [T]) -> f64 {
+fn of_outer<T: Scalar>(problem: &dyn Problem<T>, point: Point<'_, T>, gradient: &mut [T]) -> Result<f64> {
     let prior = problem.prior().map_or(0.0, |prior| prior.add(point.outer, gradient));
-    prior + problem.direct(point.outer, gradient)
+    Ok(prior + problem.direct(point.outer, gradient)?)
 }

@@ -149,7 +149,6 @@ fn observed<T: Observable>(rows: &Vector, d: usize) -> Result<Option<Observed>> 
 /// The arrays of an observation of so many samples, sample by sample.
 fn rows_of<T: Observable>(observation: &Observation<T>, samples: usize) -> Result<Vector> {
     let samples = if matches!(observation, Observation::Rows(Rows { count: 1, .. })) { 1 } else { samples };
-    let mut observation = observation.clone();
     let arrays = observation.arrays();
     let mut rows = reserved("rows", arrays.iter().map(|array| array.len()).sum())?;
     for i in 0..samples {
@@ -171,14 +170,11 @@ fn joined<T: Observable>(
 ) -> Result<Observed> {
     let mut rows = rows.lock("rows")?;
     let rows = rows.of::<T>("rows")?;
-    let mut observation = observation.clone();
-    let mut arrays = observation.arrays();
-    let widths: Vec<usize> = arrays.iter().map(|array| array.len() / samples).collect();
+    let widths: Vec<usize> = observation.arrays().iter().map(|array| array.len() / samples).collect();
     let width = widths.iter().sum::<usize>();
     length("rows", width * count, rows.len())?;
-    for (array, width) in arrays.iter_mut().zip(&widths) {
-        **array = reserved("rows", width * count)?;
-    }
+    let room = widths.iter().map(|width| reserved("rows", width * count));
+    let mut arrays = room.collect::<Result<Vec<Vec<T>>>>()?;
     for row in rows.chunks_exact(width.max(1)) {
         let mut rest = row;
         for (array, &width) in arrays.iter_mut().zip(&widths) {
@@ -187,6 +183,7 @@ fn joined<T: Observable>(
             rest = others;
         }
     }
+    let mut observation = observation.with_arrays(arrays);
     if let Observation::Rows(rows) = &mut observation {
         rows.count = rows.data.len() / d.max(1);
     }

@@ -1,6 +1,8 @@
 //! Noise transitions behind a handle.
 
-use crate::{Code, Error, Result, Vector, room};
+use nhgd_kernels::memory::{collected, zeros};
+
+use crate::{Code, Error, Result, Vector, room, taken};
 
 /// How wrong labels arise, see [`nhgd_problems::Transition`].
 #[derive(Debug)]
@@ -20,7 +22,7 @@ impl Transition {
         if let Some(odd) = entries.iter().find(|t| !(t.is_finite() && **t > 0.0)) {
             return Err(Error::expected(Code::Range, "entries", "positive numbers", odd));
         }
-        let noise = nhgd_problems::Transition::new(&entries, classes);
+        let noise = nhgd_problems::Transition::new(&entries, classes)?;
         Ok(Self { entries, classes, noise })
     }
 
@@ -33,25 +35,26 @@ impl Transition {
     }
 
     /// C × C, row-major.
-    pub fn entries(&self) -> Vec<f64> {
-        self.entries.clone()
+    pub fn entries(&self) -> Result<Vec<f64>> {
+        taken("entries", &self.entries)
     }
 
     /// Log-odds that each label is right, where the scores of the model that gave the `probabilities`, n × C, are taken
     /// times `slope`.
     pub fn margins(&self, probabilities: &Vector, labels: &[u32], slope: f64) -> Result<Vec<f64>> {
         let rows = self.rows(probabilities, labels)?;
+        let mut log_p: Vec<f64> = zeros(self.classes)?;
         let margin = |(p, &y): (&[f64], &u32)| {
-            let log_p = nhgd_problems::Transition::log_probabilities(p);
+            nhgd_problems::Transition::log_probabilities(p, &mut log_p);
             self.noise.margin(&log_p, y as usize, slope).0
         };
-        Ok(rows.chunks_exact(self.classes).zip(labels).map(margin).collect())
+        Ok(collected(rows.chunks_exact(self.classes).zip(labels).map(margin))?)
     }
 
     /// The transition after one more round of expectation maximisation.
     pub fn estimate(&self, probabilities: &Vector, labels: &[u32], slope: f64) -> Result<Self> {
         let rows = self.rows(probabilities, labels)?;
-        Self::new(self.noise.estimate(&rows, labels, slope), self.classes)
+        Self::new(self.noise.estimate(&rows, labels, slope)?, self.classes)
     }
 
     fn rows(&self, probabilities: &Vector, labels: &[u32]) -> Result<Vec<f64>> {

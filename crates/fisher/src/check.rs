@@ -147,6 +147,6 @@ impl Saved<'_> {
         name: &str,
         fits: &dyn Fn(usize) -> bool,
     ) -> Result<Vec<T>, FisherError> {
-        self.values(name, fits).map(narrow)
+        Ok(narrow(self.values(name, fits)?)?)
     }
 }

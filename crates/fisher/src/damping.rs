@@ -2,6 +2,7 @@
 
 use nhgd_curvature::{Diagonal, LayerShape};
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::{Result as Fallible, collected};
 use nhgd_settings::words;
 
 use crate::check::Saved;
@@ -24,7 +25,7 @@ pub enum Start {
 words!(Start { "held" Held, "decaying" Decaying });
 
 /// The regulariser D, the damping λ and how often it had to be raised.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Damping<T> {
     setting: f64,
     relative: bool,
@@ -36,7 +37,7 @@ pub(crate) struct Damping<T> {
 }
 
 /// D̃ of one layer, as far as a Kronecker product can hold it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum LayerDamping {
     /// cI.
     Constant(f64),
@@ -47,19 +48,19 @@ pub(crate) enum LayerDamping {
 }
 
 impl LayerDamping {
-    fn of<T: Scalar>(tilde: &[T], shape: LayerShape) -> Self {
+    fn of<T: Scalar>(tilde: &[T], shape: LayerShape) -> Fallible<Self> {
         let mean = tilde.iter().map(|d| d.wide()).sum::<f64>() / tilde.len() as f64;
         if tilde.iter().all(|d| *d == tilde[0]) {
-            return Self::Constant(tilde[0].wide());
+            return Ok(Self::Constant(tilde[0].wide()));
         }
-        let inputs: Vec<f64> = tilde.chunks_exact(shape.outputs).map(|row| row[0].wide()).collect();
-        let outputs: Vec<f64> = tilde[..shape.outputs].iter().map(|d| d.wide() / inputs[0]).collect();
+        let inputs = collected(tilde.chunks_exact(shape.outputs).map(|row| row[0].wide()))?;
+        let outputs = collected(tilde[..shape.outputs].iter().map(|d| d.wide() / inputs[0]))?;
         let rounding = 8.0 * T::epsilon().wide();
         let is_product = tilde.iter().enumerate().all(|(at, d)| {
             let product = inputs[at / shape.outputs] * outputs[at % shape.outputs];
             (d.wide() - product).abs() <= rounding * product
         });
-        if is_product { Self::Product(inputs, outputs) } else { Self::Mean(mean) }
+        Ok(if is_product { Self::Product(inputs, outputs) } else { Self::Mean(mean) })
     }
 
     pub fn is_product(&self) -> bool {
@@ -102,6 +103,11 @@ impl<T: Scalar> Damping<T> {
         Ok(damping)
     }
 
+    /// The same in memory of its own.
+    pub fn copied(&self) -> Fallible<Self> {
+        Ok(Self { regularizer: self.regularizer.copied()?, ..*self })
+    }
+
     /// Damping alone: D̃ = λI.
     pub fn ignore_regularizer(&mut self) {
         self.regularizer = Diagonal::Scalar(T::zero());
@@ -135,7 +141,7 @@ impl<T: Scalar> Damping<T> {
         // Equal entries are cI, which some forms invert faster and Kronecker forms exactly.
         let regularizer = match entries {
             [first, rest @ ..] if rest.iter().all(|d| d == first) => Diagonal::Scalar(*first),
-            _ => regularizer.clone(),
+            _ => regularizer.copied()?,
         };
         let changed = regularizer != self.regularizer;
         self.regularizer = regularizer;
@@ -144,19 +150,20 @@ impl<T: Scalar> Damping<T> {
 
     /// Entries of [`crate::Fisher::state`]. A restored copy repeats the last factorisation if `factored`, and counts its
     /// fallbacks again; so the saved count leaves them out.
-    pub fn state(&self, factored: bool) -> State {
+    pub fn state(&self, factored: bool) -> Fallible<State> {
         let regularizer = match &self.regularizer {
             Diagonal::Scalar(c) => vec![c.wide()],
-            Diagonal::Vector(d) => widen(d),
+            Diagonal::Vector(d) => widen(d)?,
         };
         let fallbacks = self.fallbacks - if factored { self.latest } else { 0 };
-        vec![("regularizer", regularizer), ("fallbacks", vec![fallbacks.into()])]
+        Ok(vec![("regularizer", regularizer), ("fallbacks", vec![fallbacks.into()])])
     }
 
     /// A copy that holds what [`Damping::state`] gave.
     pub fn restored(&self, state: &Saved) -> Result<Self, FisherError> {
         let entries: Vec<T> = state.scalars("regularizer", &|n| n == 1 || n == self.size)?;
-        let mut damping = Self { fallbacks: state.number("fallbacks")? as u32, latest: 0, ..self.clone() };
+        let fallbacks = state.number("fallbacks")? as u32;
+        let mut damping = Self { regularizer: self.regularizer.copied()?, fallbacks, latest: 0, ..*self };
         damping.set_regularizer(&match entries[..] {
             [c] => Diagonal::Scalar(c),
             _ => Diagonal::Vector(entries),
@@ -165,11 +172,11 @@ impl<T: Scalar> Damping<T> {
     }
 
     /// D̃ of each layer.
-    pub fn of_layers(&self, level: f64, shapes: &[LayerShape]) -> Vec<LayerDamping> {
-        let tilde = self.diagonal(level);
+    pub fn of_layers(&self, level: f64, shapes: &[LayerShape]) -> Fallible<Vec<LayerDamping>> {
+        let tilde = self.diagonal(level)?;
         let mut start = 0;
         let layer = |shape: &LayerShape| match &tilde {
-            Diagonal::Scalar(c) => LayerDamping::Constant(c.wide()),
+            Diagonal::Scalar(c) => Ok(LayerDamping::Constant(c.wide())),
             Diagonal::Vector(tilde) => {
                 let size = shape.inputs * shape.outputs;
                 start += size;
@@ -188,12 +195,12 @@ impl<T: Scalar> Damping<T> {
     }
 
     /// D̃ = D + λI.
-    pub fn diagonal(&self, level: f64) -> Diagonal<T> {
+    pub fn diagonal(&self, level: f64) -> Fallible<Diagonal<T>> {
         let level = T::of(level);
-        match &self.regularizer {
+        Ok(match &self.regularizer {
             Diagonal::Scalar(c) => Diagonal::Scalar(*c + level),
-            Diagonal::Vector(d) => Diagonal::Vector(d.iter().map(|&d| d + level).collect()),
-        }
+            Diagonal::Vector(d) => Diagonal::Vector(collected(d.iter().map(|&d| d + level))?),
+        })
     }
 
     /// Calls `factor` with λ; as long as it gives nothing, tells it ten times max(λ, ε·tr(F)/d). Returns what it gave
@@ -201,12 +208,12 @@ impl<T: Scalar> Damping<T> {
     pub fn raise<R>(
         &mut self,
         mean: f64,
-        mut factor: impl FnMut(&Self, f64) -> Option<R>,
+        mut factor: impl FnMut(&Self, f64) -> Fallible<Option<R>>,
     ) -> Result<(R, f64), FisherError> {
         let mut level = self.level(mean);
         self.latest = 0;
         for attempt in 0..TRIES {
-            if let Some(result) = factor(self, level) {
+            if let Some(result) = factor(self, level)? {
                 return Ok((result, level));
             }
             self.fallbacks += 1;
@@ -227,7 +234,7 @@ mod tests {
     fn raises_damping_tenfold_until_a_factorisation_works() {
         let mut damping = Damping::<f64>::new(1e-3, false, Diagonal::Scalar(0.0), 2).expect("good settings");
         let (found, level) =
-            damping.raise(1.0, |_, level| (level > 0.05).then_some("factor")).expect("two are enough");
+            damping.raise(1.0, |_, level| Ok((level > 0.05).then_some("factor"))).expect("two are enough");
         assert_eq!((found, damping.fallbacks), ("factor", 2));
         assert!((level - 0.1).abs() < 1e-15);
     }
@@ -235,7 +242,8 @@ mod tests {
     #[test]
     fn starts_from_rounding_where_there_is_no_damping() {
         let mut damping = Damping::<f64>::new(0.0, false, Diagonal::Scalar(1e-30), 2).expect("good settings");
-        let (_, level) = damping.raise(4.0, |_, level| (level > 0.0).then_some(())).expect("one is enough");
+        let (_, level) =
+            damping.raise(4.0, |_, level| Ok((level > 0.0).then_some(()))).expect("one is enough");
         assert_eq!(level, 40.0 * f64::EPSILON);
     }
 
@@ -245,7 +253,7 @@ mod tests {
         let mut tried = Vec::new();
         let error = damping.raise(1.0, |_, level| {
             tried.push(level);
-            None::<()>
+            Ok(None::<()>)
         });
         assert_eq!(tried, [1.0, 10.0, 100.0, 1000.0]);
         assert_eq!(error.err(), Some(FisherError::NotPositiveDefinite { damping: 1000.0 }));

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use nhgd_kernels::OutOfMemory;
+
 /// Why an update or a solve did not happen; the representation is as it was before the call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FisherError {
@@ -31,7 +33,7 @@ pub enum FisherError {
         /// Damping in force when it was given up.
         damping: f64,
     },
-    /// There is no room for what the form starts with.
+    /// There is no room for what the form holds or computes.
     Memory {
         /// Bytes that it takes.
         bytes: f64,
@@ -63,6 +65,12 @@ impl fmt::Display for FisherError {
 }
 
 impl std::error::Error for FisherError {}
+
+impl From<OutOfMemory> for FisherError {
+    fn from(OutOfMemory { bytes }: OutOfMemory) -> Self {
+        Self::Memory { bytes }
+    }
+}
 
 /// How a solve went.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]

@@ -37,6 +37,7 @@ pub use smoothing::Smoothing;
 
 use nhgd_curvature::{Diagonal, Observation, Wants};
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::Result as Fallible;
 
 /// Values under their names.
 pub type State = Vec<(&'static str, Vec<f64>)>;
@@ -69,7 +70,7 @@ pub trait Fisher<T: Scalar>: Send {
     fn reset(&mut self);
 
     /// All that a copy of the same shape and settings needs to go on with the same bits, the regulariser included.
-    fn state(&self) -> State;
+    fn state(&self) -> Fallible<State>;
 
     /// Takes back what [`Fisher::state`] gave, from a representation of the same shape and settings.
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError>;

@@ -1,5 +1,6 @@
 //! The factor statistics that the Kronecker forms share.
 
+use nhgd_kernels::memory::{Result as Fallible, collected, copied, zeros};
 use nhgd_kernels::vector::{all_finite, axpy, scale};
 use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, syrk};
 
@@ -27,7 +28,7 @@ pub enum Sharing {
 words!(Sharing { "expand" Expand, "reduce" Reduce });
 
 /// E[w aaᵀ] and E[w Σ_k s_k s_kᵀ] of one layer, lower triangles.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct LayerMoments<T> {
     pub shape: LayerShape,
     pub inputs: Vec<T>,
@@ -36,29 +37,29 @@ pub(crate) struct LayerMoments<T> {
 
 /// Second moments of the inputs and of the output gradients of all layers, with the mean weight ρ = E[w]: the Kronecker
 /// approximation of a layer's Fisher is ρ Ā ⊗ S̄ = E[w aaᵀ] ⊗ E[w ssᵀ] / ρ.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Moments<T> {
     pub layers: Vec<LayerMoments<T>>,
     pub weight: f64,
 }
 
 /// Lower triangle of Xᵀ diag(w) X, with `roots` √w, each for as many rows of X as fall to it.
-fn second_moment<T: Scalar>(x: &[T], columns: usize, roots: &[T]) -> Vec<T> {
-    let mut weighted = x.to_vec();
+fn second_moment<T: Scalar>(x: &[T], columns: usize, roots: &[T]) -> Fallible<Vec<T>> {
+    let mut weighted = copied(x)?;
     for (rows, &root) in weighted.chunks_exact_mut(x.len() / roots.len()).zip(roots) {
         scale(root, rows);
     }
-    let mut moment = vec![T::zero(); columns * columns];
+    let mut moment = zeros(columns * columns)?;
     let weighted = MatRef::new(&weighted, x.len() / columns, columns).t();
-    syrk(MatMut::new(&mut moment, columns, columns), T::zero(), T::one(), weighted);
-    moment
+    syrk(MatMut::new(&mut moment, columns, columns), T::zero(), T::one(), weighted)?;
+    Ok(moment)
 }
 
 /// Lower triangle of Σ_i w_i (diag p_i − p_i p_iᵀ), with `roots` √w. Each row of such a matrix sums to 0, so the diagonal
 /// follows from the rest, and no rounding makes the matrix indefinite.
-fn softmax_moment<T: Scalar>(p: &[T], classes: usize, roots: &[T]) -> Vec<T> {
-    let mut moment = second_moment(p, classes, roots);
-    let mut sums = vec![T::zero(); classes];
+fn softmax_moment<T: Scalar>(p: &[T], classes: usize, roots: &[T]) -> Fallible<Vec<T>> {
+    let mut moment = second_moment(p, classes, roots)?;
+    let mut sums: Vec<T> = zeros(classes)?;
     for i in 0..classes {
         for j in 0..i {
             sums[i] += moment[i * classes + j];
@@ -67,16 +68,16 @@ fn softmax_moment<T: Scalar>(p: &[T], classes: usize, roots: &[T]) -> Vec<T> {
         }
     }
     (0..classes).for_each(|i| moment[i * classes + i] = sums[i]);
-    moment
+    Ok(moment)
 }
 
 /// Sums of `positions` rows of `width` entries each.
-fn sums_over_positions<T: Scalar>(x: &[T], positions: usize, width: usize) -> Vec<T> {
-    let mut sums = vec![T::zero(); x.len() / positions];
+fn sums_over_positions<T: Scalar>(x: &[T], positions: usize, width: usize) -> Fallible<Vec<T>> {
+    let mut sums = zeros(x.len() / positions)?;
     for (sum, rows) in sums.chunks_exact_mut(width).zip(x.chunks_exact(positions * width)) {
         rows.chunks_exact(width).for_each(|row| axpy(T::one(), row, sum));
     }
-    sums
+    Ok(sums)
 }
 
 /// diag E[w Σ_k g_k g_kᵀ] of one layer with gradients g_k = vec(Σ_t a_t s_ktᵀ), inputs × outputs; in a basis, of the
@@ -87,36 +88,36 @@ pub(crate) fn layer_diagonal<T: Scalar>(
     layer: &LayerFactors<T>,
     shape: LayerShape,
     basis: Option<&Basis<T>>,
-) -> Vec<T> {
+) -> Fallible<Vec<T>> {
     let (m, LayerShape { inputs, outputs }) = (weights.len(), shape);
     let scale = T::of(1.0 / m as f64);
     let rotate = |x: &[T], n: usize, u: Option<&Vec<T>>| match u {
         Some(u) => product(MatRef::new(x, x.len() / n, n), MatRef::new(u, n, n)),
-        None => x.to_vec(),
+        None => copied(x),
     };
-    let mut a = rotate(&layer.inputs, inputs, basis.map(|basis| &basis.inputs));
-    let s = rotate(&layer.outputs, outputs, basis.map(|basis| &basis.outputs));
-    let mut diagonal = vec![T::zero(); inputs * outputs];
+    let mut a = rotate(&layer.inputs, inputs, basis.map(|basis| &basis.inputs))?;
+    let s = rotate(&layer.outputs, outputs, basis.map(|basis| &basis.outputs))?;
+    let mut diagonal = zeros(inputs * outputs)?;
     if layer.positions > 1 {
         let rotated = LayerFactors { inputs: a, outputs: s, ..*layer };
-        let mut gradient = diagonal.clone();
+        let mut gradient = copied(&diagonal)?;
         for (i, &w) in weights.iter().enumerate() {
             for k in 0..directions {
-                rotated.gradient(i, k, directions, shape, &mut gradient);
+                rotated.gradient(i, k, directions, shape, &mut gradient)?;
                 diagonal.iter_mut().zip(&gradient).for_each(|(sum, &g)| *sum += scale * w * g * g);
             }
         }
-        return diagonal;
+        return Ok(diagonal);
     }
     for (row, &w) in a.chunks_exact_mut(inputs).zip(weights) {
         row.iter_mut().for_each(|a| *a = w * *a * *a);
     }
     let mut squares = match layer.form {
-        Outputs::Gradients => vec![T::zero(); m * outputs],
+        Outputs::Gradients => zeros(m * outputs)?,
         // Σ_k (v_jᵀ s_k)² = v_jᵀ(diag p − ppᵀ)v_j = Σ_c p_c v_cj² − (Σ_c p_c v_cj)².
         Outputs::Softmax => {
-            let squared = basis.map(|basis| basis.outputs.iter().map(|&v| v * v).collect());
-            rotate(&layer.outputs, outputs, squared.as_ref())
+            let squared = basis.map(|basis| collected(basis.outputs.iter().map(|&v| v * v))).transpose()?;
+            rotate(&layer.outputs, outputs, squared.as_ref())?
         }
     };
     for (sum, sample) in squares.chunks_exact_mut(outputs).zip(s.chunks_exact(s.len() / m)) {
@@ -130,8 +131,8 @@ pub(crate) fn layer_diagonal<T: Scalar>(
         }
     }
     let (a, squares) = (MatRef::new(&a, m, inputs), MatRef::new(&squares, m, outputs));
-    matmul(MatMut::new(&mut diagonal, inputs, outputs), T::zero(), scale, a.t(), squares);
-    diagonal
+    matmul(MatMut::new(&mut diagonal, inputs, outputs), T::zero(), scale, a.t(), squares)?;
+    Ok(diagonal)
 }
 
 fn trace<T: Scalar>(moment: &[T], n: usize) -> f64 {
@@ -140,7 +141,7 @@ fn trace<T: Scalar>(moment: &[T], n: usize) -> f64 {
 
 impl<T: Scalar> LayerMoments<T> {
     /// The eigenbases of the factors, with their eigenvalues.
-    pub fn basis(&self) -> Result<Spectra<T>, NoConvergence> {
+    pub fn basis(&self) -> Fallible<Result<Spectra<T>, NoConvergence>> {
         Basis::of([&self.inputs, &self.outputs], self.shape)
     }
 
@@ -155,41 +156,56 @@ impl<T: Scalar> LayerMoments<T> {
 
 impl<T: Scalar> Moments<T> {
     /// Of no samples.
-    pub fn zero(layers: &[LayerShape]) -> Self {
-        let zeros = |n: usize| vec![T::zero(); n * n];
-        let layer = |&shape: &LayerShape| LayerMoments {
-            shape,
-            inputs: zeros(shape.inputs),
-            outputs: zeros(shape.outputs),
+    pub fn zero(layers: &[LayerShape]) -> Fallible<Self> {
+        let layer = |&shape: &LayerShape| {
+            let (inputs, outputs) = (zeros(shape.inputs.pow(2))?, zeros(shape.outputs.pow(2))?);
+            Ok(LayerMoments { shape, inputs, outputs })
         };
-        Self { layers: layers.iter().map(layer).collect(), weight: 0.0 }
+        Ok(Self { layers: layers.iter().map(layer).collect::<Fallible<_>>()?, weight: 0.0 })
+    }
+
+    /// The same in memory of their own.
+    pub fn copied(&self) -> Fallible<Self> {
+        let layer = |layer: &LayerMoments<T>| {
+            let (inputs, outputs) = (copied(&layer.inputs)?, copied(&layer.outputs)?);
+            Ok(LayerMoments { shape: layer.shape, inputs, outputs })
+        };
+        Ok(Self { layers: self.layers.iter().map(layer).collect::<Fallible<_>>()?, weight: self.weight })
+    }
+
+    /// Forgets all samples.
+    pub fn clear(&mut self) {
+        for layer in &mut self.layers {
+            layer.inputs.fill(T::zero());
+            layer.outputs.fill(T::zero());
+        }
+        self.weight = 0.0;
     }
 
     /// Of the samples of one observation.
     pub fn of(factors: &Factors<T>, layers: &[LayerShape], sharing: Sharing) -> Result<Self, FisherError> {
         let m = factors.weights.len() as f64;
-        let roots =
-            |scale: f64| factors.weights.iter().map(|w| (*w * T::of(scale)).sqrt()).collect::<Vec<T>>();
+        let roots = |scale: f64| collected(factors.weights.iter().map(|w| (*w * T::of(scale)).sqrt()));
         let weight = factors.weights.iter().map(|w| w.wide()).sum::<f64>() / m;
         let mut moments = Self { layers: Vec::with_capacity(layers.len()), weight };
         for (layer, &shape) in factors.layers.iter().zip(layers) {
             let positions = layer.positions as f64;
             let (inputs, outputs) = match (layer.form, sharing) {
                 (Outputs::Softmax, _) => (
-                    second_moment(&layer.inputs, shape.inputs, &roots(1.0 / m)),
-                    softmax_moment(&layer.outputs, shape.outputs, &roots(1.0 / m)),
+                    second_moment(&layer.inputs, shape.inputs, &roots(1.0 / m)?)?,
+                    softmax_moment(&layer.outputs, shape.outputs, &roots(1.0 / m)?)?,
                 ),
                 (_, Sharing::Reduce) if layer.positions > 1 => {
-                    let a = sums_over_positions(&layer.inputs, layer.positions, shape.inputs);
-                    let s = sums_over_positions(&layer.outputs, layer.positions, shape.outputs);
+                    let a = sums_over_positions(&layer.inputs, layer.positions, shape.inputs)?;
+                    let s = sums_over_positions(&layer.outputs, layer.positions, shape.outputs)?;
                     (
-                        second_moment(&a, shape.inputs, &roots(1.0 / (m * positions * positions))),
-                        second_moment(&s, shape.outputs, &roots(1.0 / m)),
+                        second_moment(&a, shape.inputs, &roots(1.0 / (m * positions * positions))?)?,
+                        second_moment(&s, shape.outputs, &roots(1.0 / m)?)?,
                     )
                 }
                 _ => (
-                    second_moment(&layer.inputs, shape.inputs, &roots(1.0 / (m * positions))),
-                    second_moment(&layer.outputs, shape.outputs, &roots(1.0 / m)),
+                    second_moment(&layer.inputs, shape.inputs, &roots(1.0 / (m * positions))?)?,
+                    second_moment(&layer.outputs, shape.outputs, &roots(1.0 / m)?)?,
                 ),
             };
             if !(weight.is_finite() && all_finite(&inputs) && all_finite(&outputs)) {
@@ -225,19 +241,19 @@ impl<T: Scalar> Moments<T> {
     }
 
     /// Entries of [`crate::Fisher::state`].
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> Fallible<State> {
         let joined =
             |pick: fn(&LayerMoments<T>) -> &[T]| widen_all(&self.layers.iter().map(pick).collect::<Vec<_>>());
-        vec![
-            ("inputs", joined(|l| &l.inputs)),
-            ("outputs", joined(|l| &l.outputs)),
+        Ok(vec![
+            ("inputs", joined(|l| &l.inputs)?),
+            ("outputs", joined(|l| &l.outputs)?),
             ("weight", vec![self.weight]),
-        ]
+        ])
     }
 
     /// What [`Moments::state`] gave.
     pub fn restored(&self, state: &Saved) -> Result<Self, FisherError> {
-        let mut moments = self.clone();
+        let mut moments = self.copied()?;
         moments.weight = state.number("weight")?;
         let count =
             |pick: fn(&LayerMoments<T>) -> &Vec<T>| self.layers.iter().map(|l| pick(l).len()).sum::<usize>();

@@ -1,6 +1,7 @@
 //! Settings of a representation: one variant per form, with the fields that the form reads.
 
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::reserved;
 use nhgd_settings::{Fields, Setting, Value};
 
 use crate::damping::Start;
@@ -89,10 +90,7 @@ impl FisherSettings {
             _ => d as f64,
         };
         let bytes = entries * size_of::<T>() as f64;
-        match Vec::<u8>::new().try_reserve_exact(bytes as usize) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(FisherError::Memory { bytes }),
-        }
+        reserved::<u8>(bytes as usize).map_err(|_| FisherError::Memory { bytes }).map(drop)
     }
 
     fn check_shape(&self, layers: &[LayerShape], d: usize) -> Result<(), FisherError> {

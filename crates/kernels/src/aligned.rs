@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use crate::Scalar;
+use crate::memory::{self, Result};
 
 /// Size in bytes of a cache line and of the widest vector.
 const LINE: usize = 64;
@@ -17,18 +18,20 @@ pub struct Aligned<T> {
 
 impl<T: Scalar> Aligned<T> {
     /// `len` zeros.
-    pub fn zeros(len: usize) -> Self {
-        let data = vec![T::zero(); len + LINE / size_of::<T>()];
+    pub fn zeros(len: usize) -> Result<Self> {
+        if len == 0 {
+            return Ok(Self { data: Vec::new(), start: 0, len });
+        }
+        let data: Vec<T> = memory::zeros(len.saturating_add(LINE / size_of::<T>()))?;
         let start = data.as_ptr().align_offset(LINE);
-        Self { data, start, len }
+        Ok(Self { data, start, len })
     }
-}
 
-impl<T: Scalar> Clone for Aligned<T> {
-    fn clone(&self) -> Self {
-        let mut copy = Self::zeros(self.len);
+    /// The same entries in memory of its own.
+    pub fn copied(&self) -> Result<Self> {
+        let mut copy = Self::zeros(self.len)?;
         copy.copy_from_slice(self);
-        copy
+        Ok(copy)
     }
 }
 
@@ -50,12 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn starts_on_a_line_and_clones_by_value() {
+    fn starts_on_a_line_and_is_copied_by_value() {
         for len in [0, 1, 17, 4096] {
-            let mut x = Aligned::<f32>::zeros(len);
+            let mut x = Aligned::<f32>::zeros(len).unwrap();
             x.iter_mut().enumerate().for_each(|(i, x)| *x = i as f32);
-            let y = x.clone();
-            assert!(x.as_ptr().addr().is_multiple_of(LINE) && y.as_ptr().addr().is_multiple_of(LINE));
+            let y = x.copied().unwrap();
+            let aligned = |x: &[f32]| x.is_empty() || x.as_ptr().addr().is_multiple_of(LINE);
+            assert!(aligned(&x) && aligned(&y));
             assert_eq!(x[..], y[..]);
             assert_eq!(x.len(), len);
         }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::memory::{self, Result};
 use crate::product::{matmul, mirror_lower, syrk};
 use crate::simd::dispatch;
 use crate::triangular::{solve_lower, solve_lower_transposed};
@@ -37,12 +38,14 @@ pub struct Cholesky<T> {
 }
 
 impl<T: Scalar> Cholesky<T> {
-    /// Factors the symmetric `n × n` matrix whose lower triangle is that of the row-major `a`.
-    pub fn factor(n: usize, mut a: Vec<T>) -> Result<Self, NotPositiveDefinite> {
+    /// Factors the symmetric `n × n` matrix whose lower triangle is that of the row-major `a`, unless it has no factor.
+    pub fn factor(n: usize, mut a: Vec<T>) -> Result<Result<Self, NotPositiveDefinite>> {
         assert_eq!(a.len(), n * n, "an n × n matrix must have n² entries");
         mirror_lower(MatMut::new(&mut a, n, n));
-        factor(MatMut::new(&mut a, n, n)).map_err(|index| NotPositiveDefinite { index })?;
-        Ok(Self { n, u: a })
+        Ok(match factor(MatMut::new(&mut a, n, n))? {
+            Some(index) => Err(NotPositiveDefinite { index }),
+            None => Ok(Self { n, u: a }),
+        })
     }
 
     /// Order n of the matrix.
@@ -56,21 +59,21 @@ impl<T: Scalar> Cholesky<T> {
     }
 
     /// b ← A⁻¹·b.
-    pub fn solve(&self, b: &mut [T]) {
-        self.solve_many(MatMut::new(b, self.n, 1));
+    pub fn solve(&self, b: &mut [T]) -> Result<()> {
+        self.solve_many(MatMut::new(b, self.n, 1))
     }
 
     /// B ← A⁻¹·B, with B `n × k`.
-    pub fn solve_many(&self, mut b: MatMut<'_, T>) {
-        solve_lower(self.lower(), b.rb_mut());
-        solve_lower_transposed(self.lower(), b);
+    pub fn solve_many(&self, mut b: MatMut<'_, T>) -> Result<()> {
+        solve_lower(self.lower(), b.rb_mut())?;
+        solve_lower_transposed(self.lower(), b)
     }
 
     /// A⁻¹, `n × n`, symmetric to the bit.
-    pub fn inverse(self) -> Vec<T> {
+    pub fn inverse(self) -> Result<Vec<T>> {
         let Self { n, u: mut a } = self;
-        let mut panel = vec![T::zero(); PANEL.min(n) * n];
-        invert_lower(MatMut::new(&mut a, n, n), &mut panel);
+        let mut panel = memory::zeros(PANEL.min(n) * n)?;
+        invert_lower(MatMut::new(&mut a, n, n), &mut panel)?;
         // A⁻¹ = MᵀM with M = L⁻¹: row block i of its lower triangle sums over the rows of M from i on, so that M may
         // be overwritten on the way.
         for i in (0..n).step_by(PANEL) {
@@ -78,11 +81,11 @@ impl<T: Scalar> Cholesky<T> {
             let (mut here, below) = MatMut::new(&mut a, n, n).block(i, 0, n - i, end).split_rows(rows);
             (0..rows).for_each(|r| panel[r * end..][..end].copy_from_slice(here.rb().row(r)));
             let own = MatRef::new(&panel[..rows * end], rows, end);
-            matmul(here.rb_mut(), T::zero(), T::one(), own.block(0, i, rows, rows).t(), own);
-            matmul(here, T::one(), T::one(), below.rb().block(0, i, n - end, rows).t(), below.rb());
+            matmul(here.rb_mut(), T::zero(), T::one(), own.block(0, i, rows, rows).t(), own)?;
+            matmul(here, T::one(), T::one(), below.rb().block(0, i, n - end, rows).t(), below.rb())?;
         }
         mirror_lower(MatMut::new(&mut a, n, n));
-        a
+        Ok(a)
     }
 
     /// log det A.
@@ -94,7 +97,7 @@ impl<T: Scalar> Cholesky<T> {
 /// The lower triangle of A ← M = L⁻¹, in blocks that are zero above the diagonal, from U = Lᵀ in its upper triangle.
 ///
 /// Row block i solves Lᵢᵢ·Mᵢ = Iᵢ − Σₚ Lᵢₚ·Mₚ over the row blocks p above it. `panel` is scratch.
-fn invert_lower<T: Scalar>(mut a: MatMut<'_, T>, panel: &mut [T]) {
+fn invert_lower<T: Scalar>(mut a: MatMut<'_, T>, panel: &mut [T]) -> Result<()> {
     let n = a.rows();
     for i in (0..n).step_by(PANEL) {
         let (rows, end) = (PANEL.min(n - i), n.min(i + PANEL));
@@ -103,7 +106,7 @@ fn invert_lower<T: Scalar>(mut a: MatMut<'_, T>, panel: &mut [T]) {
         for j in (0..i).step_by(PANEL) {
             let sum = here.rb_mut().block(0, j, rows, PANEL);
             let (l, m) = (above.block(j, i, i - j, rows).t(), above.block(j, j, i - j, PANEL));
-            matmul(sum, T::zero(), -T::one(), l, m);
+            matmul(sum, T::zero(), -T::one(), l, m)?;
         }
         let diagonal = &mut panel[..rows * rows];
         for (r, line) in diagonal.chunks_exact_mut(rows).enumerate() {
@@ -112,34 +115,37 @@ fn invert_lower<T: Scalar>(mut a: MatMut<'_, T>, panel: &mut [T]) {
             row.data()[..rows].fill(T::zero());
             *row.at(0, r) = T::one();
         }
-        solve_lower(MatRef::new(diagonal, rows, rows).t(), here.block(0, 0, rows, end));
+        solve_lower(MatRef::new(diagonal, rows, rows).t(), here.block(0, 0, rows, end))?;
     }
+    Ok(())
 }
 
-/// A ← U in the upper triangle of A = Uᵀ·U, or the index of the pivot that isn't positive.
+/// A ← U in the upper triangle of A = Uᵀ·U. Returns the index of the pivot that isn't positive, if there is one.
 ///
 /// With A in blocks: U₁₁ = chol(A₁₁), U₁₂ = U₁₁⁻ᵀ·A₁₂, U₂₂ = chol(A₂₂ − U₁₂ᵀ·U₁₂). Upper, so that U₁₂ has long
 /// contiguous rows to substitute in.
-fn factor<T: Scalar>(mut a: MatMut<'_, T>) -> Result<(), usize> {
+fn factor<T: Scalar>(mut a: MatMut<'_, T>) -> Result<Option<usize>> {
     let n = a.rows();
     if n <= BLOCK {
-        return factor_block(a);
+        return Ok(factor_block(a));
     }
     let half = (n / 2).next_multiple_of(BLOCK);
     let rest = n - half;
-    factor(a.rb_mut().block(0, 0, half, half))?;
+    if let Some(index) = factor(a.rb_mut().block(0, 0, half, half))? {
+        return Ok(Some(index));
+    }
     let (mut top, bottom) = a.split_rows(half);
-    let mut u11 = Vec::with_capacity(half * half);
+    let mut u11 = memory::reserved(half * half)?;
     (0..half).for_each(|i| u11.extend_from_slice(&top.rb().row(i)[..half]));
     let mut u12 = top.rb_mut().block(0, half, half, rest);
-    solve_lower(MatRef::new(&u11, half, half).t(), u12.rb_mut());
+    solve_lower(MatRef::new(&u11, half, half).t(), u12.rb_mut())?;
     let mut a22 = bottom.block(0, half, rest, rest);
-    syrk(a22.rb_mut().t(), T::one(), -T::one(), u12.rb().t());
-    factor(a22).map_err(|index| half + index)
+    syrk(a22.rb_mut().t(), T::one(), -T::one(), u12.rb().t())?;
+    Ok(factor(a22)?.map(|index| half + index))
 }
 
 /// [`factor`] of one block, on rows whose fixed length vectorises.
-fn factor_block<T: Scalar>(mut a: MatMut<'_, T>) -> Result<(), usize> {
+fn factor_block<T: Scalar>(mut a: MatMut<'_, T>) -> Option<usize> {
     let (n, stride) = (a.rows(), a.row_stride());
     let a = a.data();
     dispatch(|| {
@@ -150,7 +156,7 @@ fn factor_block<T: Scalar>(mut a: MatMut<'_, T>) -> Result<(), usize> {
         for j in 0..n {
             let pivot = u[j][j];
             if pivot.is_nan() || pivot <= T::zero() {
-                return Err(j);
+                return Some(j);
             }
             let root = pivot.sqrt();
             u[j].iter_mut().for_each(|x| *x /= root);
@@ -165,7 +171,7 @@ fn factor_block<T: Scalar>(mut a: MatMut<'_, T>) -> Result<(), usize> {
         for i in 0..n {
             a[i * stride + i..i * stride + n].copy_from_slice(&u[i][i..n]);
         }
-        Ok(())
+        None
     })
 }
 

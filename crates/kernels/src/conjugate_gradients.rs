@@ -1,6 +1,7 @@
 //! Preconditioned conjugate gradients for C·x = b with C symmetric positive definite.
 
 use crate::Scalar;
+use crate::memory::{OutOfMemory, zeros};
 use crate::vector::{axpy, dot, norm, scale};
 
 /// How conjugate gradients ended.
@@ -33,14 +34,14 @@ pub type Operator<'a, T, E> = dyn FnMut(&[T], &mut [T]) -> Result<(), E> + 'a;
 
 /// Solves C·x = b; `apply(p, out)` writes C·p, `precondition(r, out)` writes an approximation of C⁻¹·r.
 ///
-/// `x` holds the first guess and receives the iterate with the least residual, also if a callback fails (which
-/// is the only error). `steps` counts search directions; the residual of the first guess, unless that is zero,
+/// `x` holds the first guess and receives the iterate with the least residual, also if a callback fails (which,
+/// beside a lack of memory, is the only error). `steps` counts search directions; the residual of the first guess, unless that is zero,
 /// and the check of a residual that seems to be small cost a further `apply` each. The computation is in units of
 /// a power of two near ‖b‖, so that squares neither overflow nor underflow.
 ///
 /// β is that of Polak and Ribière, so that the preconditioner may vary from step to step (Golub and Ye, SIAM J.
 /// Sci. Comput. 21(4), 1999).
-pub fn conjugate_gradients<T: Scalar, E>(
+pub fn conjugate_gradients<T: Scalar, E: From<OutOfMemory>>(
     apply: &mut Operator<'_, T, E>,
     precondition: &mut Operator<'_, T, E>,
     b: &[T],
@@ -63,7 +64,8 @@ pub fn conjugate_gradients<T: Scalar, E>(
     };
     let relative = |r: &[T]| norm(r).wide() / (size / unit);
 
-    let [mut r, mut y, mut z, mut p, mut q] = std::array::from_fn(|_| vec![T::zero(); n]);
+    let (mut r, mut y, mut z): (Vec<T>, Vec<T>, Vec<T>) = (zeros(n)?, zeros(n)?, zeros(n)?);
+    let (mut p, mut q): (Vec<T>, Vec<T>) = (zeros(n)?, zeros(n)?);
     times(1.0 / unit, b, &mut r);
     times(1.0 / unit, x, &mut y);
     if y.iter().any(|&y| y != T::zero()) {

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::Scalar;
+use crate::memory::{self, Result};
 use crate::simd::dispatch;
 use crate::vector::{Axpy, Dot};
 
@@ -29,7 +30,7 @@ impl<T: Scalar> PenalizedQuadratic<'_, T> {
     /// Descends from θ, each time by the quadratic that touches R from above, until no coordinate changes by more than the
     /// share `settled` of the largest, or for as many sweeps. `rest` is y − Bθ, or Bᵀ(y − Bθ) where the rows are those of
     /// H, and follows θ. Returns the number of sweeps.
-    pub fn descend(&self, theta: &mut [T], rest: &mut [T], settled: T, sweeps: usize) -> usize {
+    pub fn descend(&self, theta: &mut [T], rest: &mut [T], settled: T, sweeps: usize) -> Result<usize> {
         assert_eq!(self.strengths.len(), theta.len());
         assert_eq!(self.rows.len(), theta.len() * rest.len());
         dispatch(Descent { quadratic: self, theta, rest, settled, sweeps })
@@ -60,17 +61,17 @@ struct Descent<'a, 'b, T> {
 }
 
 impl<T: Scalar> WithSimd for Descent<'_, '_, T> {
-    type Output = usize;
+    type Output = Result<usize>;
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> usize {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<usize> {
         let Self { quadratic, theta, rest, settled, sweeps } = self;
         let (d, width) = (theta.len(), rest.len());
-        let mut squares = vec![T::zero(); d];
+        let mut squares: Vec<T> = memory::zeros(d)?;
         for (j, square) in squares.iter_mut().enumerate() {
             let row = &quadratic.rows[j * width..][..width];
             *square = if quadratic.gram { row[j] } else { Dot { x: row, y: row }.with_simd(simd) };
         }
-        let mut moving: Vec<usize> = (0..d).collect();
+        let mut moving = memory::collected(0..d)?;
         let (mut count, mut partial) = (d, 0);
         for sweep in 1..=sweeps {
             let (mut largest, mut size, mut left) = (T::zero(), T::of(1e-12), 0);
@@ -102,7 +103,7 @@ impl<T: Scalar> WithSimd for Descent<'_, '_, T> {
             }
             let still = largest < settled * size;
             if still && partial == 0 {
-                return sweep;
+                return Ok(sweep);
             }
             if still || partial == PARTIAL {
                 for (j, moving) in moving.iter_mut().enumerate() {
@@ -113,7 +114,7 @@ impl<T: Scalar> WithSimd for Descent<'_, '_, T> {
                 (count, partial) = (left, partial + 1);
             }
         }
-        sweeps
+        Ok(sweeps)
     }
 }
 
@@ -155,7 +156,7 @@ mod tests {
                         let row = &rows[j * rest.len()..][..start.len()];
                         rest.iter_mut().zip(row).for_each(|(rest, x)| *rest -= theta * x);
                     }
-                    let sweeps = quadratic.descend(&mut theta, &mut rest, 1e-12, 5000);
+                    let sweeps = quadratic.descend(&mut theta, &mut rest, 1e-12, 5000).unwrap();
                     assert!(sweeps < 5000, "{level}, q = {power}");
                     let residual: Vec<f64> =
                         (0..n).map(|i| y[i] - (0..d).map(|j| column(j)[i] * theta[j]).sum::<f64>()).collect();
@@ -184,7 +185,7 @@ mod tests {
             smoothing: 1e-6,
         };
         let (mut theta, mut rest) = ([0.0; 4], [1.0, -1.0, 0.5]);
-        assert_eq!(quadratic.descend(&mut theta, &mut rest, 0.0, 3), 3);
+        assert_eq!(quadratic.descend(&mut theta, &mut rest, 0.0, 3), Ok(3));
         assert!(theta.iter().all(|x| *x != 0.0));
     }
 }

@@ -21,11 +21,12 @@ pub mod entries;
 mod exp;
 pub mod features;
 mod gemv;
-#[cfg(any(all(target_arch = "wasm32", target_feature = "atomics"), test))]
+#[cfg(any(all(target_arch = "wasm32", target_feature = "atomics"), feature = "helpers", test))]
 pub mod helpers;
 #[cfg(not(target_family = "wasm"))]
 pub mod mapping;
 pub mod matrix;
+pub mod memory;
 #[cfg(test)]
 mod naive;
 #[cfg(any(target_arch = "wasm32", test))]
@@ -54,6 +55,7 @@ pub use features::{FeatureData, Features, RowSet};
 #[cfg(not(target_family = "wasm"))]
 pub use mapping::{Mapped, Mapping};
 pub use matrix::{MatMut, MatRef};
+pub use memory::OutOfMemory;
 pub use product::{blas, matmul, matvec, mirror_lower, syrk, weighted_gram};
 pub use rank_one::{Indefinite, SymmetricInverse};
 pub use scalar::Scalar;

@@ -6,6 +6,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::memory::{self, Result};
 use crate::simd::dispatch;
 use crate::skinny::{Project, Tile, WIDEST};
 use crate::vector::{axpy, dot};
@@ -27,21 +28,27 @@ const NARROW: usize = 16;
 const NARROW_ROWS: usize = 64;
 
 /// C ← β·C + α·A·B. β = 0 overwrites C, whatever it held.
-pub(crate) fn matmul<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+pub(crate) fn matmul<T: Scalar>(
+    mut c: MatMut<'_, T>,
+    beta: T,
+    alpha: T,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+) -> Result<()> {
     scale(&mut c, beta);
     let (m, n) = (c.rows(), c.cols());
     if m == 0 || n == 0 || a.cols() == 0 {
-        return;
+        return Ok(());
     }
     // Vectors run along the rows of C: its contiguous side, unless that is short.
     let along_rows = if m.min(n) < NARROW { m >= n } else { c.row_stride() == 1 };
     let (c, a, b) = if along_rows { (c, a, b) } else { (c.t(), b.t(), a.t()) };
     if c.cols() == 1 && (a.row_stride() == 1 || a.col_stride() == 1) {
-        times_vector(c, alpha, a, b);
+        times_vector(c, alpha, a, b)
     } else if c.cols() < NARROW && a.col_stride() == 1 && a.cols() >= WIDEST {
-        narrow(c, alpha, a, b);
+        narrow(c, alpha, a, b)
     } else {
-        dispatch(Product { c, alpha, a, b });
+        dispatch(Product { c, alpha, a, b })
     }
 }
 
@@ -63,12 +70,12 @@ fn scale<T: Scalar>(c: &mut MatMut<'_, T>, beta: T) {
 }
 
 /// c ← c + α·A·b, where rows or columns of A are contiguous.
-fn times_vector<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+fn times_vector<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) -> Result<()> {
     let (m, k) = (a.rows(), a.cols());
     let b = (0..k).map(|p| b.at(p, 0));
-    let mut product = vec![T::zero(); m];
+    let mut product: Vec<T> = memory::zeros(m)?;
     if a.col_stride() == 1 {
-        let b: Vec<T> = b.collect();
+        let b = memory::collected(b)?;
         product.iter_mut().enumerate().for_each(|(i, c)| *c = dot(a.row(i), &b));
     } else {
         b.enumerate().for_each(|(p, b)| axpy(b, a.t().row(p), &mut product));
@@ -77,18 +84,19 @@ fn times_vector<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: 
     for (c, product) in c.data().iter_mut().step_by(stride).zip(product) {
         *c += alpha * product;
     }
+    Ok(())
 }
 
 /// C ← C + α·A·B with few columns and contiguous rows of A, which are not copied, because each is used once.
-fn narrow<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+fn narrow<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) -> Result<()> {
     let (n, k, stride) = (c.cols(), a.cols(), a.row_stride());
     let cols = k - k % WIDEST;
-    let mut columns = Aligned::zeros(n * cols);
+    let mut columns = Aligned::zeros(n * cols)?;
     for (j, column) in columns.chunks_exact_mut(cols).enumerate() {
         column.iter_mut().enumerate().for_each(|(p, x)| *x = b.at(p, j));
     }
     let (row, col) = (c.row_stride(), c.col_stride());
-    let mut products = vec![T::zero(); NARROW_ROWS * n];
+    let mut products: Vec<T> = memory::zeros(NARROW_ROWS * n)?;
     for begin in (0..a.rows()).step_by(NARROW_ROWS) {
         let rows = NARROW_ROWS.min(a.rows() - begin);
         let tile = Tile { data: &a.data()[begin * stride..], rows, stride, cols };
@@ -101,6 +109,7 @@ fn narrow<T: Scalar>(mut c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatRef
             }
         }
     }
+    Ok(())
 }
 
 /// C ← C + α·A·B.
@@ -112,15 +121,15 @@ struct Product<'a, T> {
 }
 
 impl<T: Scalar> WithSimd for Product<'_, T> {
-    type Output = ();
+    type Output = Result<()>;
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> Result<()> {
         let Self { mut c, alpha, a, b } = self;
         let (m, n, k) = (c.rows(), c.cols(), a.cols());
         let tile_rows = TILE_VECTORS * size_of::<T::Lanes<S>>() / size_of::<T>();
         let depth = DEPTH.min(k);
-        let mut packed_a = Aligned::zeros(ROWS.min(m).next_multiple_of(tile_rows) * depth);
-        let mut packed_b = Aligned::zeros(COLUMNS.min(n).next_multiple_of(TILE_COLUMNS) * depth);
+        let mut packed_a = Aligned::zeros(ROWS.min(m).next_multiple_of(tile_rows) * depth)?;
+        let mut packed_b = Aligned::zeros(COLUMNS.min(n).next_multiple_of(TILE_COLUMNS) * depth)?;
         for j in (0..n).step_by(COLUMNS) {
             let columns = COLUMNS.min(n - j);
             for p in (0..k).step_by(DEPTH) {
@@ -134,6 +143,7 @@ impl<T: Scalar> WithSimd for Product<'_, T> {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -259,7 +269,7 @@ mod tests {
                         }
                     }
                     let view = MatMut::strided(&mut c, m, n, row, col);
-                    matmul(view, T::of(beta), T::of(alpha), a, b);
+                    matmul(view, T::of(beta), T::of(alpha), a, b).unwrap();
                     let tolerance = 8.0 * (k + 1) as f64 * T::epsilon().wide();
                     assert!(distance(&c, &expected) <= tolerance, "{m} × {k} × {n}, β = {beta}, {level}");
                 }

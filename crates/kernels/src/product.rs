@@ -1,6 +1,7 @@
 //! Matrix products.
 
 use crate::gemv::{rows_combined, rows_times};
+use crate::memory::{self, Result};
 #[cfg(not(any(blas, target_arch = "wasm32")))]
 use crate::syrk::syrk_in_tiles;
 use crate::{MatMut, MatRef, Scalar};
@@ -13,13 +14,22 @@ const SYMMETRIC_DEPTH: usize = 256;
 const TILE: usize = 16;
 
 /// C ← β·C + α·A·B, with A `m × k`, B `k × n` and C `m × n`. β = 0 overwrites C, whatever it held.
-pub fn matmul<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+pub fn matmul<T: Scalar>(
+    c: MatMut<'_, T>,
+    beta: T,
+    alpha: T,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+) -> Result<()> {
     let (m, n, k) = (c.rows(), c.cols(), a.cols());
     assert!(a.rows() == m && b.rows() == k && b.cols() == n, "shapes of a product must agree");
     #[cfg(target_arch = "wasm32")]
-    crate::packed::matmul(c, beta, alpha, a, b);
+    return crate::packed::matmul(c, beta, alpha, a, b);
     #[cfg(not(target_arch = "wasm32"))]
-    native(c, beta, alpha, a, b);
+    {
+        native(c, beta, alpha, a, b);
+        Ok(())
+    }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -59,7 +69,7 @@ fn native<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>, 
 
 /// Lower triangle of C ← β·C + α·A·Aᵀ, with A `n × k` and C `n × n`. Overwrites blocks of
 /// the strict upper triangle next to the diagonal with scratch.
-pub fn syrk<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
+pub fn syrk<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) -> Result<()> {
     assert!(c.rows() == a.rows() && c.cols() == a.rows(), "shapes of a product must agree");
     #[cfg(not(any(blas, target_arch = "wasm32")))]
     {
@@ -69,7 +79,7 @@ pub fn syrk<T: Scalar>(c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
             return syrk_in_tiles(c, beta, alpha, a);
         }
     }
-    symmetric_product(c, beta, alpha, a, a.t());
+    symmetric_product(c, beta, alpha, a, a.t())
 }
 
 /// Lower triangle of C ← β·C + α·A·B where A·B is symmetric. Overwrites blocks of the strict upper
@@ -80,7 +90,7 @@ pub(crate) fn symmetric_product<T: Scalar>(
     alpha: T,
     a: MatRef<'_, T>,
     b: MatRef<'_, T>,
-) {
+) -> Result<()> {
     let (n, k) = (a.rows(), a.cols());
     assert!(c.rows() == n && c.cols() == n && b.cols() == n, "shapes of a product must agree");
     if n <= SYMMETRIC_BLOCK {
@@ -90,36 +100,38 @@ pub(crate) fn symmetric_product<T: Scalar>(
         for from in (0..k).step_by(SYMMETRIC_DEPTH) {
             let depth = SYMMETRIC_DEPTH.min(k - from);
             let (a, b) = (a.block(0, from, n, depth), b.block(from, 0, depth, n));
-            symmetric_product(c.rb_mut(), if from == 0 { beta } else { T::one() }, alpha, a, b);
+            symmetric_product(c.rb_mut(), if from == 0 { beta } else { T::one() }, alpha, a, b)?;
         }
-        return;
+        return Ok(());
     }
     let half = (n / 2).next_multiple_of(SYMMETRIC_BLOCK);
     let rest = n - half;
     let (top, bottom) = (a.block(0, 0, half, k), a.block(half, 0, rest, k));
     let (left, right) = (b.block(0, 0, k, half), b.block(0, half, k, rest));
-    symmetric_product(c.rb_mut().block(0, 0, half, half), beta, alpha, top, left);
-    matmul(c.rb_mut().block(half, 0, rest, half), beta, alpha, bottom, left);
-    symmetric_product(c.block(half, half, rest, rest), beta, alpha, bottom, right);
+    symmetric_product(c.rb_mut().block(0, 0, half, half), beta, alpha, top, left)?;
+    matmul(c.rb_mut().block(half, 0, rest, half), beta, alpha, bottom, left)?;
+    symmetric_product(c.block(half, half, rest, rest), beta, alpha, bottom, right)
 }
 
 /// Lower triangle of C ← C + X diag(weights) Xᵀ, with X `n × k` and weights of either sign; columns without a weight cost
 /// nothing. Overwrites blocks of the strict upper triangle next to the diagonal with scratch.
-pub fn weighted_gram<T: Scalar>(mut c: MatMut<'_, T>, x: MatRef<'_, T>, weights: &[T]) {
+pub fn weighted_gram<T: Scalar>(mut c: MatMut<'_, T>, x: MatRef<'_, T>, weights: &[T]) -> Result<()> {
     let n = x.rows();
     assert_eq!(x.cols(), weights.len(), "shapes of a product must agree");
-    let used: Vec<usize> = (0..weights.len()).filter(|&j| weights[j] != T::zero()).collect();
+    let mut used: Vec<usize> = memory::reserved(weights.len())?;
+    used.extend((0..weights.len()).filter(|&j| weights[j] != T::zero()));
     for part in used.chunks(SYMMETRIC_DEPTH) {
         let k = part.len();
-        let mut plain = Vec::with_capacity(n * k);
-        let mut weighed = Vec::with_capacity(n * k);
+        let mut plain = memory::reserved(n * k)?;
+        let mut weighed = memory::reserved(n * k)?;
         for i in 0..n {
             plain.extend(part.iter().map(|&j| x.at(i, j)));
             weighed.extend(part.iter().map(|&j| x.at(i, j) * weights[j]));
         }
         let (plain, weighed) = (MatRef::new(&plain, n, k), MatRef::new(&weighed, n, k));
-        symmetric_product(c.rb_mut(), T::one(), T::one(), weighed, plain.t());
+        symmetric_product(c.rb_mut(), T::one(), T::one(), weighed, plain.t())?;
     }
+    Ok(())
 }
 
 /// Copies the strict lower triangle of a square matrix to its upper triangle.
@@ -168,7 +180,12 @@ pub fn matvec<T: Scalar>(y: &mut [T], beta: T, alpha: T, a: MatRef<'_, T>, x: &[
     match (a.row_stride(), a.col_stride()) {
         (_, 1) => rows_times(y, beta, alpha, a, x),
         (1, _) => rows_combined(y, beta, alpha, a.t(), x),
-        _ => matmul(MatMut::new(y, m, 1), beta, alpha, a, MatRef::new(x, n, 1)),
+        _ => {
+            for (i, y) in y[..m].iter_mut().enumerate() {
+                let sum = (0..n).map(|j| a.at(i, j) * x[j]).sum::<T>();
+                *y = alpha * sum + if beta == T::zero() { T::zero() } else { beta * *y };
+            }
+        }
     }
 }
 

@@ -7,9 +7,12 @@ use num_traits::{Float, NumAssign};
 use pulp::Simd;
 
 use crate::exp::{exp_f32, exp_f64};
+use crate::memory::Number;
 
 /// A real number that the kernels compute with: `f32` or `f64`.
-pub trait Scalar: Float + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static {
+pub trait Scalar:
+    Number + Float + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static
+{
     /// Vector of this scalar on instruction set `S`.
     type Lanes<S: Simd>: Copy + Debug;
 

@@ -6,6 +6,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::memory::Result;
 use crate::simd::{dispatch, prefetch, prefetch_line};
 use crate::{Aligned, MatMut, MatRef, Scalar};
 
@@ -30,13 +31,18 @@ const fn strip_height<T>() -> usize {
 
 /// Lower triangle of C ← β·C + α·A·Aᵀ where the rows or the columns of C are contiguous, and those of A too. Tiles that
 /// the diagonal crosses are written whole.
-pub(crate) fn syrk_in_tiles<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, a: MatRef<'_, T>) {
+pub(crate) fn syrk_in_tiles<T: Scalar>(
+    mut c: MatMut<'_, T>,
+    beta: T,
+    alpha: T,
+    a: MatRef<'_, T>,
+) -> Result<()> {
     let (n, k) = (a.rows(), a.cols());
     let upper = c.col_stride() != 1;
     let stride = if upper { c.col_stride() } else { c.row_stride() };
     let padded = n.next_multiple_of(strip_height::<T>());
     let most = DEPTH_BYTES / size_of::<T>();
-    let mut packed = Aligned::zeros(padded * k.min(most));
+    let mut packed = Aligned::zeros(padded * k.min(most))?;
     for from in (0..k).step_by(most) {
         let depth = most.min(k - from);
         let packed = &mut packed[..padded * depth];
@@ -44,6 +50,7 @@ pub(crate) fn syrk_in_tiles<T: Scalar>(mut c: MatMut<'_, T>, beta: T, alpha: T, 
         let beta = if from == 0 { beta } else { T::one() };
         dispatch(Tiles { packed, n, depth, c: c.data(), stride, upper, beta, alpha });
     }
+    Ok(())
 }
 
 /// Packs A strip by strip, and each strip column by column. Leaves the places of rows past the last as they are.

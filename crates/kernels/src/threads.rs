@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(not(target_family = "wasm"))]
 use crate::crew::Crew;
+use crate::memory::{self, Result};
 
 /// Whether this target has a single thread.
 const ALONE: bool = cfg!(all(target_family = "wasm", not(target_feature = "atomics")));
@@ -13,13 +14,13 @@ const ALONE: bool = cfg!(all(target_family = "wasm", not(target_feature = "atomi
 /// Calls `body(index, range)` for each chunk of `0..n` and returns the results in the order of the chunks.
 ///
 /// Each chunk is `chunk` long, and the last one holds the rest. Up to `threads` threads, the caller's among them, take
-/// the chunks in order. A panic of `body` reaches the caller.
+/// the chunks in order, until one of them finds no memory. A panic of `body` reaches the caller.
 pub fn for_chunks<R: Send>(
     n: usize,
     chunk: usize,
     threads: usize,
-    body: impl Fn(usize, Range<usize>) -> R + Sync,
-) -> Vec<R> {
+    body: impl Fn(usize, Range<usize>) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     Team::new(threads).for_chunks(n, chunk, body)
 }
 
@@ -42,18 +43,22 @@ impl Team {
         &self,
         n: usize,
         chunk: usize,
-        body: impl Fn(usize, Range<usize>) -> R + Sync,
-    ) -> Vec<R> {
+        body: impl Fn(usize, Range<usize>) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
         let chunks = n.div_ceil(chunk);
+        let mut results = memory::reserved(chunks)?;
         let run = |i: usize| body(i, i * chunk..(i * chunk + chunk).min(n));
         // A constant if there is a single thread, so that the module does not hold the rest of this function.
         let threads = if ALONE { 1 } else { self.threads.min(chunks) };
         if threads <= 1 {
-            return (0..chunks).map(run).collect();
+            for i in 0..chunks {
+                results.push(run(i)?);
+            }
+            return Ok(results);
         }
 
         let next = AtomicUsize::new(0);
-        let done = Mutex::new(Vec::with_capacity(chunks));
+        let done = Mutex::new((memory::reserved(chunks)?, None));
         self.crew.together(threads - 1, &|| {
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
@@ -61,12 +66,23 @@ impl Team {
                     return;
                 }
                 let result = run(i);
-                done.lock().unwrap_or_else(|e| e.into_inner()).push((i, result));
+                let (done, failure) = &mut *done.lock().unwrap_or_else(|e| e.into_inner());
+                match result {
+                    Ok(result) => done.push((i, result)),
+                    Err(error) => {
+                        *failure = Some(error);
+                        next.store(chunks, Ordering::Relaxed);
+                    }
+                }
             }
         });
-        let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
+        let (mut done, failure) = done.into_inner().unwrap_or_else(|e| e.into_inner());
+        if let Some(error) = failure {
+            return Err(error);
+        }
         done.sort_unstable_by_key(|&(i, _)| i);
-        done.into_iter().map(|(_, result)| result).collect()
+        results.extend(done.into_iter().map(|(_, result)| result));
+        Ok(results)
     }
 }
 

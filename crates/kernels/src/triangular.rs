@@ -4,6 +4,7 @@ use std::mem::size_of;
 
 use pulp::{Simd, WithSimd};
 
+use crate::memory::{self, Result};
 use crate::product::matmul;
 use crate::simd::dispatch;
 use crate::vector::{Axpy, Dot};
@@ -15,50 +16,53 @@ const BLOCK: usize = 32;
 const TAIL: usize = 16;
 
 /// B ← L⁻¹·B, with L `n × n` lower triangular and B `n × k`. The strict upper triangle of L isn't read.
-pub fn solve_lower<T: Scalar>(l: MatRef<'_, T>, b: MatMut<'_, T>) {
+pub fn solve_lower<T: Scalar>(l: MatRef<'_, T>, b: MatMut<'_, T>) -> Result<()> {
     assert!(l.rows() == b.rows() && l.cols() == b.rows(), "shapes of a triangular solve must agree");
-    by_rows(b, |b| solve::<T, true>(l, b));
+    by_rows(b, |b| solve::<T, true>(l, b))
 }
 
 /// B ← L⁻ᵀ·B, with L `n × n` lower triangular and B `n × k`. The strict upper triangle of L isn't read.
-pub fn solve_lower_transposed<T: Scalar>(l: MatRef<'_, T>, b: MatMut<'_, T>) {
+pub fn solve_lower_transposed<T: Scalar>(l: MatRef<'_, T>, b: MatMut<'_, T>) -> Result<()> {
     assert!(l.rows() == b.rows() && l.cols() == b.rows(), "shapes of a triangular solve must agree");
-    by_rows(b, |b| solve::<T, false>(l.t(), b));
+    by_rows(b, |b| solve::<T, false>(l.t(), b))
 }
 
 /// Runs `op` on B, or on a copy of B whose rows are contiguous.
-fn by_rows<T: Scalar>(mut b: MatMut<'_, T>, op: impl Fn(MatMut<'_, T>)) {
+fn by_rows<T: Scalar>(mut b: MatMut<'_, T>, op: impl Fn(MatMut<'_, T>) -> Result<()>) -> Result<()> {
     if b.col_stride() == 1 && b.cols() <= b.row_stride() {
         return op(b);
     }
     let (n, k) = (b.rows(), b.cols());
-    let mut rows: Vec<T> = (0..n * k).map(|at| *b.at(at / k, at % k)).collect();
-    op(MatMut::new(&mut rows, n, k));
+    let mut rows = memory::collected((0..n * k).map(|at| *b.at(at / k, at % k)))?;
+    op(MatMut::new(&mut rows, n, k))?;
     rows.iter().enumerate().for_each(|(at, &x)| *b.at(at / k, at % k) = x);
+    Ok(())
 }
 
 /// B ← T⁻¹·B, with T lower triangular if `LOWER`, else upper.
 ///
 /// With T in blocks: B₁ ← T₁₁⁻¹·B₁, then B₂ ← T₂₂⁻¹·(B₂ − T₂₁·B₁); from the other end if T is upper.
-fn solve<T: Scalar, const LOWER: bool>(t: MatRef<'_, T>, mut b: MatMut<'_, T>) {
+fn solve<T: Scalar, const LOWER: bool>(t: MatRef<'_, T>, mut b: MatMut<'_, T>) -> Result<()> {
     let n = b.rows();
     if b.cols() == 1 && b.row_stride() == 1 {
-        return dispatch(SubstituteOne::<T, LOWER> { t, b: b.data() });
+        dispatch(SubstituteOne::<T, LOWER> { t, b: b.data() });
+        return Ok(());
     }
     if n <= BLOCK {
-        return substitute::<T, LOWER>(t, b);
+        substitute::<T, LOWER>(t, b);
+        return Ok(());
     }
     let half = (n / 2).next_multiple_of(BLOCK);
     let rest = n - half;
     let (mut top, mut bottom) = b.split_rows(half);
     if LOWER {
-        solve::<T, LOWER>(t.block(0, 0, half, half), top.rb_mut());
-        matmul(bottom.rb_mut(), T::one(), -T::one(), t.block(half, 0, rest, half), top.rb());
-        solve::<T, LOWER>(t.block(half, half, rest, rest), bottom);
+        solve::<T, LOWER>(t.block(0, 0, half, half), top.rb_mut())?;
+        matmul(bottom.rb_mut(), T::one(), -T::one(), t.block(half, 0, rest, half), top.rb())?;
+        solve::<T, LOWER>(t.block(half, half, rest, rest), bottom)
     } else {
-        solve::<T, LOWER>(t.block(half, half, rest, rest), bottom.rb_mut());
-        matmul(top.rb_mut(), T::one(), -T::one(), t.block(0, half, half, rest), bottom.rb());
-        solve::<T, LOWER>(t.block(0, 0, half, half), top);
+        solve::<T, LOWER>(t.block(half, half, rest, rest), bottom.rb_mut())?;
+        matmul(top.rb_mut(), T::one(), -T::one(), t.block(0, half, half, rest), bottom.rb())?;
+        solve::<T, LOWER>(t.block(0, 0, half, half), top)
     }
 }
 

@@ -116,7 +116,7 @@ fn products<T: Scalar>(draw: &mut Draw) {
     let exact = product(a, b);
     let expected: Vec<f64> = before.iter().zip(&exact).map(|(c, p)| beta * c.wide() + alpha * p).collect();
     let mut c = before.clone();
-    matmul(MatMut::new(&mut c, m, n), T::of(beta), T::of(alpha), a, b);
+    matmul(MatMut::new(&mut c, m, n), T::of(beta), T::of(alpha), a, b).unwrap();
     assert!(distance(&c, &expected) <= 16.0 * (k + 2) as f64 * epsilon::<T>(), "{m} × {k} × {n}");
 }
 
@@ -128,7 +128,7 @@ fn symmetric_products<T: Scalar>(draw: &mut Draw) {
     let (beta, alpha) = (draw.one_of(&[0.0, 1.0, 0.9]), draw.one_of(&[1.0, -1.0, 0.1]));
     let exact = product(a, a.t());
     let mut c = before.clone();
-    syrk(MatMut::new(&mut c, n, n), T::of(beta), T::of(alpha), a);
+    syrk(MatMut::new(&mut c, n, n), T::of(beta), T::of(alpha), a).unwrap();
     mirror_lower(MatMut::new(&mut c, n, n));
     for i in 0..n {
         for j in 0..n {
@@ -170,8 +170,8 @@ fn triangles<T: Scalar>(draw: &mut Draw) {
     let exact: Vec<f64> = b.iter().map(|x| x.wide()).collect();
     let tolerance = 32.0 * (n + 1) as f64 * epsilon::<T>();
     let (mut x, mut y) = (b.clone(), b.clone());
-    triangular::solve_lower(l, MatMut::new(&mut x, n, k));
-    triangular::solve_lower_transposed(l, MatMut::new(&mut y, n, k));
+    triangular::solve_lower(l, MatMut::new(&mut x, n, k)).unwrap();
+    triangular::solve_lower_transposed(l, MatMut::new(&mut y, n, k)).unwrap();
     for (l, x) in [(l, x), (l.t(), y)] {
         let back: Vec<T> = product(l, MatRef::new(&x, n, k)).into_iter().map(T::of).collect();
         assert!(distance(&back, &exact) <= tolerance, "{n} × {k}");
@@ -191,14 +191,14 @@ fn length<T: Scalar>(x: &[T]) -> f64 {
 fn factors<T: Scalar>(draw: &mut Draw) {
     let n = draw.size();
     let (a, b) = (positive::<T>(draw, n), draw.numbers::<T>(n));
-    let chol = Cholesky::factor(n, a.clone()).unwrap();
+    let chol = Cholesky::factor(n, a.clone()).unwrap().unwrap();
     let tolerance = 8.0 * (n + 1) as f64 * epsilon::<T>() * length(&a);
     let mut x = b.clone();
-    chol.solve(&mut x);
+    chol.solve(&mut x).unwrap();
     let back: Vec<T> = product(MatRef::new(&a, n, n), MatRef::new(&x, n, 1)).into_iter().map(T::of).collect();
     let exact: Vec<f64> = b.iter().map(|b| b.wide()).collect();
     assert!(distance(&back, &exact) <= tolerance * (1.0 + length(&x)), "A·x = b, {n}");
-    let mut inverse = chol.inverse();
+    let mut inverse = chol.inverse().unwrap();
     mirror_lower(MatMut::new(&mut inverse, n, n));
     let one: Vec<T> =
         product(MatRef::new(&a, n, n), MatRef::new(&inverse, n, n)).into_iter().map(T::of).collect();
@@ -210,7 +210,7 @@ fn eigenvectors<T: Scalar>(draw: &mut Draw) {
     let n = 1 + draw.below(20);
     let mut a = draw.numbers::<T>(n * n);
     mirror_lower(MatMut::new(&mut a, n, n));
-    let eigen = symmetric_eigen(n, a.clone()).unwrap();
+    let eigen = symmetric_eigen(n, a.clone()).unwrap().unwrap();
     assert!(eigen.values.is_sorted());
     let v = MatRef::new(&eigen.vectors, n, n);
     let tolerance = 8.0 * (n + 1) as f64 * epsilon::<T>();
@@ -322,7 +322,7 @@ fn widened<T: Scalar>(draw: &mut Draw) {
 fn inverses<T: Scalar>(draw: &mut Draw) {
     let (d, updates) = (draw.size(), 1 + draw.below(12));
     let (beta, gamma) = (0.9, 0.3);
-    let mut a = SymmetricInverse::<T>::identity(d, T::of(2.0));
+    let mut a = SymmetricInverse::<T>::identity(d, T::of(2.0)).unwrap();
     let mut f = vec![0.0; d * d];
     f.iter_mut().step_by(d + 1).for_each(|f| *f = 0.5);
     for _ in 0..updates {
@@ -330,11 +330,11 @@ fn inverses<T: Scalar>(draw: &mut Draw) {
         for at in 0..d * d {
             f[at] = beta * f[at] + gamma * g[at / d].wide() * g[at % d].wide();
         }
-        a.update(&g, T::of(beta), T::of(gamma)).unwrap();
+        a.update(&g, T::of(beta), T::of(gamma)).unwrap().unwrap();
     }
     let x = draw.numbers::<T>(d);
     let mut y = vec![T::nan(); d];
-    a.multiply(&x, &mut y);
+    a.multiply(&x, &mut y).unwrap();
     let back: Vec<T> =
         product(MatRef::new(&f, d, d), MatRef::new(&y.iter().map(|y| y.wide()).collect::<Vec<_>>(), d, 1))
             .into_iter()
@@ -351,7 +351,7 @@ fn conjugate<T: Scalar>(draw: &mut Draw) {
     let mut x = vec![T::zero(); n];
     let mut apply = |p: &[T], out: &mut [T]| {
         matvec(out, T::zero(), T::one(), MatRef::new(&a, n, n), p);
-        Ok::<(), ()>(())
+        Ok::<(), OutOfMemory>(())
     };
     let mut keep = |r: &[T], out: &mut [T]| {
         out.copy_from_slice(r);

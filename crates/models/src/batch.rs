@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use nhgd_kernels::memory::{Result, collected, reserved};
 use nhgd_kernels::{Features, RowSet};
 
 /// What a model should predict: one entry or row per sample.
@@ -44,14 +45,15 @@ impl Targets {
         }
     }
 
-    fn at(&self, positions: &[u32]) -> Self {
-        match self {
-            Self::Classes(labels) => Self::Classes(positions.iter().map(|&i| labels[i as usize]).collect()),
+    fn at(&self, positions: &[u32]) -> Result<Self> {
+        Ok(match self {
+            Self::Classes(labels) => Self::Classes(collected(positions.iter().map(|&i| labels[i as usize]))?),
             Self::Values(values, k) => {
-                let rows = positions.iter().flat_map(|&i| &values[i as usize * k..][..*k]);
-                Self::Values(rows.copied().collect(), *k)
+                let mut rows = reserved(positions.len() * k)?;
+                positions.iter().for_each(|&i| rows.extend_from_slice(&values[i as usize * k..][..*k]));
+                Self::Values(rows, *k)
             }
-        }
+        })
     }
 }
 
@@ -65,12 +67,12 @@ impl<'a> BatchTargets<'a> {
     }
 }
 
-/// Rows of a shared feature matrix, each with its target.
+/// Rows of a shared feature matrix, each with its target. Copies share all of it.
 #[derive(Clone, Debug)]
 pub struct Samples {
     features: Arc<Features>,
-    rows: Option<Vec<u32>>,
-    targets: Targets,
+    rows: Option<Arc<Vec<u32>>>,
+    targets: Arc<Targets>,
 }
 
 /// A set of samples that an oracle works on.
@@ -99,7 +101,7 @@ impl Samples {
     /// Target i belongs to row `rows[i]`, or to row i where `rows` is absent.
     pub fn new(features: Arc<Features>, rows: Option<Vec<u32>>, targets: Targets) -> Self {
         assert_eq!(rows.as_ref().map_or(features.rows(), Vec::len), targets.len(), "one target per row");
-        Self { features, rows, targets }
+        Self { features, rows: rows.map(Arc::new), targets: Arc::new(targets) }
     }
 
     /// Number of samples.
@@ -116,7 +118,7 @@ impl Samples {
     }
     /// The class of each sample; empty where the targets are numbers.
     pub fn labels(&self) -> &[u32] {
-        if let Targets::Classes(labels) = &self.targets { labels } else { &[] }
+        if let Targets::Classes(labels) = &*self.targets { labels } else { &[] }
     }
     /// The matrix that the rows lie in.
     pub fn features(&self) -> &Arc<Features> {
@@ -130,21 +132,21 @@ impl Samples {
         positions: RowSet<'_>,
         features: Option<Features>,
         targets: Option<Targets>,
-    ) -> Self {
-        let at: Vec<u32> = (0..positions.len()).map(|i| positions.get(i) as u32).collect();
-        let targets = targets.unwrap_or_else(|| self.targets.at(&at));
-        match (features, &self.rows) {
+    ) -> Result<Self> {
+        let at = collected((0..positions.len()).map(|i| positions.get(i) as u32))?;
+        let targets = targets.map_or_else(|| self.targets.at(&at), Ok)?;
+        Ok(match (features, &self.rows) {
             (Some(features), _) => Self::new(Arc::new(features), None, targets),
             (None, None) => Self::new(self.features.clone(), Some(at), targets),
             (None, Some(rows)) => {
-                let rows = at.into_iter().map(|i| rows[i as usize]).collect();
+                let rows = collected(at.into_iter().map(|i| rows[i as usize]))?;
                 Self::new(self.features.clone(), Some(rows), targets)
             }
-        }
+        })
     }
 
     /// Calls `body` with the samples at `positions` of this set.
-    pub fn with<R>(&self, positions: RowSet<'_>, body: impl FnOnce(Batch<'_>) -> R) -> R {
+    pub fn with<R>(&self, positions: RowSet<'_>, body: impl FnOnce(Batch<'_>) -> Result<R>) -> Result<R> {
         let features = &*self.features;
         match positions {
             RowSet::Range { start, end } => {
@@ -152,12 +154,12 @@ impl Samples {
                 body(Batch { features, rows, targets: self.targets.view().slice(start..end) })
             }
             RowSet::Indices(at) => {
-                let targets = self.targets.at(at);
+                let targets = self.targets.at(at)?;
                 let targets = targets.view();
                 match &self.rows {
                     None => body(Batch { features, rows: positions, targets }),
                     Some(rows) => {
-                        let rows: Vec<u32> = at.iter().map(|&i| rows[i as usize]).collect();
+                        let rows = collected(at.iter().map(|&i| rows[i as usize]))?;
                         body(Batch { features, rows: RowSet::Indices(&rows), targets })
                     }
                 }

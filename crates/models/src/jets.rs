@@ -11,6 +11,7 @@
 //! Σ_c a_c δ_cᵀ, with δ = ∂/∂s: it shares its weights among the channels (Dangel, Müller & Zeinhofer 2024).
 
 use nhgd_curvature::{LayerFactors, LayerShape};
+use nhgd_kernels::memory::{Result, reserved, zeros};
 use nhgd_kernels::{Activation, MatMut, MatRef, Scalar, matmul, vector};
 
 use crate::random::push_layer;
@@ -73,13 +74,13 @@ impl JetNetwork {
     }
 
     /// Uniform weights and no biases, scaled after Glorot & Bengio 2010; the same for the same seed.
-    pub fn initial<T: Scalar>(&self, seed: u64) -> Vec<T> {
+    pub fn initial<T: Scalar>(&self, seed: u64) -> Result<Vec<T>> {
         let mut theta = Vec::new();
         for &LayerShape { inputs, outputs } in &self.layers {
             let limit = (6.0 / (inputs - 1 + outputs) as f64).sqrt();
-            push_layer(&mut theta, seed, inputs - 1, outputs, limit);
+            push_layer(&mut theta, seed, inputs - 1, outputs, limit)?;
         }
-        theta
+        Ok(theta)
     }
 
     /// W̄_l.
@@ -94,11 +95,11 @@ impl JetNetwork {
     }
 
     /// sums ← β sums + W_lᵀ a, channel by channel.
-    fn weigh<T: Scalar>(sums: &mut [T], beta: T, weights: MatRef<'_, T>, a: &[T]) {
+    fn weigh<T: Scalar>(sums: &mut [T], beta: T, weights: MatRef<'_, T>, a: &[T]) -> Result<()> {
         let (inputs, outputs) = (weights.rows() - 1, weights.cols());
         let rows = a.len() / inputs;
         let weights = weights.block(0, 0, inputs, outputs);
-        matmul(MatMut::new(sums, rows, outputs), beta, T::one(), MatRef::new(a, rows, inputs), weights);
+        matmul(MatMut::new(sums, rows, outputs), beta, T::one(), MatRef::new(a, rows, inputs), weights)
     }
 
     /// Adds b_l to the values among the sums.
@@ -121,9 +122,9 @@ impl JetNetwork {
     }
 
     /// Jets at `x`, points × D.
-    pub fn forward<T: Scalar>(&self, theta: &[T], x: &[T]) -> Jets<T> {
+    pub fn forward<T: Scalar>(&self, theta: &[T], x: &[T]) -> Result<Jets<T>> {
         let (d, plane) = (self.dimensions(), x.len());
-        let mut a = vec![T::zero(); self.channels() * plane];
+        let mut a: Vec<T> = zeros(self.channels() * plane)?;
         a[..plane].copy_from_slice(x);
         for k in 0..d {
             for at in (k..plane).step_by(d) {
@@ -132,11 +133,11 @@ impl JetNetwork {
         }
         let mut jets = Jets { inputs: Vec::new(), sums: Vec::new(), outputs: Vec::new() };
         for weights in self.matrices(theta) {
-            let mut sums = vec![T::zero(); a.len() / (weights.rows() - 1) * weights.cols()];
-            Self::weigh(&mut sums, T::zero(), weights, &a);
+            let mut sums = zeros(a.len() / (weights.rows() - 1) * weights.cols())?;
+            Self::weigh(&mut sums, T::zero(), weights, &a)?;
             self.add_bias(&mut sums, weights);
             jets.inputs.push(std::mem::take(&mut a));
-            a = vec![T::zero(); sums.len()];
+            a = zeros(sums.len())?;
             self.units(sums.len(), &mut |at, places| {
                 let [value, f1, f2, ..] = tanh(sums[at]);
                 a[at] = value;
@@ -148,21 +149,21 @@ impl JetNetwork {
             jets.sums.push(sums);
         }
         jets.outputs = jets.sums.pop().unwrap_or_default();
-        jets
+        Ok(jets)
     }
 
     /// Derivatives of the jets in a direction u of θ.
-    pub fn tangent<T: Scalar>(&self, theta: &[T], u: &[T], jets: &Jets<T>) -> Jets<T> {
+    pub fn tangent<T: Scalar>(&self, theta: &[T], u: &[T], jets: &Jets<T>) -> Result<Jets<T>> {
         let mut dots = Jets { inputs: Vec::new(), sums: Vec::new(), outputs: Vec::new() };
-        let mut a = vec![T::zero(); jets.inputs[0].len()];
+        let mut a: Vec<T> = zeros(jets.inputs[0].len())?;
         for (l, (weights, u)) in self.matrices(theta).into_iter().zip(self.matrices(u)).enumerate() {
-            let mut dot = vec![T::zero(); a.len() / (weights.rows() - 1) * weights.cols()];
-            Self::weigh(&mut dot, T::zero(), u, &jets.inputs[l]);
-            Self::weigh(&mut dot, T::one(), weights, &a);
+            let mut dot = zeros(a.len() / (weights.rows() - 1) * weights.cols())?;
+            Self::weigh(&mut dot, T::zero(), u, &jets.inputs[l])?;
+            Self::weigh(&mut dot, T::one(), weights, &a)?;
             self.add_bias(&mut dot, u);
             dots.inputs.push(std::mem::take(&mut a));
             if let Some(s) = jets.sums.get(l) {
-                a = vec![T::zero(); s.len()];
+                a = zeros(s.len())?;
                 self.units(s.len(), &mut |at, places| {
                     let [_, f1, f2, f3, _] = tanh(s[at]);
                     a[at] = f1 * dot[at];
@@ -177,15 +178,15 @@ impl JetNetwork {
             dots.sums.push(dot);
         }
         dots.outputs = dots.sums.pop().unwrap_or_default();
-        dots
+        Ok(dots)
     }
 
     /// a ← β a + W_l δ, channel by channel.
-    fn pull<T: Scalar>(a: &mut [T], beta: T, weights: MatRef<'_, T>, delta: &[T]) {
+    fn pull<T: Scalar>(a: &mut [T], beta: T, weights: MatRef<'_, T>, delta: &[T]) -> Result<()> {
         let (inputs, outputs) = (weights.rows() - 1, weights.cols());
         let rows = delta.len() / outputs;
         let weights = weights.block(0, 0, inputs, outputs).t();
-        matmul(MatMut::new(a, rows, inputs), beta, T::one(), MatRef::new(delta, rows, outputs), weights);
+        matmul(MatMut::new(a, rows, inputs), beta, T::one(), MatRef::new(delta, rows, outputs), weights)
     }
 
     /// Turns ∂/∂φ(s), given as C × points × units, into ∂/∂s.
@@ -202,17 +203,17 @@ impl JetNetwork {
     }
 
     /// δ_l of every layer from that of the last, ∂/∂y, C × points.
-    pub fn backward<T: Scalar>(&self, theta: &[T], jets: &Jets<T>, last: Vec<T>) -> Vec<Vec<T>> {
+    pub fn backward<T: Scalar>(&self, theta: &[T], jets: &Jets<T>, last: Vec<T>) -> Result<Vec<Vec<T>>> {
         let mut deltas = vec![last];
         let theta = self.matrices(theta);
         for l in (1..theta.len()).rev() {
-            let mut delta = vec![T::zero(); jets.sums[l - 1].len()];
-            Self::pull(&mut delta, T::zero(), theta[l], &deltas[deltas.len() - 1]);
+            let mut delta = zeros(jets.sums[l - 1].len())?;
+            Self::pull(&mut delta, T::zero(), theta[l], &deltas[deltas.len() - 1])?;
             self.through(&jets.sums[l - 1], &mut delta);
             deltas.push(delta);
         }
         deltas.reverse();
-        deltas
+        Ok(deltas)
     }
 
     /// The derivative of Σ_c a_c δ_cᵀ of all layers in the direction u of θ, where the last δ moves by `last_dot` (the
@@ -223,16 +224,16 @@ impl JetNetwork {
         [jets, dots]: [&Jets<T>; 2],
         [last, last_dot]: [Vec<T>; 2],
         product: &mut [T],
-    ) {
+    ) -> Result<()> {
         let [theta, u] = [theta, u].map(|x| self.matrices(x));
         let (mut deltas, mut delta_dots) = (vec![last], vec![last_dot]);
         for l in (1..theta.len()).rev() {
             let (s, s_dot) = (&jets.sums[l - 1], &dots.sums[l - 1]);
             let (above, above_dot) = (&deltas[deltas.len() - 1], &delta_dots[delta_dots.len() - 1]);
-            let (mut a, mut dot) = (vec![T::zero(); s.len()], vec![T::zero(); s.len()]);
-            Self::pull(&mut a, T::zero(), theta[l], above);
-            Self::pull(&mut dot, T::zero(), theta[l], above_dot);
-            Self::pull(&mut dot, T::one(), u[l], above);
+            let (mut a, mut dot): (Vec<T>, Vec<T>) = (zeros(s.len())?, zeros(s.len())?);
+            Self::pull(&mut a, T::zero(), theta[l], above)?;
+            Self::pull(&mut dot, T::zero(), theta[l], above_dot)?;
+            Self::pull(&mut dot, T::one(), u[l], above)?;
             self.through(s, &mut dot);
             self.units(s.len(), &mut |at, places| {
                 let [_, _, f2, f3, f4] = tanh(s[at]);
@@ -252,12 +253,18 @@ impl JetNetwork {
         }
         deltas.reverse();
         delta_dots.reverse();
-        self.add_gradient(jets, &delta_dots, true, product);
-        self.add_gradient(dots, &deltas, false, product);
+        self.add_gradient(jets, &delta_dots, true, product)?;
+        self.add_gradient(dots, &deltas, false, product)
     }
 
     /// Adds Σ_c a_c δ_cᵀ, summed over the points, of all layers to `gradient`; `bias` is whether a has a 1 at its end.
-    pub fn add_gradient<T: Scalar>(&self, jets: &Jets<T>, deltas: &[Vec<T>], bias: bool, gradient: &mut [T]) {
+    pub fn add_gradient<T: Scalar>(
+        &self,
+        jets: &Jets<T>,
+        deltas: &[Vec<T>],
+        bias: bool,
+        gradient: &mut [T],
+    ) -> Result<()> {
         let mut rest = gradient;
         for ((a, delta), &LayerShape { inputs, outputs }) in jets.inputs.iter().zip(deltas).zip(&self.layers)
         {
@@ -265,23 +272,26 @@ impl JetNetwork {
             let (weights, last) = layer.split_at_mut((inputs - 1) * outputs);
             let rows = delta.len() / outputs;
             let (a, products) = (MatRef::new(a, rows, inputs - 1), MatRef::new(delta, rows, outputs));
-            matmul(MatMut::new(weights, inputs - 1, outputs), T::one(), T::one(), a.t(), products);
+            matmul(MatMut::new(weights, inputs - 1, outputs), T::one(), T::one(), a.t(), products)?;
             if bias {
                 let values = &delta[..delta.len() / self.channels()];
                 values.chunks_exact(outputs).for_each(|delta| vector::axpy(T::one(), delta, last));
             }
             rest = tail;
         }
+        Ok(())
     }
 
     /// Each point's a_c and δ_c as the factors of the layers; the channels are their positions.
-    pub fn factors<T: Scalar>(&self, jets: &Jets<T>, deltas: &[Vec<T>]) -> Vec<LayerFactors<T>> {
+    pub fn factors<T: Scalar>(&self, jets: &Jets<T>, deltas: &[Vec<T>]) -> Result<Vec<LayerFactors<T>>> {
         let channels = self.channels();
         let points = jets.outputs.len() / channels;
         let mut layers = Vec::with_capacity(deltas.len());
         for ((a, delta), &LayerShape { inputs, outputs }) in jets.inputs.iter().zip(deltas).zip(&self.layers)
         {
-            let mut layer = LayerFactors { positions: channels, ..LayerFactors::new(Vec::new(), Vec::new()) };
+            let rows = points * channels;
+            let (a_rows, delta_rows) = (reserved(rows * inputs)?, reserved(rows * outputs)?);
+            let mut layer = LayerFactors { positions: channels, ..LayerFactors::new(a_rows, delta_rows) };
             for i in 0..points {
                 for c in 0..channels {
                     let at = c * points + i;
@@ -292,6 +302,6 @@ impl JetNetwork {
             }
             layers.push(layer);
         }
-        layers
+        Ok(layers)
     }
 }

@@ -22,6 +22,7 @@ pub use random::{signs, uniform};
 pub use nhgd_kernels::Activation;
 
 use nhgd_curvature::{Factors, LayerShape, Outputs, Statistic};
+use nhgd_kernels::memory::{self, Result};
 use nhgd_kernels::{Features, RowSet, Scalar};
 
 /// The labels, or continuous targets, at which a gradient is taken.
@@ -77,7 +78,8 @@ impl<T: Scalar> Along<'_, T> {
     }
 }
 
-/// A parametric model θ ↦ loss ℓ_i(θ) of each sample. Oracles return sums over the samples, not means.
+/// A parametric model θ ↦ loss ℓ_i(θ) of each sample. Oracles return sums over the samples, not means. They fail where
+/// there is no memory, and may then have written a part of what they write.
 pub trait Model<T: Scalar>: Send + Sync {
     /// Number of parameters d.
     fn parameters(&self) -> usize;
@@ -98,8 +100,8 @@ pub trait Model<T: Scalar>: Send + Sync {
     fn layers(&self) -> Vec<LayerShape>;
 
     /// θ at which a run starts, the same for the same seed: zeros, unless the model's symmetries forbid them.
-    fn initial(&self, _seed: u64) -> Vec<T> {
-        vec![T::zero(); self.parameters()]
+    fn initial(&self, _seed: u64) -> Result<Vec<T>> {
+        memory::zeros(self.parameters())
     }
 
     /// `"hessian"` or `"gauss-newton"`: the matrix that [`Model::curvature_product`] multiplies by.
@@ -108,24 +110,44 @@ pub trait Model<T: Scalar>: Send + Sync {
     }
 
     /// Adds each term's Σ w_i ∇ℓ_i to its gradient and writes the losses ℓ_i at the given labels.
-    fn gradients(&self, theta: &[T], batch: Batch<'_>, terms: &mut [Term<'_, T>], losses: &mut [T]);
+    fn gradients(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        terms: &mut [Term<'_, T>],
+        losses: &mut [T],
+    ) -> Result<()>;
 
     /// Writes the losses ℓ_i.
-    fn losses(&self, theta: &[T], batch: Batch<'_>, losses: &mut [T]) {
-        self.gradients(theta, batch, &mut [], losses);
+    fn losses(&self, theta: &[T], batch: Batch<'_>, losses: &mut [T]) -> Result<()> {
+        self.gradients(theta, batch, &mut [], losses)
     }
 
     /// product += Σ w_i G_i u: G_i is the Hessian of ℓ_i for linear models, the Gauss–Newton matrix for networks.
-    fn curvature_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]);
+    fn curvature_product(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()>;
 
     /// product += Σ w_i ∇²ℓ_i u with the true Hessian, which may be indefinite for networks.
-    fn hessian_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]) {
-        self.curvature_product(theta, batch, weights, u, product);
+    fn hessian_product(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
+        self.curvature_product(theta, batch, weights, u, product)
     }
 
     /// Writes how what belongs to single samples changes along u, by the R-operator (Pearlmutter 1994). The weights w_i are
     /// read where the inputs are wanted.
-    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>);
+    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>) -> Result<()>;
 
     /// Directions per sample in the factors of a statistic, and entries of all layers per sample.
     fn factor_sizes(&self, statistic: Statistic) -> (usize, usize) {
@@ -138,8 +160,8 @@ pub trait Model<T: Scalar>: Send + Sync {
     }
 
     /// Per-sample factors of ∇ℓ_i (unweighted: the caller fills `weights`).
-    fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T>;
+    fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Result<Factors<T>>;
 
     /// Writes predictions, rows × C: the probabilities of the classes, or the outputs of a regression.
-    fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]);
+    fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) -> Result<()>;
 }

@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs, Statistic};
+use nhgd_kernels::memory::{Result, append, copied, grow, reserved, zeros};
 use nhgd_kernels::{Aligned, Features, RowSet, Scalar, skinny, threads::for_chunks, vector};
 
 use crate::{Along, Batch, Labels, Loss, Model, Term};
@@ -53,19 +54,20 @@ impl Linear {
     }
 
     /// θ and further matrices of its shape, class-major one below the other.
-    fn class_major<T: Scalar>(&self, matrices: &[&[T]]) -> Aligned<T> {
+    fn class_major<T: Scalar>(&self, matrices: &[&[T]]) -> Result<Aligned<T>> {
         let size = self.outputs * self.stride();
-        let mut out = Aligned::zeros(matrices.len() * size);
+        let mut out = Aligned::zeros(matrices.len() * size)?;
         for (matrix, out) in matrices.iter().zip(out.chunks_exact_mut(size)) {
             skinny::to_class_major(matrix, self.inputs(), self.outputs, self.stride(), out);
         }
-        out
+        Ok(out)
     }
 
-    fn add_class_major<T: Scalar>(&self, sums: &[T], out: &mut [T]) {
-        let mut row_major = vec![T::zero(); self.inputs() * self.outputs];
+    fn add_class_major<T: Scalar>(&self, sums: &[T], out: &mut [T]) -> Result<()> {
+        let mut row_major: Vec<T> = zeros(self.inputs() * self.outputs)?;
         skinny::from_class_major(sums, self.inputs(), self.outputs, self.stride(), &mut row_major);
         vector::axpy(T::one(), &row_major, out);
+        Ok(())
     }
 
     /// Calls `body` with each tile of each chunk; a chunk's tiles share the state that `start` makes.
@@ -73,19 +75,19 @@ impl Linear {
         &self,
         features: &Features,
         rows: RowSet<'_>,
-        start: impl Fn(Range<usize>) -> R + Sync,
-        body: impl Fn(&mut R, Tile<'_, T>) + Sync,
-    ) -> Vec<R> {
+        start: impl Fn(Range<usize>) -> Result<R> + Sync,
+        body: impl Fn(&mut R, Tile<'_, T>) -> Result<()> + Sync,
+    ) -> Result<Vec<R>> {
         for_chunks(rows.len(), CHUNK, self.threads, |_, chunk| {
-            let mut state = start(chunk.clone());
-            let mut tile = Aligned::zeros(TILE.min(chunk.len()) * self.stride());
+            let mut state = start(chunk.clone())?;
+            let mut tile = Aligned::zeros(TILE.min(chunk.len()) * self.stride())?;
             for begin in chunk.clone().step_by(TILE) {
                 let range = begin..(begin + TILE).min(chunk.end);
                 let tile = &mut tile[..range.len() * self.stride()];
                 features.widen(rows.slice(range.clone()), self.bias, tile, self.stride());
-                body(&mut state, Tile { rows: tile, range });
+                body(&mut state, Tile { rows: tile, range })?;
             }
-            state
+            Ok(state)
         })
     }
 }
@@ -121,45 +123,60 @@ impl<T: Scalar> Model<T> for Linear {
         vec![LayerShape { inputs: self.inputs(), outputs: self.outputs }]
     }
 
-    fn gradients(&self, theta: &[T], batch: Batch<'_>, terms: &mut [Term<'_, T>], losses: &mut [T]) {
+    fn gradients(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        terms: &mut [Term<'_, T>],
+        losses: &mut [T],
+    ) -> Result<()> {
         let (outputs, stride) = (self.outputs, self.stride());
         let size = outputs * stride;
-        let weights = self.class_major(&[theta]);
+        let weights = self.class_major(&[theta])?;
         let views: Vec<_> = terms.iter().map(|t| TermView { weights: t.weights, labels: t.labels }).collect();
         let chunks = self.pass(
             batch.features,
             batch.rows,
-            |chunk| (Aligned::zeros(views.len() * size), vec![T::zero(); chunk.len()], chunk.start),
-            |(sums, losses, first), tile: Tile<'_, T>| {
+            |chunk| Ok((Aligned::zeros(views.len() * size)?, zeros(chunk.len())?, chunk.start)),
+            |(sums, losses, first): &mut (Aligned<T>, Vec<T>, usize), tile: Tile<'_, T>| {
                 let rows = tile.range.len();
-                let mut p = vec![T::zero(); rows * outputs];
+                let mut p = zeros(rows * outputs)?;
                 skinny::project(tile.rows, rows, stride, &weights, outputs, &mut p);
                 let at = tile.range.start - *first..tile.range.end - *first;
                 self.loss.evaluate(&mut p, outputs, batch.targets.slice(tile.range.clone()), &mut losses[at]);
-                let mut s = p.clone();
+                let mut s = copied(&p)?;
                 for (k, (view, sums)) in views.iter().zip(sums.chunks_exact_mut(size)).enumerate() {
                     if k > 0 {
                         s.copy_from_slice(&p);
                     }
                     let weights = &view.weights[tile.range.clone()];
-                    self.loss.residuals(&mut s, outputs, &batch, tile.range.start, view.labels, weights);
+                    self.loss.residuals(&mut s, outputs, &batch, tile.range.start, view.labels, weights)?;
                     skinny::accumulate(tile.rows, rows, stride, &s, outputs, sums);
                 }
+                Ok(())
             },
-        );
-        let mut total = vec![T::zero(); views.len() * size];
+        )?;
+        let mut total: Vec<T> = zeros(views.len() * size)?;
         for (sums, chunk_losses, first) in &chunks {
             vector::axpy(T::one(), sums, &mut total);
             losses[*first..first + chunk_losses.len()].copy_from_slice(chunk_losses);
         }
         for (term, total) in terms.iter_mut().zip(total.chunks_exact(size)) {
-            self.add_class_major(total, term.gradient);
+            self.add_class_major(total, term.gradient)?;
         }
+        Ok(())
     }
 
-    fn curvature_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]) {
+    fn curvature_product(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
         let (outputs, stride) = (self.outputs, self.stride());
-        let both = self.class_major(&[theta, u]);
+        let both = self.class_major(&[theta, u])?;
         let (theta, u) = both.split_at(outputs * stride);
         let chunks = self.pass(
             batch.features,
@@ -167,51 +184,61 @@ impl<T: Scalar> Model<T> for Linear {
             |_| Aligned::zeros(outputs * stride),
             |sums, tile: Tile<'_, T>| {
                 let rows = tile.range.len();
-                let (mut p, mut ds) = (vec![T::zero(); rows * outputs], vec![T::zero(); rows * outputs]);
+                let (mut p, mut ds) = (zeros(rows * outputs)?, zeros(rows * outputs)?);
                 skinny::project(tile.rows, rows, stride, theta, outputs, &mut p);
                 skinny::project(tile.rows, rows, stride, u, outputs, &mut ds);
                 self.loss.predict(&mut p, outputs);
                 self.loss.curvature(&p, &mut ds, outputs, &weights[tile.range]);
                 skinny::accumulate(tile.rows, rows, stride, &ds, outputs, sums);
+                Ok(())
             },
-        );
-        let mut total = vec![T::zero(); outputs * stride];
+        )?;
+        let mut total: Vec<T> = zeros(outputs * stride)?;
         for sums in &chunks {
             vector::axpy(T::one(), sums, &mut total);
         }
-        self.add_class_major(&total, product);
+        self.add_class_major(&total, product)
     }
 
     /// ∂ℓ/∂a = W ∂ℓ/∂z, which changes by U ∂ℓ/∂z + W (∂²ℓ/∂z²) ż.
-    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>) {
+    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>) -> Result<()> {
         let (outputs, stride, features) = (self.outputs, self.stride(), self.features);
-        let both = self.class_major(&[theta, u]);
+        let both = self.class_major(&[theta, u])?;
         let (theta, u) = both.split_at(outputs * stride);
         let (scores, inputs) = (!out.scores.is_empty(), !out.inputs.is_empty());
         let chunks = self.pass(
             batch.features,
             batch.rows,
-            |_| [const { Vec::new() }; 3],
+            |_| Ok([const { Vec::new() }; 3]),
             |all: &mut [Vec<T>; 3], tile: Tile<'_, T>| {
                 let rows = tile.range.len();
-                let (mut r, mut ds) = (vec![T::zero(); rows * outputs], vec![T::zero(); rows * outputs]);
+                let (mut r, mut ds) = (zeros(rows * outputs)?, zeros(rows * outputs)?);
                 skinny::project(tile.rows, rows, stride, theta, outputs, &mut r);
                 skinny::project(tile.rows, rows, stride, u, outputs, &mut ds);
                 self.loss.predict(&mut r, outputs);
-                let p = if inputs { r.clone() } else { Vec::new() };
+                let p = if inputs { copied(&r)? } else { Vec::new() };
                 let ones = [T::one(); TILE];
-                self.loss.residuals(&mut r, outputs, &batch, tile.range.start, Labels::Given, &ones[..rows]);
+                self.loss.residuals(
+                    &mut r,
+                    outputs,
+                    &batch,
+                    tile.range.start,
+                    Labels::Given,
+                    &ones[..rows],
+                )?;
+                grow(&mut all[0], rows)?;
                 let dots = r.chunks_exact(outputs).zip(ds.chunks_exact(outputs));
                 all[0].extend(dots.map(|(r, ds)| r.iter().zip(ds).map(|(&r, &ds)| r * ds).sum::<T>()));
                 if scores {
-                    all[1].extend_from_slice(&ds);
+                    append(&mut all[1], &ds)?;
                 }
                 if !inputs {
-                    return;
+                    return Ok(());
                 }
                 let weights = &weights[tile.range];
                 self.loss.curvature(&p, &mut ds, outputs, weights);
                 let start = all[2].len();
+                grow(&mut all[2], rows * features)?;
                 all[2].resize(start + rows * features, T::zero());
                 for (i, row) in all[2][start..].chunks_exact_mut(features).enumerate() {
                     for c in 0..outputs {
@@ -220,14 +247,16 @@ impl<T: Scalar> Model<T> for Linear {
                         vector::axpy(ds[i * outputs + c], &theta[at], row);
                     }
                 }
+                Ok(())
             },
-        );
+        )?;
         out.fill(chunks);
+        Ok(())
     }
 
-    fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {
+    fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Result<Factors<T>> {
         let (outputs, stride, inputs) = (self.outputs, self.stride(), self.inputs());
-        let weights = self.class_major(&[theta]);
+        let weights = self.class_major(&[theta])?;
         let directions = self.loss.directions(statistic, outputs);
         let form = self.loss.form(statistic);
         let mut layer = LayerFactors { form, ..LayerFactors::new(Vec::new(), Vec::new()) };
@@ -235,48 +264,53 @@ impl<T: Scalar> Model<T> for Linear {
         let chunks = self.pass(
             batch.features,
             batch.rows,
-            |chunk| (Vec::with_capacity(chunk.len() * inputs), Vec::with_capacity(chunk.len() * width)),
+            |chunk| Ok((reserved(chunk.len() * inputs)?, reserved(chunk.len() * width)?)),
             |(a, s): &mut (Vec<T>, Vec<T>), tile: Tile<'_, T>| {
                 let rows = tile.range.len();
                 a.extend(tile.rows.chunks_exact(stride).flat_map(|row| &row[..inputs]));
-                let mut p = vec![T::zero(); rows * outputs];
+                let mut p = zeros(rows * outputs)?;
                 skinny::project(tile.rows, rows, stride, &weights, outputs, &mut p);
                 self.loss.predict(&mut p, outputs);
                 if form == Outputs::Softmax {
-                    return s.extend_from_slice(&p);
+                    s.extend_from_slice(&p);
+                    return Ok(());
                 }
                 let start = s.len();
                 s.resize(start + rows * width, T::zero());
-                self.loss.roots(&mut p, outputs, &batch, tile.range.start, statistic, seed, &mut s[start..]);
+                self.loss.roots(&mut p, outputs, &batch, tile.range.start, statistic, seed, &mut s[start..])
             },
-        );
+        )?;
+        layer.inputs = reserved(batch.len() * inputs)?;
+        layer.outputs = reserved(batch.len() * width)?;
         for (inputs, outputs) in chunks {
             layer.inputs.extend(inputs);
             layer.outputs.extend(outputs);
         }
-        Factors { weights: Vec::new(), directions, layers: vec![layer] }
+        Ok(Factors { weights: Vec::new(), directions, layers: vec![layer] })
     }
 
-    fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) {
+    fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
         let (outputs, stride) = (self.outputs, self.stride());
-        let weights = self.class_major(&[theta]);
+        let weights = self.class_major(&[theta])?;
         let columns = Model::<T>::classes(self);
         let chunks = self.pass(
             features,
             rows,
-            |chunk| Vec::with_capacity(chunk.len() * columns),
+            |chunk| reserved(chunk.len() * columns),
             |out: &mut Vec<T>, tile: Tile<'_, T>| {
-                let mut p = vec![T::zero(); tile.range.len() * outputs];
+                let mut p = zeros(tile.range.len() * outputs)?;
                 skinny::project(tile.rows, tile.range.len(), stride, &weights, outputs, &mut p);
                 self.loss.predict(&mut p, outputs);
                 match self.loss {
                     Loss::Logistic => out.extend(p.iter().flat_map(|&p| [T::one() - p, p])),
                     _ => out.extend_from_slice(&p),
                 }
+                Ok(())
             },
-        );
+        )?;
         for (out, chunk) in out.chunks_mut(CHUNK * columns).zip(chunks) {
             out.copy_from_slice(&chunk);
         }
+        Ok(())
     }
 }

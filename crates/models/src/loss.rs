@@ -1,6 +1,7 @@
 //! Losses of a model's scores: what they predict, their residuals and their curvature.
 
 use nhgd_curvature::{Outputs, Statistic};
+use nhgd_kernels::memory::{Result, collected, filled, reserved};
 use nhgd_kernels::{Scalar, softmax, vector};
 
 use crate::{Batch, BatchTargets, Labels, Targets, signs, uniform};
@@ -99,7 +100,7 @@ impl Loss {
         first: usize,
         labels: Labels,
         weights: &[T],
-    ) {
+    ) -> Result<()> {
         let range = first..first + p.len() / outputs;
         match (labels, self) {
             // Every loss has the residual p − y.
@@ -122,15 +123,13 @@ impl Loss {
                 }
             },
             (Labels::Sampled { seed }, Self::CrossEntropy) => {
-                let drawn: Vec<u32> = range
-                    .zip(p.chunks_exact(outputs))
-                    .map(|(i, p)| draw(p, uniform(seed, i as u64)))
-                    .collect();
+                let rows = range.zip(p.chunks_exact(outputs));
+                let drawn = collected(rows.map(|(i, p)| draw(p, uniform(seed, i as u64))))?;
                 softmax::residuals(p, outputs, &drawn, Some(weights));
             }
             (Labels::Expected { seed }, Self::CrossEntropy) => {
                 for ((i, p), &w) in range.zip(p.chunks_exact_mut(outputs)).zip(weights) {
-                    signed_residual(p, uniform(seed, i as u64));
+                    signed_residual(p, uniform(seed, i as u64))?;
                     vector::scale(w, p);
                 }
             }
@@ -153,6 +152,7 @@ impl Loss {
                 }
             }
         }
+        Ok(())
     }
 
     /// ds ← w_i (∂²ℓ_i/∂z²) ds for each row, at its predictions.
@@ -189,17 +189,20 @@ impl Loss {
         statistic: Statistic,
         seed: u64,
         out: &mut [T],
-    ) {
+    ) -> Result<()> {
         let labels = match statistic {
             Statistic::Empirical => Labels::Given,
             Statistic::Sampled => Labels::Sampled { seed },
             Statistic::Expected => {
                 let rows = p.chunks_exact(outputs).zip(out.chunks_exact_mut(out.len() / (p.len() / outputs)));
-                return rows.for_each(|(p, out)| self.all_roots(p, out));
+                rows.for_each(|(p, out)| self.all_roots(p, out));
+                return Ok(());
             }
         };
-        self.residuals(p, outputs, batch, first, labels, &vec![T::one(); p.len() / outputs]);
+        let ones = filled(T::one(), p.len() / outputs)?;
+        self.residuals(p, outputs, batch, first, labels, &ones)?;
         out.copy_from_slice(p);
+        Ok(())
     }
 
     /// Vectors whose outer products sum to ∂²ℓ/∂z².
@@ -242,13 +245,13 @@ fn draw<T: Scalar>(p: &[T], u: f64) -> u32 {
 }
 
 /// Σ_c ε_c √p_c (p − e_c) with random signs ε: its expected outer product is diag p − ppᵀ.
-fn signed_residual<T: Scalar>(p: &mut [T], u: f64) {
-    let epsilon: Vec<T> = signs(u.to_bits(), p.len())
-        .zip(p.iter())
-        .map(|(sign, &p)| T::of(sign) * p.max(T::zero()).sqrt())
-        .collect();
-    let total: T = epsilon.iter().copied().sum();
+fn signed_residual<T: Scalar>(p: &mut [T], u: f64) -> Result<()> {
+    let roots = signs(u.to_bits(), p.len()).zip(p.iter());
+    let mut epsilon = reserved(p.len())?;
+    epsilon.extend(roots.map(|(sign, &p)| T::of(sign) * p.max(T::zero()).sqrt()));
+    let total = epsilon.iter().copied().sum::<T>();
     for (p, epsilon) in p.iter_mut().zip(epsilon) {
         *p = *p * total - epsilon;
     }
+    Ok(())
 }

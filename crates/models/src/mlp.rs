@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs, Statistic};
+use nhgd_kernels::memory::{Result, append, collected, copied, filled, joined, reserved, zeros};
 use nhgd_kernels::{
     Activation, Features, MatMut, MatRef, RowSet, Scalar, activate, for_chunks, matmul, vector,
 };
@@ -111,7 +112,11 @@ impl<T: Scalar> Mlp<T> {
     }
 
     /// Calls `body` with each chunk of a block.
-    fn chunks<R: Send>(&self, block: Range<usize>, body: impl Fn(Range<usize>) -> R + Sync) -> Vec<R> {
+    fn chunks<R: Send>(
+        &self,
+        block: Range<usize>,
+        body: impl Fn(Range<usize>) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
         for_chunks(block.len(), CHUNK, self.threads, |_, range| {
             body(block.start + range.start..block.start + range.end)
         })
@@ -124,37 +129,37 @@ impl<T: Scalar> Mlp<T> {
         batch: &Batch<'_>,
         range: Range<usize>,
         bends: bool,
-    ) -> Forward<'_, T> {
+    ) -> Result<Forward<'_, T>> {
         let rows = range.len();
-        let mut features = self.pool.take(rows * (self.widths[0] + 1));
+        let mut features = self.pool.take(rows * (self.widths[0] + 1))?;
         batch.features.widen(batch.rows.slice(range.clone()), true, &mut features, self.widths[0] + 1);
         let mut forward = Forward {
             range,
             inputs: vec![features],
             slopes: Vec::new(),
             bends: Vec::new(),
-            scores: self.pool.take(0),
+            scores: self.pool.take(0)?,
         };
         for (l, weights) in theta.iter().enumerate() {
             let LayerShape { inputs, outputs } = self.shape(l);
-            let mut sums = self.pool.take(rows * outputs);
+            let mut sums = self.pool.take(rows * outputs)?;
             let a = MatRef::new(&forward.inputs[l], rows, inputs);
-            matmul(MatMut::new(&mut sums, rows, outputs), T::zero(), T::one(), a, *weights);
+            matmul(MatMut::new(&mut sums, rows, outputs), T::zero(), T::one(), a, *weights)?;
             if l + 1 == self.depth() {
                 forward.scores = sums;
                 break;
             }
             if bends {
-                let mut bend = self.pool.take(sums.len());
+                let mut bend = self.pool.take(sums.len())?;
                 bend.iter_mut().zip(sums.iter()).for_each(|(bend, &s)| *bend = self.activation.at(s)[2]);
                 forward.bends.push(bend);
             }
-            let mut values = self.pool.take(rows * (outputs + 1));
+            let mut values = self.pool.take(rows * (outputs + 1))?;
             activate(self.activation, outputs, &mut sums, &mut values);
             forward.slopes.push(sums);
             forward.inputs.push(values);
         }
-        forward
+        Ok(forward)
     }
 
     /// ṡ_l = U̅_lᵀ a_l + W_lᵀ ȧ_l, ȧ_{l+1} = φ′(s_l) ∘ ṡ_l; bends become φ″(s_l) ∘ ṡ_l.
@@ -163,18 +168,18 @@ impl<T: Scalar> Mlp<T> {
         theta: &[MatRef<'_, T>],
         u: &[MatRef<'_, T>],
         forward: &mut Forward<'_, T>,
-    ) -> Tangent<'_, T> {
+    ) -> Result<Tangent<'_, T>> {
         let rows = forward.range.len();
         let mut dots: Vec<Buffer<'_, T>> = Vec::new();
         for (l, (theta, u)) in theta.iter().zip(u).enumerate() {
             let LayerShape { inputs, outputs } = self.shape(l);
-            let mut sums = self.pool.take(rows * outputs);
+            let mut sums = self.pool.take(rows * outputs)?;
             let a = MatRef::new(&forward.inputs[l], rows, inputs);
-            matmul(MatMut::new(&mut sums, rows, outputs), T::zero(), T::one(), a, *u);
+            matmul(MatMut::new(&mut sums, rows, outputs), T::zero(), T::one(), a, *u)?;
             if let Some(dot) = dots.last() {
                 let dot = MatRef::new(dot, rows, inputs - 1);
                 let weights = theta.block(0, 0, inputs - 1, outputs);
-                matmul(MatMut::new(&mut sums, rows, outputs), T::one(), T::one(), dot, weights);
+                matmul(MatMut::new(&mut sums, rows, outputs), T::one(), T::one(), dot, weights)?;
             }
             if let Some(bend) = forward.bends.get_mut(l) {
                 vector::mul_into(&sums, bend);
@@ -184,16 +189,16 @@ impl<T: Scalar> Mlp<T> {
             }
             dots.push(sums);
         }
-        let scores = dots.pop().unwrap_or_else(|| self.pool.take(0));
-        Tangent { inputs: dots, scores }
+        let scores = dots.pop().map_or_else(|| self.pool.take(0), Ok)?;
+        Ok(Tangent { inputs: dots, scores })
     }
 
     /// out ← β out + δ_l W_lᵀ.
-    fn pull(&self, weights: MatRef<'_, T>, delta: &[T], beta: T, out: &mut [T]) {
+    fn pull(&self, weights: MatRef<'_, T>, delta: &[T], beta: T, out: &mut [T]) -> Result<()> {
         let (inputs, outputs) = (weights.rows() - 1, weights.cols());
         let rows = delta.len() / outputs;
         let weights = weights.block(0, 0, inputs, outputs).t();
-        matmul(MatMut::new(out, rows, inputs), beta, T::one(), MatRef::new(delta, rows, outputs), weights);
+        matmul(MatMut::new(out, rows, inputs), beta, T::one(), MatRef::new(delta, rows, outputs), weights)
     }
 
     /// δ_l of every layer, from δ of the last one: `directions` rows for each sample.
@@ -203,13 +208,13 @@ impl<T: Scalar> Mlp<T> {
         slopes: &[Buffer<'_, T>],
         last: Buffer<'a, T>,
         directions: usize,
-    ) -> Vec<Buffer<'a, T>> {
+    ) -> Result<Vec<Buffer<'a, T>>> {
         let rows = last.len() / self.outputs();
         let mut deltas = vec![last];
         for l in (1..self.depth()).rev() {
             let units = self.widths[l];
-            let mut delta = self.pool.take(rows * units);
-            self.pull(theta[l], &deltas[deltas.len() - 1], T::zero(), &mut delta);
+            let mut delta = self.pool.take(rows * units)?;
+            self.pull(theta[l], &deltas[deltas.len() - 1], T::zero(), &mut delta)?;
             if directions == 1 {
                 vector::mul_into(&slopes[l - 1], &mut delta);
             } else {
@@ -221,7 +226,7 @@ impl<T: Scalar> Mlp<T> {
             deltas.push(delta);
         }
         deltas.reverse();
-        deltas
+        Ok(deltas)
     }
 
     /// δ_l and δ̇_l of every layer, with
@@ -234,22 +239,22 @@ impl<T: Scalar> Mlp<T> {
         weights: &[T],
         forward: &mut Forward<'a, T>,
         scores_dot: Buffer<'a, T>,
-    ) -> (Vec<Buffer<'a, T>>, Vec<Buffer<'a, T>>) {
+    ) -> Result<[Vec<Buffer<'a, T>>; 2]> {
         let (range, classes) = (forward.range.clone(), self.outputs());
         let weights = &weights[range.clone()];
         let (mut last, mut last_dot) =
-            (std::mem::replace(&mut forward.scores, self.pool.take(0)), scores_dot);
+            (std::mem::replace(&mut forward.scores, self.pool.take(0)?), scores_dot);
         self.loss.predict(&mut last, classes);
         self.loss.curvature(&last, &mut last_dot, classes, weights);
-        self.loss.residuals(&mut last, classes, batch, range.start, Labels::Given, weights);
+        self.loss.residuals(&mut last, classes, batch, range.start, Labels::Given, weights)?;
         let (mut deltas, mut dots) = (vec![last], vec![last_dot]);
         for l in (1..self.depth()).rev() {
             let size = forward.range.len() * self.widths[l];
-            let (mut delta, mut dot) = (self.pool.take(size), self.pool.take(size));
+            let (mut delta, mut dot) = (self.pool.take(size)?, self.pool.take(size)?);
             let (above, above_dot) = (&deltas[deltas.len() - 1], &dots[dots.len() - 1]);
-            self.pull(theta[l], above, T::zero(), &mut delta);
-            self.pull(theta[l], above_dot, T::zero(), &mut dot);
-            self.pull(u[l], above, T::one(), &mut dot);
+            self.pull(theta[l], above, T::zero(), &mut delta)?;
+            self.pull(theta[l], above_dot, T::zero(), &mut dot)?;
+            self.pull(u[l], above, T::one(), &mut dot)?;
             vector::mul_into(&forward.slopes[l - 1], &mut dot);
             let bent = delta.iter().zip(forward.bends[l - 1].iter());
             dot.iter_mut().zip(bent).for_each(|(dot, (&delta, &bend))| *dot += delta * bend);
@@ -259,7 +264,7 @@ impl<T: Scalar> Mlp<T> {
         }
         deltas.reverse();
         dots.reverse();
-        (deltas, dots)
+        Ok([deltas, dots])
     }
 
     fn operands<'a>(&self, l: usize, forward: &'a Forward<'_, T>, delta: &'a [T]) -> Operands<'a, T> {
@@ -272,7 +277,7 @@ impl<T: Scalar> Mlp<T> {
         &self,
         targets: &mut [&mut [T]],
         operands: impl Fn(usize, usize) -> Vec<Operands<'a, T>> + Sync,
-    ) {
+    ) -> Result<()> {
         let mut parts = Vec::new();
         for (k, target) in targets.iter_mut().enumerate() {
             let mut rest = &mut **target;
@@ -291,9 +296,11 @@ impl<T: Scalar> Mlp<T> {
                 let height = (part.len() / delta.cols()).min(a.cols() - first);
                 let a = a.block(0, *first, a.rows(), height).t();
                 let sum = MatMut::new(&mut part[..height * delta.cols()], height, delta.cols());
-                matmul(sum, T::one(), T::one(), a, delta);
+                matmul(sum, T::one(), T::one(), a, delta)?;
             }
-        });
+            Ok(())
+        })?;
+        Ok(())
     }
 }
 
@@ -329,78 +336,100 @@ impl<T: Scalar> Model<T> for Mlp<T> {
 
     /// Uniform weights and no biases, scaled after He et al. 2015 before `Relu` and `Gelu`, after Glorot & Bengio 2010
     /// before `Tanh` and the loss.
-    fn initial(&self, seed: u64) -> Vec<T> {
-        let mut theta = Vec::with_capacity(self.parameters());
+    fn initial(&self, seed: u64) -> Result<Vec<T>> {
+        let mut theta = reserved(self.parameters())?;
         for (l, widths) in self.widths.windows(2).enumerate() {
             let (inputs, outputs) = (widths[0], widths[1]);
             let rectified = l + 1 < self.depth() && self.activation != Activation::Tanh;
             let limit = (6.0 / if rectified { inputs } else { inputs + outputs } as f64).sqrt();
-            push_layer(&mut theta, seed, inputs, outputs, limit);
+            push_layer(&mut theta, seed, inputs, outputs, limit)?;
         }
-        theta
+        Ok(theta)
     }
 
     fn curvature(&self) -> &'static str {
         if self.depth() == 1 { "hessian" } else { "gauss-newton" }
     }
 
-    fn gradients(&self, theta: &[T], batch: Batch<'_>, terms: &mut [Term<'_, T>], losses: &mut [T]) {
+    fn gradients(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        terms: &mut [Term<'_, T>],
+        losses: &mut [T],
+    ) -> Result<()> {
         let (theta, classes) = (self.matrices(theta), self.outputs());
         let wanted: Vec<_> = terms.iter().map(|term| (term.weights, term.labels)).collect();
         let mut targets: Vec<&mut [T]> = terms.iter_mut().map(|term| &mut *term.gradient).collect();
         for block in blocks(batch.len()) {
             let chunks = self.chunks(block, |range| {
-                let mut forward = self.forward(&theta, &batch, range.clone(), false);
-                let mut losses = vec![T::zero(); range.len()];
+                let mut forward = self.forward(&theta, &batch, range.clone(), false)?;
+                let mut losses = zeros(range.len())?;
                 let targets = batch.targets.slice(range.clone());
                 self.loss.evaluate(&mut forward.scores, classes, targets, &mut losses);
                 let deltas = wanted.iter().map(|(weights, labels)| {
-                    let mut last = self.pool.take(forward.scores.len());
+                    let mut last = self.pool.take(forward.scores.len())?;
                     last.copy_from_slice(&forward.scores);
                     let weights = &weights[range.clone()];
-                    self.loss.residuals(&mut last, classes, &batch, range.start, *labels, weights);
+                    self.loss.residuals(&mut last, classes, &batch, range.start, *labels, weights)?;
                     self.backward(&theta, &forward.slopes, last, 1)
                 });
-                let deltas: Vec<_> = deltas.collect();
-                (forward, deltas, losses)
-            });
+                let deltas = deltas.collect::<Result<Vec<_>>>()?;
+                Ok((forward, deltas, losses))
+            })?;
             for (forward, _, chunk) in &chunks {
                 losses[forward.range.clone()].copy_from_slice(chunk);
             }
             self.accumulate(&mut targets, |k, l| {
                 chunks.iter().map(|(forward, deltas, _)| self.operands(l, forward, &deltas[k][l])).collect()
-            });
+            })?;
         }
+        Ok(())
     }
 
-    fn curvature_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]) {
+    fn curvature_product(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
         let (theta, u) = (self.matrices(theta), self.matrices(u));
         for block in blocks(batch.len()) {
             let chunks = self.chunks(block, |range| {
-                let mut forward = self.forward(&theta, &batch, range.clone(), false);
-                let mut last = self.tangent(&theta, &u, &mut forward).scores;
+                let mut forward = self.forward(&theta, &batch, range.clone(), false)?;
+                let mut last = self.tangent(&theta, &u, &mut forward)?.scores;
                 self.loss.predict(&mut forward.scores, self.outputs());
                 self.loss.curvature(&forward.scores, &mut last, self.outputs(), &weights[range]);
-                let deltas = self.backward(&theta, &forward.slopes, last, 1);
-                (forward, deltas)
-            });
+                let deltas = self.backward(&theta, &forward.slopes, last, 1)?;
+                Ok((forward, deltas))
+            })?;
             self.accumulate(&mut [product], |_, l| {
                 chunks.iter().map(|(forward, deltas)| self.operands(l, forward, &deltas[l])).collect()
-            });
+            })?;
         }
+        Ok(())
     }
 
     /// By the R-operator (Pearlmutter 1994).
-    fn hessian_product(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], product: &mut [T]) {
+    fn hessian_product(
+        &self,
+        theta: &[T],
+        batch: Batch<'_>,
+        weights: &[T],
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
         let (theta, u) = (self.matrices(theta), self.matrices(u));
         for block in blocks(batch.len()) {
             let chunks = self.chunks(block, |range| {
-                let mut forward = self.forward(&theta, &batch, range.clone(), true);
-                let tangent = self.tangent(&theta, &u, &mut forward);
-                let (deltas, dots) =
-                    self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, tangent.scores);
-                (forward, tangent.inputs, deltas, dots)
-            });
+                let mut forward = self.forward(&theta, &batch, range.clone(), true)?;
+                let tangent = self.tangent(&theta, &u, &mut forward)?;
+                let [deltas, dots] =
+                    self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, tangent.scores)?;
+                Ok((forward, tangent.inputs, deltas, dots))
+            })?;
             // d/dε Σ a δᵀ = Σ a δ̇ᵀ + Σ ȧ δᵀ.
             self.accumulate(&mut [product], |_, l| {
                 let sums = chunks.iter().map(|(forward, _, _, dots)| self.operands(l, forward, &dots[l]));
@@ -412,82 +441,87 @@ impl<T: Scalar> Model<T> for Mlp<T> {
                     )
                 });
                 sums.chain(moved).collect()
-            });
+            })?;
         }
+        Ok(())
     }
 
     /// ∂ℓ/∂a_0 = W_0 δ_0, which changes by U_0 δ_0 + W_0 δ̇_0.
-    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>) {
+    fn along(&self, theta: &[T], batch: Batch<'_>, weights: &[T], u: &[T], out: Along<'_, T>) -> Result<()> {
         let (theta, u, classes) = (self.matrices(theta), self.matrices(u), self.outputs());
         let (scores, inputs) = (!out.scores.is_empty(), !out.inputs.is_empty());
         let chunks = self.chunks(0..batch.len(), |range| {
-            let mut forward = self.forward(&theta, &batch, range.clone(), inputs);
-            let dots = self.tangent(&theta, &u, &mut forward).scores;
+            let mut forward = self.forward(&theta, &batch, range.clone(), inputs)?;
+            let dots = self.tangent(&theta, &u, &mut forward)?.scores;
             let mut all = [const { Vec::new() }; 3];
-            let mut residuals = forward.scores.to_vec();
+            let mut residuals = copied(&forward.scores)?;
             self.loss.predict(&mut residuals, classes);
-            let (labels, ones) = (Labels::Given, vec![T::one(); range.len()]);
-            self.loss.residuals(&mut residuals, classes, &batch, range.start, labels, &ones);
+            let (labels, ones) = (Labels::Given, filled(T::one(), range.len())?);
+            self.loss.residuals(&mut residuals, classes, &batch, range.start, labels, &ones)?;
             let rows = residuals.chunks_exact(classes).zip(dots.chunks_exact(classes));
-            all[0] = rows.map(|(r, dot)| r.iter().zip(dot).map(|(&r, &dot)| r * dot).sum()).collect();
+            all[0] = collected(rows.map(|(r, dot)| r.iter().zip(dot).map(|(&r, &dot)| r * dot).sum()))?;
             if scores {
-                all[1] = dots.to_vec();
+                all[1] = copied(&dots)?;
             }
             if inputs {
-                let (deltas, dots) = self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, dots);
-                all[2] = vec![T::zero(); range.len() * self.widths[0]];
-                self.pull(theta[0], &dots[0], T::zero(), &mut all[2]);
-                self.pull(u[0], &deltas[0], T::one(), &mut all[2]);
+                let [deltas, dots] = self.hessian_deltas(&theta, &u, &batch, weights, &mut forward, dots)?;
+                all[2] = zeros(range.len() * self.widths[0])?;
+                self.pull(theta[0], &dots[0], T::zero(), &mut all[2])?;
+                self.pull(u[0], &deltas[0], T::one(), &mut all[2])?;
             }
-            all
-        });
+            Ok(all)
+        })?;
         out.fill(chunks);
+        Ok(())
     }
 
-    fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Factors<T> {
+    fn factors(&self, theta: &[T], batch: Batch<'_>, statistic: Statistic, seed: u64) -> Result<Factors<T>> {
         let (theta, classes) = (self.matrices(theta), self.outputs());
         let (directions, form) = (self.loss.directions(statistic, classes), self.loss.form(statistic));
         let chunks = self.chunks(0..batch.len(), |range| {
-            let mut forward = self.forward(&theta, &batch, range.clone(), false);
+            let mut forward = self.forward(&theta, &batch, range.clone(), false)?;
             self.loss.predict(&mut forward.scores, classes);
             let mut last = self.pool.take(if self.depth() == 1 && form == Outputs::Softmax {
                 0 // No layer below wants the directions one by one.
             } else {
                 range.len() * directions * classes
-            });
-            let p = forward.scores.to_vec();
+            })?;
+            let p = copied(&forward.scores)?;
             if !last.is_empty() {
                 let scores = &mut forward.scores;
-                self.loss.roots(scores, classes, &batch, range.start, statistic, seed, &mut last);
+                self.loss.roots(scores, classes, &batch, range.start, statistic, seed, &mut last)?;
             }
-            let mut outputs: Vec<Vec<T>> =
-                self.backward(&theta, &forward.slopes, last, directions).iter().map(|d| d.to_vec()).collect();
+            let deltas = self.backward(&theta, &forward.slopes, last, directions)?;
+            let all =
+                |buffers: &[Buffer<'_, T>]| buffers.iter().map(|x| copied(x)).collect::<Result<Vec<_>>>();
+            let (inputs, mut outputs) = (all(&forward.inputs)?, all(&deltas)?);
             if form == Outputs::Softmax {
                 outputs[self.depth() - 1] = p;
             }
-            forward.inputs.iter().map(|a| a.to_vec()).zip(outputs).collect::<Vec<_>>()
-        });
+            Ok((inputs, outputs))
+        })?;
         let mut layers = vec![LayerFactors::new(Vec::new(), Vec::new()); self.depth()];
         layers[self.depth() - 1].form = form;
-        for chunk in chunks {
-            for (layer, (inputs, outputs)) in layers.iter_mut().zip(chunk) {
-                layer.inputs.extend(inputs);
-                layer.outputs.extend(outputs);
+        for (inputs, outputs) in &chunks {
+            for (l, layer) in layers.iter_mut().enumerate() {
+                append(&mut layer.inputs, &inputs[l])?;
+                append(&mut layer.outputs, &outputs[l])?;
             }
         }
-        Factors { weights: Vec::new(), directions, layers }
+        Ok(Factors { weights: Vec::new(), directions, layers })
     }
 
     /// Under the squared loss these are the network's outputs: estimates of the probabilities, which may be negative and
     /// need not sum to 1.
-    fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) {
+    fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
         let theta = self.matrices(theta);
         let batch = Batch { features, rows, targets: BatchTargets::Classes(&[]) };
         let chunks = self.chunks(0..rows.len(), |range| {
-            let mut scores = self.forward(&theta, &batch, range, false).scores;
+            let mut scores = self.forward(&theta, &batch, range, false)?.scores;
             self.loss.predict(&mut scores, self.outputs());
-            scores.to_vec()
-        });
-        out.copy_from_slice(&chunks.concat());
+            copied(&scores)
+        })?;
+        out.copy_from_slice(&joined(&chunks)?);
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::{Result, reserved};
 
 /// Buffers at rest.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct Buffer<'a, T: Scalar> {
 
 impl<T: Scalar> Pool<T> {
     /// A buffer of `len` entries of any value.
-    pub(crate) fn take(&self, len: usize) -> Buffer<'_, T> {
+    pub(crate) fn take(&self, len: usize) -> Result<Buffer<'_, T>> {
         let mut resting = self.resting();
         // The smallest that fits. If none does, the largest is replaced, so that the pool never holds more buffers than
         // were once at work together.
@@ -30,10 +31,11 @@ impl<T: Scalar> Pool<T> {
         };
         drop(resting);
         if data.capacity() < len {
-            data = Vec::new();
+            drop(data);
+            data = reserved(len)?;
         }
         data.resize(len, T::zero());
-        Buffer { data, pool: self }
+        Ok(Buffer { data, pool: self })
     }
 
     fn resting(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
@@ -67,15 +69,15 @@ mod tests {
     #[test]
     fn buffers_are_used_again() {
         let pool = Pool::<f32>::default();
-        let (large, small) = (pool.take(1000), pool.take(10));
+        let (large, small) = (pool.take(1000).unwrap(), pool.take(10).unwrap());
         let (at_large, at_small) = (large.as_ptr(), small.as_ptr());
         drop((large, small));
-        let (small, large) = (pool.take(8), pool.take(900));
+        let (small, large) = (pool.take(8).unwrap(), pool.take(900).unwrap());
         assert_eq!((small.as_ptr(), small.len()), (at_small, 8));
         assert_eq!((large.as_ptr(), large.len()), (at_large, 900));
         assert_eq!(pool.resting().len(), 0);
         drop((small, large));
-        drop(pool.take(5000));
+        drop(pool.take(5000).unwrap());
         assert_eq!(pool.resting().len(), 2);
     }
 }

@@ -5,6 +5,7 @@
 //! `batch`.
 
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::{Result, grow};
 
 /// The `i`-th uniform number in [0, 1) of a seed: SplitMix64 (Steele, Lea & Flood 2014).
 pub fn uniform(seed: u64, i: u64) -> f64 {
@@ -26,11 +27,13 @@ pub(crate) fn push_layer<T: Scalar>(
     inputs: usize,
     outputs: usize,
     limit: f64,
-) {
+) -> Result<()> {
+    grow(theta, (inputs + 1) * outputs)?;
     let first = theta.len() as u64;
     let draw = |i| T::of(limit * (2.0 * uniform(seed, first + i) - 1.0));
     theta.extend((0..(inputs * outputs) as u64).map(draw));
     theta.extend((0..outputs).map(|_| T::zero()));
+    Ok(())
 }
 
 #[cfg(test)]

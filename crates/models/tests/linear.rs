@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nhgd_curvature::Statistic;
+use nhgd_kernels::memory::Result;
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{Along, Batch, Labels, Linear, Loss, Model, Samples, Targets, Term, signs, uniform};
 
@@ -58,8 +59,8 @@ fn everywhere(n: usize, mut body: impl FnMut(Case, &str)) {
 }
 
 impl Case {
-    fn with<R>(&self, body: impl FnOnce(Batch<'_>) -> R) -> R {
-        self.samples.with(RowSet::all(self.samples.len()), body)
+    fn with<R>(&self, body: impl FnOnce(Batch<'_>) -> Result<R>) -> R {
+        self.samples.with(RowSet::all(self.samples.len()), body).unwrap()
     }
 
     /// Losses and Σ w_i ∇ℓ_i.
@@ -84,7 +85,7 @@ impl Case {
     fn fisher_product(&self, statistic: Statistic, seed: u64, u: &[f64]) -> Vec<f64> {
         let mut factors = self.with(|batch| self.model.factors(&self.theta, batch, statistic, seed));
         factors.weights = self.weights.iter().map(|w| w * self.weights.len() as f64).collect();
-        let rows = factors.rows(&Model::<f64>::layers(&self.model));
+        let rows = factors.rows(&Model::<f64>::layers(&self.model)).unwrap();
         let mut product = vec![0.0; u.len()];
         for g in rows.data.chunks_exact(u.len()) {
             let scale = dot(g, u);
@@ -158,7 +159,7 @@ fn given_factors_are_the_gradients() {
             let weights: Vec<f64> = (0..9).map(|j| f64::from(u8::from(i == j))).collect();
             let (_, gradient) = case.gradient(&case.theta, &weights, Labels::Given);
             let mut got = vec![f64::NAN; gradient.len()];
-            factors.layers[0].gradient(i, 0, 1, Model::<f64>::layers(&case.model)[0], &mut got);
+            factors.layers[0].gradient(i, 0, 1, Model::<f64>::layers(&case.model)[0], &mut got).unwrap();
             assert_close(&got, &gradient, 1e-12, what);
         }
     });
@@ -197,7 +198,7 @@ fn linear_regression_is_least_squares() {
     let (losses, gradient) = case.gradient(&case.theta, &case.weights, Labels::Given);
     let mut expected = vec![0.0; case.theta.len()];
     let mut z = vec![f64::NAN; n * k];
-    case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(n), &mut z);
+    case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(n), &mut z).unwrap();
     for i in 0..n {
         let a: Vec<f64> = x[i * FEATURES..][..FEATURES].iter().map(|x| 3.0 * x).chain([1.0]).collect();
         let errors: Vec<f64> = (0..k)
@@ -224,7 +225,7 @@ fn logistic_regression_is_softmax_regression_of_two_classes() {
     assert_close(&one.1, &half, 1e-12, "gradient");
     let [p, q] = [&logistic, &softmax].map(|c| {
         let mut p = vec![f64::NAN; 2 * n];
-        c.model.probabilities(&c.theta, c.samples.features(), RowSet::all(n), &mut p);
+        c.model.probabilities(&c.theta, c.samples.features(), RowSet::all(n), &mut p).unwrap();
         p
     });
     assert_close(&p, &q, 1e-12, "probabilities");
@@ -239,7 +240,7 @@ fn far_scores_keep_losses_and_probabilities_finite() {
     assert!(losses.iter().all(|l| (0.0..1e6).contains(l)) && losses.iter().any(|&l| l > 1e3));
     assert!(gradient.iter().all(|g| g.is_finite()));
     let mut p = vec![f64::NAN; 2 * n];
-    case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(n), &mut p);
+    case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(n), &mut p).unwrap();
     assert!(p.iter().all(|p| (0.0..=1.0).contains(p)));
 }
 
@@ -251,11 +252,12 @@ fn listed_positions_take_their_own_targets() {
         let (all, _) = case.gradient(&case.theta, &case.weights, Labels::Given);
         let mut some = [f64::NAN; 3];
         case.samples
-            .with(RowSet::Indices(&[4, 0, 4]), |batch| case.model.losses(&case.theta, batch, &mut some));
+            .with(RowSet::Indices(&[4, 0, 4]), |batch| case.model.losses(&case.theta, batch, &mut some))
+            .unwrap();
         assert_close(&some, &[all[4], all[0], all[4]], 1e-14, "losses");
         let mut some = [f64::NAN; 3];
         let range = RowSet::Range { start: 2, end: 5 };
-        case.samples.with(range, |batch| case.model.losses(&case.theta, batch, &mut some));
+        case.samples.with(range, |batch| case.model.losses(&case.theta, batch, &mut some)).unwrap();
         assert_close(&some, &all[2..5], 1e-14, "losses");
     }
 }

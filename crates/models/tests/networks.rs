@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nhgd_curvature::Statistic;
+use nhgd_kernels::memory::Result;
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{
     Activation, Along, Batch, Labels, Loss, Mlp, Model, Samples, Targets, Term, signs, uniform,
@@ -33,7 +34,7 @@ fn samples(features: Vec<f64>, labels: Vec<u32>, scale: f64) -> Samples {
 fn case(n: usize, hidden: &[usize], activation: Activation, loss: Loss, threads: usize) -> Case {
     let model = Mlp::new(5, hidden, 3, activation, loss, threads);
     let labels = (0..n).map(|i| (uniform(5, i as u64) * 3.0) as u32).collect();
-    let mut theta = model.initial(8);
+    let mut theta = model.initial(8).unwrap();
     theta.iter_mut().zip(numbers(model.parameters(), 4)).for_each(|(t, x)| *t += 0.3 * x);
     Case {
         samples: samples(numbers(n * 5, 1), labels, 3.0),
@@ -44,8 +45,8 @@ fn case(n: usize, hidden: &[usize], activation: Activation, loss: Loss, threads:
 }
 
 impl Case {
-    fn with<R>(&self, body: impl FnOnce(Batch<'_>) -> R) -> R {
-        self.samples.with(RowSet::all(self.samples.len()), body)
+    fn with<R>(&self, body: impl FnOnce(Batch<'_>) -> Result<R>) -> R {
+        self.samples.with(RowSet::all(self.samples.len()), body).unwrap()
     }
 
     /// Σ w_i ℓ_i and its gradient.
@@ -81,7 +82,7 @@ impl Case {
         let mut factors = self.with(|batch| self.model.factors(&self.theta, batch, statistic, seed));
         let n = self.samples.len();
         factors.weights = vec![n as f64; n];
-        let rows = factors.rows(&self.model.layers()).data;
+        let rows = factors.rows(&self.model.layers()).unwrap().data;
         (factors.directions, rows.chunks_exact(self.theta.len()).map(<[f64]>::to_vec).collect())
     }
 
@@ -307,7 +308,7 @@ fn sums_over_batches_of_any_size_are_sums_over_their_samples() {
         );
 
         let mut p = vec![f64::NAN; 3 * n];
-        case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(n), &mut p);
+        case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(n), &mut p).unwrap();
         let likelihoods = p.chunks_exact(3).zip(case.samples.labels()).map(|(p, &y)| -p[y as usize].ln());
         assert_close(&[loss], &[dot(&likelihoods.collect::<Vec<_>>(), &case.weights)], 1e-12, "loss");
 
@@ -353,7 +354,7 @@ fn same_bits_whatever_the_threads_and_what_ran_before() {
 fn squared_loss_is_half_the_squared_error() {
     let case = case(9, &[4], Activation::Relu, Loss::Squared, 1);
     let mut z = vec![f64::NAN; 27];
-    case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(9), &mut z);
+    case.model.probabilities(&case.theta, case.samples.features(), RowSet::all(9), &mut z).unwrap();
     for (i, &y) in case.samples.labels().iter().enumerate() {
         let square: f64 = (0..3).map(|c| (z[3 * i + c] - f64::from(u8::from(c == y as usize))).powi(2)).sum();
         let (loss, _) = case.gradient(&case.theta, &unit(9, i), Labels::Given);
@@ -364,9 +365,9 @@ fn squared_loss_is_half_the_squared_error() {
 #[test]
 fn starts_are_random_scaled_and_repeatable() {
     let model = Mlp::<f32>::new(400, &[200], 10, Activation::Relu, Loss::CrossEntropy, 1);
-    let theta = model.initial(3);
-    assert_eq!(theta, model.initial(3));
-    assert_ne!(theta, model.initial(4));
+    let theta = model.initial(3).unwrap();
+    assert_eq!(theta, model.initial(3).unwrap());
+    assert_ne!(theta, model.initial(4).unwrap());
     let (first, second) = theta.split_at(401 * 200);
     let variance = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32;
     assert!((variance(&first[..400 * 200]) * 400.0 / 2.0 - 1.0).abs() < 0.02);

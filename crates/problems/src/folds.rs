@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use nhgd_curvature::{LayerShape, Observation, Rows, Wants};
+use nhgd_kernels::memory::{Result, append, grow, reserved, zeros};
 use nhgd_kernels::threads::for_chunks;
 use nhgd_kernels::{RowSet, Scalar, vector};
 
@@ -22,7 +23,7 @@ pub struct Folds<T: Scalar> {
 }
 
 /// What is asked of one fold: at its own point, over its own rows, with its part of u; it adds to `own` or writes it.
-type Ask<T> = fn(&dyn Problem<T>, Point<'_, T>, RowSet<'_>, &[T], &mut [T]) -> f64;
+type Ask<T> = fn(&dyn Problem<T>, Point<'_, T>, RowSet<'_>, &[T], &mut [T]) -> Result<f64>;
 
 /// Samples of g or of f.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,9 +37,9 @@ const LEAST_WORK: usize = 1 << 20;
 
 impl<T: Scalar> Folds<T> {
     /// Folds of the same sizes of θ, v and signals, with the same blocks of hyperparameters.
-    pub fn new(folds: Vec<Arc<dyn Problem<T>>>, threads: usize) -> Self {
-        let penalty = folds[0].penalty().repeated(folds.len());
-        Self { folds, penalty, threads }
+    pub fn new(folds: Vec<Arc<dyn Problem<T>>>, threads: usize) -> Result<Self> {
+        let penalty = folds[0].penalty().repeated(folds.len())?;
+        Ok(Self { folds, penalty, threads })
     }
 
     fn d(&self) -> usize {
@@ -74,7 +75,7 @@ impl<T: Scalar> Folds<T> {
     }
 
     /// The positions of each fold, some of which may have none.
-    fn parts(&self, side: Side, rows: RowSet<'_>) -> Vec<Vec<u32>> {
+    fn parts(&self, side: Side, rows: RowSet<'_>) -> Result<Vec<Vec<u32>>> {
         let mut parts = vec![Vec::new(); self.folds.len()];
         for i in 0..rows.len() {
             let (mut fold, mut row) = (0, rows.get(i));
@@ -82,9 +83,10 @@ impl<T: Scalar> Folds<T> {
                 row -= self.count(side, fold);
                 fold += 1;
             }
+            grow(&mut parts[fold], 1)?;
             parts[fold].push(row as u32);
         }
-        parts
+        Ok(parts)
     }
 
     /// Threads for so many rows.
@@ -103,19 +105,19 @@ impl<T: Scalar> Folds<T> {
         u: &[T],
         out: &mut [T],
         ask: Ask<T>,
-    ) -> f64 {
-        let parts = self.parts(side, rows);
+    ) -> Result<f64> {
+        let parts = self.parts(side, rows)?;
         let spread = out.len() == self.inner_len();
         let length = if spread { self.d() } else { out.len() };
         let all = for_chunks(parts.len(), 1, self.threads_for(rows.len()), |k, _| {
-            let mut own = vec![T::zero(); length];
+            let mut own = zeros(length)?;
             if parts[k].is_empty() {
-                return (own, 0.0);
+                return Ok((own, 0.0));
             }
             let u = if u.is_empty() { u } else { &u[self.theta(k)] };
-            let value = ask(&*self.folds[k], self.at(point, k), RowSet::Indices(&parts[k]), u, &mut own);
-            (own, value)
-        });
+            let value = ask(&*self.folds[k], self.at(point, k), RowSet::Indices(&parts[k]), u, &mut own)?;
+            Ok((own, value))
+        })?;
         if spread {
             out.fill(T::zero());
         }
@@ -126,7 +128,7 @@ impl<T: Scalar> Folds<T> {
             vector::axpy(T::of(share), own, &mut out[place]);
             sum += share * value;
         }
-        sum
+        Ok(sum)
     }
 }
 
@@ -156,10 +158,12 @@ impl<T: Scalar> Problem<T> for Folds<T> {
         Vec::new()
     }
 
-    fn initial(&self, seed: u64) -> Vec<T> {
-        let mut all = Vec::with_capacity(self.inner_len());
-        self.folds.iter().for_each(|fold| all.extend_from_slice(&fold.initial(seed)));
-        all
+    fn initial(&self, seed: u64) -> Result<Vec<T>> {
+        let mut all = reserved(self.inner_len())?;
+        for fold in &self.folds {
+            all.extend_from_slice(&fold.initial(seed)?);
+        }
+        Ok(all)
     }
 
     fn penalty(&self) -> &Penalty<T> {
@@ -170,12 +174,12 @@ impl<T: Scalar> Problem<T> for Folds<T> {
         self.folds[0].prior()
     }
 
-    fn direct(&self, outer: &[T], gradient: &mut [T]) -> f64 {
+    fn direct(&self, outer: &[T], gradient: &mut [T]) -> Result<f64> {
         let share = 1.0 / self.folds.len() as f64;
-        let mut all = vec![T::zero(); gradient.len()];
-        let sum: f64 = self.folds.iter().map(|fold| fold.direct(outer, &mut all)).sum();
+        let mut all: Vec<T> = zeros(gradient.len())?;
+        let sum = self.folds.iter().map(|fold| fold.direct(outer, &mut all)).sum::<Result<f64>>()?;
         vector::axpy(T::of(share), &all, gradient);
-        sum * share
+        Ok(sum * share)
     }
 
     fn inner_sums(
@@ -184,11 +188,12 @@ impl<T: Scalar> Problem<T> for Folds<T> {
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
-    ) -> (f64, Option<Observation<T>>) {
+    ) -> Result<(f64, Option<Observation<T>>)> {
         let sum = self.ask(Side::Inner, point, rows, &[], gradient, |fold, at, rows, _, own| {
-            fold.inner_sums(at, rows, None, own).0
-        });
-        (sum, wants.map(|(wants, seed)| self.observation(point, rows, wants, seed)))
+            Ok(fold.inner_sums(at, rows, None, own)?.0)
+        })?;
+        let observed = wants.map(|(wants, seed)| self.observation(point, rows, wants, seed));
+        Ok((sum, observed.transpose()?))
     }
 
     fn observation_len(&self, samples: usize, wants: Wants) -> usize {
@@ -201,18 +206,25 @@ impl<T: Scalar> Problem<T> for Folds<T> {
     }
 
     /// Rows of the folds, with zeros for the θ of the others. A signed sum or a mean is one row.
-    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
+    fn observation(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Result<Observation<T>> {
         let (wants, one) = match wants {
             Wants::Factors(statistic) | Wants::Rows(statistic) => (Wants::Rows(statistic), false),
             other => (other, true),
         };
-        let (mut data, all) = (Vec::new(), self.inner_len());
-        data.resize(if one { all } else { 0 }, T::zero());
-        for (k, part) in self.parts(Side::Inner, rows).iter().enumerate().filter(|(_, part)| !part.is_empty())
+        let all = self.inner_len();
+        let mut data = zeros(if one { all } else { 0 })?;
+        for (k, part) in
+            self.parts(Side::Inner, rows)?.iter().enumerate().filter(|(_, part)| !part.is_empty())
         {
             let at = self.at(point, k);
             let Observation::Rows(own) =
-                self.folds[k].observation(at, RowSet::Indices(part), wants, seed ^ k as u64)
+                self.folds[k].observation(at, RowSet::Indices(part), wants, seed ^ k as u64)?
             else {
                 continue;
             };
@@ -226,47 +238,55 @@ impl<T: Scalar> Problem<T> for Folds<T> {
             };
             for own in own.data.chunks_exact(self.d()) {
                 let row = if one { 0 } else { data.len() };
+                let more = row + all - data.len();
+                grow(&mut data, more)?;
                 data.resize(row + all, T::zero());
                 vector::axpy(T::of(factor), own, &mut data[row..][self.theta(k)]);
             }
         }
         let count = data.len() / all;
-        Observation::Rows(Rows { data, count })
+        Ok(Observation::Rows(Rows { data, count }))
     }
 
-    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
         self.ask(Side::Inner, point, rows, &[], &mut [], |fold, at, rows, _, _| fold.inner_losses(at, rows))
     }
 
-    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
         self.ask(Side::Outer, point, rows, &[], &mut [], |fold, at, rows, _, _| fold.outer_losses(at, rows))
     }
 
-    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> f64 {
+    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> Result<f64> {
         self.ask(Side::Outer, point, rows, &[], target, |fold, at, rows, _, own| {
             fold.outer_sums(at, rows, own)
         })
     }
 
-    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
         self.ask(Side::Inner, point, rows, u, product, |fold, at, rows, u, own| {
-            fold.cross_sums(at, rows, u, own);
-            0.0
-        });
+            fold.cross_sums(at, rows, u, own).map(|()| 0.0)
+        })
+        .map(drop)
     }
 
-    fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn curvature_sums(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
         self.ask(Side::Inner, point, rows, u, product, |fold, at, rows, u, own| {
-            fold.curvature_sums(at, rows, u, own);
-            0.0
-        });
+            fold.curvature_sums(at, rows, u, own).map(|()| 0.0)
+        })
+        .map(drop)
     }
 
-    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
         self.ask(Side::Inner, point, rows, u, product, |fold, at, rows, u, own| {
-            fold.hessian_sums(at, rows, u, own);
-            0.0
-        });
+            fold.hessian_sums(at, rows, u, own).map(|()| 0.0)
+        })
+        .map(drop)
     }
 
     fn curvature(&self) -> &'static str {
@@ -277,11 +297,12 @@ impl<T: Scalar> Problem<T> for Folds<T> {
         self.folds.len() * self.folds[0].signals_len()
     }
 
-    fn refresh(&self, inner: &[T], outer: &[T], signals: &mut [T]) {
+    fn refresh(&self, inner: &[T], outer: &[T], signals: &mut [T]) -> Result<()> {
         let s = self.folds[0].signals_len();
         for (k, fold) in self.folds.iter().enumerate() {
-            fold.refresh(&inner[self.theta(k)], outer, &mut signals[k * s..(k + 1) * s]);
+            fold.refresh(&inner[self.theta(k)], outer, &mut signals[k * s..(k + 1) * s])?;
         }
+        Ok(())
     }
 
     fn blocks(&self) -> Vec<usize> {
@@ -289,13 +310,14 @@ impl<T: Scalar> Problem<T> for Folds<T> {
     }
 
     /// A weight per sample of each fold, one fold after the other, or what is the same in all folds.
-    fn natural(&self, block: usize, point: Point<'_, T>) -> Option<Vec<T>> {
+    fn natural(&self, block: usize, point: Point<'_, T>) -> Result<Option<Vec<T>>> {
         let shared = self.penalty.owns(self.blocks().iter().take(block).sum());
         let mut all = Vec::new();
         for (k, fold) in self.folds.iter().enumerate().take(if shared { 1 } else { usize::MAX }) {
-            all.extend_from_slice(&fold.natural(block, self.at(point, k))?);
+            let Some(own) = fold.natural(block, self.at(point, k))? else { return Ok(None) };
+            append(&mut all, &own)?;
         }
-        Some(all)
+        Ok(Some(all))
     }
 
     fn folds(&self) -> &[Arc<dyn Problem<T>>] {

@@ -29,6 +29,7 @@ pub use transition::Transition;
 use std::sync::Arc;
 
 use nhgd_curvature::{Factors, LayerShape, Observation, Wants};
+use nhgd_kernels::memory::Result;
 use nhgd_kernels::{RowSet, Scalar};
 
 use blocks::Penalty;
@@ -37,7 +38,8 @@ use blocks::Penalty;
 /// plus a prior ρ(v). Sizes and ranges were checked at the edge of the library.
 ///
 /// Oracles over `rows` return sums over them. The engine's `reduce.rs` adds the sums up, divides by the count and adds R
-/// and ρ. Only observations are means over `rows`, see [`Wants`].
+/// and ρ. Only observations are means over `rows`, see [`Wants`]. Oracles fail where there is no memory, and may then have
+/// written a part of what they write.
 pub trait Problem<T: Scalar>: Send + Sync {
     /// d.
     fn inner_len(&self) -> usize;
@@ -55,7 +57,7 @@ pub trait Problem<T: Scalar>: Send + Sync {
     fn layers(&self) -> Vec<LayerShape>;
 
     /// θ to start from, the same for the same seed.
-    fn initial(&self, seed: u64) -> Vec<T>;
+    fn initial(&self, seed: u64) -> Result<Vec<T>>;
 
     /// Threads that a pass over many samples may use.
     fn threads(&self) -> usize {
@@ -71,8 +73,8 @@ pub trait Problem<T: Scalar>: Send + Sync {
     }
 
     /// gradient ← gradient + ∇_v of what f has beside the outer losses and ρ, a function of v alone; returns it.
-    fn direct(&self, _outer: &[T], _gradient: &mut [T]) -> f64 {
-        0.0
+    fn direct(&self, _outer: &[T], _gradient: &mut [T]) -> Result<f64> {
+        Ok(0.0)
     }
 
     /// gradient ← Σ ∇_θ of the rows' losses, and in the same pass what a Fisher wants of them (with the seed of its random
@@ -83,7 +85,7 @@ pub trait Problem<T: Scalar>: Send + Sync {
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
-    ) -> (f64, Option<Observation<T>>);
+    ) -> Result<(f64, Option<Observation<T>>)>;
 
     /// Entries of what a Fisher wants of that many samples, so that a lack of memory is found before anything is computed.
     fn observation_len(&self, _samples: usize, _wants: Wants) -> usize {
@@ -91,35 +93,42 @@ pub trait Problem<T: Scalar>: Send + Sync {
     }
 
     /// What a Fisher wants of the rows, without the gradient.
-    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T>;
+    fn observation(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Result<Observation<T>>;
 
     /// The sum of the inner losses.
-    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64;
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64>;
 
     /// The sum of the outer losses.
-    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64;
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64>;
 
     /// target ← Σ ∇_θ of the outer losses; returns their sum.
-    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> f64;
+    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> Result<f64>;
 
     /// product ← product + Σ (∇²_θv of the rows' losses)ᵀ u.
-    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]);
+    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()>;
 
     /// product ← Σ C_i u: C_i is the Hessian of a row's loss for linear models and for quadratics, the Gauss–Newton matrix
     /// for networks.
-    fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]);
+    fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T])
+    -> Result<()>;
 
     /// product ← Σ H_i u with the true Hessians H_i, which may be indefinite for networks.
-    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        self.curvature_sums(point, rows, u, product);
+    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
+        self.curvature_sums(point, rows, u, product)
     }
 
     /// `"hessian"` or `"gauss-newton"`: what [`Problem::curvature_sums`] multiplies by.
     fn curvature(&self) -> &'static str;
 
     /// Factors of ∇ℓ_i of the rows, without their weights; nothing where a problem has no such factors.
-    fn gradients(&self, _point: Point<'_, T>, _rows: RowSet<'_>) -> Option<Factors<T>> {
-        None
+    fn gradients(&self, _point: Point<'_, T>, _rows: RowSet<'_>) -> Result<Option<Factors<T>>> {
+        Ok(None)
     }
 
     /// Entries of [`Point::signals`].
@@ -128,11 +137,13 @@ pub trait Problem<T: Scalar>: Send + Sync {
     }
 
     /// signals ← what the problem derives from θ and v without a gradient (margins).
-    fn refresh(&self, _inner: &[T], _outer: &[T], _signals: &mut [T]) {}
+    fn refresh(&self, _inner: &[T], _outer: &[T], _signals: &mut [T]) -> Result<()> {
+        Ok(())
+    }
 
     /// Weights w_i(v) of all inner samples, where the problem has such.
-    fn weights(&self, _point: Point<'_, T>) -> Option<Vec<T>> {
-        None
+    fn weights(&self, _point: Point<'_, T>) -> Result<Option<Vec<T>>> {
+        Ok(None)
     }
 
     /// Entries of v that each block of hyperparameters owns; none where v is not made of blocks.
@@ -141,8 +152,8 @@ pub trait Problem<T: Scalar>: Send + Sync {
     }
 
     /// What a block of hyperparameters stands for: a weight per inner sample, or exp v; nothing if there is no such block.
-    fn natural(&self, _block: usize, _point: Point<'_, T>) -> Option<Vec<T>> {
-        None
+    fn natural(&self, _block: usize, _point: Point<'_, T>) -> Result<Option<Vec<T>>> {
+        Ok(None)
     }
 
     /// The folds that it is made of, each with a θ and samples of its own; none for most problems.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use nhgd_curvature::{Factors, LayerShape, Observation, Rows, Statistic, Wants};
+use nhgd_kernels::memory::{Result, collected, copied, filled, reserved, zeros};
 use nhgd_kernels::{RowSet, Scalar, for_chunks, vector};
 use nhgd_models::{JetNetwork, Jets, signs};
 
@@ -18,7 +19,7 @@ const CHUNK: usize = 128;
 ///
 /// The channels are y, its first and its second derivatives by each coordinate. An equation may be that of the interior,
 /// of the boundary, or an observation.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Equations<T> {
     /// One row per equation: x (D), its weight w ≥ 0, s, a (C), B (p), A (C × p, or nothing where no operator depends on
     /// v), one after the other.
@@ -42,7 +43,7 @@ struct Equation<'a, T> {
 /// g is the mean of ½ w_i r_i² over the inner equations plus a penalty, f that over the outer ones plus a prior. θ is a
 /// network y of tanh units ([`JetNetwork`]): a physics-informed network (Raissi, Perdikaris & Karniadakis 2019), in the
 /// bilevel form of Hao et al. (ICLR 2023).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Physics<T> {
     network: JetNetwork,
     inner: Equations<T>,
@@ -51,6 +52,9 @@ pub struct Physics<T> {
     prior: Prior<T>,
     threads: usize,
 }
+
+/// What a sum makes of a chunk of the rows: its part of the sum.
+type Body<'a, T> = dyn Fn(&Pass<'_, T>, &mut [T]) -> Result<()> + Sync + 'a;
 
 /// Some equations at a point (v, θ).
 struct Pass<'a, T> {
@@ -90,25 +94,25 @@ impl<T: Scalar> Equation<'_, T> {
 
 impl<T: Scalar> Pass<'_, T> {
     /// The equations' operators on jets, C × points.
-    fn apply(&self, jets: &[T]) -> Vec<T> {
-        let mut sums = vec![T::zero(); self.equations.len()];
+    fn apply(&self, jets: &[T]) -> Result<Vec<T>> {
+        let mut sums: Vec<T> = zeros(self.equations.len())?;
         for (k, (&a, &y)) in self.operators.iter().zip(jets).enumerate() {
             let i = k % self.equations.len();
             sums[i] += a * y;
         }
-        sums
+        Ok(sums)
     }
 
     /// ∂/∂(jets of y) of Σ_i factors_i r_i, C × points.
-    fn seeds(&self, factors: &[T]) -> Vec<T> {
-        let mut seeds = self.operators.clone();
+    fn seeds(&self, factors: &[T]) -> Result<Vec<T>> {
+        let mut seeds = copied(&self.operators)?;
         seeds.chunks_exact_mut(factors.len()).for_each(|seeds| vector::mul_into(factors, seeds));
-        seeds
+        Ok(seeds)
     }
 
     /// w_i x_i.
-    fn weighed(&self, x: &[T]) -> Vec<T> {
-        self.equations.iter().zip(x).map(|(equation, &x)| equation.weight * x).collect()
+    fn weighed(&self, x: &[T]) -> Result<Vec<T>> {
+        collected(self.equations.iter().zip(x).map(|(equation, &x)| equation.weight * x))
     }
 
     /// Σ ½ w_i r_i².
@@ -145,12 +149,12 @@ impl<T: Scalar> Physics<T> {
         point: Point<'_, T>,
         rows: RowSet<'_>,
         range: Range<usize>,
-    ) -> Pass<'a, T> {
+    ) -> Result<Pass<'a, T>> {
         let (first, points) = (range.start, range.len());
-        let mut equations = Vec::with_capacity(points);
-        let mut x = Vec::with_capacity(points * self.dimensions());
-        let mut operators = vec![T::zero(); points * self.network.channels()];
-        let mut residuals = vec![T::zero(); points];
+        let mut equations = reserved(points)?;
+        let mut x = reserved(points * self.dimensions())?;
+        let mut operators = zeros(points * self.network.channels())?;
+        let mut residuals = zeros(points)?;
         for i in 0..points {
             let e = all.at(rows.get(first + i), self.dimensions());
             x.extend_from_slice(e.x);
@@ -160,11 +164,11 @@ impl<T: Scalar> Physics<T> {
             residuals[i] = -e.source - vector::dot(e.loads, &point.outer[..e.loads.len()]);
             equations.push(e);
         }
-        let jets = self.network.forward(point.inner, &x);
+        let jets = self.network.forward(point.inner, &x)?;
         let mut pass = Pass { first, equations, operators, residuals, jets };
-        let applied = pass.apply(&pass.jets.outputs);
+        let applied = pass.apply(&pass.jets.outputs)?;
         vector::axpy(T::one(), &applied, &mut pass.residuals);
-        pass
+        Ok(pass)
     }
 
     /// sum ← Σ of what `body` makes of each chunk of the rows; returns the loss. Functions are called by reference here, so
@@ -175,18 +179,18 @@ impl<T: Scalar> Physics<T> {
         point: Point<'_, T>,
         rows: RowSet<'_>,
         sum: &mut [T],
-        body: &(dyn Fn(&Pass<'_, T>, &mut [T]) + Sync),
-    ) -> f64 {
+        body: &Body<'_, T>,
+    ) -> Result<f64> {
         let len = sum.len();
         let parts = for_chunks(rows.len(), CHUNK, self.threads, |_, range| {
-            let pass = self.pass(equations, point, rows, range);
-            let mut part = vec![T::zero(); len];
-            body(&pass, &mut part);
-            (pass.loss(), part)
-        });
+            let pass = self.pass(equations, point, rows, range)?;
+            let mut part = zeros(len)?;
+            body(&pass, &mut part)?;
+            Ok((pass.loss(), part))
+        })?;
         sum.fill(T::zero());
         parts.iter().for_each(|(_, part)| vector::axpy(T::one(), part, sum));
-        parts.iter().map(|(loss, _)| loss).sum()
+        Ok(parts.iter().map(|(loss, _)| loss).sum())
     }
 
     /// sum ← Σ ∇_θ of Σ_i factors_i r_i with `factors` of each chunk; returns the loss.
@@ -196,29 +200,29 @@ impl<T: Scalar> Physics<T> {
         point: Point<'_, T>,
         rows: RowSet<'_>,
         sum: &mut [T],
-        factors: &(dyn Fn(&Pass<'_, T>) -> Vec<T> + Sync),
-    ) -> f64 {
+        factors: &(dyn Fn(&Pass<'_, T>) -> Result<Vec<T>> + Sync),
+    ) -> Result<f64> {
         self.sum(equations, point, rows, sum, &|pass, part| {
-            let deltas = self.network.backward(point.inner, &pass.jets, pass.seeds(&factors(pass)));
-            self.network.add_gradient(&pass.jets, &deltas, true, part);
+            let deltas = self.network.backward(point.inner, &pass.jets, pass.seeds(&factors(pass)?)?)?;
+            self.network.add_gradient(&pass.jets, &deltas, true, part)
         })
     }
 
     /// What stands for the residual in the gradients of a statistic: r_i, or 1. Residuals are thought to be normal with
     /// variance 1, so that a sampled gradient is ±1 times that of the residual, and the sign plays no part in F.
-    fn roots(pass: &Pass<'_, T>, statistic: Statistic) -> Vec<T> {
+    fn roots(pass: &Pass<'_, T>, statistic: Statistic) -> Result<Vec<T>> {
         match statistic {
-            Statistic::Empirical => pass.residuals.clone(),
-            _ => vec![T::one(); pass.residuals.len()],
+            Statistic::Empirical => copied(&pass.residuals),
+            _ => filled(T::one(), pass.residuals.len()),
         }
     }
 
-    fn factors(&self, point: Point<'_, T>, rows: RowSet<'_>, statistic: Statistic) -> Factors<T> {
-        let pass = self.pass(&self.inner, point, rows, 0..rows.len());
-        let seeds = pass.seeds(&Self::roots(&pass, statistic));
-        let deltas = self.network.backward(point.inner, &pass.jets, seeds);
-        let weights = pass.equations.iter().map(|equation| equation.weight).collect();
-        Factors { weights, directions: 1, layers: self.network.factors(&pass.jets, &deltas) }
+    fn factors(&self, point: Point<'_, T>, rows: RowSet<'_>, statistic: Statistic) -> Result<Factors<T>> {
+        let pass = self.pass(&self.inner, point, rows, 0..rows.len())?;
+        let seeds = pass.seeds(&Self::roots(&pass, statistic)?)?;
+        let deltas = self.network.backward(point.inner, &pass.jets, seeds)?;
+        let weights = collected(pass.equations.iter().map(|equation| equation.weight))?;
+        Ok(Factors { weights, directions: 1, layers: self.network.factors(&pass.jets, &deltas)? })
     }
 }
 
@@ -247,7 +251,7 @@ impl<T: Scalar> Problem<T> for Physics<T> {
         self.network.layers().to_vec()
     }
 
-    fn initial(&self, seed: u64) -> Vec<T> {
+    fn initial(&self, seed: u64) -> Result<Vec<T>> {
         self.network.initial(seed)
     }
 
@@ -265,9 +269,11 @@ impl<T: Scalar> Problem<T> for Physics<T> {
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
-    ) -> (f64, Option<Observation<T>>) {
-        let loss = self.gradient(&self.inner, point, rows, gradient, &|pass| pass.weighed(&pass.residuals));
-        (loss, wants.map(|(wants, seed)| self.observation(point, rows, wants, seed)))
+    ) -> Result<(f64, Option<Observation<T>>)> {
+        let loss =
+            self.gradient(&self.inner, point, rows, gradient, &|pass| pass.weighed(&pass.residuals))?;
+        let observed = wants.map(|(wants, seed)| self.observation(point, rows, wants, seed));
+        Ok((loss, observed.transpose()?))
     }
 
     fn observation_len(&self, samples: usize, wants: Wants) -> usize {
@@ -277,50 +283,59 @@ impl<T: Scalar> Problem<T> for Physics<T> {
         }
     }
 
-    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
+    fn observation(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Result<Observation<T>> {
         let size = T::of(rows.len() as f64);
-        let mut row = vec![T::zero(); self.inner_len()];
+        let mut row = zeros(self.inner_len())?;
         match wants {
             Wants::Factors(statistic) => {
-                return Observation::Factors(self.factors(point, rows, statistic));
+                return Ok(Observation::Factors(self.factors(point, rows, statistic)?));
             }
             Wants::Rows(statistic) => {
-                return Observation::Rows(self.factors(point, rows, statistic).rows(self.network.layers()));
+                let factors = self.factors(point, rows, statistic)?;
+                return Ok(Observation::Rows(factors.rows(self.network.layers())?));
             }
             Wants::Mean => {
-                self.gradient(&self.inner, point, rows, &mut row, &|pass| pass.weighed(&pass.residuals));
+                self.gradient(&self.inner, point, rows, &mut row, &|pass| pass.weighed(&pass.residuals))?;
                 vector::scale(T::one() / size, &mut row);
             }
             Wants::Signed(statistic) => {
                 self.gradient(&self.inner, point, rows, &mut row, &|pass| {
-                    let all: Vec<f64> = signs(!seed, pass.first + pass.residuals.len()).collect();
-                    let roots = Self::roots(pass, statistic);
-                    let signed = roots.into_iter().zip(&pass.equations).zip(&all[pass.first..]);
-                    signed.map(|((r, e), &sign)| T::of(sign) * r * (e.weight / size).sqrt()).collect()
-                });
+                    let own = signs(!seed, pass.first + pass.residuals.len()).skip(pass.first);
+                    let mut roots = Self::roots(pass, statistic)?;
+                    for ((root, e), sign) in roots.iter_mut().zip(&pass.equations).zip(own) {
+                        *root = T::of(sign) * *root * (e.weight / size).sqrt();
+                    }
+                    Ok(roots)
+                })?;
             }
         }
-        Observation::Rows(Rows { data: row, count: 1 })
+        Ok(Observation::Rows(Rows { data: row, count: 1 }))
     }
 
-    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
-        self.sum(&self.inner, point, rows, &mut [], &|_, _| {})
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
+        self.sum(&self.inner, point, rows, &mut [], &|_, _| Ok(()))
     }
 
-    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
-        self.sum(&self.outer, point, rows, &mut [], &|_, _| {})
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
+        self.sum(&self.outer, point, rows, &mut [], &|_, _| Ok(()))
     }
 
-    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> f64 {
+    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> Result<f64> {
         self.gradient(&self.outer, point, rows, target, &|pass| pass.weighed(&pass.residuals))
     }
 
     /// (∇²_θv)ᵀu of ½ w r² is w (∂r/∂v) ṙ + w r (∂ṙ/∂v), where the dot is the derivative along u.
-    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        let mut sum = vec![T::zero(); self.inner.controls];
+    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
+        let mut sum: Vec<T> = zeros(self.inner.controls)?;
         self.sum(&self.inner, point, rows, &mut sum, &|pass, part| {
-            let dots = self.network.tangent(point.inner, u, &pass.jets).outputs;
-            let moved = pass.apply(&dots);
+            let dots = self.network.tangent(point.inner, u, &pass.jets)?.outputs;
+            let moved = pass.apply(&dots)?;
             let points = pass.equations.len();
             for (i, e) in pass.equations.iter().enumerate() {
                 vector::axpy(-e.weight * moved[i], e.loads, part);
@@ -329,22 +344,33 @@ impl<T: Scalar> Problem<T> for Physics<T> {
                     vector::axpy(e.weight * (y * moved[i] + pass.residuals[i] * dot), term, part);
                 }
             }
-        });
+            Ok(())
+        })?;
         vector::axpy(T::one(), &sum, product);
+        Ok(())
     }
 
-    fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn curvature_sums(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
         self.gradient(&self.inner, point, rows, product, &|pass| {
-            pass.weighed(&pass.apply(&self.network.tangent(point.inner, u, &pass.jets).outputs))
-        });
+            pass.weighed(&pass.apply(&self.network.tangent(point.inner, u, &pass.jets)?.outputs)?)
+        })
+        .map(drop)
     }
 
-    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
         self.sum(&self.inner, point, rows, product, &|pass, part| {
-            let dots = self.network.tangent(point.inner, u, &pass.jets);
-            let seeds = [&pass.residuals, &pass.apply(&dots.outputs)].map(|r| pass.seeds(&pass.weighed(r)));
-            self.network.backward_tangent([point.inner, u], [&pass.jets, &dots], seeds, part);
-        });
+            let dots = self.network.tangent(point.inner, u, &pass.jets)?;
+            let seeds = |r: &[T]| pass.seeds(&pass.weighed(r)?);
+            let seeds = [seeds(&pass.residuals)?, seeds(&pass.apply(&dots.outputs)?)?];
+            self.network.backward_tangent([point.inner, u], [&pass.jets, &dots], seeds, part)
+        })
+        .map(drop)
     }
 
     fn curvature(&self) -> &'static str {

@@ -1,6 +1,7 @@
 //! A bilevel problem whose answer is known in closed form.
 
 use nhgd_curvature::{LayerShape, Observation, Rows, Wants};
+use nhgd_kernels::memory::{Result, collected, copied, filled, reserved, zeros};
 use nhgd_kernels::{MatRef, RowSet, Scalar, matvec, vector};
 
 use crate::blocks::Penalty;
@@ -10,7 +11,7 @@ use crate::{Point, Prior, Problem};
 ///
 /// θ*(v) = H⁻¹(Cv + c₀), ∇Φ = μv + CᵀH⁻¹Q(θ* − t). It has one sample, inner and outer, and
 /// no penalty: all of H is data, and a Fisher is given a square root of H, so that F = H.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Quadratic<T> {
     h: Vec<T>,
     c: Vec<T>,
@@ -24,12 +25,12 @@ pub struct Quadratic<T> {
 
 impl<T: Scalar> Quadratic<T> {
     /// H and Q are d × d, C is d × p, c₀ and t have d entries; `root` is d × d with rootᵀ root = H.
-    pub fn new(h: Vec<T>, c: Vec<T>, c0: Vec<T>, q: Vec<T>, t: Vec<T>, mu: T, root: Vec<T>) -> Self {
+    pub fn new([h, c, c0, q, t, root]: [Vec<T>; 6], mu: T) -> Result<Self> {
         let d = t.len();
         assert!(h.len() == d * d && q.len() == d * d && c0.len() == d && c.len().is_multiple_of(d.max(1)));
         let p = c.len() / d.max(1);
-        let prior = Prior { mean: vec![T::zero(); p], precision: vec![mu; p] };
-        Self { h, c, c0, q, t, root, penalty: Penalty::none(), prior }
+        let prior = Prior { mean: zeros(p)?, precision: filled(mu, p)? };
+        Ok(Self { h, c, c0, q, t, root, penalty: Penalty::none(), prior })
     }
 
     fn d(&self) -> usize {
@@ -44,15 +45,15 @@ impl<T: Scalar> Quadratic<T> {
         MatRef::new(&self.c, self.d(), self.outer_len())
     }
 
-    fn offset(&self, inner: &[T]) -> Vec<T> {
-        inner.iter().zip(&self.t).map(|(&x, &t)| x - t).collect()
+    fn offset(&self, inner: &[T]) -> Result<Vec<T>> {
+        collected(inner.iter().zip(&self.t).map(|(&x, &t)| x - t))
     }
 
     /// Cv + c₀.
-    fn linear(&self, outer: &[T]) -> Vec<T> {
-        let mut linear = self.c0.clone();
+    fn linear(&self, outer: &[T]) -> Result<Vec<T>> {
+        let mut linear = copied(&self.c0)?;
         matvec(&mut linear, T::one(), T::one(), self.cross(), outer);
-        linear
+        Ok(linear)
     }
 }
 
@@ -77,8 +78,8 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         Vec::new()
     }
 
-    fn initial(&self, _seed: u64) -> Vec<T> {
-        vec![T::zero(); self.d()]
+    fn initial(&self, _seed: u64) -> Result<Vec<T>> {
+        zeros(self.d())
     }
 
     fn penalty(&self) -> &Penalty<T> {
@@ -95,56 +96,71 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
-    ) -> (f64, Option<Observation<T>>) {
-        let linear = self.linear(point.outer);
+    ) -> Result<(f64, Option<Observation<T>>)> {
+        let linear = self.linear(point.outer)?;
         matvec(gradient, T::zero(), T::one(), self.square(&self.h), point.inner);
         let loss = 0.5 * vector::dot(point.inner, gradient).wide() - vector::dot(point.inner, &linear).wide();
         vector::axpy(-T::one(), &linear, gradient);
         let observation = wants.map(|(wants, seed)| match wants {
-            Wants::Mean => Observation::Rows(Rows { data: gradient.to_vec(), count: 1 }),
+            Wants::Mean => Ok(Observation::Rows(Rows { data: copied(gradient)?, count: 1 })),
             _ => self.observation(point, rows, wants, seed),
         });
-        (loss, observation)
+        Ok((loss, observation.transpose()?))
     }
 
-    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
+    fn observation(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Result<Observation<T>> {
         let d = self.d();
-        let mut row = vec![T::zero(); d];
+        let mut row: Vec<T> = zeros(d)?;
         match wants {
             Wants::Mean => {
-                self.inner_sums(point, rows, None, &mut row);
+                self.inner_sums(point, rows, None, &mut row)?;
             }
             Wants::Signed(_) => {
-                let signs: Vec<T> = nhgd_models::signs(seed, d).map(T::of).collect();
+                let mut signs = reserved(d)?;
+                signs.extend(nhgd_models::signs(seed, d).map(T::of));
                 matvec(&mut row, T::zero(), T::one(), self.square(&self.root).t(), &signs);
             }
             Wants::Rows(_) | Wants::Factors(_) => {
-                return Observation::Rows(Rows { data: self.root.clone(), count: d });
+                return Ok(Observation::Rows(Rows { data: copied(&self.root)?, count: d }));
             }
         }
-        Observation::Rows(Rows { data: row, count: 1 })
+        Ok(Observation::Rows(Rows { data: row, count: 1 }))
     }
 
-    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
-        self.inner_sums(point, rows, None, &mut vec![T::zero(); self.d()]).0
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
+        Ok(self.inner_sums(point, rows, None, &mut zeros(self.d())?)?.0)
     }
 
-    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
-        self.outer_sums(point, rows, &mut vec![T::zero(); self.d()])
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
+        self.outer_sums(point, rows, &mut zeros(self.d())?)
     }
 
-    fn outer_sums(&self, point: Point<'_, T>, _rows: RowSet<'_>, target: &mut [T]) -> f64 {
-        let offset = self.offset(point.inner);
+    fn outer_sums(&self, point: Point<'_, T>, _rows: RowSet<'_>, target: &mut [T]) -> Result<f64> {
+        let offset = self.offset(point.inner)?;
         matvec(target, T::zero(), T::one(), self.square(&self.q), &offset);
-        0.5 * vector::dot(&offset, target).wide()
+        Ok(0.5 * vector::dot(&offset, target).wide())
     }
 
-    fn cross_sums(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn cross_sums(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
         matvec(product, T::one(), -T::one(), self.cross().t(), u);
+        Ok(())
     }
 
-    fn curvature_sums(&self, _point: Point<'_, T>, _rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn curvature_sums(
+        &self,
+        _point: Point<'_, T>,
+        _rows: RowSet<'_>,
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
         matvec(product, T::zero(), T::one(), self.square(&self.h), u);
+        Ok(())
     }
 
     fn curvature(&self) -> &'static str {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use nhgd_curvature::{Factors, LayerShape, Observation, Rows, Statistic, Wants};
+use nhgd_kernels::memory::{Result, collected, copied, filled, reserved, zeros};
 use nhgd_kernels::{RowSet, Scalar};
 use nhgd_models::{Along, Batch, Labels, Model, Samples, Targets, Term, signs};
 
@@ -63,11 +64,10 @@ impl<T: Scalar> Slice<T> {
         if let Block::Weights(weights) = &self.block { Some(&**weights) } else { None }
     }
 
-    fn write(&self, point: Point<'_, T>, rows: RowSet<'_>, out: &mut [T]) {
-        if let Some(weights) = self.weights() {
-            let (outer, signals) = (&point.outer[self.outer.clone()], &point.signals[self.signals.clone()]);
-            weights.weights(outer, signals, rows, out);
-        }
+    fn write(&self, point: Point<'_, T>, rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
+        let Some(weights) = self.weights() else { return Ok(()) };
+        let (outer, signals) = (&point.outer[self.outer.clone()], &point.signals[self.signals.clone()]);
+        weights.weights(outer, signals, rows, out)
     }
 }
 
@@ -80,12 +80,12 @@ impl<T: Scalar> Risk<T> {
         blocks: Vec<Block<T>>,
         regularization: T,
         prior: Option<Prior<T>>,
-    ) -> Self {
+    ) -> Result<Self> {
         let (mut slices, mut penalties) = (Vec::new(), Vec::new());
         let (mut outer_len, mut signals_len) = (0, 0);
         for block in blocks {
             if let Block::Penalty(groups, power) = &block {
-                penalties.push((outer_len, groups.clone(), *power));
+                penalties.push((outer_len, groups.copied()?, *power));
             }
             let (p, s) = match &block {
                 Block::Weights(weights) => (weights.outer_len(), weights.signals_len()),
@@ -100,7 +100,7 @@ impl<T: Scalar> Risk<T> {
             signals_len += s;
         }
         let penalty = Penalty::new(regularization, penalties);
-        Self { model, train, validation, slices, penalty, prior, outer_len, signals_len }
+        Ok(Self { model, train, validation, slices, penalty, prior, outer_len, signals_len })
     }
 
     fn weighing(&self) -> impl Iterator<Item = &Slice<T>> {
@@ -122,29 +122,34 @@ impl<T: Scalar> Risk<T> {
     }
 
     /// Calls `body` with the inner samples in `rows`, whose features and targets may be entries of v.
-    fn with<R>(&self, outer: &[T], rows: RowSet<'_>, body: impl FnOnce(Batch<'_>) -> R) -> R {
+    fn with<R>(&self, outer: &[T], rows: RowSet<'_>, body: impl FnOnce(Batch<'_>) -> Result<R>) -> Result<R> {
         let (inputs, targets) = self.learned();
         if inputs.is_none() && targets.is_none() {
             return self.train.with(rows, body);
         }
-        let features = inputs.map(|(inputs, at)| inputs.features(&outer[at], rows));
+        let features = inputs.map(|(inputs, at)| inputs.features(&outer[at], rows)).transpose()?;
         let targets = targets.map(|(targets, at)| {
-            let values = targets.targets(&outer[at], rows);
+            let values = targets.targets(&outer[at], rows)?;
             let columns = values.len() / rows.len();
-            Targets::Values(values, columns)
+            Ok(Targets::Values(values, columns))
         });
-        self.train.replaced(rows, features, targets).with(RowSet::all(rows.len()), body)
+        self.train.replaced(rows, features, targets.transpose()?)?.with(RowSet::all(rows.len()), body)
     }
 
     /// Π_b w_i^b over all blocks but `left_out`.
-    fn batch_weights(&self, point: Point<'_, T>, rows: RowSet<'_>, left_out: Option<usize>) -> Vec<T> {
-        let mut all = vec![T::one(); rows.len()];
-        let mut own = vec![T::zero(); rows.len()];
+    fn batch_weights(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        left_out: Option<usize>,
+    ) -> Result<Vec<T>> {
+        let mut all = filled(T::one(), rows.len())?;
+        let mut own = zeros(rows.len())?;
         for (_, slice) in self.weighing().enumerate().filter(|(b, _)| Some(*b) != left_out) {
-            slice.write(point, rows, &mut own);
+            slice.write(point, rows, &mut own)?;
             all.iter_mut().zip(&own).for_each(|(all, &own)| *all *= own);
         }
-        all
+        Ok(all)
     }
 
     fn factors(
@@ -154,10 +159,8 @@ impl<T: Scalar> Risk<T> {
         weights: Vec<T>,
         statistic: Statistic,
         seed: u64,
-    ) -> Factors<T> {
-        let mut factors = self.model.factors(inner, batch, statistic, seed);
-        factors.weights = weights;
-        factors
+    ) -> Result<Factors<T>> {
+        Ok(Factors { weights, ..self.model.factors(inner, batch, statistic, seed)? })
     }
 }
 
@@ -199,7 +202,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         self.model.layers()
     }
 
-    fn initial(&self, seed: u64) -> Vec<T> {
+    fn initial(&self, seed: u64) -> Result<Vec<T>> {
         self.model.initial(seed)
     }
 
@@ -211,10 +214,10 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         self.prior.as_ref()
     }
 
-    fn direct(&self, outer: &[T], gradient: &mut [T]) -> f64 {
+    fn direct(&self, outer: &[T], gradient: &mut [T]) -> Result<f64> {
         let own = |slice: &Slice<T>| {
             let range = slice.outer.clone();
-            slice.weights().map_or(0.0, |w| w.direct(&outer[range.clone()], &mut gradient[range]))
+            slice.weights().map_or(Ok(0.0), |w| w.direct(&outer[range.clone()], &mut gradient[range]))
         };
         self.slices.iter().map(own).sum()
     }
@@ -225,29 +228,31 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         rows: RowSet<'_>,
         wants: Option<(Wants, u64)>,
         gradient: &mut [T],
-    ) -> (f64, Option<Observation<T>>) {
-        let weights = self.batch_weights(point, rows, None);
-        let mut losses = vec![T::zero(); rows.len()];
+    ) -> Result<(f64, Option<Observation<T>>)> {
+        let weights = self.batch_weights(point, rows, None)?;
+        let mut losses = zeros(rows.len())?;
         gradient.fill(T::zero());
         let observation = self.with(point.outer, rows, |batch| {
             let mut terms = vec![Term { weights: &weights, labels: Labels::Given, gradient: &mut *gradient }];
             if let Some((Wants::Signed(statistic), seed)) = wants {
-                let signed = signed_weights(&weights, seed);
-                let mut row = vec![T::zero(); point.inner.len()];
+                let signed = signed_weights(&weights, seed)?;
+                let mut row = zeros(point.inner.len())?;
                 terms.push(Term { weights: &signed, labels: labels(statistic, seed), gradient: &mut row });
-                self.model.gradients(point.inner, batch, &mut terms, &mut losses);
-                return Some(Observation::Rows(Rows { data: row, count: 1 }));
+                self.model.gradients(point.inner, batch, &mut terms, &mut losses)?;
+                return Ok(Some(Observation::Rows(Rows { data: row, count: 1 })));
             }
-            self.model.gradients(point.inner, batch, &mut terms, &mut losses);
-            wants.map(|(wants, seed)| match wants {
+            self.model.gradients(point.inner, batch, &mut terms, &mut losses)?;
+            let observed = wants.map(|(wants, seed)| match wants {
                 Wants::Mean => {
                     let size = T::of(rows.len() as f64);
-                    Observation::Rows(Rows { data: gradient.iter().map(|&g| g / size).collect(), count: 1 })
+                    let data = collected(gradient.iter().map(|&g| g / size))?;
+                    Ok(Observation::Rows(Rows { data, count: 1 }))
                 }
                 _ => self.observation(point, rows, wants, seed),
-            })
-        });
-        (weighted(&losses, &weights), observation)
+            });
+            observed.transpose()
+        })?;
+        Ok((weighted(&losses, &weights), observation))
     }
 
     fn observation_len(&self, samples: usize, wants: Wants) -> usize {
@@ -261,155 +266,173 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         }
     }
 
-    fn observation(&self, point: Point<'_, T>, rows: RowSet<'_>, wants: Wants, seed: u64) -> Observation<T> {
-        let weights = self.batch_weights(point, rows, None);
+    fn observation(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        wants: Wants,
+        seed: u64,
+    ) -> Result<Observation<T>> {
+        let weights = self.batch_weights(point, rows, None)?;
         self.with(point.outer, rows, |batch| {
             let (signed, labels) = match wants {
                 Wants::Rows(statistic) => {
-                    let factors = self.factors(point.inner, batch, weights, statistic, seed);
-                    return Observation::Rows(factors.rows(&self.model.layers()));
+                    let factors = self.factors(point.inner, batch, weights, statistic, seed)?;
+                    return Ok(Observation::Rows(factors.rows(&self.model.layers())?));
                 }
                 Wants::Factors(statistic) => {
-                    return Observation::Factors(self.factors(point.inner, batch, weights, statistic, seed));
+                    let factors = self.factors(point.inner, batch, weights, statistic, seed)?;
+                    return Ok(Observation::Factors(factors));
                 }
                 Wants::Mean => {
                     let size = T::of(rows.len() as f64);
-                    (weights.iter().map(|&w| w / size).collect(), Labels::Given)
+                    (collected(weights.iter().map(|&w| w / size))?, Labels::Given)
                 }
-                Wants::Signed(statistic) => (signed_weights(&weights, seed), labels(statistic, seed)),
+                Wants::Signed(statistic) => (signed_weights(&weights, seed)?, labels(statistic, seed)),
             };
-            let (mut row, mut losses) = (vec![T::zero(); point.inner.len()], vec![T::zero(); rows.len()]);
+            let (mut row, mut losses) = (zeros(point.inner.len())?, zeros(rows.len())?);
             let term = Term { weights: &signed, labels, gradient: &mut row };
-            self.model.gradients(point.inner, batch, &mut [term], &mut losses);
-            Observation::Rows(Rows { data: row, count: 1 })
+            self.model.gradients(point.inner, batch, &mut [term], &mut losses)?;
+            Ok(Observation::Rows(Rows { data: row, count: 1 }))
         })
     }
 
-    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
-        let weights = self.batch_weights(point, rows, None);
-        let mut losses = vec![T::zero(); weights.len()];
-        self.with(point.outer, rows, |batch| self.model.losses(point.inner, batch, &mut losses));
-        weighted(&losses, &weights)
+    fn inner_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
+        let weights = self.batch_weights(point, rows, None)?;
+        let mut losses = zeros(weights.len())?;
+        self.with(point.outer, rows, |batch| self.model.losses(point.inner, batch, &mut losses))?;
+        Ok(weighted(&losses, &weights))
     }
 
-    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> f64 {
-        let mut losses = vec![T::zero(); rows.len()];
-        self.validation.with(rows, |batch| self.model.losses(point.inner, batch, &mut losses));
-        losses.iter().map(|l| l.wide()).sum()
+    fn outer_losses(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<f64> {
+        let mut losses = zeros(rows.len())?;
+        self.validation.with(rows, |batch| self.model.losses(point.inner, batch, &mut losses))?;
+        Ok(sum(&losses))
     }
 
-    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> f64 {
-        let weights = vec![T::one(); rows.len()];
-        let mut losses = vec![T::zero(); rows.len()];
+    fn outer_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, target: &mut [T]) -> Result<f64> {
+        let weights = filled(T::one(), rows.len())?;
+        let mut losses = zeros(rows.len())?;
         target.fill(T::zero());
         let term = Term { weights: &weights, labels: Labels::Given, gradient: target };
-        self.validation.with(rows, |batch| {
-            self.model.gradients(point.inner, batch, &mut [term], &mut losses);
-        });
-        losses.iter().map(|l| l.wide()).sum()
+        self.validation
+            .with(rows, |batch| self.model.gradients(point.inner, batch, &mut [term], &mut losses))?;
+        Ok(sum(&losses))
     }
 
-    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
+    fn cross_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
         // Penalties alone: no sample moves, and no weight.
         let moves = |slice: &Slice<T>| !slice.outer.is_empty() && !matches!(slice.block, Block::Penalty(..));
         if !self.slices.iter().any(moves) {
-            return;
+            return Ok(());
         }
         let (inputs, targets) = self.learned();
         let outputs = self.layers().last().map_or(0, |layer| layer.outputs);
-        let zeros =
-            |wanted: bool, columns: usize| vec![T::zero(); if wanted { rows.len() * columns } else { 0 }];
-        let mut q = zeros(true, 1);
-        let mut scores = zeros(targets.is_some(), outputs);
-        let mut changes = zeros(inputs.is_some(), self.model.features());
+        let room = |wanted: bool, columns: usize| zeros(if wanted { rows.len() * columns } else { 0 });
+        let mut q: Vec<T> = room(true, 1)?;
+        let mut scores: Vec<T> = room(targets.is_some(), outputs)?;
+        let mut changes: Vec<T> = room(inputs.is_some(), self.model.features())?;
         let learned = inputs.is_some() || targets.is_some();
-        let weights = if learned { self.batch_weights(point, rows, None) } else { Vec::new() };
+        let weights = if learned { self.batch_weights(point, rows, None)? } else { Vec::new() };
         self.with(point.outer, rows, |batch| {
             let out = Along { losses: &mut q, scores: &mut scores, inputs: &mut changes };
-            self.model.along(point.inner, batch, &weights, u, out);
-        });
+            self.model.along(point.inner, batch, &weights, u, out)
+        })?;
         if let Some((inputs, at)) = inputs {
             inputs.pull_back(rows, &changes, &mut product[at]);
         }
         if let Some((targets, at)) = targets {
-            targets.pull_back(&point.outer[at.clone()], rows, &weights, &scores, &mut product[at]);
+            targets.pull_back(&point.outer[at.clone()], rows, &weights, &scores, &mut product[at])?;
         }
         for (b, slice) in self.weighing().enumerate() {
             let (Some(weights), outer) = (slice.weights(), slice.outer.clone()) else { continue };
             // The product rule: the other blocks' weights are factors.
-            let mut own = self.batch_weights(point, rows, Some(b));
+            let mut own = self.batch_weights(point, rows, Some(b))?;
             own.iter_mut().zip(&q).for_each(|(w, &q)| *w *= q);
             let signals = &point.signals[slice.signals.clone()];
             let (v, product) = (&point.outer[outer.clone()], &mut product[outer]);
-            weights.pull_back(v, signals, rows, &own, T::one(), product);
+            weights.pull_back(v, signals, rows, &own, T::one(), product)?;
         }
+        Ok(())
     }
 
-    fn curvature_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        let weights = self.batch_weights(point, rows, None);
+    fn curvature_sums(
+        &self,
+        point: Point<'_, T>,
+        rows: RowSet<'_>,
+        u: &[T],
+        product: &mut [T],
+    ) -> Result<()> {
+        let weights = self.batch_weights(point, rows, None)?;
         product.fill(T::zero());
         self.with(point.outer, rows, |batch| {
             self.model.curvature_product(point.inner, batch, &weights, u, product)
-        });
+        })
     }
 
-    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) {
-        let weights = self.batch_weights(point, rows, None);
+    fn hessian_sums(&self, point: Point<'_, T>, rows: RowSet<'_>, u: &[T], product: &mut [T]) -> Result<()> {
+        let weights = self.batch_weights(point, rows, None)?;
         product.fill(T::zero());
         self.with(point.outer, rows, |batch| {
             self.model.hessian_product(point.inner, batch, &weights, u, product)
-        });
+        })
     }
 
-    fn gradients(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Option<Factors<T>> {
+    fn gradients(&self, point: Point<'_, T>, rows: RowSet<'_>) -> Result<Option<Factors<T>>> {
         let of = |batch: Batch<'_>| self.model.factors(point.inner, batch, Statistic::Empirical, 0);
-        Some(self.with(point.outer, rows, of))
+        self.with(point.outer, rows, of).map(Some)
     }
 
     fn curvature(&self) -> &'static str {
         self.model.curvature()
     }
 
-    fn refresh(&self, inner: &[T], outer: &[T], signals: &mut [T]) {
+    fn refresh(&self, inner: &[T], outer: &[T], signals: &mut [T]) -> Result<()> {
         if signals.is_empty() {
-            return;
+            return Ok(());
         }
         let all = RowSet::all(self.train.len());
-        let mut p = vec![T::zero(); self.train.len() * self.model.classes()];
-        self.with(outer, all, |batch| self.model.probabilities(inner, batch.features, batch.rows, &mut p));
+        let mut p = zeros(self.train.len() * self.model.classes())?;
+        self.with(outer, all, |batch| self.model.probabilities(inner, batch.features, batch.rows, &mut p))?;
         for slice in self.weighing() {
             if let Some(weights) = slice.weights() {
-                weights.refresh(&outer[slice.outer.clone()], &p, &mut signals[slice.signals.clone()]);
+                weights.refresh(&outer[slice.outer.clone()], &p, &mut signals[slice.signals.clone()])?;
             }
         }
+        Ok(())
     }
 
-    fn weights(&self, point: Point<'_, T>) -> Option<Vec<T>> {
-        Some(self.batch_weights(point, RowSet::all(self.train.len()), None))
+    fn weights(&self, point: Point<'_, T>) -> Result<Option<Vec<T>>> {
+        self.batch_weights(point, RowSet::all(self.train.len()), None).map(Some)
     }
 
     fn blocks(&self) -> Vec<usize> {
         self.slices.iter().map(|slice| slice.outer.len()).collect()
     }
 
-    fn natural(&self, block: usize, point: Point<'_, T>) -> Option<Vec<T>> {
-        let slice = self.slices.get(block)?;
+    fn natural(&self, block: usize, point: Point<'_, T>) -> Result<Option<Vec<T>>> {
+        let Some(slice) = self.slices.get(block) else { return Ok(None) };
         let (all, outer) = (RowSet::all(self.train.len()), &point.outer[slice.outer.clone()]);
-        Some(match slice.block {
-            Block::Penalty(..) => self.penalty.natural(slice.outer.start, point.outer),
-            Block::Inputs(_) => outer.to_vec(),
-            Block::Targets(targets) => targets.targets(outer, all).into_iter().map(T::of).collect(),
+        Ok(Some(match slice.block {
+            Block::Penalty(..) => self.penalty.natural(slice.outer.start, point.outer)?,
+            Block::Inputs(_) => copied(outer)?,
+            Block::Targets(targets) => collected(targets.targets(outer, all)?.into_iter().map(T::of))?,
             Block::Weights(_) => {
-                let mut weights = vec![T::one(); self.train.len()];
-                slice.write(point, all, &mut weights);
+                let mut weights = filled(T::one(), self.train.len())?;
+                slice.write(point, all, &mut weights)?;
                 weights
             }
-        })
+        }))
     }
 
     fn bytes(&self) -> usize {
         self.train.features().bytes() + self.validation.features().bytes()
     }
+}
+
+/// Σ ℓ_i.
+fn sum<T: Scalar>(losses: &[T]) -> f64 {
+    losses.iter().map(|l| l.wide()).sum()
 }
 
 /// Σ w_i ℓ_i.
@@ -418,12 +441,11 @@ fn weighted<T: Scalar>(losses: &[T], weights: &[T]) -> f64 {
 }
 
 /// ε_i √w_i / √B.
-fn signed_weights<T: Scalar>(weights: &[T], seed: u64) -> Vec<T> {
+fn signed_weights<T: Scalar>(weights: &[T], seed: u64) -> Result<Vec<T>> {
     let size = T::of(weights.len() as f64);
     // Signs come from a seed of their own: with the seed of the labels both would be the same draws.
-    weights
-        .iter()
-        .zip(signs(!seed, weights.len()))
-        .map(|(&w, sign)| T::of(sign) * (w / size).sqrt())
-        .collect()
+    let drawn = weights.iter().zip(signs(!seed, weights.len()));
+    let mut signed = reserved(weights.len())?;
+    signed.extend(drawn.map(|(&w, sign)| T::of(sign) * (w / size).sqrt()));
+    Ok(signed)
 }

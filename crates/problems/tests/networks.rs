@@ -43,7 +43,7 @@ impl Fixture {
         let model = Mlp::new(6, &[5], 3, Activation::Tanh, Loss::CrossEntropy, 1);
         let (train, trusted) = (self.samples("X", "y"), self.samples("Xval", "yval"));
         let weights = Block::Weights(Box::new(SampleWeights::new(N)));
-        Risk::new(Box::new(model), train, trusted, vec![weights], LAMBDA, None)
+        Risk::new(Box::new(model), train, trusted, vec![weights], LAMBDA, None).unwrap()
     }
 }
 
@@ -72,23 +72,23 @@ fn scaled(x: &[f64], by: f64) -> Vec<f64> {
 /// ∇_θ f.
 fn target(problem: &Risk<f64>, point: Point<'_, f64>) -> Vec<f64> {
     let (m, mut sums) = (problem.outer_samples(), vec![f64::NAN; problem.inner_len()]);
-    problem.outer_sums(point, RowSet::all(m), &mut sums);
+    problem.outer_sums(point, RowSet::all(m), &mut sums).unwrap();
     scaled(&sums, 1.0 / m as f64)
 }
 
 /// The Gauss–Newton matrix with the penalty's part, times u.
 fn curvature(problem: &Risk<f64>, point: Point<'_, f64>, u: &[f64]) -> Vec<f64> {
     let mut sums = vec![f64::NAN; u.len()];
-    problem.curvature_sums(point, RowSet::all(N), u, &mut sums);
+    problem.curvature_sums(point, RowSet::all(N), u, &mut sums).unwrap();
     let mut product = scaled(&sums, 1.0 / N as f64);
-    problem.penalty().add_product(point.outer, point.inner, u, &mut product);
+    problem.penalty().add_product(point.outer, point.inner, u, &mut product).unwrap();
     product
 }
 
 /// −Lᵀu, which is the hypergradient here: f does not depend on v itself.
 fn minus_cross(problem: &Risk<f64>, point: Point<'_, f64>, u: &[f64]) -> Vec<f64> {
     let mut sums = vec![0.0; N];
-    problem.cross_sums(point, RowSet::all(N), u, &mut sums);
+    problem.cross_sums(point, RowSet::all(N), u, &mut sums).unwrap();
     scaled(&sums, -1.0 / N as f64)
 }
 
@@ -98,12 +98,12 @@ fn hypergradient(fixture: &Fixture, settings: &FisherSettings) -> (Vec<f64>, f64
     let problem = fixture.problem();
     let (inner, outer, all) = (fixture.array("theta_star"), fixture.array("v"), RowSet::all(N));
     let point = Point::new(&inner, &outer);
-    let regularizer = problem.penalty().diagonal(&outer, &inner);
+    let regularizer = problem.penalty().diagonal(&outer, &inner).unwrap();
     assert_eq!(regularizer, Diagonal::Scalar(2.0 * LAMBDA));
     let mut fisher =
         build(settings, &problem.layers(), problem.inner_len(), regularizer).expect("good settings");
     assert_eq!(fisher.wants(), Wants::Factors(Statistic::Expected));
-    fisher.observe(&problem.observation(point, all, fisher.wants(), 1)).expect("good samples");
+    fisher.observe(&problem.observation(point, all, fisher.wants(), 1).unwrap()).expect("good samples");
 
     let target = target(&problem, point);
     let mut u = vec![f64::NAN; problem.inner_len()];
@@ -121,9 +121,9 @@ fn oracles_are_those_of_the_fixture() {
     let (outer, all) = (fixture.array("v"), RowSet::all(N));
     let theta = fixture.array("theta0");
     let mut sums = vec![f64::NAN; 53];
-    problem.inner_sums(Point::new(&theta, &outer), all, None, &mut sums);
+    problem.inner_sums(Point::new(&theta, &outer), all, None, &mut sums).unwrap();
     let mut gradient = scaled(&sums, 1.0 / N as f64);
-    problem.penalty().add_gradient(&outer, &theta, &mut gradient);
+    problem.penalty().add_gradient(&outer, &theta, &mut gradient).unwrap();
     assert_close(&gradient, &fixture.array("grad_g_theta0"), 1e-10);
 
     let (inner, u) = (fixture.array("theta_star"), fixture.array("u_star"));

@@ -29,7 +29,7 @@ fn seeds_are_whole_numbers() {
 fn a_restored_sampler_goes_on_with_the_same_draws() {
     let sampler = Sampler::new(7, 10).unwrap();
     sampler.take(4).unwrap();
-    let saved = sampler.save();
+    let saved = sampler.save().unwrap();
     let other = Sampler::new(8, 10).unwrap();
     other.restore(&saved).unwrap();
     for _ in 0..9 {
@@ -42,7 +42,7 @@ fn a_restored_sampler_goes_on_with_the_same_draws() {
         assert_eq!(other.restore(bad).unwrap_err().code, Code::Checkpoint);
     }
     assert_eq!(Sampler::new(0, 9).unwrap().restore(&saved).unwrap_err().code, Code::Checkpoint);
-    assert_eq!(sampler.save(), other.save());
+    assert_eq!(sampler.save().unwrap(), other.save().unwrap());
 }
 
 #[test]

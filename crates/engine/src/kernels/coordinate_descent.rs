@@ -23,6 +23,7 @@ pub fn descend(
     let width = if gram { d } else { width };
     operands!(T of theta; theta: [d], rows: [d, width], strengths: [d], rest: [width] => {
         let [power, smoothing, settled] = [power, smoothing, settled].map(T::of);
-        Ok(PenalizedQuadratic { rows, gram, strengths, power, smoothing }.descend(theta, rest, settled, sweeps))
+        let quadratic = PenalizedQuadratic { rows, gram, strengths, power, smoothing };
+        Ok(quadratic.descend(theta, rest, settled, sweeps)?)
     })
 }

@@ -7,15 +7,14 @@ use crate::{Code, Error, Result, Vector, taken};
 /// X ← A⁻¹ B in place of B, by Cholesky; A n × n symmetric positive definite, B n × k; n³/3 + 2n²k flops.
 pub fn cholesky_solve(n: usize, k: usize, a: &Vector, b: &Vector) -> Result<()> {
     operands!(T of b; a: [n, n], b: [n, k] => {
-        factor::<T>(n, a)?.solve_many(MatMut::new(b, n, k));
-        Ok(())
+        Ok(factor::<T>(n, a)?.solve_many(MatMut::new(b, n, k))?)
     })
 }
 
 /// inverse ← A⁻¹ by Cholesky; A n × n symmetric positive definite; n³ flops.
 pub fn cholesky_inverse(n: usize, a: &Vector, inverse: &Vector) -> Result<()> {
     operands!(T of a; a: [n, n], inverse: [n, n] => {
-        *inverse = factor::<T>(n, a)?.inverse();
+        *inverse = factor::<T>(n, a)?.inverse()?;
         Ok(())
     })
 }
@@ -23,7 +22,7 @@ pub fn cholesky_inverse(n: usize, a: &Vector, inverse: &Vector) -> Result<()> {
 /// A = V diag(values) Vᵀ with A n × n symmetric: values ascending, eigenvectors in the columns of V; about 9n³ flops.
 pub fn symmetric_eigen(n: usize, a: &Vector, values: &Vector, vectors: &Vector) -> Result<()> {
     operands!(T of a; a: [n, n], values: [n], vectors: [n, n] => {
-        let eigen = nhgd_kernels::symmetric_eigen(n, taken("a", a)?).map_err(|_| Error {
+        let eigen = nhgd_kernels::symmetric_eigen(n, taken("a", a)?)?.map_err(|_| Error {
             code: Code::Numeric,
             message: "\"a\" expected finite entries, got a matrix whose eigenvalues don't converge".into(),
         })?;
@@ -58,7 +57,7 @@ pub fn conjugate_gradients(
 }
 
 fn factor<T: Scalar>(n: usize, a: &[T]) -> Result<Cholesky<T>> {
-    Cholesky::factor(n, taken("a", a)?).map_err(|e| {
+    Cholesky::factor(n, taken("a", a)?)?.map_err(|e| {
         let got = format!("pivot {} ≤ 0", e.index);
         Error::expected(Code::Numeric, "a", "a positive definite matrix", got)
     })

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use nhgd_kernels::memory::collected;
 use nhgd_kernels::{Scalar, SymmetricInverse};
 
 use crate::error::{count, reserved};
@@ -46,7 +47,7 @@ impl InverseUpdate {
         fn identity<T: Scalar>(d: usize, scale: f64, threads: usize) -> Result<SymmetricInverse<T>> {
             // Half of A, as it is about to be stored.
             reserved::<T>("d", d.saturating_mul(d.saturating_add(1)) / 2)?;
-            let mut inverse = SymmetricInverse::identity(d, T::of(scale));
+            let mut inverse = SymmetricInverse::identity(d, T::of(scale))?;
             inverse.set_threads(threads);
             Ok(inverse)
         }
@@ -83,7 +84,7 @@ impl InverseUpdate {
     pub fn update(&self, g: &Vector, beta: f64, gamma: f64) -> Result<()> {
         weights(beta, &[gamma])?;
         operands!(T of g; g: [self.dim()] => self.with(|a: &mut SymmetricInverse<T>| {
-            a.update(g, T::of(beta), T::of(gamma)).map(|_| ()).map_err(indefinite)
+            a.update(g, T::of(beta), T::of(gamma))?.map(|_| ()).map_err(indefinite)
         }))
     }
 
@@ -91,8 +92,8 @@ impl InverseUpdate {
     pub fn update_many(&self, g: &Vector, beta: f64, w: &[f64]) -> Result<()> {
         weights(beta, w)?;
         operands!(T of g; g: [self.dim(), w.len()] => {
-            let w: Vec<T> = w.iter().map(|&w| T::of(w)).collect();
-            self.with(|a: &mut SymmetricInverse<T>| a.update_many(g, T::of(beta), &w).map_err(indefinite))
+            let w: Vec<T> = collected(w.iter().map(|&w| T::of(w)))?;
+            self.with(|a: &mut SymmetricInverse<T>| a.update_many(g, T::of(beta), &w)?.map_err(indefinite))
         })
     }
 
@@ -100,8 +101,7 @@ impl InverseUpdate {
     pub fn multiply(&self, x: &Vector, y: &Vector) -> Result<()> {
         let d = self.dim();
         operands!(T of y; x: [d], y: [d] => self.with(|a: &mut SymmetricInverse<T>| {
-            a.multiply(x, y);
-            Ok(())
+            Ok(a.multiply(x, y)?)
         }))
     }
 }

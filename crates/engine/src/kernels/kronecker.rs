@@ -27,15 +27,15 @@ pub fn kronecker_solve(
         let (u, v) = (MatRef::new(aVectors, n, n), MatRef::new(sVectors, k, k));
         let (mut half, mut rotated) = (room::<T>("b", n * k)?, room::<T>("b", n * k)?);
         let (zero, one) = (T::of(0.0), T::of(1.0));
-        matmul(MatMut::new(&mut half, n, k), zero, one, u.t(), MatRef::new(b, n, k));
-        matmul(MatMut::new(&mut rotated, n, k), zero, one, MatRef::new(&half, n, k), v);
+        matmul(MatMut::new(&mut half, n, k), zero, one, u.t(), MatRef::new(b, n, k))?;
+        matmul(MatMut::new(&mut rotated, n, k), zero, one, MatRef::new(&half, n, k), v)?;
         for (i, row) in rotated.chunks_exact_mut(k).enumerate() {
             for (x, &s) in row.iter_mut().zip(sValues.iter()) {
                 *x /= aValues[i] * s + T::of(damping);
             }
         }
-        matmul(MatMut::new(&mut half, n, k), zero, one, u, MatRef::new(&rotated, n, k));
-        matmul(MatMut::new(b, n, k), zero, one, MatRef::new(&half, n, k), v.t());
+        matmul(MatMut::new(&mut half, n, k), zero, one, u, MatRef::new(&rotated, n, k))?;
+        matmul(MatMut::new(b, n, k), zero, one, MatRef::new(&half, n, k), v.t())?;
         Ok(())
     })
 }
@@ -46,8 +46,8 @@ pub fn per_sample_gram(m: usize, n: usize, k: usize, x: &Vector, e: &Vector, gra
     operands!(T of gram; x: [m, n], e: [m, k], gram: [m, m] => {
         let mut other = room::<T>("gram", m * m)?;
         let (zero, one) = (T::of(0.0), T::of(1.0));
-        syrk(MatMut::new(gram, m, m), zero, one, MatRef::new(x, m, n));
-        syrk(MatMut::new(&mut other, m, m), zero, one, MatRef::new(e, m, k));
+        syrk(MatMut::new(gram, m, m), zero, one, MatRef::new(x, m, n))?;
+        syrk(MatMut::new(&mut other, m, m), zero, one, MatRef::new(e, m, k))?;
         gram.iter_mut().zip(other).for_each(|(g, o)| *g *= o);
         mirror_lower(MatMut::new(gram, m, m));
         Ok(())

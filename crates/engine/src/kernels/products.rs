@@ -16,7 +16,7 @@ pub fn gemm(
     c: &Vector,
 ) -> Result<()> {
     operands!(T of c; a: [m, k], b: [k, n], c: [m, n] => {
-        matmul(MatMut::new(c, m, n), T::of(beta), T::of(alpha), MatRef::new(a, m, k), MatRef::new(b, k, n));
+        matmul(MatMut::new(c, m, n), T::of(beta), T::of(alpha), MatRef::new(a, m, k), MatRef::new(b, k, n))?;
         Ok(())
     })
 }
@@ -24,7 +24,7 @@ pub fn gemm(
 /// C ← βC + α A Aᵀ with A n × k, C n × n symmetric; n²k flops.
 pub fn syrk(n: usize, k: usize, alpha: f64, a: &Vector, beta: f64, c: &Vector) -> Result<()> {
     operands!(T of c; a: [n, k], c: [n, n] => {
-        nhgd_kernels::syrk(MatMut::new(c, n, n), T::of(beta), T::of(alpha), MatRef::new(a, n, k));
+        nhgd_kernels::syrk(MatMut::new(c, n, n), T::of(beta), T::of(alpha), MatRef::new(a, n, k))?;
         mirror_lower(MatMut::new(c, n, n));
         Ok(())
     })
@@ -33,7 +33,7 @@ pub fn syrk(n: usize, k: usize, alpha: f64, a: &Vector, beta: f64, c: &Vector) -
 /// C ← C + X diag(weights) Xᵀ with X n × k, C n × n symmetric; 2n²k flops for k weights other than 0.
 pub fn weighted_gram(n: usize, k: usize, x: &Vector, weights: &Vector, c: &Vector) -> Result<()> {
     operands!(T of c; x: [n, k], weights: [k], c: [n, n] => {
-        nhgd_kernels::weighted_gram(MatMut::new(c, n, n), MatRef::new(x, n, k), weights);
+        nhgd_kernels::weighted_gram(MatMut::new(c, n, n), MatRef::new(x, n, k), weights)?;
         mirror_lower(MatMut::new(c, n, n));
         Ok(())
     })

@@ -63,9 +63,9 @@ fn a_restored_optimiser_goes_on_with_the_same_bits() {
     for (i, rule) in RULES.into_iter().enumerate() {
         let [one, other] = [0, 1].map(|_| Optimizer::new(rule).unwrap());
         let x = Vector::from_vec(vec![1.0, 2.0]);
-        other.restore(&one.save()).unwrap();
+        other.restore(&one.save().unwrap()).unwrap();
         one.step(&x, &g, 0.1).unwrap();
-        let saved = one.save();
+        let saved = one.save().unwrap();
         other.restore(&saved).unwrap();
         assert_eq!(other.steps(), 1);
         let y = Vector::from_vec(x.read::<f64>().unwrap());

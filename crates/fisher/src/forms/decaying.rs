@@ -1,6 +1,7 @@
 //! A itself with a start that decays, updated by Sherman–Morrison and Woodbury.
 
 use nhgd_curvature::{Diagonal, Observation, Wants};
+use nhgd_kernels::memory::Result as Fallible;
 use nhgd_kernels::{Scalar, SymmetricInverse};
 
 use super::dense::{DenseSettings, saved_inverse, update};
@@ -50,7 +51,7 @@ impl<T: Scalar> DecayingDense<T> {
         Ok(Self {
             wants: settings.rows.wants(settings.statistic),
             smoothing: settings.smoothing.checked()?,
-            inverse: SymmetricInverse::identity(d, T::of(1.0 / settings.damping)),
+            inverse: SymmetricInverse::identity(d, T::of(1.0 / settings.damping))?,
             damping,
             level: settings.damping,
             seen: 1.0,
@@ -69,18 +70,20 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
     }
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
-        self.damping.clone().set_regularizer(regularizer).map(|_| ())
+        self.damping.copied()?.set_regularizer(regularizer).map(|_| ())
     }
 
     fn observe(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
         let rows = check::rows(observation, self.parameters())?;
         let (beta, gamma) = self.smoothing.weights(self.seen, rows.count);
         // An update by many rows can fail halfway.
-        let before = (rows.count > 1).then(|| self.inverse.clone());
-        if !update(&mut self.inverse, rows, beta, gamma) {
+        let before = (rows.count > 1).then(|| self.inverse.copied()).transpose()?;
+        let updated = update(&mut self.inverse, rows, beta, gamma);
+        if updated != Ok(true) {
             if let Some(before) = before {
                 self.inverse = before;
             }
+            updated?;
             return Err(FisherError::NotPositiveDefinite { damping: self.level * self.remains });
         }
         self.seen += rows.count as f64;
@@ -89,7 +92,7 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
     }
 
     fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
-        let before = (self.inverse.clone(), self.seen, self.remains);
+        let before = (self.inverse.copied()?, self.seen, self.remains);
         self.reset();
         let result = self.observe(observation);
         if result.is_err() {
@@ -100,23 +103,23 @@ impl<T: Scalar> Fisher<T> for DecayingDense<T> {
 
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
         check::sides(b, x, self.parameters())?;
-        self.inverse.multiply(b, x);
+        self.inverse.multiply(b, x)?;
         check::solution(x)?;
         let damping = self.level * self.remains;
         Ok(SolveReport { damping, ..SolveReport::default() })
     }
 
     fn reset(&mut self) {
-        self.inverse = SymmetricInverse::identity(self.parameters(), T::of(1.0 / self.level));
+        self.inverse.reset(T::of(1.0 / self.level));
         (self.seen, self.remains) = (1.0, 1.0);
     }
 
-    fn state(&self) -> State {
-        vec![
-            ("inverse", widen(&self.inverse.parts())),
+    fn state(&self) -> Fallible<State> {
+        Ok(vec![
+            ("inverse", widen(&self.inverse.parts()?)?),
             ("seen", vec![self.seen]),
             ("remains", vec![self.remains]),
-        ]
+        ])
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {

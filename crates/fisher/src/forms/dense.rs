@@ -1,11 +1,11 @@
 //! A itself with D̃ held, updated by Sherman–Morrison and Woodbury.
 
-use std::convert::Infallible;
-
 use nhgd_curvature::{Diagonal, Observation, Rows, Statistic, Wants};
+use nhgd_kernels::memory::{Result as Fallible, copied, filled, grow, zeros};
 use nhgd_kernels::vector::{axpy, dot};
 use nhgd_kernels::{
-    Cholesky, MatMut, MatRef, Scalar, SymmetricInverse, conjugate_gradients, matvec, mirror_lower, syrk,
+    Cholesky, MatMut, MatRef, OutOfMemory, Scalar, SymmetricInverse, conjugate_gradients, matvec,
+    mirror_lower, syrk,
 };
 use nhgd_settings::fields;
 
@@ -59,24 +59,24 @@ impl Default for DenseSettings {
     }
 }
 
-/// A ← A after F ← βF + γ Σ row rowᵀ.
+/// A ← A after F ← βF + γ Σ row rowᵀ; returns whether A stayed positive definite.
 pub(super) fn update<T: Scalar>(
     inverse: &mut SymmetricInverse<T>,
     rows: &Rows<T>,
     beta: f64,
     gamma: f64,
-) -> bool {
+) -> Fallible<bool> {
     let (beta, gamma) = (T::of(beta), T::of(gamma));
-    match rows.count {
-        1 => inverse.update(&rows.data, beta, gamma).is_ok(),
-        count => inverse.update_many(&rows.data, beta, &vec![gamma; count]).is_ok(),
-    }
+    Ok(match rows.count {
+        1 => inverse.update(&rows.data, beta, gamma)?.is_ok(),
+        count => inverse.update_many(&rows.data, beta, &filled(gamma, count)?)?.is_ok(),
+    })
 }
 
 /// A as a state holds it.
 pub(super) fn saved_inverse<T: Scalar>(state: &Saved, d: usize) -> Result<SymmetricInverse<T>, FisherError> {
     let parts: Vec<T> = state.scalars("inverse", &|_| true)?;
-    SymmetricInverse::from_parts(d, &parts).ok_or_else(|| {
+    SymmetricInverse::from_parts(d, &parts)?.ok_or_else(|| {
         let got = format!("{} values", parts.len());
         FisherError::range("state", "\"inverse\" of a Fisher of the same size", got)
     })
@@ -114,39 +114,41 @@ impl<T: Scalar> HeldDense<T> {
             tolerance: check::tolerance::<T>(settings.tolerance)?,
             level: damping.level(0.0),
             damping,
-            data: vec![T::zero(); d * d],
+            data: zeros(d * d)?,
             scale: 1.0,
             pending: Vec::new(),
             weights: Vec::new(),
             seen: 0.0,
-            inverse: SymmetricInverse::identity(d, T::one()),
+            inverse: SymmetricInverse::identity(d, T::one())?,
             remains: 0.0,
         })
     }
 
     /// Writes scale · `data` and the pending rows to the lower triangle of `data`, which may be a copy.
-    fn sum(&self, data: &mut [T]) {
+    fn sum(&self, data: &mut [T]) -> Fallible<()> {
         let k = self.weights.len();
         if k == 0 && self.scale == 1.0 {
-            return;
+            return Ok(());
         }
-        let mut rows = self.pending.clone();
+        let mut rows = copied(&self.pending)?;
         for (row, c) in rows.chunks_exact_mut(self.d).zip(&self.weights) {
             nhgd_kernels::vector::scale(T::of(c.sqrt()), row);
         }
         let rows = MatRef::new(&rows, k, self.d).t();
-        syrk(MatMut::new(data, self.d, self.d), T::of(self.scale), T::one(), rows);
+        syrk(MatMut::new(data, self.d, self.d), T::of(self.scale), T::one(), rows)
     }
 
     /// Writes the pending rows into S.
-    fn flush(&mut self) {
+    fn flush(&mut self) -> Fallible<()> {
         let mut data = std::mem::take(&mut self.data);
-        self.sum(&mut data);
-        mirror_lower(MatMut::new(&mut data, self.d, self.d));
+        let summed = self.sum(&mut data);
         self.data = data;
+        summed?;
+        mirror_lower(MatMut::new(&mut self.data, self.d, self.d));
         self.scale = 1.0;
         self.pending.clear();
         self.weights.clear();
+        Ok(())
     }
 
     fn mean(&self) -> f64 {
@@ -158,17 +160,17 @@ impl<T: Scalar> HeldDense<T> {
     /// A by Cholesky. On an error A stays as it is.
     fn refactor(&mut self) -> Result<(), FisherError> {
         let (d, mean) = (self.d, self.mean());
-        let mut damping = self.damping.clone();
+        let mut damping = self.damping.copied()?;
         let inverse = damping.raise(mean, |damping, level| {
-            let tilde = damping.diagonal(level);
-            let mut damped = self.data.clone();
-            self.sum(&mut damped);
+            let tilde = damping.diagonal(level)?;
+            let mut damped = copied(&self.data)?;
+            self.sum(&mut damped)?;
             damped.iter_mut().step_by(d + 1).enumerate().for_each(|(i, s)| *s += tilde.at(i));
-            Some(Cholesky::factor(d, damped).ok()?.inverse())
+            Cholesky::factor(d, damped)?.ok().map(Cholesky::inverse).transpose()
         });
         self.damping = damping;
         let (inverse, level) = inverse?;
-        self.inverse = SymmetricInverse::from_full(d, &inverse);
+        self.inverse = SymmetricInverse::from_full(d, &inverse)?;
         (self.level, self.remains) = (level, 1.0);
         Ok(())
     }
@@ -176,20 +178,26 @@ impl<T: Scalar> HeldDense<T> {
     fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
         let rows = check::rows(observation, self.d)?;
         let (beta, gamma) = if anew { (0.0, 1.0) } else { self.smoothing.weights(self.seen, rows.count) };
-        self.seen = rows.count as f64 + if anew { 0.0 } else { self.seen };
-        self.scale *= beta;
-        self.weights.iter_mut().for_each(|c| *c *= beta);
-        self.pending.extend_from_slice(&rows.data);
-        self.weights.extend(std::iter::repeat_n(gamma, rows.count));
-        if self.weights.len() >= BLOCK {
-            self.flush();
-        }
+        let mut weights = Vec::with_capacity(BLOCK);
+        weights.extend(self.weights.iter().map(|c| c * beta));
+        grow(&mut weights, rows.count)?;
+        grow(&mut self.pending, rows.data.len())?;
         let remains = self.remains * beta;
-        if remains >= 0.5 && update(&mut self.inverse, rows, beta, gamma) {
-            self.remains = remains;
-        } else {
-            self.remains = 0.0;
+        let followed = remains >= 0.5 && update(&mut self.inverse, rows, beta, gamma)?;
+
+        weights.extend(std::iter::repeat_n(gamma, rows.count));
+        let before = (self.scale, std::mem::replace(&mut self.weights, weights), self.pending.len());
+        self.scale *= beta;
+        self.pending.extend_from_slice(&rows.data);
+        if self.weights.len() >= BLOCK
+            && let Err(error) = self.flush()
+        {
+            self.pending.truncate(before.2);
+            (self.scale, self.weights, self.remains) = (before.0, before.1, 0.0);
+            return Err(error.into());
         }
+        self.seen = rows.count as f64 + if anew { 0.0 } else { self.seen };
+        self.remains = if followed { remains } else { 0.0 };
         Ok(())
     }
 
@@ -238,17 +246,14 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
         if self.remains == 0.0 {
             self.refactor()?;
         }
-        let tilde = self.damping.diagonal(self.level);
+        let tilde = self.damping.diagonal(self.level)?;
         let mut apply = |p: &[T], out: &mut [T]| {
             self.apply(&tilde, p, out);
-            Ok::<(), Infallible>(())
+            Ok::<(), OutOfMemory>(())
         };
-        let mut precondition = |r: &[T], out: &mut [T]| {
-            self.inverse.multiply(r, out);
-            Ok::<(), Infallible>(())
-        };
+        let mut precondition = |r: &[T], out: &mut [T]| self.inverse.multiply(r, out);
         x.fill(T::zero());
-        let Ok(outcome) = conjugate_gradients(&mut apply, &mut precondition, b, x, self.tolerance, MAX_STEPS);
+        let outcome = conjugate_gradients(&mut apply, &mut precondition, b, x, self.tolerance, MAX_STEPS)?;
         // Rounding in the updates of A can spoil it as a preconditioner.
         if outcome.residual > self.tolerance.sqrt() && self.remains < 1.0 {
             self.remains = 0.0;
@@ -271,25 +276,25 @@ impl<T: Scalar> Fisher<T> for HeldDense<T> {
         (self.scale, self.seen, self.remains) = (1.0, 0.0, 0.0);
     }
 
-    fn state(&self) -> State {
-        let mut state = self.damping.state(false);
+    fn state(&self) -> Fallible<State> {
+        let mut state = self.damping.state(false)?;
         state.extend([
-            ("data", widen(&self.data)),
+            ("data", widen(&self.data)?),
             ("scale", vec![self.scale]),
-            ("pending", widen(&self.pending)),
-            ("weights", self.weights.clone()),
+            ("pending", widen(&self.pending)?),
+            ("weights", copied(&self.weights)?),
             ("seen", vec![self.seen]),
-            ("inverse", widen(&self.inverse.parts())),
+            ("inverse", widen(&self.inverse.parts()?)?),
             ("remains", vec![self.remains]),
             ("level", vec![self.level]),
         ]);
-        state
+        Ok(state)
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
         let (state, d) = (Saved(state), self.d);
         let data = state.scalars("data", &|n| n == d * d)?;
-        let weights = state.values("weights", &|n| n < BLOCK)?.to_vec();
+        let weights = copied(state.values("weights", &|n| n < BLOCK)?)?;
         let pending = state.scalars("pending", &|n| n == weights.len() * d)?;
         let inverse = saved_inverse(&state, d)?;
         let (scale, seen) = (state.number("scale")?, state.number("seen")?);

@@ -2,6 +2,7 @@
 
 use nhgd_curvature::{Diagonal, Observation, Statistic, Wants};
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::{Result as Fallible, zeros};
 use nhgd_settings::fields;
 
 use crate::check::{self, Saved};
@@ -56,7 +57,7 @@ impl<T: Scalar> DiagonalFisher<T> {
             wants: settings.rows.wants(settings.statistic),
             smoothing: settings.smoothing.checked()?,
             damping: Damping::new(settings.damping, settings.relative, regularizer, d)?,
-            squares: vec![T::zero(); d],
+            squares: zeros(d)?,
             seen: 0.0,
         })
     }
@@ -100,7 +101,7 @@ impl<T: Scalar> Fisher<T> for DiagonalFisher<T> {
         check::sides(b, x, self.parameters())?;
         let trace: f64 = self.squares.iter().map(|f| f.wide()).sum();
         let level = self.damping.level(trace / self.parameters() as f64);
-        let tilde = self.damping.diagonal(level);
+        let tilde = self.damping.diagonal(level)?;
         for (i, x) in x.iter_mut().enumerate() {
             *x = b[i] / (self.squares[i] + tilde.at(i));
         }
@@ -113,10 +114,10 @@ impl<T: Scalar> Fisher<T> for DiagonalFisher<T> {
         self.seen = 0.0;
     }
 
-    fn state(&self) -> State {
-        let mut state = self.damping.state(false);
-        state.extend([("squares", widen(&self.squares)), ("seen", vec![self.seen])]);
-        state
+    fn state(&self) -> Fallible<State> {
+        let mut state = self.damping.state(false)?;
+        state.extend([("squares", widen(&self.squares)?), ("seen", vec![self.seen])]);
+        Ok(state)
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {

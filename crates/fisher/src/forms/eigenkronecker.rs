@@ -2,6 +2,7 @@
 //! the gradients in that basis in the place of the products of eigenvalues.
 
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
+use nhgd_kernels::memory::{Result as Fallible, copied, joined, zeros};
 use nhgd_kernels::vector::all_finite;
 use nhgd_kernels::{MatRef, Scalar};
 use nhgd_settings::fields;
@@ -72,30 +73,29 @@ pub(crate) struct EigenKronecker<T> {
 }
 
 /// The diagonal of (U ⊗ V) diag(σ) (U ⊗ V)ᵀ in the basis U' ⊗ V': P σ Qᵀ with the squares P of U'ᵀU and Q of V'ᵀV.
-fn carried<T: Scalar>(sigma: &[T], old: &Basis<T>, new: &Basis<T>, shape: LayerShape) -> Vec<T> {
+fn carried<T: Scalar>(sigma: &[T], old: &Basis<T>, new: &Basis<T>, shape: LayerShape) -> Fallible<Vec<T>> {
     let squares = |new: &[T], old: &[T], n: usize| {
-        let mut squares = product(MatRef::new(new, n, n).t(), MatRef::new(old, n, n));
+        let mut squares = product(MatRef::new(new, n, n).t(), MatRef::new(old, n, n))?;
         squares.iter_mut().for_each(|x| *x = *x * *x);
-        squares
+        Fallible::Ok(squares)
     };
     let LayerShape { inputs, outputs } = shape;
     // Rounding chooses the basis of a null space. Single σ depend on that choice, and their mean does not.
-    let mut sigma = sigma.to_vec();
-    let mean = |places: &mut dyn Iterator<Item = usize>, count: usize, sigma: &mut [T]| {
-        let places: Vec<usize> = places.collect();
-        let mean = places.iter().map(|&at| sigma[at]).sum::<T>() / T::of(count as f64);
-        places.into_iter().for_each(|at| sigma[at] = mean);
+    let mut sigma = copied(sigma)?;
+    let mean = |place: &dyn Fn(usize) -> usize, count: usize, sigma: &mut [T]| {
+        let mean = (0..count).map(|i| sigma[place(i)]).sum::<T>() / T::of(count as f64);
+        (0..count).for_each(|i| sigma[place(i)] = mean);
     };
     let [no_inputs, no_outputs] = old.nulls;
     for j in 0..if no_inputs > 0 { outputs } else { 0 } {
-        mean(&mut (0..no_inputs).map(|i| i * outputs + j), no_inputs, &mut sigma);
+        mean(&|i| i * outputs + j, no_inputs, &mut sigma);
     }
     for i in 0..if no_outputs > 0 { inputs } else { 0 } {
-        mean(&mut (0..no_outputs).map(|j| i * outputs + j), no_outputs, &mut sigma);
+        mean(&|j| i * outputs + j, no_outputs, &mut sigma);
     }
-    let p = squares(&new.inputs, &old.inputs, inputs);
-    let q = squares(&new.outputs, &old.outputs, outputs);
-    let half = product(MatRef::new(&p, inputs, inputs), MatRef::new(&sigma, inputs, outputs));
+    let p = squares(&new.inputs, &old.inputs, inputs)?;
+    let q = squares(&new.outputs, &old.outputs, outputs)?;
+    let half = product(MatRef::new(&p, inputs, inputs), MatRef::new(&sigma, inputs, outputs))?;
     product(MatRef::new(&half, inputs, outputs), MatRef::new(&q, outputs, outputs).t())
 }
 
@@ -116,7 +116,7 @@ impl<T: Scalar> EigenKronecker<T> {
             basis_every: settings.basis_every,
             shapes: layers.to_vec(),
             damping: Damping::new(settings.damping, settings.relative, regularizer, d)?,
-            moments: Moments::zero(layers),
+            moments: Moments::zero(layers)?,
             seen: 0.0,
             age: 0,
             bases: Vec::new(),
@@ -128,13 +128,16 @@ impl<T: Scalar> EigenKronecker<T> {
         let factors = check::factors(observation, &self.shapes)?;
         let count = factors.weights.len();
         let (beta, gamma) = keep.map_or(self.smoothing.weights(self.seen, count), |keep| (keep, 1.0 - keep));
-        let mut moments = self.moments.clone();
+        let mut moments = self.moments.copied()?;
         moments.blend(beta, gamma, &Moments::of(factors, &self.shapes, self.sharing)?);
 
         let anew = keep.is_some() || self.bases.is_empty() || self.age >= self.basis_every;
         let bases = if anew {
-            let bases = moments.layers.iter().map(LayerMoments::basis).collect::<Result<Vec<_>, _>>();
-            let bases = bases.map_err(|_| FisherError::NotFinite { name: "observation" })?;
+            let bases = moments.layers.iter().map(LayerMoments::basis).collect::<Fallible<Vec<_>>>()?;
+            let bases = bases
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|_| FisherError::NotFinite { name: "observation" })?;
             Some(bases.into_iter().map(|(basis, _, _)| basis).collect::<Vec<_>>())
         } else {
             None
@@ -142,14 +145,14 @@ impl<T: Scalar> EigenKronecker<T> {
         let mut spectra = Vec::with_capacity(self.shapes.len());
         for (l, &shape) in self.shapes.iter().enumerate() {
             let mut sigma = match &bases {
-                Some(_) if self.bases.is_empty() => vec![T::zero(); shape.inputs * shape.outputs],
-                Some(bases) => carried(&self.spectra[l], &self.bases[l], &bases[l], shape),
-                None => self.spectra[l].clone(),
+                Some(_) if self.bases.is_empty() => zeros(shape.inputs * shape.outputs)?,
+                Some(bases) => carried(&self.spectra[l], &self.bases[l], &bases[l], shape)?,
+                None => copied(&self.spectra[l])?,
             };
             let basis = &bases.as_ref().unwrap_or(&self.bases)[l];
             // The exact diagonal of the layer's Fisher in the basis.
             let (weights, k) = (&factors.weights, factors.directions);
-            let exact = layer_diagonal(weights, k, &factors.layers[l], shape, Some(basis));
+            let exact = layer_diagonal(weights, k, &factors.layers[l], shape, Some(basis))?;
             let (beta, gamma) = (T::of(beta), T::of(gamma));
             sigma
                 .iter_mut()
@@ -195,7 +198,7 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
         check::sides(b, x, self.parameters())?;
         let trace: f64 = self.spectra.iter().flatten().map(|s| s.wide()).sum();
         let level = self.damping.level(trace / self.parameters() as f64);
-        let tildes = self.damping.of_layers(level, &self.shapes);
+        let tildes = self.damping.of_layers(level, &self.shapes)?;
         let mut start = 0;
         for (l, shape) in self.shapes.iter().enumerate() {
             let span = start..start + shape.inputs * shape.outputs;
@@ -203,7 +206,7 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
             let c = T::of(tildes[l].mean());
             let (b, x) = (&b[span.clone()], &mut x[span]);
             match self.bases.get(l) {
-                Some(basis) => basis.divide(b, x, |i, j| self.spectra[l][i * shape.outputs + j] + c),
+                Some(basis) => basis.divide(b, x, |i, j| self.spectra[l][i * shape.outputs + j] + c)?,
                 None => x.iter_mut().zip(b).for_each(|(x, &b)| *x = b / c),
             }
         }
@@ -216,24 +219,23 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
     }
 
     fn reset(&mut self) {
-        self.moments = Moments::zero(&self.shapes);
+        self.moments.clear();
         (self.seen, self.age) = (0.0, 0);
         self.bases.clear();
         self.spectra.clear();
     }
 
-    fn state(&self) -> State {
-        let mut state = self.damping.state(false);
-        state.extend(self.moments.state());
+    fn state(&self) -> Fallible<State> {
+        let mut state = self.damping.state(false)?;
+        state.extend(self.moments.state()?);
         state.push(("seen", vec![self.seen]));
         state.push(("age", vec![self.age as f64]));
-        let joined =
-            |pick: fn(&Basis<T>) -> &[T]| widen_all(&self.bases.iter().map(pick).collect::<Vec<_>>());
-        state.push(("inputBases", joined(|basis| &basis.inputs)));
-        state.push(("outputBases", joined(|basis| &basis.outputs)));
+        let all = |pick: fn(&Basis<T>) -> &[T]| widen_all(&self.bases.iter().map(pick).collect::<Vec<_>>());
+        state.push(("inputBases", all(|basis| &basis.inputs)?));
+        state.push(("outputBases", all(|basis| &basis.outputs)?));
         state.push(("nulls", self.bases.iter().flat_map(|basis| basis.nulls.map(|n| n as f64)).collect()));
-        state.push(("spectra", widen(&self.spectra.concat())));
-        state
+        state.push(("spectra", widen(&joined(&self.spectra)?)?));
+        Ok(state)
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
@@ -248,20 +250,23 @@ impl<T: Scalar> Fisher<T> for EigenKronecker<T> {
         let sigmas: Vec<T> = state.scalars("spectra", &|n| n == sigmas)?;
         let nulls = size(|_| 2);
         let mut nulls = state.values("nulls", &|n| n == nulls)?.iter().map(|&n| n as usize);
-        self.damping = self.damping.restored(&state)?;
-        let (mut inputs, mut outputs, mut sigmas) =
-            (inputs.into_iter(), outputs.into_iter(), sigmas.into_iter());
-        self.bases.clear();
-        self.spectra.clear();
+        let (mut bases, mut spectra) = (Vec::new(), Vec::new());
+        let (mut inputs, mut outputs, mut sigmas) = (&inputs[..], &outputs[..], &sigmas[..]);
+        fn take<T: Scalar>(from: &mut &[T], n: usize) -> Fallible<Vec<T>> {
+            let (head, rest) = from.split_at(n);
+            *from = rest;
+            copied(head)
+        }
         for shape in self.shapes.iter().take(if age == 0 { 0 } else { self.shapes.len() }) {
-            let take = |from: &mut std::vec::IntoIter<T>, n: usize| from.take(n).collect::<Vec<T>>();
-            self.bases.push(Basis {
-                inputs: take(&mut inputs, shape.inputs * shape.inputs),
-                outputs: take(&mut outputs, shape.outputs * shape.outputs),
+            bases.push(Basis {
+                inputs: take(&mut inputs, shape.inputs * shape.inputs)?,
+                outputs: take(&mut outputs, shape.outputs * shape.outputs)?,
                 nulls: [shape.inputs, shape.outputs].map(|n| nulls.next().unwrap_or(0).min(n)),
             });
-            self.spectra.push(take(&mut sigmas, shape.inputs * shape.outputs));
+            spectra.push(take(&mut sigmas, shape.inputs * shape.outputs)?);
         }
+        self.damping = self.damping.restored(&state)?;
+        (self.bases, self.spectra) = (bases, spectra);
         (self.moments, self.seen, self.age) = (moments, seen, age);
         Ok(())
     }

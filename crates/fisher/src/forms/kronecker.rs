@@ -1,6 +1,7 @@
 //! Kronecker-factored Fisher: F ≈ ρ Ā ⊗ S̄ for each layer (Martens & Grosse 2015).
 
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
+use nhgd_kernels::memory::{Result as Fallible, collected};
 use nhgd_kernels::{Cholesky, MatMut, Scalar};
 use nhgd_settings::{fields, words};
 
@@ -94,17 +95,21 @@ fn balance(input_trace: f64, output_trace: f64, shape: LayerShape) -> f64 {
 }
 
 /// diag(scales) M diag(scales), lower triangle.
-fn scaled<T: Scalar>(moment: &[T], scales: &[T]) -> Vec<T> {
+fn scaled<T: Scalar>(moment: &[T], scales: &[T]) -> Fallible<Vec<T>> {
     let n = scales.len();
-    moment.iter().enumerate().map(|(at, &x)| scales[at / n] * x * scales[at % n]).collect()
+    collected(moment.iter().enumerate().map(|(at, &x)| scales[at / n] * x * scales[at % n]))
 }
 
 /// x ← scale · M + diag(damping), factored.
-fn damped<T: Scalar>(moment: &[T], scale: f64, damping: impl Fn(usize) -> f64) -> Option<Cholesky<T>> {
+fn damped<T: Scalar>(
+    moment: &[T],
+    scale: f64,
+    damping: impl Fn(usize) -> f64,
+) -> Fallible<Option<Cholesky<T>>> {
     let n = moment.len().isqrt();
-    let mut damped: Vec<T> = moment.iter().map(|&x| T::of(scale) * x).collect();
+    let mut damped: Vec<T> = collected(moment.iter().map(|&x| T::of(scale) * x))?;
     damped.iter_mut().step_by(n + 1).enumerate().for_each(|(i, x)| *x += T::of(damping(i)));
-    Cholesky::factor(n, damped).ok()
+    Ok(Cholesky::factor(n, damped)?.ok())
 }
 
 impl<T: Scalar> Kronecker<T> {
@@ -123,29 +128,29 @@ impl<T: Scalar> Kronecker<T> {
             keep: settings.keep,
             shapes: layers.to_vec(),
             damping: Damping::new(settings.damping, settings.relative, regularizer, d)?,
-            moments: Moments::zero(layers),
+            moments: Moments::zero(layers)?,
             seen: 0.0,
             inverses: None,
         })
     }
 
-    fn invert(&self, layer: &LayerMoments<T>, tilde: &LayerDamping) -> Option<Inverse<T>> {
+    fn invert(&self, layer: &LayerMoments<T>, tilde: &LayerDamping) -> Fallible<Option<Inverse<T>>> {
         let inverse_weight = self.moments.inverse_weight();
-        match (self.kind, tilde) {
+        let split = |inputs: Option<_>, outputs: Option<_>| Some(Inverse::Split(inputs?, outputs?));
+        Ok(match (self.kind, tilde) {
             (KroneckerDamping::Joint, LayerDamping::Product(inputs, outputs)) => {
-                let scales =
-                    [inputs, outputs].map(|d| d.iter().map(|d| T::of(1.0 / d.sqrt())).collect::<Vec<_>>());
+                let scales = |d: &[f64]| collected(d.iter().map(|d| T::of(1.0 / d.sqrt())));
+                let scales = [scales(inputs)?, scales(outputs)?];
                 let layer = LayerMoments {
                     shape: layer.shape,
-                    inputs: scaled(&layer.inputs, &scales[0]),
-                    outputs: scaled(&layer.outputs, &scales[1]),
+                    inputs: scaled(&layer.inputs, &scales[0])?,
+                    outputs: scaled(&layer.outputs, &scales[1])?,
                 };
-                let (basis, a, s) = layer.basis().ok()?;
-                Some(Inverse::Scaled(basis, a, s, scales))
+                let found = layer.basis()?.ok();
+                found.map(|(basis, a, s)| Inverse::Scaled(basis, a, s, scales))
             }
             (KroneckerDamping::Joint, _) => {
-                let (basis, a, s) = layer.basis().ok()?;
-                Some(Inverse::Joint(basis, a, s))
+                layer.basis()?.ok().map(|(basis, a, s)| Inverse::Joint(basis, a, s))
             }
             // Damped by π diag(r) and π⁻¹ diag(c): what the line below is for the scaled factors.
             (KroneckerDamping::Split, LayerDamping::Product(inputs, outputs)) => {
@@ -154,20 +159,20 @@ impl<T: Scalar> Kronecker<T> {
                 };
                 let output_trace = trace(&layer.outputs, outputs) * inverse_weight;
                 let pi = balance(trace(&layer.inputs, inputs), output_trace, layer.shape);
-                Some(Inverse::Split(
+                split(
                     damped(&layer.inputs, 1.0, |i| pi * inputs[i])?,
                     damped(&layer.outputs, inverse_weight, |j| outputs[j] / pi)?,
-                ))
+                )
             }
             (KroneckerDamping::Split, constant) => {
                 let pi = balance(layer.input_trace(), layer.output_trace() * inverse_weight, layer.shape);
                 let root = constant.mean().sqrt();
-                Some(Inverse::Split(
+                split(
                     damped(&layer.inputs, 1.0, |_| pi * root)?,
                     damped(&layer.outputs, inverse_weight, |_| root / pi)?,
-                ))
+                )
             }
-        }
+        })
     }
 
     fn mean(&self) -> f64 {
@@ -177,11 +182,12 @@ impl<T: Scalar> Kronecker<T> {
     /// Inverts all layers unless that is done.
     fn factor(&mut self) -> Result<(), FisherError> {
         if self.inverses.is_none() {
-            let mut damping = self.damping.clone();
+            let mut damping = self.damping.copied()?;
             let inverses = damping.raise(self.mean(), |damping, level| {
-                let tildes = damping.of_layers(level, &self.shapes);
+                let tildes = damping.of_layers(level, &self.shapes)?;
                 let layers = self.moments.layers.iter().zip(&tildes);
-                layers.map(|(layer, tilde)| self.invert(layer, tilde)).collect::<Option<Vec<_>>>()
+                let inverses = layers.map(|(layer, tilde)| self.invert(layer, tilde));
+                Ok(inverses.collect::<Fallible<Vec<_>>>()?.into_iter().collect::<Option<Vec<_>>>())
             });
             self.damping = damping;
             self.inverses = Some(inverses?);
@@ -212,16 +218,18 @@ impl<T: Scalar> Fisher<T> for Kronecker<T> {
     }
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
-        if !self.damping.set_regularizer(regularizer)? {
+        let mut damping = self.damping.copied()?;
+        if !damping.set_regularizer(regularizer)? {
             return Ok(());
         }
-        let level = self.damping.level(self.mean());
+        let level = damping.level(self.mean());
         // Eigenbases of factors that are not scaled don't depend on D.
+        let product = damping.of_layers(level, &self.shapes)?.iter().any(LayerDamping::is_product);
         let fixed = |inverses: &[Inverse<T>]| {
-            inverses.iter().all(|inverse| matches!(inverse, Inverse::Joint(..)))
-                && !self.damping.of_layers(level, &self.shapes).iter().any(LayerDamping::is_product)
+            !product && inverses.iter().all(|inverse| matches!(inverse, Inverse::Joint(..)))
         };
         self.inverses = self.inverses.take().filter(|(inverses, _)| fixed(inverses)).map(|(i, _)| (i, level));
+        self.damping = damping;
         Ok(())
     }
 
@@ -245,7 +253,7 @@ impl<T: Scalar> Fisher<T> for Kronecker<T> {
         check::sides(b, x, self.parameters())?;
         self.factor()?;
         let Some((inverses, level)) = &self.inverses else { unreachable!("factored above") };
-        let tildes = self.damping.of_layers(*level, &self.shapes);
+        let tildes = self.damping.of_layers(*level, &self.shapes)?;
         let rho = T::of(self.moments.inverse_weight());
         let mut start = 0;
         for ((inverse, shape), tilde) in inverses.iter().zip(&self.shapes).zip(&tildes) {
@@ -255,19 +263,19 @@ impl<T: Scalar> Fisher<T> for Kronecker<T> {
             match inverse {
                 Inverse::Joint(basis, a, s) => {
                     let c = T::of(tilde.mean());
-                    basis.divide(b, x, |i, j| rho * a[i] * s[j] + c);
+                    basis.divide(b, x, |i, j| rho * a[i] * s[j] + c)?;
                 }
                 Inverse::Scaled(basis, a, s, [inputs, outputs]) => {
                     let scale = |at: usize| inputs[at / shape.outputs] * outputs[at % shape.outputs];
-                    let b: Vec<T> = b.iter().enumerate().map(|(at, &b)| scale(at) * b).collect();
-                    basis.divide(&b, x, |i, j| rho * a[i] * s[j] + T::one());
+                    let b: Vec<T> = collected(b.iter().enumerate().map(|(at, &b)| scale(at) * b))?;
+                    basis.divide(&b, x, |i, j| rho * a[i] * s[j] + T::one())?;
                     x.iter_mut().enumerate().for_each(|(at, x)| *x *= scale(at));
                 }
                 Inverse::Split(inputs, outputs) => {
                     x.copy_from_slice(b);
                     let mut x = MatMut::new(x, shape.inputs, shape.outputs);
-                    inputs.solve_many(x.rb_mut());
-                    outputs.solve_many(x.t());
+                    inputs.solve_many(x.rb_mut())?;
+                    outputs.solve_many(x.t())?;
                 }
             }
         }
@@ -281,16 +289,16 @@ impl<T: Scalar> Fisher<T> for Kronecker<T> {
     }
 
     fn reset(&mut self) {
-        self.moments = Moments::zero(&self.shapes);
+        self.moments.clear();
         self.seen = 0.0;
         self.inverses = None;
     }
 
-    fn state(&self) -> State {
-        let mut state = self.damping.state(self.inverses.is_some());
-        state.extend(self.moments.state());
+    fn state(&self) -> Fallible<State> {
+        let mut state = self.damping.state(self.inverses.is_some())?;
+        state.extend(self.moments.state()?);
         state.push(("seen", vec![self.seen]));
-        state
+        Ok(state)
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {

@@ -1,6 +1,7 @@
 //! A few directions by frequent directions (Ghashami et al. 2016).
 
 use nhgd_curvature::{Diagonal, Observation, Rows, Statistic, Wants};
+use nhgd_kernels::memory::{Result as Fallible, collected, copied, filled, grow, reserved, zeros};
 use nhgd_kernels::vector::{dot, scale};
 use nhgd_kernels::{MatMut, MatRef, Scalar, symmetric_eigen, syrk};
 use nhgd_settings::fields;
@@ -66,11 +67,11 @@ pub(crate) struct Sketch<T> {
 }
 
 /// Lower triangle of the Gram matrix of rows.
-fn gram<T: Scalar>(rows: &[T], d: usize) -> Vec<T> {
+fn gram<T: Scalar>(rows: &[T], d: usize) -> Fallible<Vec<T>> {
     let k = rows.len() / d;
-    let mut gram = vec![T::zero(); k * k];
-    syrk(MatMut::new(&mut gram, k, k), T::zero(), T::one(), MatRef::new(rows, k, d));
-    gram
+    let mut gram = zeros(k * k)?;
+    syrk(MatMut::new(&mut gram, k, k), T::zero(), T::one(), MatRef::new(rows, k, d))?;
+    Ok(gram)
 }
 
 impl<T: Scalar> Sketch<T> {
@@ -103,18 +104,18 @@ impl<T: Scalar> Sketch<T> {
     fn shrink(&mut self) -> Result<(), FisherError> {
         self.fold();
         let held = self.held();
-        let eigen = symmetric_eigen(held, gram(&self.rows, self.d));
+        let eigen = symmetric_eigen(held, gram(&self.rows, self.d)?)?;
         let eigen = eigen.map_err(|_| FisherError::NotFinite { name: "observation" })?;
         let cut = eigen.values[held - self.rank - 1].max(T::zero());
         let floor = eigen.values[held - 1] * T::epsilon() * T::of(held as f64);
-        let kept: Vec<usize> =
-            (held - self.rank..held).filter(|&j| eigen.values[j] > cut.max(floor)).collect();
-        let mut rotation = Vec::with_capacity(kept.len() * held);
-        for j in kept.iter().copied() {
+        let kept = (held - self.rank..held).filter(|&j| eigen.values[j] > cut.max(floor));
+        let count = kept.clone().count();
+        let mut rotation = reserved(count * held)?;
+        for j in kept {
             let shorter = ((eigen.values[j] - cut) / eigen.values[j]).sqrt();
             rotation.extend((0..held).map(|i| shorter * eigen.vectors[i * held + j]));
         }
-        self.rows = product(MatRef::new(&rotation, kept.len(), held), MatRef::new(&self.rows, held, self.d));
+        self.rows = product(MatRef::new(&rotation, count, held), MatRef::new(&self.rows, held, self.d))?;
         Ok(())
     }
 
@@ -135,6 +136,7 @@ impl<T: Scalar> Sketch<T> {
                 self.shrink()?;
             }
             let root = T::of((gamma / self.factor).sqrt());
+            grow(&mut self.rows, self.d)?;
             self.rows.extend(row.iter().map(|&g| root * g));
         }
         Ok(())
@@ -143,9 +145,12 @@ impl<T: Scalar> Sketch<T> {
     fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
         let rows = check::rows(observation, self.d)?;
         let (beta, gamma) = if anew { (0.0, 1.0) } else { self.smoothing.weights(self.seen, rows.count) };
-        // Only a rotation can fail.
+        // With the room that is made here, only a rotation can fail.
         let rotates = self.held() + rows.count > 2 * self.rank;
-        let before = rotates.then(|| (self.rows.clone(), self.factor));
+        let before = if rotates { Some((copied(&self.rows)?, self.factor)) } else { None };
+        if !rotates {
+            grow(&mut self.rows, rows.data.len())?;
+        }
         if let Err(error) = self.append(rows, beta, gamma) {
             if let Some(before) = before {
                 (self.rows, self.factor) = before;
@@ -163,17 +168,17 @@ impl<T: Scalar> Sketch<T> {
             return Ok(());
         }
         let mean = self.factor * dot(&self.rows, &self.rows).wide() / self.d as f64;
-        let roots = vec![self.factor.sqrt(); self.held()];
+        let roots = filled(self.factor.sqrt(), self.held())?;
         let inner = self.damping.raise(mean, |damping, level| {
-            let (gram, scale) = match damping.diagonal(level) {
-                Diagonal::Scalar(c) => (wide::gram(&self.rows, self.d, None), c.wide()),
+            let (gram, scale) = match damping.diagonal(level)? {
+                Diagonal::Scalar(c) => (wide::gram(&self.rows, self.d, None)?, c.wide()),
                 Diagonal::Vector(tilde) => {
-                    let metric: Vec<f64> = tilde.iter().map(|d| 1.0 / d.wide()).collect();
-                    (wide::gram(&self.rows, self.d, Some(&metric)), 1.0)
+                    let metric: Vec<f64> = collected(tilde.iter().map(|d| 1.0 / d.wide()))?;
+                    (wide::gram(&self.rows, self.d, Some(&metric))?, 1.0)
                 }
             };
             let gram = MatRef::new(&gram, roots.len(), roots.len());
-            Woodbury::factor(gram, roots.clone(), scale).map(|inner| (inner, level))
+            Ok(Woodbury::factor(gram, copied(&roots)?, scale)?.map(|inner| (inner, level)))
         });
         self.inner = Some(inner?.0);
         Ok(())
@@ -208,7 +213,7 @@ impl<T: Scalar> Fisher<T> for Sketch<T> {
         check::sides(b, x, self.d)?;
         self.factor()?;
         let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
-        let residual = inner.solve(&self.rows, &self.damping.diagonal(*level), b, x);
+        let residual = inner.solve(&self.rows, &self.damping.diagonal(*level)?, b, x)?;
         check::solution(x)?;
         let fallbacks = self.damping.fallbacks;
         Ok(SolveReport { residual, damping: *level, fallbacks, ..SolveReport::default() })
@@ -219,10 +224,14 @@ impl<T: Scalar> Fisher<T> for Sketch<T> {
         (self.factor, self.seen, self.inner) = (1.0, 0.0, None);
     }
 
-    fn state(&self) -> State {
-        let mut state = self.damping.state(self.inner.is_some());
-        state.extend([("rows", widen(&self.rows)), ("factor", vec![self.factor]), ("seen", vec![self.seen])]);
-        state
+    fn state(&self) -> Fallible<State> {
+        let mut state = self.damping.state(self.inner.is_some())?;
+        state.extend([
+            ("rows", widen(&self.rows)?),
+            ("factor", vec![self.factor]),
+            ("seen", vec![self.seen]),
+        ]);
+        Ok(state)
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {

@@ -1,6 +1,7 @@
 //! The last rows themselves: the data terms of smoothed Sherman–Morrison without A.
 
-use nhgd_curvature::{Diagonal, Observation, Statistic, Wants};
+use nhgd_curvature::{Diagonal, Observation, Rows, Statistic, Wants};
+use nhgd_kernels::memory::{Result as Fallible, append, collected, copied, grow, reserved, zeros};
 use nhgd_kernels::vector::{dot, scale};
 use nhgd_kernels::{MatRef, Scalar};
 use nhgd_settings::fields;
@@ -105,40 +106,47 @@ impl<T: Scalar> Window<T> {
     }
 
     /// Columns `slots` of G M Gᵀ, and the rows that mirror them.
-    fn fill_gram(&mut self, slots: &[usize]) {
+    fn fill_gram(&mut self, slots: &[usize]) -> Fallible<()> {
         let (held, k, m, d) = (self.held(), slots.len(), self.length, self.d);
         let metric = (self.metric.len() > 1).then_some(&self.metric[..]);
         if k == held {
-            let gram = gram(&self.rows, d, metric);
+            let gram = gram(&self.rows, d, metric)?;
             for i in 0..held {
                 for j in 0..=i {
                     self.gram[i * m + j] = gram[i * held + j];
                     self.gram[j * m + i] = gram[i * held + j];
                 }
             }
-            return;
+            return Ok(());
         }
-        let rows: Vec<T> = slots.iter().flat_map(|slot| self.rows[slot * d..][..d].to_vec()).collect();
-        let scaled = scaled(&rows, metric);
-        let products = products(&self.rows, d, MatRef::new(&scaled, k, d).t());
+        let mut rows = reserved(k * d)?;
+        slots.iter().for_each(|slot| rows.extend_from_slice(&self.rows[slot * d..][..d]));
+        let scaled = scaled(&rows, metric)?;
+        let products = products(&self.rows, d, MatRef::new(&scaled, k, d).t())?;
         for i in 0..held {
             for (j, &slot) in slots.iter().enumerate() {
                 self.gram[i * m + slot] = products[i * k + j];
                 self.gram[slot * m + i] = products[i * k + j];
             }
         }
+        Ok(())
     }
 
     /// Takes the metric of λ, and the Gram matrix with it.
-    fn set_metric(&mut self, level: f64) {
-        let metric = match self.damping.diagonal(level) {
+    fn set_metric(&mut self, level: f64) -> Fallible<()> {
+        let metric = match self.damping.diagonal(level)? {
             Diagonal::Scalar(_) => vec![1.0],
-            Diagonal::Vector(tilde) => tilde.into_iter().map(|d| 1.0 / d.wide()).collect(),
+            Diagonal::Vector(tilde) => collected(tilde.into_iter().map(|d| 1.0 / d.wide()))?,
         };
         if metric != self.metric {
-            self.metric = metric;
-            self.fill_gram(&(0..self.held()).collect::<Vec<_>>());
+            let before = std::mem::replace(&mut self.metric, metric);
+            let filled = collected(0..self.held()).and_then(|all| self.fill_gram(&all));
+            if filled.is_err() {
+                self.metric = before;
+            }
+            return filled;
         }
+        Ok(())
     }
 
     fn trace(&self) -> f64 {
@@ -148,11 +156,56 @@ impl<T: Scalar> Window<T> {
 
     fn absorb(&mut self, observation: &Observation<T>, anew: bool) -> Result<(), FisherError> {
         let rows = check::rows(observation, self.d)?;
-        if anew {
-            self.reset();
+        if self.gram.is_empty() {
+            self.gram = zeros(self.length * self.length)?;
         }
-        // Only the last `length` rows of a larger observation have a place. They are scaled to stand for all of it.
         let kept = rows.count.min(self.length);
+        let (held, weights) = (self.held(), copied(&self.weights)?);
+        let replaced = if anew { std::mem::take(&mut self.rows) } else { self.replaced(kept)? };
+        let before = (self.next, self.remains);
+        if anew {
+            self.weights.clear();
+            (self.next, self.remains) = (0, 1.0);
+        }
+        match self.take(rows, kept, anew) {
+            Ok(()) => self.inner = None,
+            Err(error) => {
+                (self.next, self.remains) = before;
+                self.weights = weights;
+                if anew {
+                    self.rows = replaced;
+                } else {
+                    self.rows.truncate(held * self.d);
+                    for (slot, row) in
+                        self.slots(kept).filter(|&slot| slot < held).zip(replaced.chunks_exact(self.d))
+                    {
+                        self.rows[slot * self.d..][..self.d].copy_from_slice(row);
+                    }
+                }
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The places of so many rows to come.
+    fn slots(&self, count: usize) -> impl ExactSizeIterator<Item = usize> + use<T> {
+        let (next, length) = (self.next, self.length);
+        (0..count).map(move |j| (next + j) % length)
+    }
+
+    /// The rows that so many to come take the places of.
+    fn replaced(&self, count: usize) -> Fallible<Vec<T>> {
+        let mut rows = Vec::new();
+        for slot in self.slots(count).filter(|&slot| slot < self.held()) {
+            append(&mut rows, &self.rows[slot * self.d..][..self.d])?;
+        }
+        Ok(rows)
+    }
+
+    /// Takes the last `kept` rows, which are scaled to stand for all of them: only `length` have a place. Where there is
+    /// no room, the Gram matrix stays as it is.
+    fn take(&mut self, rows: &Rows<T>, kept: usize, anew: bool) -> Fallible<()> {
         let share = T::of((rows.count as f64 / kept as f64).sqrt());
         let dropped = (self.held() + kept).saturating_sub(self.length);
         let pseudo = if self.start == Start::Decaying { 1.0 } else { 0.0 };
@@ -170,13 +223,12 @@ impl<T: Scalar> Window<T> {
         self.weights.iter_mut().for_each(|c| *c *= beta);
         self.remains *= if self.start == Start::Decaying { beta } else { 1.0 };
 
-        if self.gram.is_empty() {
-            self.gram = vec![0.0; self.length * self.length];
-        }
+        let slots = collected(self.slots(kept))?;
+        let more = kept - dropped;
+        grow(&mut self.rows, more * self.d)?;
+        grow(&mut self.weights, more)?;
         let first = (rows.count - kept) * self.d;
-        let mut slots = Vec::with_capacity(kept);
-        for row in rows.data[first..].chunks_exact(self.d) {
-            let slot = self.next;
+        for (&slot, row) in slots.iter().zip(rows.data[first..].chunks_exact(self.d)) {
             if slot == self.held() {
                 self.rows.extend_from_slice(row);
                 self.weights.push(gamma);
@@ -187,12 +239,9 @@ impl<T: Scalar> Window<T> {
             if share != T::one() {
                 scale(share, &mut self.rows[slot * self.d..][..self.d]);
             }
-            slots.push(slot);
-            self.next = (slot + 1) % self.length;
         }
-        self.fill_gram(&slots);
-        self.inner = None;
-        Ok(())
+        self.next = (self.next + kept) % self.length;
+        self.fill_gram(&slots)
     }
 
     /// Factors the inner system unless that is done.
@@ -201,18 +250,19 @@ impl<T: Scalar> Window<T> {
             return Ok(());
         }
         let mean = self.trace() / self.d as f64;
-        let roots: Vec<f64> = self.weights.iter().map(|c| c.sqrt()).collect();
-        let mut damping = self.damping.clone();
-        let before = damping.is_vector().then(|| (self.metric.clone(), self.gram.clone()));
+        let roots: Vec<f64> = collected(self.weights.iter().map(|c| c.sqrt()))?;
+        let mut damping = self.damping.copied()?;
+        let before =
+            if damping.is_vector() { Some((copied(&self.metric)?, copied(&self.gram)?)) } else { None };
         let inner = damping.raise(mean, |damping, level| {
             let level = level * self.remains;
-            self.set_metric(level);
-            let scale = match damping.diagonal(level) {
+            self.set_metric(level)?;
+            let scale = match damping.diagonal(level)? {
                 Diagonal::Scalar(c) => c.wide(),
                 Diagonal::Vector(_) => 1.0,
             };
             let gram = MatRef::strided(&self.gram, roots.len(), roots.len(), self.length, 1);
-            Woodbury::factor(gram, roots.clone(), scale).map(|inner| (inner, level))
+            Ok(Woodbury::factor(gram, copied(&roots)?, scale)?.map(|inner| (inner, level)))
         });
         self.damping = damping;
         if let (Err(_), Some(before)) = (&inner, before) {
@@ -233,7 +283,7 @@ impl<T: Scalar> Fisher<T> for Window<T> {
     }
 
     fn set_regularizer(&mut self, regularizer: &Diagonal<T>) -> Result<(), FisherError> {
-        let mut damping = self.damping.clone();
+        let mut damping = self.damping.copied()?;
         if damping.set_regularizer(regularizer)? && self.start == Start::Held {
             self.damping = damping;
             self.inner = None;
@@ -253,7 +303,7 @@ impl<T: Scalar> Fisher<T> for Window<T> {
         check::sides(b, x, self.d)?;
         self.factor()?;
         let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
-        let residual = inner.solve(&self.rows, &self.damping.diagonal(*level), b, x);
+        let residual = inner.solve(&self.rows, &self.damping.diagonal(*level)?, b, x)?;
         check::solution(x)?;
         let fallbacks = self.damping.fallbacks;
         Ok(SolveReport { residual, damping: *level, fallbacks, ..SolveReport::default() })
@@ -267,34 +317,35 @@ impl<T: Scalar> Fisher<T> for Window<T> {
         self.inner = None;
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> Fallible<State> {
         let held = self.held();
-        let gram = (0..held * held).map(|k| self.gram[k / held * self.length + k % held]).collect();
-        let mut state = self.damping.state(self.inner.is_some());
+        let gram = collected((0..held * held).map(|k| self.gram[k / held * self.length + k % held]))?;
+        let mut state = self.damping.state(self.inner.is_some())?;
         state.extend([
-            ("rows", widen(&self.rows)),
-            ("weights", self.weights.clone()),
+            ("rows", widen(&self.rows)?),
+            ("weights", copied(&self.weights)?),
             ("next", vec![self.next as f64]),
             ("gram", gram),
-            ("metric", self.metric.clone()),
+            ("metric", copied(&self.metric)?),
             ("remains", vec![self.remains]),
         ]);
-        state
+        Ok(state)
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {
         let state = Saved(state);
-        let weights = state.values("weights", &|n| n <= self.length)?.to_vec();
+        let weights = copied(state.values("weights", &|n| n <= self.length)?)?;
         let held = weights.len();
         let rows = state.scalars("rows", &|n| n == held * self.d)?;
-        let gram = state.values("gram", &|n| n == held * held)?;
-        let metric = state.values("metric", &|n| n == 1 || n == self.d)?.to_vec();
+        let saved = state.values("gram", &|n| n == held * held)?;
+        let metric = copied(state.values("metric", &|n| n == 1 || n == self.d)?)?;
         let (next, remains) = (state.place("next", held, self.length)?, state.number("remains")?);
-        self.damping = self.damping.restored(&state)?;
-        self.gram = vec![0.0; self.length * self.length];
-        for (row, into) in gram.chunks_exact(held.max(1)).zip(self.gram.chunks_exact_mut(self.length)) {
+        let mut gram: Vec<f64> = zeros(self.length * self.length)?;
+        for (row, into) in saved.chunks_exact(held.max(1)).zip(gram.chunks_exact_mut(self.length)) {
             into[..held].copy_from_slice(row);
         }
+        self.damping = self.damping.restored(&state)?;
+        self.gram = gram;
         (self.rows, self.weights, self.next, self.remains) = (rows, weights, next, remains);
         (self.metric, self.inner) = (metric, None);
         Ok(())

@@ -312,7 +312,7 @@ pub fn assert_close(x: &[f64], expected: &[f64], tolerance: f64) {
 
 /// State with owned names, as [`Fisher::restore`] takes it.
 pub fn saved<T: Scalar>(fisher: &dyn Fisher<T>) -> Vec<(String, Vec<f64>)> {
-    fisher.state().into_iter().map(|(name, values)| (name.to_string(), values)).collect()
+    fisher.state().unwrap().into_iter().map(|(name, values)| (name.to_string(), values)).collect()
 }
 
 pub fn refused<T: Scalar>(result: Result<Box<dyn Fisher<T>>, FisherError>) -> FisherError {

@@ -23,7 +23,7 @@ fn samples_are_exact_and_keep_their_state() {
         let factors = factors(&mut random, 20, directions);
         let (d, b) = (18, random.normals(18));
         let mut f = vec![0.0; d * d];
-        accumulate(&mut f, 0.0, 1.0, &factors.rows(&LAYERS).data, d);
+        accumulate(&mut f, 0.0, 1.0, &factors.rows(&LAYERS).unwrap().data, d);
         let expected = reference(&f, |_| 0.1, &b);
         let make = || fisher(Form::Samples, d, &LAYERS, |config| (config.damping, config.size) = (0.1, 20));
         let mut fisher = make();
@@ -43,7 +43,7 @@ fn samples_are_exact_and_keep_their_state() {
 #[test]
 fn the_corrected_spectrum_keeps_the_trace() {
     let factors = factors(&mut Random(52), 20, 2);
-    let trace: f64 = factors.rows(&LAYERS).data.iter().map(|g| g * g).sum();
+    let trace: f64 = factors.rows(&LAYERS).unwrap().data.iter().map(|g| g * g).sum();
     let mut fisher = fisher(Form::EigenKronecker, 18, &LAYERS, |config| config.damping = 1.0);
     fisher.refresh(&Observation::Factors(factors)).expect("good factors");
     // tr F = Σ 1/a_j − d over the eigenvalues a of A = (F + I)⁻¹.
@@ -74,7 +74,7 @@ fn factors_are_exact_for_linear_networks_with_a_loss_where_the_setting_says() {
         let inputs = random.normals(samples * positions * 3);
         factors.layers[0] = LayerFactors { positions, ..LayerFactors::new(inputs, outputs) };
         let (mut f, b) = (vec![0.0; 36], random.normals(6));
-        accumulate(&mut f, 0.0, 1.0, &factors.rows(&layers).data, 6);
+        accumulate(&mut f, 0.0, 1.0, &factors.rows(&layers).unwrap().data, 6);
         let expected = reference(&f, |_| 0.1, &b);
         for form in [Form::Kronecker, Form::EigenKronecker] {
             for sharing in [Sharing::Expand, Sharing::Reduce] {

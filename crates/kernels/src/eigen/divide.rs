@@ -4,8 +4,9 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use super::order::ascending;
-use super::ql::{NoConvergence, ql};
+use super::ql::ql;
 use super::secular::rank_one_eigen;
+use crate::memory::{Result, collected, filled, reserved, zeros};
 use crate::product::matmul;
 use crate::{MatMut, MatRef, Scalar};
 
@@ -13,14 +14,10 @@ use crate::{MatMut, MatRef, Scalar};
 const LEAF: usize = 32;
 
 /// Writes the eigenvalues of the tridiagonal matrix (`d`, `e`) to `d`, ascending, and its eigenvectors to the rows of
-/// `q`, which holds zeros.
+/// `q`, which holds zeros. Returns whether the iteration converged.
 ///
 /// T = diag(T₁, T₂) + |ρ|·u·uᵀ, where ρ is the entry that couples the halves and u has ±1 on both sides of it.
-pub(super) fn divide<T: Scalar>(
-    d: &mut [f64],
-    e: &mut [f64],
-    mut q: MatMut<'_, T>,
-) -> Result<(), NoConvergence> {
+pub(super) fn divide<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) -> Result<bool> {
     let n = d.len();
     if n <= LEAF {
         return ql(d, e, q);
@@ -29,24 +26,26 @@ pub(super) fn divide<T: Scalar>(
     let rho = e[half - 1];
     d[half - 1] -= rho.abs();
     d[half] -= rho.abs();
-    divide(&mut d[..half], &mut e[..half - 1], q.rb_mut().block(0, 0, half, half))?;
-    divide(&mut d[half..], &mut e[half..], q.rb_mut().block(half, half, n - half, n - half))?;
-    merge(d, half, rho, q);
-    Ok(())
+    let converged = divide(&mut d[..half], &mut e[..half - 1], q.rb_mut().block(0, 0, half, half))?
+        && divide(&mut d[half..], &mut e[half..], q.rb_mut().block(half, half, n - half, n - half))?;
+    if converged {
+        merge(d, half, rho, q)?;
+    }
+    Ok(converged)
 }
 
 /// Writes the eigenvalues and eigenvectors of diag(d) + |ρ|·z·zᵀ, in the basis of the rows of `q`, to `d` and `q`. z
 /// holds the entries of the rows of `q` next to the cut.
-fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) {
+fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) -> Result<()> {
     let n = d.len();
     let beside = |k: usize| if k < half { q.rb().at(k, half - 1) } else { q.rb().at(k, half) };
     let sign = |k: usize| if k < half { FRAC_1_SQRT_2 } else { FRAC_1_SQRT_2.copysign(rho) };
-    let mut z: Vec<f64> = (0..n).map(|k| sign(k) * beside(k).wide()).collect();
+    let mut z = collected((0..n).map(|k| sign(k) * beside(k).wide()))?;
     let rho = 2.0 * rho.abs(); // now ‖z‖ = 1
 
-    let Deflation { kept, deflated, mixed } = deflate(d, &mut z, rho, half, q.rb_mut());
-    let pick = |x: &[f64]| kept.iter().map(|&k| x[k]).collect::<Vec<f64>>();
-    let (values, small) = rank_one_eigen(&pick(d), &pick(&z), rho);
+    let Deflation { kept, deflated, mixed } = deflate(d, &mut z, rho, half, q.rb_mut())?;
+    let pick = |x: &[f64]| collected(kept.iter().map(|&k| x[k]));
+    let (values, small) = rank_one_eigen(&pick(d)?, &pick(&z)?, rho)?;
 
     // Order the rows: those with entries in the left half only, in both halves, in the right half only. The products
     // skip the zeros.
@@ -59,37 +58,44 @@ fn merge<T: Scalar>(d: &mut [f64], half: usize, rho: f64, mut q: MatMut<'_, T>) 
             2.0
         }
     };
-    let sides: Vec<f64> = kept.iter().map(side).collect();
-    let order = ascending(&sides);
+    let sides: Vec<f64> = collected(kept.iter().map(side))?;
+    let order = ascending(&sides)?;
     let lefts = sides.iter().filter(|&&side| side < 2.0).count();
     let only_left = sides.iter().filter(|&&side| side == 0.0).count();
     let count = kept.len();
     let gather = |order: &[usize], from: usize, to: usize| {
-        let mut rows = Vec::with_capacity(order.len() * (to - from));
+        let mut rows = reserved(order.len() * (to - from))?;
         order.iter().for_each(|&i| rows.extend_from_slice(&q.rb().row(kept[i])[from..to]));
-        rows
+        Ok(rows)
     };
-    let (left, right) = (gather(&order[..lefts], 0, half), gather(&order[only_left..], half, n));
-    let small: Vec<T> =
-        small.chunks_exact(count.max(1)).flat_map(|row| order.iter().map(|&i| T::of(row[i]))).collect();
+    let (left, right) = (gather(&order[..lefts], 0, half)?, gather(&order[only_left..], half, n)?);
+    let small = collected((0..count * count).map(|at| T::of(small[at / count * count + order[at % count]])))?;
     let small = MatRef::new(&small, count, count);
 
-    let mut rows = vec![T::zero(); n * n];
+    let mut rows = zeros(n * n)?;
     let mut new = MatMut::new(&mut rows, n, n).block(0, 0, count, n);
     let (left, right) = (MatRef::new(&left, lefts, half), MatRef::new(&right, count - only_left, n - half));
     let small_right = small.block(0, only_left, count, count - only_left);
-    matmul(new.rb_mut().block(0, 0, count, half), T::zero(), T::one(), small.block(0, 0, count, lefts), left);
-    matmul(new.block(0, half, count, n - half), T::zero(), T::one(), small_right, right);
+    matmul(
+        new.rb_mut().block(0, 0, count, half),
+        T::zero(),
+        T::one(),
+        small.block(0, 0, count, lefts),
+        left,
+    )?;
+    matmul(new.block(0, half, count, n - half), T::zero(), T::one(), small_right, right)?;
     for (&k, row) in deflated.iter().zip(rows[count * n..].chunks_exact_mut(n)) {
         row.copy_from_slice(q.rb().row(k));
     }
 
-    let values: Vec<f64> = values.into_iter().chain(deflated.iter().map(|&k| d[k])).collect();
-    for (to, from) in ascending(&values).into_iter().enumerate() {
-        d[to] = values[from];
+    let mut ends = reserved(n)?;
+    ends.extend(values.into_iter().chain(deflated.iter().map(|&k| d[k])));
+    for (to, from) in ascending(&ends)?.into_iter().enumerate() {
+        d[to] = ends[from];
         let start = to * q.row_stride();
         q.data()[start..start + n].copy_from_slice(&rows[from * n..(from + 1) * n]);
     }
+    Ok(())
 }
 
 /// Which indices a merge has to solve for.
@@ -109,11 +115,12 @@ fn deflate<T: Scalar>(
     rho: f64,
     half: usize,
     mut q: MatMut<'_, T>,
-) -> Deflation {
+) -> Result<Deflation> {
     let n = d.len();
     let tolerance = 4.0 * T::epsilon().wide() * d.iter().fold(rho, |max, x| max.max(x.abs()));
-    let (mut kept, mut deflated, mut mixed) = (Vec::<usize>::new(), Vec::new(), vec![false; n]);
-    for k in ascending(d) {
+    let (mut kept, mut deflated) = (reserved::<usize>(n)?, reserved(n)?);
+    let mut mixed = filled(false, n)?;
+    for k in ascending(d)? {
         if rho * z[k].abs() <= tolerance {
             deflated.push(k);
             continue;
@@ -132,7 +139,7 @@ fn deflate<T: Scalar>(
         }
         kept.push(k);
     }
-    Deflation { kept, deflated, mixed }
+    Ok(Deflation { kept, deflated, mixed })
 }
 
 /// Rows p and k of q become c·p − s·k and s·p + c·k.

@@ -7,6 +7,7 @@ use std::mem::size_of;
 
 use pulp::{Simd, WithSimd};
 
+use crate::memory::{Result, zeros};
 use crate::product::{matmul, matvec, symmetric_product};
 use crate::simd::dispatch;
 use crate::vector::{axpy, dot, norm, scale};
@@ -32,13 +33,13 @@ pub(crate) struct Tridiagonal<T> {
 }
 
 /// Reduces the symmetric `n × n` matrix whose upper triangle is that of the row-major `a`.
-pub(crate) fn tridiagonalize<T: Scalar>(n: usize, mut a: Vec<T>) -> Tridiagonal<T> {
-    let mut diagonal = vec![T::zero(); n];
-    let mut off_diagonal = vec![T::zero(); n.saturating_sub(1)];
-    let mut factors = off_diagonal.clone();
+pub(crate) fn tridiagonalize<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Tridiagonal<T>> {
+    let mut diagonal = zeros(n)?;
+    let (mut off_diagonal, mut factors): (Vec<T>, Vec<T>) =
+        (zeros(n.saturating_sub(1))?, zeros(n.saturating_sub(1))?);
     // Rows v₀, w₀, v₁, w₁, … and the same with each pair swapped: A ← A − Σ vₚ·wₚᵀ + wₚ·vₚᵀ is one product.
-    let (mut pairs, mut swapped) = (vec![T::zero(); 2 * PANEL * n], vec![T::zero(); 2 * PANEL * n]);
-    let mut w = vec![T::zero(); n];
+    let (mut pairs, mut swapped): (Vec<T>, Vec<T>) = (zeros(2 * PANEL * n)?, zeros(2 * PANEL * n)?);
+    let mut w: Vec<T> = zeros(n)?;
 
     for first in (0..n).step_by(PANEL) {
         let end = n.min(first + PANEL);
@@ -78,10 +79,10 @@ pub(crate) fn tridiagonalize<T: Scalar>(n: usize, mut a: Vec<T>) -> Tridiagonal<
             let m = n - end;
             let rows = |rows| MatRef::new(rows, 2 * PANEL, n).block(0, end, 2 * PANEL, m);
             let left = MatMut::new(&mut a, n, n).block(end, end, m, m).t();
-            symmetric_product(left, T::one(), -T::one(), rows(&pairs).t(), rows(&swapped));
+            symmetric_product(left, T::one(), -T::one(), rows(&pairs).t(), rows(&swapped))?;
         }
     }
-    Tridiagonal { diagonal, off_diagonal, reflectors: a, factors }
+    Ok(Tridiagonal { diagonal, off_diagonal, reflectors: a, factors })
 }
 
 /// Overwrites x with the v that has v₀ = 1 and (I − τ·v·vᵀ)·x = (β, 0, …). Returns β and τ.
@@ -104,33 +105,34 @@ impl<T: Scalar> Tridiagonal<T> {
     /// Turns the eigenvectors of T, one per row, into those of A.
     ///
     /// Per block of reflections, H_i ⋯ H_j = I − V·F·Vᵀ with F upper triangular (Schreiber and Van Loan, 1989).
-    pub(crate) fn back_transform(&self, mut vectors: MatMut<'_, T>) {
+    pub(crate) fn back_transform(&self, mut vectors: MatMut<'_, T>) -> Result<()> {
         let n = self.diagonal.len();
         for first in (0..n.saturating_sub(1)).step_by(BLOCK).rev() {
             let (count, m) = (BLOCK.min(n - 1 - first), n - 1 - first);
-            let mut v = vec![T::zero(); count * m];
+            let mut v = zeros(count * m)?;
             for r in 0..count {
                 let row = (first + r) * n;
                 v[r * m + r..(r + 1) * m].copy_from_slice(&self.reflectors[row + first + r + 1..row + n]);
             }
             let v = MatRef::new(&v, count, m);
-            let f = self.block_factor(first, v);
+            let f = self.block_factor(first, v)?;
             let f = MatRef::new(&f, count, count);
 
-            let (mut y, mut z) = (vec![T::zero(); n * count], vec![T::zero(); n * count]);
+            let (mut y, mut z) = (zeros(n * count)?, zeros(n * count)?);
             let mut tail = vectors.rb_mut().block(0, first + 1, n, m);
-            matmul(MatMut::new(&mut y, n, count), T::zero(), T::one(), tail.rb(), v.t());
-            matmul(MatMut::new(&mut z, n, count), T::zero(), T::one(), MatRef::new(&y, n, count), f.t());
-            matmul(tail.rb_mut(), T::one(), -T::one(), MatRef::new(&z, n, count), v);
+            matmul(MatMut::new(&mut y, n, count), T::zero(), T::one(), tail.rb(), v.t())?;
+            matmul(MatMut::new(&mut z, n, count), T::zero(), T::one(), MatRef::new(&y, n, count), f.t())?;
+            matmul(tail.rb_mut(), T::one(), -T::one(), MatRef::new(&z, n, count), v)?;
         }
+        Ok(())
     }
 
     /// F of the reflections from `first` on, whose vectors are the rows of `v`.
-    fn block_factor(&self, first: usize, v: MatRef<'_, T>) -> Vec<T> {
+    fn block_factor(&self, first: usize, v: MatRef<'_, T>) -> Result<Vec<T>> {
         let count = v.rows();
-        let mut gram = vec![T::zero(); count * count];
-        matmul(MatMut::new(&mut gram, count, count), T::zero(), T::one(), v, v.t());
-        let mut f = vec![T::zero(); count * count];
+        let mut gram: Vec<T> = zeros(count * count)?;
+        matmul(MatMut::new(&mut gram, count, count), T::zero(), T::one(), v, v.t())?;
+        let mut f: Vec<T> = zeros(count * count)?;
         for i in 0..count {
             let factor = self.factors[first + i];
             for r in 0..i {
@@ -139,7 +141,7 @@ impl<T: Scalar> Tridiagonal<T> {
             }
             f[i * count + i] = factor;
         }
-        f
+        Ok(f)
     }
 }
 
@@ -214,11 +216,11 @@ mod tests {
         let a: Vec<T> = (0..n * n).map(|at| a[(at / n).min(at % n) * n + (at / n).max(at % n)]).collect();
         let mut upper = a.clone();
         (0..n * n).filter(|at| at % n < at / n).for_each(|at| upper[at] = T::nan());
-        let reduced = tridiagonalize(n, upper);
+        let reduced = tridiagonalize(n, upper).unwrap();
         // The rows of the identity become those of Hᵀ: A = H·T·Hᵀ.
         let mut h = vec![T::zero(); n * n];
         (0..n).for_each(|i| h[i * n + i] = T::one());
-        reduced.back_transform(MatMut::new(&mut h, n, n));
+        reduced.back_transform(MatMut::new(&mut h, n, n)).unwrap();
         let mut t = vec![T::zero(); n * n];
         for i in 0..n {
             t[i * n + i] = reduced.diagonal[i];

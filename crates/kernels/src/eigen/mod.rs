@@ -14,6 +14,7 @@ pub use ql::NoConvergence;
 use divide::divide;
 use householder::tridiagonalize;
 
+use crate::memory::{Result, collected, zeros};
 use crate::product::{mirror_lower, transpose};
 use crate::vector::all_finite;
 use crate::{MatMut, Scalar};
@@ -30,11 +31,11 @@ pub struct Eigen<T> {
 /// Eigenvalues and eigenvectors of the symmetric `n × n` matrix whose lower triangle is that of the row-major `a`.
 ///
 /// Fails if `a` holds NaN or infinities.
-pub fn symmetric_eigen<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Eigen<T>, NoConvergence> {
+pub fn symmetric_eigen<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Result<Eigen<T>, NoConvergence>> {
     assert_eq!(a.len(), n * n, "an n × n matrix must have n² entries");
     mirror_lower(MatMut::new(&mut a, n, n));
     if !all_finite(&a) {
-        return Err(NoConvergence);
+        return Ok(Err(NoConvergence));
     }
     let largest = a.iter().fold(T::zero(), |max, x| max.max(x.abs()));
     // Scale the largest entry to about 1, so that squares neither overflow nor vanish. A power of two rounds nothing.
@@ -42,15 +43,18 @@ pub fn symmetric_eigen<T: Scalar>(n: usize, mut a: Vec<T>) -> Result<Eigen<T>, N
     let (half, rest) = (T::of((exponent / 2.0).floor().exp2()), T::of((exponent / 2.0).ceil().exp2()));
     a.iter_mut().for_each(|x| *x = *x / half / rest);
 
-    let reduced = tridiagonalize(n, a);
-    let wide = |x: &[T]| x.iter().map(|x| x.wide()).collect::<Vec<f64>>();
-    let (mut values, mut off_diagonal) = (wide(&reduced.diagonal), wide(&reduced.off_diagonal));
-    let mut vectors = vec![T::zero(); n * n];
-    divide(&mut values, &mut off_diagonal, MatMut::new(&mut vectors, n, n))?;
-    reduced.back_transform(MatMut::new(&mut vectors, n, n));
-    let mut turned = vec![T::zero(); n * n];
+    let reduced = tridiagonalize(n, a)?;
+    let wide = |x: &[T]| collected(x.iter().map(|x| x.wide()));
+    let (mut values, mut off_diagonal) = (wide(&reduced.diagonal)?, wide(&reduced.off_diagonal)?);
+    let mut vectors = zeros(n * n)?;
+    if !divide(&mut values, &mut off_diagonal, MatMut::new(&mut vectors, n, n))? {
+        return Ok(Err(NoConvergence));
+    }
+    reduced.back_transform(MatMut::new(&mut vectors, n, n))?;
+    let mut turned = zeros(n * n)?;
     transpose(n, &vectors, &mut turned);
-    Ok(Eigen { values: values.into_iter().map(|x| T::of(x) * half * rest).collect(), vectors: turned })
+    let values = collected(values.into_iter().map(|x| T::of(x) * half * rest))?;
+    Ok(Ok(Eigen { values, vectors: turned }))
 }
 
 #[cfg(test)]

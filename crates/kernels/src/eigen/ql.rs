@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::order::ascending;
+use crate::memory::{Result, copied, zeros};
 use crate::{MatMut, Scalar};
 
 /// QL steps per eigenvalue. Two or three are usual.
@@ -22,10 +23,10 @@ impl fmt::Display for NoConvergence {
 impl Error for NoConvergence {}
 
 /// Writes the eigenvalues of the tridiagonal matrix (`d`, `e`) to `d`, ascending, and its eigenvectors to the rows of
-/// `q` (Dubrulle, Martin and Wilkinson, Numer. Math. 12, 1968).
-pub(super) fn ql<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) -> Result<(), NoConvergence> {
+/// `q` (Dubrulle, Martin and Wilkinson, Numer. Math. 12, 1968). Returns whether the iteration converged.
+pub(super) fn ql<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) -> Result<bool> {
     let n = d.len();
-    let mut z = vec![0.0; n * n];
+    let mut z: Vec<f64> = zeros(n * n)?;
     (0..n).for_each(|i| z[i * n + i] = 1.0);
     for l in 0..n {
         for step in 0.. {
@@ -36,7 +37,7 @@ pub(super) fn ql<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) 
                 break;
             }
             if step == MAX_STEPS {
-                return Err(NoConvergence);
+                return Ok(false);
             }
             let g = (d[l + 1] - d[l]) / (2.0 * e[l]);
             let mut g = d[m] - d[l] + e[l] / (g + g.hypot(1.0).copysign(g));
@@ -73,10 +74,10 @@ pub(super) fn ql<T: Scalar>(d: &mut [f64], e: &mut [f64], mut q: MatMut<'_, T>) 
             }
         }
     }
-    let values = d.to_vec();
-    for (to, from) in ascending(&values).into_iter().enumerate() {
+    let values = copied(d)?;
+    for (to, from) in ascending(&values)?.into_iter().enumerate() {
         d[to] = values[from];
         (0..n).for_each(|j| *q.at(to, j) = T::of(z[from * n + j]));
     }
-    Ok(())
+    Ok(true)
 }

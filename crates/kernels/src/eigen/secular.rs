@@ -4,6 +4,7 @@
 //! 1994), from the nearer pole so that all dₖ − λ keep their digits; then the z for which these roots are exact,
 //! which makes the vectors orthogonal (Gu and Eisenstat, SIAM J. Matrix Anal. Appl. 16(1), 1995).
 
+use crate::memory::{Result, collected, filled, zeros};
 use crate::simd::dispatch;
 
 /// Independent partial sums that hide the latency of an addition.
@@ -14,19 +15,19 @@ const MAX_STEPS: usize = 200;
 /// Eigenvalues of diag(d) + ρ·z·zᵀ, ascending, and its eigenvectors in the rows of an `n × n` matrix.
 ///
 /// d ascends strictly, no z is zero, ρ > 0.
-pub(crate) fn rank_one_eigen(d: &[f64], z: &[f64], rho: f64) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn rank_one_eigen(d: &[f64], z: &[f64], rho: f64) -> Result<(Vec<f64>, Vec<f64>)> {
     let n = d.len();
     if n == 0 {
-        return (Vec::new(), Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let squares: Vec<f64> = z.iter().map(|z| z * z).collect();
-    let mut values = vec![0.0; n];
+    let squares = collected(z.iter().map(|z| z * z))?;
+    let mut values: Vec<f64> = zeros(n)?;
     // Row i first holds dₖ − λᵢ, and in the end the eigenvector of λᵢ.
-    let mut rows = vec![0.0; n * n];
+    let mut rows: Vec<f64> = zeros(n * n)?;
+    let mut exact = filled(1.0, n)?;
     dispatch(
         #[inline(always)]
         || {
-            let mut exact = vec![1.0; n];
             for (i, delta) in rows.chunks_exact_mut(n).enumerate() {
                 values[i] = root(i, d, &squares, rho, delta);
                 for k in 0..n {
@@ -47,7 +48,7 @@ pub(crate) fn rank_one_eigen(d: &[f64], z: &[f64], rho: f64) -> (Vec<f64>, Vec<f
             }
         },
     );
-    (values, rows)
+    Ok((values, rows))
 }
 
 /// The i-th root λ, between dᵢ and its successor; `delta` receives dₖ − λ.
@@ -186,7 +187,7 @@ mod tests {
                 if d.len() < n {
                     continue;
                 }
-                let (values, rows) = rank_one_eigen(&d, &z, rho);
+                let (values, rows) = rank_one_eigen(&d, &z, rho).unwrap();
                 let scale = rho + d.iter().fold(0.0, |max: f64, x| max.max(x.abs()));
                 for i in 0..n {
                     let x = &rows[i * n..(i + 1) * n];

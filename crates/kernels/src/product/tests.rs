@@ -25,11 +25,11 @@ fn check_matmul<T: Scalar>(m: usize, n: usize, k: usize) {
             let before = if beta == 0.0 { vec![T::nan(); m * n] } else { numbers(m * n, 3) };
             let expected = combine(&before, beta, alpha, &exact);
             let mut c = before.clone();
-            matmul(MatMut::new(&mut c, m, n), T::of(beta), T::of(alpha), a, b);
+            matmul(MatMut::new(&mut c, m, n), T::of(beta), T::of(alpha), a, b).unwrap();
             assert!(distance(&c, &expected) <= tolerance::<T>(k), "{m} × {k} × {n}, β = {beta}");
 
             let mut c = turned(&before, m, n);
-            matmul(MatMut::new(&mut c, n, m).t(), T::of(beta), T::of(alpha), a, b);
+            matmul(MatMut::new(&mut c, n, m).t(), T::of(beta), T::of(alpha), a, b).unwrap();
             assert!(distance(&turned(&c, n, m), &expected) <= tolerance::<T>(k), "into a transpose");
         }
     }
@@ -60,7 +60,7 @@ fn matmul_of_blocks_leaves_their_surroundings() {
     let (a, b, before) = (numbers::<f32>(n * n, 1), numbers(n * n, 2), numbers(n * n, 3));
     let mut c = before.clone();
     let (a, b) = (MatRef::new(&a, n, n).block(3, 5, 20, 30), MatRef::new(&b, n, n).block(1, 2, 30, 17));
-    matmul(MatMut::new(&mut c, n, n).block(7, 11, 20, 17), 0.0, 1.0, a, b);
+    matmul(MatMut::new(&mut c, n, n).block(7, 11, 20, 17), 0.0, 1.0, a, b).unwrap();
     let exact = product(a, b);
     for i in 0..n {
         for j in 0..n {
@@ -79,9 +79,9 @@ fn check_syrk<T: Scalar>(n: usize, k: usize) {
             let before = if beta == 0.0 { vec![T::nan(); n * n] } else { numbers(n * n, 3) };
             let expected = combine(&before, beta, alpha, &exact);
             let (mut c, mut turned) = (before.clone(), before.clone());
-            syrk(MatMut::new(&mut c, n, n), T::of(beta), T::of(alpha), a);
+            syrk(MatMut::new(&mut c, n, n), T::of(beta), T::of(alpha), a).unwrap();
             mirror_lower(MatMut::new(&mut turned, n, n));
-            syrk(MatMut::new(&mut turned, n, n).t(), T::of(beta), T::of(alpha), a);
+            syrk(MatMut::new(&mut turned, n, n).t(), T::of(beta), T::of(alpha), a).unwrap();
             for i in 0..n {
                 for j in 0..=i {
                     let place = (i * n + j, j * n + i);
@@ -117,7 +117,7 @@ fn check_weighted_gram<T: Scalar>(n: usize, k: usize) {
     let before = numbers::<T>(n * n, 3);
     let expected = combine(&before, 1.0, 1.0, &product(MatRef::new(&weighed, n, k), x.t()));
     let mut c = before.clone();
-    weighted_gram(MatMut::new(&mut c, n, n), x, &weights);
+    weighted_gram(MatMut::new(&mut c, n, n), x, &weights).unwrap();
     for i in 0..n {
         for j in 0..=i {
             let error = (c[i * n + j].wide() - expected[i * n + j]).abs();

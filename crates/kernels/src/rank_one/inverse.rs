@@ -3,13 +3,14 @@
 use super::apply::{PENDING, Pairs};
 use super::panels::{PANEL, mirror_diagonal, offset, position};
 use super::pass::{Half, pass};
+use crate::memory::{Result, append, copied, reserved, zeros};
 use crate::threads::Team;
 use crate::{Aligned, Scalar, vector};
 
 /// A = F⁻¹, kept up to date while F gains outer products of gradients.
 ///
 /// Sherman & Morrison 1950, Woodbury 1950. A is d × d, and its entries are symmetric to the bit.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SymmetricInverse<T: Scalar> {
     pub(super) d: usize,
     pub(super) half: Aligned<T>,
@@ -22,18 +23,39 @@ pub struct SymmetricInverse<T: Scalar> {
 
 impl<T: Scalar> SymmetricInverse<T> {
     /// A = scale · I.
-    pub fn identity(d: usize, scale: T) -> Self {
-        let mut half = Aligned::zeros(offset(d.div_ceil(PANEL)));
-        for i in 0..d {
-            half[position(i, i)] = scale;
+    pub fn identity(d: usize, scale: T) -> Result<Self> {
+        let half = Aligned::zeros(offset(d.div_ceil(PANEL)))?;
+        let (weights, pending, team) = (Vec::new(), Vec::new(), Team::new(1));
+        let mut inverse = Self { d, half, scale: T::one(), weights, pending, team };
+        inverse.set_diagonal(scale);
+        Ok(inverse)
+    }
+
+    /// A ← scale · I.
+    pub fn reset(&mut self, scale: T) {
+        self.half.fill(T::zero());
+        self.set_diagonal(scale);
+        self.scale = T::one();
+        self.weights.clear();
+        self.pending.clear();
+    }
+
+    fn set_diagonal(&mut self, scale: T) {
+        for i in 0..self.d {
+            self.half[position(i, i)] = scale;
         }
-        Self { d, half, scale: T::one(), weights: Vec::new(), pending: Vec::new(), team: Team::new(1) }
+    }
+
+    /// The same inverse in memory of its own.
+    pub fn copied(&self) -> Result<Self> {
+        let (weights, pending) = (copied(&self.weights)?, copied(&self.pending)?);
+        Ok(Self { half: self.half.copied()?, weights, pending, team: self.team.clone(), ..*self })
     }
 
     /// The symmetric matrix whose lower triangle is that of `full`, row-major d × d. Panics on another length.
-    pub fn from_full(d: usize, full: &[T]) -> Self {
+    pub fn from_full(d: usize, full: &[T]) -> Result<Self> {
         assert_eq!(full.len(), d * d);
-        let mut inverse = Self::identity(d, T::zero());
+        let mut inverse = Self::identity(d, T::zero())?;
         for i in 0..d {
             let at = position(i, 0);
             inverse.half[at..at + i + 1].copy_from_slice(&full[i * d..i * d + i + 1]);
@@ -42,13 +64,13 @@ impl<T: Scalar> SymmetricInverse<T> {
             let end = offset(panel + 1);
             mirror_diagonal(&mut inverse.half[offset(panel)..end], PANEL * panel);
         }
-        inverse
+        Ok(inverse)
     }
 
     /// The whole matrix, row-major d × d.
-    pub fn to_full(&self) -> Vec<T> {
+    pub fn to_full(&self) -> Result<Vec<T>> {
         let d = self.d;
-        let mut full = vec![T::zero(); d * d];
+        let mut full: Vec<T> = zeros(d * d)?;
         for i in 0..d {
             for j in 0..=i {
                 let pending = self.pending.chunks_exact(self.padded()).zip(&self.weights);
@@ -57,38 +79,39 @@ impl<T: Scalar> SymmetricInverse<T> {
                 full[j * d + i] = self.scale * entry;
             }
         }
-        full
+        Ok(full)
     }
 
     /// The state that [`SymmetricInverse::from_parts`] continues with the same bits: the scale, the stored half, and
     /// the weight and the vector of each pending pair.
-    pub fn parts(&self) -> Vec<T> {
-        let mut parts = vec![self.scale];
+    pub fn parts(&self) -> Result<Vec<T>> {
+        let mut parts = reserved(1 + self.half.len() + self.weights.len() + self.pending.len())?;
+        parts.push(self.scale);
         parts.extend_from_slice(&self.half);
         for (&weight, u) in self.weights.iter().zip(self.pending.chunks_exact(self.padded().max(1))) {
             parts.push(weight);
             parts.extend_from_slice(u);
         }
-        parts
+        Ok(parts)
     }
 
     /// Restores what [`SymmetricInverse::parts`] gave. Returns `None` if `parts` has a length that no d × d inverse
     /// gives.
-    pub fn from_parts(d: usize, parts: &[T]) -> Option<Self> {
-        let mut inverse = Self::identity(d, T::one());
-        let (&scale, rest) = parts.split_first()?;
-        let (half, pairs) = rest.split_at_checked(inverse.half.len())?;
+    pub fn from_parts(d: usize, parts: &[T]) -> Result<Option<Self>> {
+        let mut inverse = Self::identity(d, T::one())?;
+        let Some((&scale, rest)) = parts.split_first() else { return Ok(None) };
+        let Some((half, pairs)) = rest.split_at_checked(inverse.half.len()) else { return Ok(None) };
         let pairs = pairs.chunks_exact(inverse.padded() + 1);
         if !pairs.remainder().is_empty() || pairs.len() > PENDING {
-            return None;
+            return Ok(None);
         }
         inverse.scale = scale;
         inverse.half.copy_from_slice(half);
         for pair in pairs {
             inverse.weights.push(pair[0]);
-            inverse.pending.extend_from_slice(&pair[1..]);
+            append(&mut inverse.pending, &pair[1..])?;
         }
-        Some(inverse)
+        Ok(Some(inverse))
     }
 
     /// The number of rows, d.
@@ -103,14 +126,15 @@ impl<T: Scalar> SymmetricInverse<T> {
     }
 
     /// y = A x, both of length d.
-    pub fn multiply(&self, x: &[T], y: &mut [T]) {
+    pub fn multiply(&self, x: &[T], y: &mut [T]) -> Result<()> {
         assert!(x.len() == self.d && y.len() == self.d);
-        let x = self.pad(&[x]);
-        let mut product = pass(self.panels(), Half::Read(&self.half), &x, 1, &self.team);
+        let x = self.pad(&[x])?;
+        let mut product = pass(self.panels(), Half::Read(&self.half), &x, 1, &self.team)?;
         self.add_pending(&x, &mut product);
         for (y, &u) in y.iter_mut().zip(&product[..]) {
             *y = self.scale * u;
         }
+        Ok(())
     }
 
     /// A ← scale · A.
@@ -119,8 +143,8 @@ impl<T: Scalar> SymmetricInverse<T> {
     }
 
     /// Writes pending updates into the stored half.
-    pub fn flush(&mut self) {
-        self.write_pending(&[], 0);
+    pub fn flush(&mut self) -> Result<()> {
+        self.write_pending(&[], 0).map(drop)
     }
 
     fn panels(&self) -> usize {
@@ -131,23 +155,23 @@ impl<T: Scalar> SymmetricInverse<T> {
         PANEL * self.panels()
     }
 
-    pub(super) fn pad(&self, rows: &[&[T]]) -> Aligned<T> {
+    pub(super) fn pad(&self, rows: &[&[T]]) -> Result<Aligned<T>> {
         let n = self.padded();
-        let mut padded = Aligned::zeros(rows.len() * n);
+        let mut padded = Aligned::zeros(rows.len() * n)?;
         for (padded, row) in padded.chunks_exact_mut(n.max(1)).zip(rows) {
             padded[..self.d].copy_from_slice(row);
         }
-        padded
+        Ok(padded)
     }
 
     /// (B + Σ_j w_j u_j u_jᵀ) x for each of the `k` padded rows of `x`. Afterwards `k` more pairs can be pending.
-    pub(super) fn product(&mut self, x: &[T], k: usize) -> Aligned<T> {
+    pub(super) fn product(&mut self, x: &[T], k: usize) -> Result<Aligned<T>> {
         if self.weights.len() + k > PENDING || !self.scale_is_moderate() {
             return self.write_pending(x, k);
         }
-        let mut product = pass(self.panels(), Half::Read(&self.half), x, k, &self.team);
+        let mut product = pass(self.panels(), Half::Read(&self.half), x, k, &self.team)?;
         self.add_pending(x, &mut product);
-        product
+        Ok(product)
     }
 
     /// Each update multiplies the scale by 1/β, while cancellation shrinks the sum in A by as much and takes digits
@@ -156,13 +180,13 @@ impl<T: Scalar> SymmetricInverse<T> {
         self.scale < T::of(16.0) && self.scale > T::of(1.0 / 16.0)
     }
 
-    fn write_pending(&mut self, x: &[T], k: usize) -> Aligned<T> {
+    fn write_pending(&mut self, x: &[T], k: usize) -> Result<Aligned<T>> {
         let pairs = Pairs { scale: self.scale, weights: &self.weights, rows: &self.pending };
-        let product = pass(self.panels(), Half::Write(&mut self.half, pairs), x, k, &self.team);
+        let product = pass(self.panels(), Half::Write(&mut self.half, pairs), x, k, &self.team)?;
         self.weights.clear();
         self.pending.clear();
         self.scale = T::one();
-        product
+        Ok(product)
     }
 
     /// y += Σ_j w_j u_j (u_jᵀ x) for each row of `x`.

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use super::apply::{Apply, Pairs};
 use super::multiply::Multiply;
 use super::panels::{PANEL, PANELS_OF_CHUNKED, mirror_diagonal, offset};
+use crate::memory::{self, Result};
 use crate::simd::dispatch;
 use crate::threads::Team;
 use crate::{Aligned, Scalar, vector};
@@ -26,21 +27,27 @@ pub(super) fn pass<T: Scalar>(
     x: &[T],
     k: usize,
     team: &Team,
-) -> Aligned<T> {
+) -> Result<Aligned<T>> {
     let chunks = if panels >= PANELS_OF_CHUNKED { CHUNKS } else { 1 };
     // Chunk c ends where its share of the area does.
     let end = |c: usize| (panels as f64 * (c as f64 / chunks as f64).sqrt()).round() as usize;
     let ranges: Vec<Range<usize>> = (0..chunks).map(|c| end(c)..end(c + 1)).collect();
 
-    let sums = match half {
+    // Taken before anything is written: where there is no room, the half stays as it is.
+    let mut sums = memory::reserved(chunks)?;
+    for _ in 0..chunks {
+        sums.push(Mutex::new(Aligned::zeros(k * PANEL * panels)?));
+    }
+    let sum = |c: usize| sums[c].lock().expect("each sum is taken once");
+    match half {
         Half::Read(half) => team.for_chunks(chunks, 1, |c, _| {
-            let mut y = Aligned::zeros(k * PANEL * panels);
+            let mut y = sum(c);
             for panel in ranges[c].clone() {
                 let rows = &half[offset(panel)..offset(panel + 1)];
                 dispatch(Multiply { rows, panel, x, y: &mut y, k });
             }
-            y
-        }),
+            Ok(())
+        })?,
         Half::Write(half, pairs) => {
             let mut rest = half;
             let mut parts = Vec::new();
@@ -51,7 +58,7 @@ pub(super) fn pass<T: Scalar>(
             }
             team.for_chunks(chunks, 1, |c, _| {
                 let mut part = parts[c].lock().expect("each part is taken once");
-                let mut y = Aligned::zeros(k * PANEL * panels);
+                let mut y = sum(c);
                 for panel in ranges[c].clone() {
                     let first = offset(ranges[c].start);
                     let rows = &mut part[offset(panel) - first..offset(panel + 1) - first];
@@ -59,14 +66,14 @@ pub(super) fn pass<T: Scalar>(
                     mirror_diagonal(rows, PANEL * panel);
                     dispatch(Multiply { rows, panel, x, y: &mut y, k });
                 }
-                y
-            })
+                Ok(())
+            })?
         }
     };
-    let mut sums = sums.into_iter();
+    let mut sums = sums.into_iter().map(|sum| sum.into_inner().expect("no chunk panicked"));
     let mut total = sums.next().expect("there is a chunk");
     for sum in sums {
         vector::axpy(T::one(), &sum, &mut total);
     }
-    total
+    Ok(total)
 }

@@ -45,11 +45,11 @@ fn multiplies<T: Scalar>() {
     on_each_level(|level| {
         for d in SIZES {
             let full = positive(d);
-            let a = SymmetricInverse::<T>::from_full(d, &narrow(&full));
-            assert_eq!(a.to_full(), narrow(&full), "{level}, d = {d}");
+            let a = SymmetricInverse::<T>::from_full(d, &narrow(&full)).unwrap();
+            assert_eq!(a.to_full().unwrap(), narrow(&full), "{level}, d = {d}");
             let x: Vec<f64> = numbers(d, 5);
             let mut y = vec![T::nan(); d];
-            a.multiply(&narrow(&x), &mut y);
+            a.multiply(&narrow(&x), &mut y).unwrap();
             let error = relative_error(&y, &multiply(&full, &x));
             assert!(error < 8.0 * (d as f64).sqrt() * T::epsilon().wide(), "{level}, d = {d}: {error:e}");
         }
@@ -67,8 +67,8 @@ fn inverts<T: Scalar>() {
     on_each_level(|level| {
         for d in [1, 5, 16, 17, 40, 67] {
             let (beta, gamma) = (0.9, 0.3);
-            let mut a = SymmetricInverse::<T>::identity(d, T::of(2.0));
-            let mut b = a.clone();
+            let mut a = SymmetricInverse::<T>::identity(d, T::of(2.0)).unwrap();
+            let mut b = a.copied().unwrap();
             let mut f = vec![0.0; d * d];
             f.iter_mut().step_by(d + 1).for_each(|f| *f = 0.5);
             let updates = 41; // two flushes and a rest, five blocks and a rest
@@ -80,21 +80,21 @@ fn inverts<T: Scalar>() {
                     }
                 }
                 let mut ag = vec![T::zero(); d];
-                a.multiply(g, &mut ag);
-                let curvature = a.update(g, T::of(beta), T::of(gamma)).unwrap();
+                a.multiply(g, &mut ag).unwrap();
+                let curvature = a.update(g, T::of(beta), T::of(gamma)).unwrap().unwrap();
                 let expected = vector::dot(g, &ag);
                 assert_close(curvature, expected, 1e3 * T::epsilon().wide() * expected.wide(), level);
             }
             let weights: Vec<T> =
                 (0..updates).map(|j| T::of(gamma * beta.powi((updates - 1 - j) as i32))).collect();
-            b.update_many(&g, T::of(beta.powi(updates as i32)), &weights).unwrap();
+            b.update_many(&g, T::of(beta.powi(updates as i32)), &weights).unwrap().unwrap();
 
             for inverse in [&mut a, &mut b] {
                 for flushed in [false, true] {
                     if flushed {
-                        inverse.flush();
+                        inverse.flush().unwrap();
                     }
-                    let full = inverse.to_full();
+                    let full = inverse.to_full().unwrap();
                     assert_symmetric(&full, d);
                     let wide: Vec<f64> = full.iter().map(|a| a.wide()).collect();
                     let size = wide.iter().fold(0f64, |size, a| size.max(a.abs()));
@@ -121,12 +121,12 @@ fn updates_keep_the_inverse_of_what_was_summed() {
 #[test]
 fn many_updates_stay_symmetric_and_positive() {
     let d = 37;
-    let mut a = SymmetricInverse::<f32>::identity(d, 1.0);
+    let mut a = SymmetricInverse::<f32>::identity(d, 1.0).unwrap();
     let g: Vec<f32> = numbers(10_000 * d, 21);
     for g in g.chunks_exact(d) {
-        assert!(a.update(g, 0.99, 0.01).unwrap() > 0.0);
+        assert!(a.update(g, 0.99, 0.01).unwrap().unwrap() > 0.0);
     }
-    let full = a.to_full();
+    let full = a.to_full().unwrap();
     assert!(vector::all_finite(&full));
     assert_symmetric(&full, d);
     let full: Vec<f64> = full.iter().map(|&a| f64::from(a)).collect();
@@ -140,14 +140,14 @@ fn many_updates_stay_symmetric_and_positive() {
 #[test]
 fn fast_forgetting_neither_overflows_nor_cancels() {
     let d = 3;
-    let mut a = SymmetricInverse::<f32>::identity(d, 1.0);
+    let mut a = SymmetricInverse::<f32>::identity(d, 1.0).unwrap();
     for t in 0..3000 {
         let mut g = [0.0; 3];
         g[t % d] = 1.0;
-        a.update(&g, 0.5, 0.5).unwrap();
+        a.update(&g, 0.5, 0.5).unwrap().unwrap();
     }
     // F stays diagonal. Axis i was renewed 2 − i updates before the last, and every three before that.
-    let full = a.to_full();
+    let full = a.to_full().unwrap();
     for i in 0..d {
         let f = 0.5f64.powi((2 - i) as i32 + 1) / (1.0 - 0.125);
         assert!((f64::from(full[i * d + i]) * f - 1.0).abs() < 4e-6, "axis {i}: {full:?}");
@@ -159,15 +159,15 @@ fn the_bits_don_t_depend_on_the_threads() {
     let d = PANEL * PANELS_OF_CHUNKED + 5;
     let g: Vec<f32> = numbers(8 * d, 2);
     let bits = |threads| {
-        let mut a = SymmetricInverse::identity(d, 1f32);
+        let mut a = SymmetricInverse::identity(d, 1f32).unwrap();
         a.set_threads(threads);
         for g in g.chunks_exact(d).take(3) {
-            a.update(g, 0.9, 0.1).unwrap();
+            a.update(g, 0.9, 0.1).unwrap().unwrap();
         }
-        a.update_many(&g, 0.9, &[0.1; 8]).unwrap();
-        a.flush();
+        a.update_many(&g, 0.9, &[0.1; 8]).unwrap().unwrap();
+        a.flush().unwrap();
         let mut y = vec![0.0; d];
-        a.multiply(&g[..d], &mut y);
+        a.multiply(&g[..d], &mut y).unwrap();
         y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
     };
     assert!(bits(1) == bits(2));
@@ -176,27 +176,27 @@ fn the_bits_don_t_depend_on_the_threads() {
 #[test]
 fn an_error_in_a_later_block_leaves_nothing_behind() {
     let d = 40;
-    let mut a = SymmetricInverse::<f64>::identity(d, 2.0);
+    let mut a = SymmetricInverse::<f64>::identity(d, 2.0).unwrap();
     let mut g: Vec<f64> = numbers(29 * d, 8);
-    a.update_many(&g, 0.7, &[0.2; 29]).unwrap();
-    let (before, size) = (a.to_full(), 2.0);
+    a.update_many(&g, 0.7, &[0.2; 29]).unwrap().unwrap();
+    let (before, size) = (a.to_full().unwrap(), 2.0);
     g[27 * d] = f64::NAN; // in the fourth block
-    assert!(a.update_many(&g, 0.5, &[0.3; 29]).is_err());
-    for (after, before) in a.to_full().iter().zip(&before) {
+    assert!(a.update_many(&g, 0.5, &[0.3; 29]).unwrap().is_err());
+    for (after, before) in a.to_full().unwrap().iter().zip(&before) {
         assert!((after - before).abs() < 1e-14 * size, "{after} was {before}");
     }
-    a.update(&g[..d], 0.9, 0.1).unwrap();
+    a.update(&g[..d], 0.9, 0.1).unwrap().unwrap();
 }
 
 #[test]
 fn an_update_that_makes_it_indefinite_is_refused() {
-    let mut a = SymmetricInverse::identity(2, 1.0);
-    let before = a.to_full();
-    assert_eq!(a.update(&[2.0, 0.0], 1.0, -0.5), Err(Indefinite { value: -1.0 }));
-    assert!(a.update(&[f64::NAN, 0.0], 1.0, 0.5).is_err());
-    assert!(a.update_many(&[f64::INFINITY, 0.0], 1.0, &[1.0]).is_err());
-    assert_eq!(a.to_full(), before);
-    a.update(&[2.0, 0.0], 1.0, 0.5).unwrap();
+    let mut a = SymmetricInverse::identity(2, 1.0).unwrap();
+    let before = a.to_full().unwrap();
+    assert_eq!(a.update(&[2.0, 0.0], 1.0, -0.5), Ok(Err(Indefinite { value: -1.0 })));
+    assert!(a.update(&[f64::NAN, 0.0], 1.0, 0.5).unwrap().is_err());
+    assert!(a.update_many(&[f64::INFINITY, 0.0], 1.0, &[1.0]).unwrap().is_err());
+    assert_eq!(a.to_full().unwrap(), before);
+    a.update(&[2.0, 0.0], 1.0, 0.5).unwrap().unwrap();
     a.scale(3.0);
-    assert_eq!(a.to_full(), [1.0, 0.0, 0.0, 3.0]);
+    assert_eq!(a.to_full().unwrap(), [1.0, 0.0, 0.0, 3.0]);
 }

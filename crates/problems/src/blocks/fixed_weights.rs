@@ -1,5 +1,6 @@
 //! Weights that no outer variable moves.
 
+use nhgd_kernels::memory::Result;
 use nhgd_kernels::{RowSet, Scalar};
 
 use super::Weights;
@@ -22,10 +23,11 @@ impl<T: Scalar> Weights<T> for FixedWeights<T> {
         0
     }
 
-    fn weights(&self, _outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
+    fn weights(&self, _outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
         for (i, out) in out.iter_mut().enumerate() {
             *out = self.weights[rows.get(i)];
         }
+        Ok(())
     }
 
     fn pull_back(
@@ -36,6 +38,7 @@ impl<T: Scalar> Weights<T> for FixedWeights<T> {
         _q: &[T],
         _scale: T,
         _product: &mut [T],
-    ) {
+    ) -> Result<()> {
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The features of the inner samples themselves.
 
+use nhgd_kernels::memory::{Result, reserved};
 use nhgd_kernels::{FeatureData, Features, RowSet, Scalar, vector};
 
 /// v is the feature matrix of the inner samples, samples × columns, row-major (Wang et al. 2018, dataset distillation).
@@ -21,12 +22,12 @@ impl LearnedInputs {
     }
 
     /// The features of the samples in `rows`, in their order.
-    pub fn features<T: Scalar>(&self, outer: &[T], rows: RowSet<'_>) -> Features {
-        let mut data = Vec::with_capacity(rows.len() * self.columns);
+    pub fn features<T: Scalar>(&self, outer: &[T], rows: RowSet<'_>) -> Result<Features> {
+        let mut data = reserved(rows.len() * self.columns)?;
         for i in 0..rows.len() {
             data.extend(outer[rows.get(i) * self.columns..][..self.columns].iter().map(|x| x.wide()));
         }
-        Features::new(FeatureData::F64(data.into()), rows.len(), self.columns, 1.0)
+        Ok(Features::new(FeatureData::F64(data.into()), rows.len(), self.columns, 1.0))
     }
 
     /// product ← product + the rows of `changes`, each at the place of its sample.

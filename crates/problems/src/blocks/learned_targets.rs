@@ -1,5 +1,6 @@
 //! The targets of the inner samples.
 
+use nhgd_kernels::memory::{Result, reserved};
 use nhgd_kernels::{RowSet, Scalar};
 use nhgd_models::Loss;
 
@@ -25,8 +26,8 @@ impl LearnedTargets {
     }
 
     /// The targets of the samples in `rows`, rows × outputs.
-    pub fn targets<T: Scalar>(&self, outer: &[T], rows: RowSet<'_>) -> Vec<f64> {
-        let mut targets = Vec::with_capacity(rows.len() * self.outputs);
+    pub fn targets<T: Scalar>(&self, outer: &[T], rows: RowSet<'_>) -> Result<Vec<f64>> {
+        let mut targets: Vec<f64> = reserved(rows.len() * self.outputs)?;
         for i in 0..rows.len() {
             let row = &outer[rows.get(i) * self.outputs..][..self.outputs];
             let start = targets.len();
@@ -43,7 +44,7 @@ impl LearnedTargets {
                 }
             }
         }
-        targets
+        Ok(targets)
     }
 
     /// product ← product − w_i (∂y_i/∂v)ᵀ ż_i, where ż_i is how the scores of sample i change along u: every loss is
@@ -55,8 +56,8 @@ impl LearnedTargets {
         weights: &[T],
         changes: &[T],
         product: &mut [T],
-    ) {
-        let targets = self.targets(outer, rows);
+    ) -> Result<()> {
+        let targets = self.targets(outer, rows)?;
         let own = targets.chunks_exact(self.outputs).zip(changes.chunks_exact(self.outputs)).zip(weights);
         for (i, ((y, change), &w)) in own.enumerate() {
             let mean: f64 = y.iter().zip(change).map(|(y, change)| y * change.wide()).sum();
@@ -70,5 +71,6 @@ impl LearnedTargets {
                 *product -= w * T::of(along);
             }
         }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Few outer variables for all samples: how far the labels of each class are believed.
 
+use nhgd_kernels::memory::{Result, zeros};
 use nhgd_kernels::{RowSet, Scalar};
 
 use super::{Weights, sigmoid};
@@ -23,12 +24,12 @@ pub struct MarginWeights<T> {
 impl<T: Scalar> MarginWeights<T> {
     /// `transition` is C × C, row-major, its entries positive; uniform noise where absent, up to a factor that the
     /// biases hold.
-    pub fn new(labels: Vec<u32>, classes: usize, transition: Option<Vec<T>>) -> Self {
+    pub fn new(labels: Vec<u32>, classes: usize, transition: Option<Vec<T>>) -> Result<Self> {
         let transition = match transition {
-            Some(entries) => Transition::new(&entries, classes),
-            None => Transition::uniform(classes),
+            Some(entries) => Transition::new(&entries, classes)?,
+            None => Transition::uniform(classes)?,
         };
-        Self { labels, classes, transition }
+        Ok(Self { labels, classes, transition })
     }
 
     /// The weight of sample i, and the derivative of its margin by the slope.
@@ -48,13 +49,22 @@ impl<T: Scalar> Weights<T> for MarginWeights<T> {
         1 + 2 * self.labels.len()
     }
 
-    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
+    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
         for (i, out) in out.iter_mut().enumerate() {
             *out = self.weight(outer, signals, rows.get(i)).0;
         }
+        Ok(())
     }
 
-    fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
+    fn pull_back(
+        &self,
+        outer: &[T],
+        signals: &[T],
+        rows: RowSet<'_>,
+        q: &[T],
+        scale: T,
+        product: &mut [T],
+    ) -> Result<()> {
         for (i, &q) in q.iter().enumerate() {
             let i = rows.get(i);
             let (w, slope) = self.weight(outer, signals, i);
@@ -62,17 +72,20 @@ impl<T: Scalar> Weights<T> for MarginWeights<T> {
             product[self.labels[i] as usize] += q;
             product[self.classes] += q * slope;
         }
+        Ok(())
     }
 
-    fn refresh(&self, outer: &[T], probabilities: &[T], signals: &mut [T]) {
+    fn refresh(&self, outer: &[T], probabilities: &[T], signals: &mut [T]) -> Result<()> {
+        let mut log_p: Vec<T> = zeros(self.classes)?;
         let slope = outer[self.classes];
         let (at, rest) = signals.split_at_mut(1);
         let (margins, slopes) = rest.split_at_mut(self.labels.len());
         at[0] = slope;
         for (i, p) in probabilities.chunks_exact(self.classes).take(self.labels.len()).enumerate() {
-            let log_p = Transition::log_probabilities(p);
+            Transition::log_probabilities(p, &mut log_p);
             (margins[i], slopes[i]) = self.transition.margin(&log_p, self.labels[i] as usize, slope);
         }
+        Ok(())
     }
 }
 
@@ -83,7 +96,7 @@ mod tests {
     #[test]
     fn derivative_and_uniform_case_match_their_formulas() {
         let transition = vec![0.7, 0.2, 0.1, 0.05, 0.9, 0.05, 0.3, 0.3, 0.4];
-        let weighting = MarginWeights::new(vec![1, 2], 3, Some(transition));
+        let weighting = MarginWeights::new(vec![1, 2], 3, Some(transition)).unwrap();
         let p = [0.2f64, 0.5, 0.3, 0.6, 0.3, 0.1];
         let log_p = p.map(f64::ln);
         for (i, y) in [1usize, 2].into_iter().enumerate() {
@@ -92,7 +105,7 @@ mod tests {
             assert!(((up - down) / 2e-6 - at(1.3).1).abs() < 1e-8);
         }
         // Without noise of its own and slope 1 it is the log-odds of the label.
-        let plain: MarginWeights<f64> = MarginWeights::new(vec![1, 2], 3, None);
+        let plain: MarginWeights<f64> = MarginWeights::new(vec![1, 2], 3, None).unwrap();
         assert!((plain.transition.margin(&log_p[..3], 1, 1.0).0 - (0.5f64 / 0.5).ln()).abs() < 1e-12);
         assert!((plain.transition.margin(&log_p[3..], 2, 1.0).0 - (0.1f64 / 0.9).ln()).abs() < 1e-12);
     }
@@ -100,20 +113,21 @@ mod tests {
     #[test]
     fn pull_back_is_the_derivative_of_the_weights() {
         let weighting =
-            MarginWeights::new(vec![0, 2, 1, 1], 3, Some(vec![0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0.3, 0.1, 0.6]));
+            MarginWeights::new(vec![0, 2, 1, 1], 3, Some(vec![0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0.3, 0.1, 0.6]))
+                .unwrap();
         let p = [0.2, 0.5, 0.3, 0.6, 0.3, 0.1, 0.1, 0.1, 0.8, 0.4, 0.3, 0.3];
         let v = [0.3f64, -0.2, 0.5, 1.4];
         let mut signals = [0.0; 9];
-        weighting.refresh(&v, &p, &mut signals);
+        weighting.refresh(&v, &p, &mut signals).unwrap();
         let (rows, q) = (RowSet::all(4), [0.5, -1.0, 2.0, 0.25]);
         let mut product = [0.0; 4];
-        weighting.pull_back(&v, &signals, rows, &q, 1.0, &mut product);
+        weighting.pull_back(&v, &signals, rows, &q, 1.0, &mut product).unwrap();
         for j in 0..4 {
             let weighted = |step: f64| {
                 let mut moved = v;
                 moved[j] += step;
                 let mut w = [0.0; 4];
-                weighting.weights(&moved, &signals, rows, &mut w);
+                weighting.weights(&moved, &signals, rows, &mut w).unwrap();
                 w.iter().zip(q).map(|(w, q)| w * q).sum::<f64>()
             };
             assert!(((weighted(1e-6) - weighted(-1e-6)) / 2e-6 - product[j]).abs() < 1e-8, "{j}");

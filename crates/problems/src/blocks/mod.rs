@@ -20,6 +20,7 @@ pub use penalty::{FREE, Groups, Penalty, Per, Power};
 pub use sample_weights::SampleWeights;
 pub use weight_network::WeightNetwork;
 
+use nhgd_kernels::memory::Result;
 use nhgd_kernels::{RowSet, Scalar};
 
 /// A map from a slice of v, and from signals that are held fixed, to one weight per inner sample.
@@ -33,18 +34,29 @@ pub trait Weights<T: Scalar>: Send + Sync {
     }
 
     /// Writes w_i(v) of the samples in `rows`.
-    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]);
+    fn weights(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, out: &mut [T]) -> Result<()>;
 
     /// product ← product + scale · (∂w/∂v)ᵀ q, with one sensitivity q_i = ∇ℓ_iᵀu per sample in `rows`.
-    fn pull_back(&self, outer: &[T], signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]);
+    fn pull_back(
+        &self,
+        outer: &[T],
+        signals: &[T],
+        rows: RowSet<'_>,
+        q: &[T],
+        scale: T,
+        product: &mut [T],
+    ) -> Result<()>;
 
     /// gradient ← gradient + ∇ of a term of f in v alone; returns the term.
-    fn direct(&self, _outer: &[T], _gradient: &mut [T]) -> f64 {
-        0.0
+    fn direct(&self, _outer: &[T], _gradient: &mut [T]) -> Result<f64> {
+        Ok(0.0)
     }
 
-    /// Writes the signals that follow from the model's class probabilities of all samples, n × C, at v.
-    fn refresh(&self, _outer: &[T], _probabilities: &[T], _signals: &mut [T]) {}
+    /// Writes the signals that follow from the model's class probabilities of all samples, n × C, at v. They stay as they
+    /// are where there is no memory.
+    fn refresh(&self, _outer: &[T], _probabilities: &[T], _signals: &mut [T]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// σ(z) = 1 / (1 + e^(−z)).

@@ -1,6 +1,7 @@
 //! R(v, θ), the part of g that is no sum over samples, with all of its derivatives.
 
 use nhgd_curvature::{Diagonal, LayerShape};
+use nhgd_kernels::memory::{Result, append, collected, copied, filled, reserved, zeros};
 use nhgd_kernels::{Scalar, vector};
 
 /// The group of a parameter that a block does not penalise.
@@ -9,7 +10,7 @@ pub const FREE: u32 = u32::MAX;
 /// R = reg‖θ‖² + Σ_blocks Σ_k (exp(v_k)/q) Σ_{j∈k} (θ_j² + ε²)^(q/2): a fixed quadratic term and blocks whose strengths
 /// v_k are learned, and whose exponent q may be. q = 2 is the ridge penalty, without ε; q = 1 is close to the lasso.
 /// Second derivatives are diagonal.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Penalty<T> {
     regularization: T,
     blocks: Vec<(usize, Groups, Power)>,
@@ -49,7 +50,7 @@ impl Power {
 }
 
 /// Which parameters share a strength.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Groups {
     /// The group of each parameter, or [`FREE`].
     of: Vec<u32>,
@@ -57,7 +58,7 @@ pub struct Groups {
 }
 
 /// What has a strength of its own.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Per {
     /// θ as a whole.
     All,
@@ -77,9 +78,9 @@ impl Groups {
         bias: bool,
         layers: &[LayerShape],
         features: usize,
-    ) -> Result<Self, (&'static str, String, String)> {
+    ) -> Result<Result<Self, (&'static str, String, String)>> {
         let parameters: usize = layers.iter().map(|layer| layer.inputs * layer.outputs).sum();
-        let wrong = |name, expected: String, got: String| Err((name, expected, got));
+        let wrong = |name, expected: String, got: String| Ok(Err((name, expected, got)));
         if let Per::Group(groups) = per
             && groups.len() != parameters
             && (groups.len() != features || layers.len() > 1)
@@ -93,7 +94,7 @@ impl Groups {
             let expected = "\"all\", \"group\" or \"layer\" for a model of several layers";
             return wrong("per", expected.to_string(), "\"feature\"".to_string());
         }
-        let mut of = Vec::with_capacity(parameters);
+        let mut of = reserved(parameters)?;
         let mut before = features;
         for (l, layer) in layers.iter().enumerate() {
             for row in 0..layer.inputs {
@@ -113,19 +114,24 @@ impl Groups {
             before = layer.outputs;
         }
         let count = of.iter().filter(|&&k| k != FREE).max().map_or(0, |&last| last as usize + 1);
-        let mut used = vec![false; count.min(of.len() + 1)];
+        let mut used = filled(false, count.min(of.len() + 1))?;
         of.iter().for_each(|&k| {
             if let Some(used) = used.get_mut(k as usize) {
                 *used = true;
             }
         });
         match used.iter().position(|&used| !used) {
-            None if count > 0 => Ok(Self { of, count }),
+            None if count > 0 => Ok(Ok(Self { of, count })),
             at => {
                 let at = at.unwrap_or(0);
                 wrong("groups", "every group to hold a parameter".to_string(), format!("none in group {at}"))
             }
         }
+    }
+
+    /// The same groups in memory of their own.
+    pub fn copied(&self) -> Result<Self> {
+        Ok(Self { of: copied(&self.of)?, count: self.count })
     }
 
     /// Number of groups, which is the number of strengths.
@@ -195,11 +201,13 @@ impl<T: Scalar> Penalty<T> {
     }
 
     /// The penalty of as many θ, one after the other, that share v.
-    pub fn repeated(&self, times: usize) -> Self {
+    pub fn repeated(&self, times: usize) -> Result<Self> {
         let blocks = self.blocks.iter().map(|(at, Groups { of, count }, power)| {
-            (*at, Groups { of: of.repeat(times), count: *count }, *power)
+            let mut repeated = reserved(of.len() * times)?;
+            (0..times).for_each(|_| repeated.extend_from_slice(of));
+            Ok((*at, Groups { of: repeated, count: *count }, *power))
         });
-        Self::new(self.regularization, blocks.collect())
+        Ok(Self::new(self.regularization, blocks.collect::<Result<_>>()?))
     }
 
     /// Whether the entries of v from this place on are strengths.
@@ -208,31 +216,34 @@ impl<T: Scalar> Penalty<T> {
     }
 
     /// The blocks at v.
-    fn terms<'a>(&'a self, outer: &'a [T]) -> impl Iterator<Item = Term<'a, T>> {
-        self.blocks.iter().map(|(at, groups, power)| {
+    fn terms(&self, outer: &[T]) -> Result<Vec<Term<'_, T>>> {
+        let mut terms = Vec::new();
+        for (at, groups, power) in &self.blocks {
             let (q, slope) = power.at(outer.get(at + groups.count).map_or(0.0, |v| v.wide()));
-            let strengths = outer[*at..][..groups.count].iter().map(|v| v.exp()).collect();
-            Term { at: *at, groups, strengths, q: T::of(q), slope: T::of(slope) }
-        })
+            let strengths = collected(outer[*at..][..groups.count].iter().map(|v| v.exp()))?;
+            terms.push(Term { at: *at, groups, strengths, q: T::of(q), slope: T::of(slope) });
+        }
+        Ok(terms)
     }
 
     /// R.
-    pub fn value(&self, outer: &[T], inner: &[T]) -> f64 {
+    pub fn value(&self, outer: &[T], inner: &[T]) -> Result<f64> {
         let fixed = self.regularization.wide() * vector::dot(inner, inner).wide();
-        let learned = self
-            .terms(outer)
+        let terms = self.terms(outer)?;
+        let learned = terms
+            .iter()
             .map(|term| term.parameters().map(|(j, k)| term.value(k, inner[j]).wide()).sum::<f64>());
-        fixed + learned.sum::<f64>()
+        Ok(fixed + learned.sum::<f64>())
     }
 
     /// gradient ← gradient + ∇_θ R.
-    pub fn add_gradient(&self, outer: &[T], inner: &[T], gradient: &mut [T]) {
-        self.add(outer, inner, inner, gradient, |term, k, theta| term.majorizer(k, theta));
+    pub fn add_gradient(&self, outer: &[T], inner: &[T], gradient: &mut [T]) -> Result<()> {
+        self.add(outer, inner, inner, gradient, |term, k, theta| term.majorizer(k, theta))
     }
 
     /// product ← product + ∇²_θ R x.
-    pub fn add_product(&self, outer: &[T], inner: &[T], x: &[T], product: &mut [T]) {
-        self.add(outer, inner, x, product, |term, k, theta| term.second(k, theta));
+    pub fn add_product(&self, outer: &[T], inner: &[T], x: &[T], product: &mut [T]) -> Result<()> {
+        self.add(outer, inner, x, product, |term, k, theta| term.second(k, theta))
     }
 
     /// product ← product + Dx, where D has the entries `curvature` beside the fixed term.
@@ -243,37 +254,37 @@ impl<T: Scalar> Penalty<T> {
         x: &[T],
         product: &mut [T],
         curvature: impl Fn(&Term<'_, T>, usize, T) -> T,
-    ) {
+    ) -> Result<()> {
+        let terms = self.terms(outer)?;
         vector::axpy(self.regularization + self.regularization, x, product);
-        for term in self.terms(outer) {
+        for term in terms {
             for (j, k) in term.parameters() {
                 product[j] += curvature(&term, k, inner[j]) * x[j];
             }
         }
+        Ok(())
     }
 
     /// D: the second derivatives of the quadratic that touches R at θ from above, which are those of R where q = 2.
-    pub fn diagonal(&self, outer: &[T], inner: &[T]) -> Diagonal<T> {
+    pub fn diagonal(&self, outer: &[T], inner: &[T]) -> Result<Diagonal<T>> {
         let double = self.regularization + self.regularization;
         if self.blocks.is_empty() {
-            return Diagonal::Scalar(double);
+            return Ok(Diagonal::Scalar(double));
         }
-        let mut diagonal = vec![T::zero(); inner.len()];
-        self.add(outer, inner, &vec![T::one(); inner.len()], &mut diagonal, |term, k, theta| {
+        let mut diagonal: Vec<T> = zeros(inner.len())?;
+        self.add(outer, inner, &filled(T::one(), inner.len())?, &mut diagonal, |term, k, theta| {
             term.majorizer(k, theta)
-        });
+        })?;
         let first = diagonal[0];
-        if diagonal.iter().all(|&d| d == first) {
-            Diagonal::Scalar(first)
-        } else {
-            Diagonal::Vector(diagonal)
-        }
+        let same = diagonal.iter().all(|&d| d == first);
+        Ok(if same { Diagonal::Scalar(first) } else { Diagonal::Vector(diagonal) })
     }
 
-    /// product ← product + scale · (∂²R/∂θ∂v)ᵀ u, for every strength and every learned q.
-    pub fn add_cross(&self, outer: &[T], inner: &[T], u: &[T], scale: T, product: &mut [T]) {
-        for term in self.terms(outer) {
-            let mut sums = vec![0.0; term.groups.count];
+    /// (∂²R/∂θ∂v)ᵀ u for every strength and every learned q: the entries of each block, and the place in v of the first.
+    pub fn cross(&self, outer: &[T], inner: &[T], u: &[T]) -> Result<Vec<(usize, Vec<f64>)>> {
+        let own = |term: &Term<'_, T>| {
+            let mut sums: Vec<f64> = reserved(term.groups.count + 1)?;
+            sums.resize(term.groups.count, 0.0);
             let mut along = 0.0;
             for (j, k) in term.parameters() {
                 let change = (term.majorizer(k, inner[j]) * inner[j]).wide() * u[j].wide();
@@ -285,21 +296,19 @@ impl<T: Scalar> Penalty<T> {
             if term.slope != T::zero() {
                 sums.push(along * term.slope.wide());
             }
-            for (product, sum) in product[term.at..].iter_mut().zip(sums) {
-                *product += scale * T::of(sum);
-            }
-        }
+            Ok((term.at, sums))
+        };
+        self.terms(outer)?.iter().map(own).collect()
     }
 
     /// What a block with this place in v stands for: its strengths, and its q where that is learned.
-    pub fn natural(&self, at: usize, outer: &[T]) -> Vec<T> {
-        let own = self.terms(outer).find(|term| term.at == at);
-        own.map_or_else(Vec::new, |Term { mut strengths, q, slope, .. }| {
-            if slope != T::zero() {
-                strengths.push(q);
-            }
-            strengths
-        })
+    pub fn natural(&self, at: usize, outer: &[T]) -> Result<Vec<T>> {
+        let own = self.terms(outer)?.into_iter().find(|term| term.at == at);
+        let Some(Term { mut strengths, q, slope, .. }) = own else { return Ok(Vec::new()) };
+        if slope != T::zero() {
+            append(&mut strengths, &[q])?;
+        }
+        Ok(strengths)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One logit per sample.
 
+use nhgd_kernels::memory::Result;
 use nhgd_kernels::{RowSet, Scalar};
 
 use super::{Weights, sigmoid};
@@ -22,17 +23,27 @@ impl<T: Scalar> Weights<T> for SampleWeights {
         self.samples
     }
 
-    fn weights(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
+    fn weights(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
         for (i, out) in out.iter_mut().enumerate() {
             *out = sigmoid(outer[rows.get(i)]);
         }
+        Ok(())
     }
 
-    fn pull_back(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
+    fn pull_back(
+        &self,
+        outer: &[T],
+        _signals: &[T],
+        rows: RowSet<'_>,
+        q: &[T],
+        scale: T,
+        product: &mut [T],
+    ) -> Result<()> {
         for (i, &q) in q.iter().enumerate() {
             let i = rows.get(i);
             let w = sigmoid(outer[i]);
             product[i] += scale * w * (T::one() - w) * q;
         }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Few outer variables for all samples: a small network of signals that are given for each sample.
 
+use nhgd_kernels::memory::Result;
 use nhgd_kernels::{RowSet, Scalar};
 
 use super::{Weights, sigmoid};
@@ -41,19 +42,23 @@ impl<T: Scalar> WeightNetwork<T> {
         &self.signals[i * self.columns..][..self.columns]
     }
 
-    fn units(&self, outer: &[T], i: usize) -> Vec<T> {
+    /// h_i, with a hidden layer.
+    fn units(&self, outer: &[T], i: usize) -> impl Iterator<Item = T> {
         let s = self.row(i);
         let (c, a, _) = self.parts();
         (outer[..c].chunks_exact(self.columns.max(1)).zip(&outer[c..a]))
-            .map(|(w, &c)| (c + w.iter().zip(s).fold(T::zero(), |sum, (&w, &s)| sum + w * s)).tanh())
-            .collect()
+            .map(move |(w, &c)| (c + w.iter().zip(s).fold(T::zero(), |sum, (&w, &s)| sum + w * s)).tanh())
     }
 
     /// z_i.
     fn logit(&self, outer: &[T], i: usize) -> T {
         let (_, a, b) = self.parts();
-        let dot = |h: &[T]| outer[a..b].iter().zip(h).fold(outer[b], |sum, (&a, &h)| sum + a * h);
-        if self.hidden == 0 { dot(self.row(i)) } else { dot(&self.units(outer, i)) }
+        let add = |sum, (&a, h): (&T, T)| sum + a * h;
+        if self.hidden == 0 {
+            outer[a..b].iter().zip(self.row(i).iter().copied()).fold(outer[b], add)
+        } else {
+            outer[a..b].iter().zip(self.units(outer, i)).fold(outer[b], add)
+        }
     }
 
     /// product ← product + (∂z_i/∂v) · by.
@@ -64,7 +69,7 @@ impl<T: Scalar> WeightNetwork<T> {
             product[a..b].iter_mut().zip(self.row(i)).for_each(|(p, &s)| *p += by * s);
             return;
         }
-        for (j, h) in self.units(outer, i).into_iter().enumerate() {
+        for (j, h) in self.units(outer, i).enumerate() {
             product[a + j] += by * h;
             let inner = by * outer[a + j] * (T::one() - h * h);
             product[c + j] += inner;
@@ -86,13 +91,22 @@ impl<T: Scalar> Weights<T> for WeightNetwork<T> {
         self.parts().2 + 3
     }
 
-    fn weights(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) {
+    fn weights(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
         for (i, out) in out.iter_mut().enumerate() {
             *out = self.weight(outer, rows.get(i)).2;
         }
+        Ok(())
     }
 
-    fn pull_back(&self, outer: &[T], _signals: &[T], rows: RowSet<'_>, q: &[T], scale: T, product: &mut [T]) {
+    fn pull_back(
+        &self,
+        outer: &[T],
+        _signals: &[T],
+        rows: RowSet<'_>,
+        q: &[T],
+        scale: T,
+        product: &mut [T],
+    ) -> Result<()> {
         let (_, _, b) = self.parts();
         for (i, &q) in q.iter().enumerate() {
             let i = rows.get(i);
@@ -102,9 +116,10 @@ impl<T: Scalar> Weights<T> for WeightNetwork<T> {
             product[b + 2] += by;
             self.pull(outer, i, by * slope, product);
         }
+        Ok(())
     }
 
-    fn direct(&self, outer: &[T], gradient: &mut [T]) -> f64 {
+    fn direct(&self, outer: &[T], gradient: &mut [T]) -> Result<f64> {
         let share = 1.0 / self.checked.len().max(1) as f64;
         let mut sum = 0.0;
         for &(i, right) in &self.checked {
@@ -115,7 +130,7 @@ impl<T: Scalar> Weights<T> for WeightNetwork<T> {
             let miss = sigmoid(z) - if right { T::one() } else { T::zero() };
             self.pull(outer, i as usize, miss * T::of(share), gradient);
         }
-        sum * share
+        Ok(sum * share)
     }
 }
 
@@ -132,15 +147,15 @@ mod tests {
         let v: Vec<f64> = (0..p).map(|j| 0.7 * (1.0 + j as f64 * 1.3).sin()).collect();
         let (rows, q) = (RowSet::all(4), [0.5, -1.0, 2.0, 0.25]);
         let (mut product, mut gradient) = (vec![0.0; p], vec![0.0; p]);
-        network.pull_back(&v, &[], rows, &q, 1.0, &mut product);
-        network.direct(&v, &mut gradient);
+        network.pull_back(&v, &[], rows, &q, 1.0, &mut product).unwrap();
+        network.direct(&v, &mut gradient).unwrap();
         for j in 0..p {
             let at = |step: f64| {
                 let mut moved = v.clone();
                 moved[j] += step;
                 let mut w = [0.0; 4];
-                network.weights(&moved, &[], rows, &mut w);
-                let loss = network.direct(&moved, &mut vec![0.0; p]);
+                network.weights(&moved, &[], rows, &mut w).unwrap();
+                let loss = network.direct(&moved, &mut vec![0.0; p]).unwrap();
                 (w.iter().zip(q).map(|(w, q)| w * q).sum::<f64>(), loss)
             };
             let ((up, more), (down, less)) = (at(1e-6), at(-1e-6));
@@ -164,15 +179,15 @@ mod tests {
         let network = WeightNetwork::new(vec![0.0f32, 2.0, -2.0], 1, 0, vec![]);
         let (v, rows) = ([1.0, 0.0, 1000.0, 0.0], RowSet::all(3));
         let (mut w, mut product) = ([0.0; 3], [0.0; 4]);
-        network.weights(&v, &[], rows, &mut w);
+        network.weights(&v, &[], rows, &mut w).unwrap();
         assert_eq!(w, [0.5, 1.0, 0.0]);
-        network.pull_back(&v, &[], rows, &[5.0; 3], 1.0, &mut product);
+        network.pull_back(&v, &[], rows, &[5.0; 3], 1.0, &mut product).unwrap();
         assert!(product.iter().all(|x| x.is_finite()), "{product:?}");
     }
 
     #[test]
     fn the_log_loss_of_far_scores_stays_finite() {
         let network = WeightNetwork::new(vec![1.0f32], 1, 0, vec![(0, false)]);
-        assert!((network.direct(&[300.0, 0.0, 0.0, 0.0], &mut [0.0; 4]) - 300.0).abs() < 1e-3);
+        assert!((network.direct(&[300.0, 0.0, 0.0, 0.0], &mut [0.0; 4]).unwrap() - 300.0).abs() < 1e-3);
     }
 }

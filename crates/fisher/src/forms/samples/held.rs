@@ -1,11 +1,12 @@
 //! The samples that are held: a ring of per-sample factors.
 
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs};
+use nhgd_kernels::memory::{Result as Fallible, grow, joined, zeros};
 use nhgd_kernels::{MatRef, Scalar};
 
 use crate::check::Saved;
 use crate::moments::layer_diagonal;
-use crate::wide::{widen, widen_all};
+use crate::wide::{narrow, widen, widen_all};
 use crate::{FisherError, State};
 
 /// The last `capacity` samples.
@@ -19,15 +20,14 @@ pub(super) struct Held<T> {
 
 impl<T: Scalar> Held<T> {
     pub fn new(shapes: &[LayerShape], capacity: usize) -> Self {
-        let mut held = Self { capacity, shapes: shapes.to_vec(), factors: Factors::default(), next: 0 };
-        held.clear();
-        held
+        let layers = vec![LayerFactors::new(Vec::new(), Vec::new()); shapes.len()];
+        let factors = Factors { layers, ..Factors::default() };
+        Self { capacity, shapes: shapes.to_vec(), factors, next: 0 }
     }
 
-    pub fn clear(&mut self) {
-        self.factors.weights.clear();
-        self.factors.layers = vec![LayerFactors::new(Vec::new(), Vec::new()); self.shapes.len()];
-        self.next = 0;
+    /// The same without samples.
+    pub fn empty(&self) -> Self {
+        Self::new(&self.shapes, self.capacity)
     }
 
     /// Samples held.
@@ -64,13 +64,13 @@ impl<T: Scalar> Held<T> {
     }
 
     /// diag F.
-    pub fn diagonal(&self) -> Vec<T> {
+    pub fn diagonal(&self) -> Fallible<Vec<T>> {
         let Factors { weights, directions, layers } = &self.factors;
         let layer = |(layer, &shape): (&LayerFactors<T>, &LayerShape)| match self.len() {
-            0 => vec![T::zero(); shape.inputs * shape.outputs],
+            0 => zeros(shape.inputs * shape.outputs),
             _ => layer_diagonal(weights, *directions, layer, shape, None),
         };
-        layers.iter().zip(&self.shapes).flat_map(layer).collect()
+        joined(&layers.iter().zip(&self.shapes).map(layer).collect::<Fallible<Vec<_>>>()?)
     }
 
     /// Takes samples in the place of the oldest ones. On an error nothing changes.
@@ -78,15 +78,24 @@ impl<T: Scalar> Held<T> {
         let (m, k) = (factors.weights.len(), factors.directions);
         let kind = |layer: &LayerFactors<T>| (layer.positions, layer.form);
         let kinds = || factors.layers.iter().map(kind);
+        if self.len() > 0
+            && (k != self.factors.directions || self.factors.layers.iter().map(kind).ne(kinds()))
+        {
+            let expected =
+                format!("{} directions and the layers' positions as before", self.factors.directions);
+            return Err(FisherError::Shape { expected, got: format!("{k} directions or other positions") });
+        }
+        let more = self.capacity.min(self.len().saturating_add(m)) - self.len();
+        grow(&mut self.factors.weights, more)?;
+        for ((layer, from), shape) in self.factors.layers.iter_mut().zip(&factors.layers).zip(&self.shapes) {
+            grow(&mut layer.inputs, more * from.positions * shape.inputs)?;
+            grow(&mut layer.outputs, more * from.output_width(k, shape.outputs))?;
+        }
         if self.len() == 0 {
             self.factors.directions = k;
             for (layer, from) in self.factors.layers.iter_mut().zip(kinds()) {
                 (layer.positions, layer.form) = from;
             }
-        } else if k != self.factors.directions || self.factors.layers.iter().map(kind).ne(kinds()) {
-            let expected =
-                format!("{} directions and the layers' positions as before", self.factors.directions);
-            return Err(FisherError::Shape { expected, got: format!("{k} directions or other positions") });
         }
         // Only the last `capacity` samples of a larger observation have a place.
         for i in m.saturating_sub(self.capacity)..m {
@@ -103,23 +112,23 @@ impl<T: Scalar> Held<T> {
     }
 
     /// Entries of [`crate::Fisher::state`].
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> Fallible<State> {
         let layers = &self.factors.layers;
         let softmax = |layer: &LayerFactors<T>| f64::from(u8::from(layer.form == Outputs::Softmax));
-        vec![
+        Ok(vec![
             ("directions", vec![self.factors.directions as f64]),
             ("next", vec![self.next as f64]),
-            ("weights", widen(&self.factors.weights)),
+            ("weights", widen(&self.factors.weights)?),
             ("positions", layers.iter().map(|layer| layer.positions as f64).collect()),
             ("softmax", layers.iter().map(softmax).collect()),
-            ("inputs", widen_all(&layers.iter().map(|layer| &layer.inputs[..]).collect::<Vec<_>>())),
-            ("outputs", widen_all(&layers.iter().map(|layer| &layer.outputs[..]).collect::<Vec<_>>())),
-        ]
+            ("inputs", widen_all(&layers.iter().map(|layer| &layer.inputs[..]).collect::<Vec<_>>())?),
+            ("outputs", widen_all(&layers.iter().map(|layer| &layer.outputs[..]).collect::<Vec<_>>())?),
+        ])
     }
 
     /// What [`Held::state`] gave.
     pub fn restored(&self, state: &Saved) -> Result<Self, FisherError> {
-        let mut held = Self::new(&self.shapes, self.capacity);
+        let mut held = self.empty();
         held.factors.weights = state.scalars("weights", &|n| n <= self.capacity)?;
         held.factors.directions = state.number("directions")? as usize;
         held.next = state.place("next", held.len(), self.capacity)?;
@@ -138,11 +147,13 @@ impl<T: Scalar> Held<T> {
             sizes.push((n * layer.positions * shape.inputs, n * layer.output_width(k, shape.outputs)));
         }
         let total = |size: fn(&(usize, usize)) -> usize| sizes.iter().map(size).sum::<usize>();
-        let mut inputs = state.scalars("inputs", &|n| n == total(|size| size.0))?.into_iter();
-        let mut outputs = state.scalars("outputs", &|n| n == total(|size| size.1))?.into_iter();
-        for (layer, (a, s)) in held.factors.layers.iter_mut().zip(sizes) {
-            layer.inputs = inputs.by_ref().take(a).collect();
-            layer.outputs = outputs.by_ref().take(s).collect();
+        let inputs = state.values("inputs", &|n| n == total(|size| size.0))?;
+        let outputs = state.values("outputs", &|n| n == total(|size| size.1))?;
+        let (mut a, mut s) = (0, 0);
+        for (layer, size) in held.factors.layers.iter_mut().zip(sizes) {
+            layer.inputs = narrow(&inputs[a..a + size.0])?;
+            layer.outputs = narrow(&outputs[s..s + size.1])?;
+            (a, s) = (a + size.0, s + size.1);
         }
         Ok(held)
     }

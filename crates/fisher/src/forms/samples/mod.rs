@@ -5,9 +5,8 @@ mod held;
 mod precondition;
 mod product;
 
-use std::convert::Infallible;
-
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Statistic, Wants};
+use nhgd_kernels::memory::Result as Fallible;
 use nhgd_kernels::{Scalar, conjugate_gradients};
 use nhgd_settings::fields;
 
@@ -93,46 +92,49 @@ impl<T: Scalar> Samples<T> {
         })
     }
 
-    fn prepare(&mut self) -> Prepared<T> {
-        self.prepared.take().unwrap_or_else(|| {
-            let diagonal = self.held.diagonal();
-            let trace: f64 = diagonal.iter().map(|f| f.wide()).sum();
-            let mean = trace / diagonal.len() as f64;
-            Prepared { diagonal, mean, bases: None }
-        })
+    fn prepare(&mut self) -> Fallible<Prepared<T>> {
+        self.prepared.take().map_or_else(
+            || {
+                let diagonal = self.held.diagonal()?;
+                let trace: f64 = diagonal.iter().map(|f| f.wide()).sum();
+                let mean = trace / diagonal.len() as f64;
+                Ok(Prepared { diagonal, mean, bases: None })
+            },
+            Ok,
+        )
     }
 
     fn solve_by_gram(&mut self, mean: f64, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
         if self.inner.is_none() {
-            let gram = gram::samples_gram(&self.held);
+            let gram = gram::samples_gram(&self.held)?;
             let inner = self.damping.raise(mean, |damping, level| {
-                gram::factor(&self.held, &gram, damping.diagonal(level).mean()).map(|inner| (inner, level))
+                let inner = gram::factor(&self.held, &gram, damping.diagonal(level)?.mean())?;
+                Ok(inner.map(|inner| (inner, level)))
             });
             self.inner = Some(inner?.0);
         }
         let Some((inner, level)) = &self.inner else { unreachable!("factored above") };
-        let c = self.damping.diagonal(*level).mean();
-        let residual = gram::solve(&self.held, inner, c, b, x);
+        let c = self.damping.diagonal(*level)?.mean();
+        let residual = gram::solve(&self.held, inner, c, b, x)?;
         Ok(SolveReport { residual, damping: *level, ..SolveReport::default() })
     }
 
-    fn solve_by_steps(&self, prepared: &Prepared<T>, b: &[T], x: &mut [T]) -> SolveReport {
+    fn solve_by_steps(&self, prepared: &Prepared<T>, b: &[T], x: &mut [T]) -> Fallible<SolveReport> {
         let level = self.damping.level(prepared.mean);
-        let tilde = self.damping.diagonal(level);
+        let tilde = self.damping.diagonal(level)?;
         let spans = self.held.spans();
         let mut apply = |p: &[T], out: &mut [T]| {
-            self.held.apply(p, out);
+            self.held.apply(p, out)?;
             out.iter_mut().zip(p).enumerate().for_each(|(i, (out, &p))| *out += tilde.at(i) * p);
-            Ok::<(), Infallible>(())
+            Fallible::Ok(())
         };
         let mut precondition = |r: &[T], out: &mut [T]| {
-            precondition(prepared.bases.as_ref(), &prepared.diagonal, &tilde, &spans, r, out);
-            Ok::<(), Infallible>(())
+            precondition(prepared.bases.as_ref(), &prepared.diagonal, &tilde, &spans, r, out)
         };
         x.fill(T::zero());
-        let Ok(outcome) = conjugate_gradients(&mut apply, &mut precondition, b, x, self.tolerance, MAX_STEPS);
+        let outcome = conjugate_gradients(&mut apply, &mut precondition, b, x, self.tolerance, MAX_STEPS)?;
         let (residual, steps) = (Some(outcome.residual), outcome.steps as u32);
-        SolveReport { residual, damping: level, steps, ..SolveReport::default() }
+        Ok(SolveReport { residual, damping: level, steps, ..SolveReport::default() })
     }
 }
 
@@ -159,22 +161,24 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
     }
 
     fn refresh(&mut self, observation: &Observation<T>) -> Result<(), FisherError> {
-        check::factors(observation, &self.held.shapes)?;
-        self.reset();
-        self.observe(observation)
+        let factors = check::factors(observation, &self.held.shapes)?;
+        let mut held = self.held.empty();
+        held.take(factors)?;
+        (self.held, self.prepared, self.inner) = (held, None, None);
+        Ok(())
     }
 
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<SolveReport, FisherError> {
         check::sides(b, x, self.parameters())?;
-        let mut prepared = self.prepare();
+        let mut prepared = self.prepare()?;
         let report =
             if self.held.has_columns() && !self.damping.is_vector() && self.held.len() <= GRAM_SAMPLES {
                 self.solve_by_gram(prepared.mean, b, x)
             } else {
                 if prepared.bases.is_none() && !self.damping.is_vector() {
-                    prepared.bases = bases(&self.held);
+                    prepared.bases = bases(&self.held)?;
                 }
-                Ok(self.solve_by_steps(&prepared, b, x))
+                Ok(self.solve_by_steps(&prepared, b, x)?)
             };
         self.prepared = Some(prepared);
         let report = report?;
@@ -183,14 +187,14 @@ impl<T: Scalar> Fisher<T> for Samples<T> {
     }
 
     fn reset(&mut self) {
-        self.held.clear();
+        self.held = self.held.empty();
         (self.prepared, self.inner) = (None, None);
     }
 
-    fn state(&self) -> State {
-        let mut state = self.damping.state(self.inner.is_some());
-        state.extend(self.held.state());
-        state
+    fn state(&self) -> Fallible<State> {
+        let mut state = self.damping.state(self.inner.is_some())?;
+        state.extend(self.held.state()?);
+        Ok(state)
     }
 
     fn restore(&mut self, state: &[(String, Vec<f64>)]) -> Result<(), FisherError> {

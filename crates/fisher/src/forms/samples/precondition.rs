@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use nhgd_curvature::{Diagonal, LayerShape};
 use nhgd_kernels::Scalar;
+use nhgd_kernels::memory::Result as Fallible;
 use nhgd_kernels::vector::scale;
 
 use super::held::Held;
+use crate::FisherError;
 use crate::basis::Spectra;
 use crate::moments::{LayerMoments, Moments, Sharing};
 
@@ -18,21 +20,27 @@ const CHEAP_BASES: usize = 40;
 pub(super) type Bases<T> = Vec<Spectra<T>>;
 
 /// Eigenbases of the Kronecker factors of the samples, unless they would cost more than they save.
-pub(super) fn bases<T: Scalar>(held: &Held<T>) -> Option<Bases<T>> {
+pub(super) fn bases<T: Scalar>(held: &Held<T>) -> Result<Option<Bases<T>>, FisherError> {
     let n = held.len();
     let cheap =
         |&LayerShape { inputs: p, outputs: q }: &LayerShape| p.pow(3) + q.pow(3) <= CHEAP_BASES * n * p * q;
     if n == 0 || !held.shapes.iter().all(cheap) {
-        return None;
+        return Ok(None);
     }
-    let moments = Moments::of(&held.factors, &held.shapes, Sharing::Expand).ok()?;
+    let moments = match Moments::of(&held.factors, &held.shapes, Sharing::Expand) {
+        Err(full @ FisherError::Memory { .. }) => return Err(full),
+        Err(_) => return Ok(None),
+        Ok(moments) => moments,
+    };
     let rho = T::of(moments.inverse_weight());
     let basis = |layer: &LayerMoments<T>| {
-        let (basis, a, mut s) = layer.basis().ok()?;
-        scale(rho, &mut s);
-        Some((basis, a, s))
+        let found = layer.basis()?.ok();
+        Ok(found.map(|(basis, a, mut s)| {
+            scale(rho, &mut s);
+            (basis, a, s)
+        }))
     };
-    moments.layers.iter().map(basis).collect()
+    Ok(moments.layers.iter().map(basis).collect::<Fallible<Vec<_>>>()?.into_iter().collect())
 }
 
 /// out ← an approximation of (F + D̃)⁻¹ r: by the bases where there are such and D̃ = cI, else by the diagonal of F.
@@ -43,13 +51,14 @@ pub(super) fn precondition<T: Scalar>(
     spans: &[Range<usize>],
     r: &[T],
     out: &mut [T],
-) {
+) -> Fallible<()> {
     if let (Some(bases), Diagonal::Scalar(c)) = (bases, tilde) {
         for ((basis, a, s), span) in bases.iter().zip(spans) {
-            basis.divide(&r[span.clone()], &mut out[span.clone()], |i, j| a[i] * s[j] + *c);
+            basis.divide(&r[span.clone()], &mut out[span.clone()], |i, j| a[i] * s[j] + *c)?;
         }
     } else {
         let entries = out.iter_mut().zip(r).zip(diagonal).enumerate();
         entries.for_each(|(i, ((out, &r), &f))| *out = r / (f + tilde.at(i)));
     }
+    Ok(())
 }

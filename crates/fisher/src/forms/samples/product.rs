@@ -1,6 +1,7 @@
 //! Products with F, from the factors alone.
 
 use nhgd_curvature::{LayerFactors, LayerShape};
+use nhgd_kernels::memory::{Result, zeros};
 use nhgd_kernels::vector::scale;
 use nhgd_kernels::{Scalar, skinny};
 
@@ -12,15 +13,15 @@ const TILE: usize = 64;
 impl<T: Scalar> Held<T> {
     /// y ← F x: with B_l = mat(x), z_il = A_il B_l (a row per position) and q_ik = (w_i/n) Σ_l ⟨s_ikl, z_il⟩, layer l of y
     /// is Σ_i A_ilᵀ (Σ_k q_ik s_ikl). The samples pass once, tile by tile.
-    pub fn apply(&self, x: &[T], y: &mut [T]) {
+    pub fn apply(&self, x: &[T], y: &mut [T]) -> Result<()> {
         let (n, k) = (self.len(), self.factors.directions);
         let spans = self.spans();
         let parts = self.factors.layers.iter().zip(&self.shapes).zip(&spans);
-        let mut passes: Vec<Pass<'_, T>> =
-            parts.map(|((layer, &shape), at)| Pass::new(layer, shape, &x[at.clone()])).collect();
+        let passes = parts.map(|((layer, &shape), at)| Pass::new(layer, shape, &x[at.clone()]));
+        let mut passes = passes.collect::<Result<Vec<_>>>()?;
         for first in (0..n).step_by(TILE) {
             let rows = TILE.min(n - first);
-            let mut q = vec![T::zero(); rows * k];
+            let mut q: Vec<T> = zeros(rows * k)?;
             for pass in &mut passes {
                 pass.project(first, rows);
                 let width = pass.layer.positions * pass.shape.outputs;
@@ -43,6 +44,7 @@ impl<T: Scalar> Held<T> {
             let LayerShape { inputs, outputs } = pass.shape;
             skinny::from_class_major(&pass.sums, inputs, outputs, pass.stride, &mut y[span]);
         }
+        Ok(())
     }
 }
 
@@ -60,14 +62,13 @@ struct Pass<'a, T> {
 }
 
 impl<'a, T: Scalar> Pass<'a, T> {
-    fn new(layer: &'a LayerFactors<T>, shape: LayerShape, x: &[T]) -> Self {
+    fn new(layer: &'a LayerFactors<T>, shape: LayerShape, x: &[T]) -> Result<Self> {
         let LayerShape { inputs, outputs } = shape;
         let (stride, rows) = (skinny::stride(inputs), TILE * layer.positions);
-        let zeros = |n: usize| vec![T::zero(); n];
-        let mut weights = zeros(outputs * stride);
+        let mut weights = zeros(outputs * stride)?;
         skinny::to_class_major(x, inputs, outputs, stride, &mut weights);
-        let (sums, tile, z) = (zeros(outputs * stride), zeros(rows * stride), zeros(rows * outputs));
-        Self { layer, shape, stride, weights, sums, tile, z }
+        let (sums, tile, z) = (zeros(outputs * stride)?, zeros(rows * stride)?, zeros(rows * outputs)?);
+        Ok(Self { layer, shape, stride, weights, sums, tile, z })
     }
 
     /// Takes `samples` samples, the one of number `first` and those behind it, and their z.
