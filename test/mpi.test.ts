@@ -1,5 +1,6 @@
 // Runs of several ranks against those of one process. They need an MPI: see scripts/setup/mpi.mjs.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -71,6 +72,20 @@ test('ranks take rows one after the other, as many as possible alike', () => {
   )
 })
 
+test('a command under a launcher of MPI is refused, by rank 0 alone', () => {
+  for (const [rank, told] of [
+    ['0', 'nhgd: a command is one process, got 4: start it without mpirun'],
+    ['3', ''],
+  ]) {
+    const env = { ...process.env, OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: rank }
+    const args = ['--import', 'tsx', 'ts/cli/main.ts', 'info']
+    const { status, stderr, stdout } = spawnSync(process.execPath, args, { env, encoding: 'utf8' })
+    assert.is(status, 2)
+    assert.is(stdout, '')
+    assert.ok(told ? stderr.startsWith(told) : stderr === '', stderr)
+  }
+})
+
 test.run()
 
 const scratch = mkdtempSync(join(tmpdir(), 'nhgd-mpi-'))
@@ -127,8 +142,8 @@ onRanks('what ends a run on one rank ends it on all, after the same step', async
 
 onRanks('a run whose rank was killed goes on from its checkpoint with any number of ranks', async () => {
   const file = join(scratch, 'run.nhgd')
-  const { status } = await mpirun(3, 'killed', file)
-  assert.ok(status)
+  const { status, errors } = await mpirun(3, 'killed', file)
+  assert.ok(status && existsSync(file), `${status}: ${errors}`)
   const backend = await loadBackend()
   const { problem, method } = runs.conjugateGradients
   const given = { ...options, method: method() }

@@ -12,6 +12,7 @@ import {
   nhgd,
   oneRank,
   quadratic,
+  rowsOfRank,
   type SolveOptions,
   sampleWeights,
   softmaxRegression,
@@ -67,6 +68,23 @@ test('a rank without samples of a batch takes part in it', async ({ backend }) =
     const { inner } = end.value as typeof one
     for (const [i, x] of one.inner.entries()) assert.ok(Math.abs(inner[i] - x) < 1e-12)
   }
+})
+
+test('a rank holds its share of the features', async ({ backend }) => {
+  const memory = async (communicator: Communicator) => {
+    const { from, to } = rowsOfRank(1000, communicator)
+    const set = {
+      features: matrix(new Float64Array((to - from) * 100), to - from, 100),
+      labels: new Int32Array(to - from),
+    }
+    const hyperparameters = { weights: sampleWeights() }
+    const model = softmaxRegression({ classes: 2 })
+    const problem = bilevel({ backend, model, train: set, validation: set, hyperparameters })
+    return (await problem.over(communicator)).memory()
+  }
+  const one = await memory(oneRank)
+  for (const end of await onEach(4, memory))
+    assert.ok(end.status === 'fulfilled' && Number(end.value) < 0.3 * one)
 })
 
 test('what fails on one rank fails on all, with the rank', async ({ backend }) => {

@@ -4,8 +4,7 @@ import { refuse } from '../backend/check.ts'
 import { type Communicator, errorOfRanks, gatherValues, together } from '../backend/communicator.ts'
 import { exactDirection } from './custom/exactDirection.ts'
 import type { AnyOracles, ComputedOracle } from './problem.ts'
-
-type Entries = Float32Array | Float64Array
+import { type Entries, read, Vectors, write } from './vectors.ts'
 
 /** Where the samples of each rank begin, and the count of all at the end. */
 export type Starts = readonly number[]
@@ -37,33 +36,18 @@ export function shardedOracles(
   const sharded = new Sharded(backend, local, communicator, starts)
   return new Proxy(local as AnyOracles, {
     get(target, name) {
-      const owner = name in computed ? sharded : target
+      const owner = Object.hasOwn(Sharded.prototype, name) ? sharded : target
       const value = Reflect.get(owner, name, owner)
       return typeof value === 'function' ? value.bind(owner) : value
     },
   })
 }
 
-type Replaced = Exclude<ComputedOracle, 'regularizer'>
-
-/** The oracles that ask all ranks. */
-const computed: Record<Replaced, true> = {
-  innerStep: true,
-  innerStepFor: true,
-  observe: true,
-  innerGradient: true,
-  innerLoss: true,
-  outerLoss: true,
-  outerGradient: true,
-  crossProduct: true,
-  curvatureProduct: true,
-  hessianProduct: true,
-  exactDirection: true,
-}
-
-class Sharded implements Pick<AnyOracles, Replaced> {
+/** The oracles that ask all ranks; the others are those of the rank. */
+class Sharded implements Pick<AnyOracles, Exclude<ComputedOracle, 'regularizer'>> {
   readonly #backend: Backend
   readonly #local: Oracles
+  readonly #vectors: Vectors
   readonly #communicator: Communicator
   readonly #starts: { readonly inner: Starts; readonly outer: Starts }
   /** All samples of this rank. */
@@ -77,6 +61,7 @@ class Sharded implements Pick<AnyOracles, Replaced> {
   ) {
     this.#backend = backend
     this.#local = local
+    this.#vectors = new Vectors(backend, local.dtype)
     this.#communicator = communicator
     this.#starts = starts
     const all = ([from, to]: readonly [number, number]) =>
@@ -90,7 +75,7 @@ class Sharded implements Pick<AnyOracles, Replaced> {
       part.own ? this.#local.innerStep(point, part.own, step) : 0,
     )
     step.inner.copyFrom(point.inner)
-    await this.#lend(this.#entries(0), (none) => step.keep(batch, none))
+    await this.#vectors.lend(this.#vectors.entries(0), (none) => step.keep(batch, none))
     return loss
   }
 
@@ -130,15 +115,15 @@ class Sharded implements Pick<AnyOracles, Replaced> {
   /** The rank's own loss is over all samples, so that on its part comes with a gradient. */
   async innerLoss(point: Point): Promise<number> {
     const { own, share } = this.#part('inner')
-    return this.#with(this.#local.innerLength, (gradient) =>
+    return this.#vectors.zeros(this.#local.innerLength, (gradient) =>
       this.#sum(share, [], () => (own ? this.#local.innerGradient(point, own, gradient) : 0)),
     )
   }
 
   async outerLoss(point: Point): Promise<number> {
     const { own, share } = this.#part('outer')
-    return this.#with(this.#local.outerLength, (direct) =>
-      this.#with(this.#local.innerLength, (target) =>
+    return this.#vectors.zeros(this.#local.outerLength, (direct) =>
+      this.#vectors.zeros(this.#local.innerLength, (target) =>
         this.#sum(share, [], () => (own ? this.#local.outerGradient(point, direct, target, own) : 0)),
       ),
     )
@@ -153,7 +138,7 @@ class Sharded implements Pick<AnyOracles, Replaced> {
 
   async crossProduct(point: Point, batch: Batch, u: Vector, scale: number, product: Vector): Promise<void> {
     const { own, share } = this.#part('inner', batch)
-    await this.#with(product.length, async (sum) => {
+    await this.#vectors.zeros(product.length, async (sum) => {
       await this.#sum(share, [sum], () => {
         if (own) this.#local.crossProduct(point, own, u, 1, sum)
         return 0
@@ -176,9 +161,9 @@ class Sharded implements Pick<AnyOracles, Replaced> {
     const all = this.#backend.Batch.all(samples)
     const name = hessian ? 'hessianProduct' : 'curvatureProduct'
     const product = (u: Float64Array) =>
-      this.#with(innerLength, async (image) => {
+      this.#vectors.zeros(innerLength, async (image) => {
         const direction = dtype === 'f64' ? u : Float32Array.from(u)
-        await this.#lend(direction, (vector) => this.#product(name, point, all, vector, image))
+        await this.#vectors.lend(direction, (vector) => this.#product(name, point, all, vector, image))
         return dtype === 'f64' ? image.readF64() : image.readF32()
       })
     const solution = await exactDirection(this.#backend, product, target.readF64(), hessian)
@@ -205,7 +190,7 @@ class Sharded implements Pick<AnyOracles, Replaced> {
    * some ranks, it fails on all.
    */
   async #sum(share: number, vectors: readonly Vector[], compute: () => number): Promise<number> {
-    const room = this.#entries(2 + vectors.reduce((sum, { length }) => sum + length, 0))
+    const room = this.#vectors.entries(2 + vectors.reduce((sum, { length }) => sum + length, 0))
     let failure: unknown
     try {
       room[1] = share * compute()
@@ -239,9 +224,9 @@ class Sharded implements Pick<AnyOracles, Replaced> {
     } else {
       // Rows have the root of their number in them, factors do not.
       if (fisher.rows === 'perSample') rows.scale(Math.sqrt(part.share))
-      const own = part.own ? this.#read(rows) : this.#entries(0)
+      const own = part.own ? this.#vectors.read(rows) : this.#vectors.entries(0)
       const all = await gatherValues(this.#communicator, own)
-      await this.#lend(this.#inOrder(all, part.positions()), (joined) => step.keepRows(batch, joined))
+      await this.#vectors.lend(this.#inOrder(all, part.positions()), (joined) => step.keepRows(batch, joined))
     }
     rows.dispose()
   }
@@ -250,7 +235,7 @@ class Sharded implements Pick<AnyOracles, Replaced> {
   #inOrder(all: Entries, positions: Uint32Array): Entries {
     const starts = this.#starts.inner
     const width = all.length / positions.length
-    const inOrder = this.#entries(all.length)
+    const inOrder = this.#vectors.entries(all.length)
     const places = starts.slice(1).flatMap((to, rank) => {
       const of = (place: number) => positions[place] >= starts[rank] && positions[place] < to
       return Array.from(positions.keys()).filter(of)
@@ -283,34 +268,6 @@ class Sharded implements Pick<AnyOracles, Replaced> {
     const share = own.length / positions.length
     return { own: share > 0 ? this.#backend.Batch.of(own) : undefined, share, positions: () => positions }
   }
-
-  #entries(length: number): Entries {
-    return this.#local.dtype === 'f32' ? new Float32Array(length) : new Float64Array(length)
-  }
-
-  #read(vector: Vector): Entries {
-    const entries = this.#entries(vector.length)
-    read(vector, entries)
-    return entries
-  }
-
-  /** Lends `use` a vector of these entries. */
-  #lend<R>(entries: Entries, use: (vector: Vector) => R | Promise<R>): Promise<R> {
-    return this.#with(entries.length, (vector) => {
-      write(vector, entries)
-      return use(vector)
-    })
-  }
-
-  /** Lends `use` a vector of zeros. */
-  async #with<R>(length: number, use: (vector: Vector) => R | Promise<R>): Promise<R> {
-    const vector = new this.#backend.Vector(length, this.#local.dtype)
-    try {
-      return await use(vector)
-    } finally {
-      vector.dispose()
-    }
-  }
 }
 
 /** Draws of labels and signs are by place in the batch, which a part of it does not know. */
@@ -318,14 +275,4 @@ function checkFisher({ rows, statistic }: FisherHandle): void {
   if (rows === 'signed') refuse('fisher.rows', '"mean", "perSample" or factors on several ranks', rows)
   if (statistic === 'sampled')
     refuse('fisher.statistic', '"empirical" or "expected" on several ranks', statistic)
-}
-
-function read(vector: Vector, entries: Entries): void {
-  if (entries instanceof Float32Array) vector.readIntoF32(entries)
-  else vector.readIntoF64(entries)
-}
-
-function write(vector: Vector, entries: Entries): void {
-  if (entries instanceof Float32Array) vector.writeF32(entries)
-  else vector.writeF64(entries)
 }

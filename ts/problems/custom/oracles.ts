@@ -3,6 +3,7 @@ import type { Batch, DType, FisherHandle, Point, Step, Vector } from '../../back
 import { refuse } from '../../backend/check.ts'
 import { customFisher } from '../../defaults.ts'
 import type { AnyOracles } from '../problem.ts'
+import { write } from '../vectors.ts'
 import { exactDirection } from './exactDirection.ts'
 import type { Functions, Place } from './functions.ts'
 import { type Entries, zeros } from './room.ts'
@@ -257,11 +258,6 @@ export class CustomOracles implements AnyOracles {
     write(out, ArrayBuffer.isView(entries) ? (entries as Entries) : Float64Array.from(entries))
     return out
   }
-}
-
-function write(vector: Vector, entries: Entries, name?: string): void {
-  if (entries instanceof Float32Array) vector.writeF32(entries, name)
-  else vector.writeF64(entries, name)
 }
 
 function positionsOf(batch: Batch | undefined, count: number): Uint32Array {
