@@ -18,6 +18,8 @@ const environment = {
   ),
   OMPI_MCA_rmaps_base_oversubscribe: '1',
   PRTE_MCA_rmaps_default_mapping_policy: ':oversubscribe',
+  // See docs/more-than-one-machine.md: without it, about one of 100 ranks crashes where a loaded machine starts several.
+  MALLOC_TOP_PAD_: `${2 ** 26}`,
 }
 
 /** How a job ended; the status is null where it did not end by itself. */
@@ -27,10 +29,7 @@ export interface Job {
   readonly errors: string
 }
 
-/**
- * test/support/rankWorker.ts as JavaScript, made once. A loader of TypeScript starts a thread, whose engine Node 20 may
- * place over memory that the rank's main thread is just taking: of 200 ranks that start at the same time, some crash.
- */
+/** test/support/rankWorker.ts as JavaScript, made once: without a loader of TypeScript ranks start sooner. */
 let worker: Promise<string> | undefined
 
 async function bundled(): Promise<string> {
