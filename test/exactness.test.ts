@@ -3,11 +3,13 @@ import * as assert from 'uvu/assert'
 import { errorAt } from '../bench/exactness/hard/equalCpu.ts'
 import { hard } from '../bench/exactness/hard/main.ts'
 import { hardMarkdown, share } from '../bench/exactness/hard/table.ts'
+import { networks, networksMarkdown } from '../bench/exactness/networks.ts'
 import { Random } from '../bench/harness/random.ts'
 import { loadBackend } from '../ts/backend/load.ts'
 import { matrix } from '../ts/backend/matrix.ts'
 import { formFor } from '../ts/hypergradient/direction.ts'
 import { nhgd } from '../ts/methods/nhgd.ts'
+import { multilayerPerceptron } from '../ts/problems/model.ts'
 
 const test = suite('exactness')
 
@@ -74,6 +76,23 @@ test('the default damps small layers jointly, large ones and those of a user as 
   assert.equal(formFor({ oracles: { layers: Uint32Array.from([2, 2]) } }, window, {}), window)
   // What nhgd() shows is what large layers get.
   assert.is((nhgd().settings.fisher as typeof form).kroneckerDamping, 'split')
+})
+
+test('a small network: corrections bring the form of all samples to the exact direction', async () => {
+  const backend = await loadBackend()
+  const [rows, columns, damping] = [60, 4, 0.1]
+  const random = new Random(2)
+  const set = () => ({
+    features: matrix(random.normals(rows * columns), rows, columns),
+    labels: Int32Array.from({ length: rows }, (_, i) => i % 3),
+  })
+  const options = { seed: 1, points: [2, 5], damping, corrections: [0, 2, 8] }
+  const model = multilayerPerceptron({ classes: 3, hidden: [3] })
+  const entries = await networks(backend, { train: set(), trusted: set() }, { model, ...options })
+  assert.ok(entries.every(({ cosine, cpu }) => cosine > 0 && cosine < 1 + 1e-6 && cpu >= 0))
+  const last = entries.filter(({ refine }) => refine === 8)
+  assert.ok(last.every(({ cosine }) => cosine > 0.95))
+  assert.match(networksMarkdown(entries, { seed: 1, samples: rows, damping }), /eigenkronecker \| expected/)
 })
 
 test.run()

@@ -1,19 +1,22 @@
 // How close each inverse Fisher comes to the exact hypergradient, and what it takes:
-//   npm run exactness [-- --hard] [--quick] [--json FILE] [--seed N] [--seeds N] [--out FILE]
+//   npm run exactness [-- --hard | --networks] [--quick] [--json FILE] [--seed N] [--seeds N] [--out FILE]
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { loadBackend } from '../../ts/backend/load.ts'
-import { loadMnist } from '../../ts/data/index.ts'
+import { cleaningSplit, loadMnist } from '../../ts/data/index.ts'
+import { takeRows } from '../../ts/data/tensor.ts'
 import { digitComponents } from './components.ts'
 import { coldContenders, warmContenders } from './contenders.ts'
 import { collect } from './entries.ts'
 import { hard } from './hard/main.ts'
 import { hardMarkdown } from './hard/table.ts'
+import { networks, networksMarkdown, usualNetwork } from './networks.ts'
 import { follow, type Measurement, type Reference } from './run.ts'
 import { markdown } from './table.ts'
 
 const {
   hard: onHard,
+  networks: onNetworks,
   quick,
   json,
   out,
@@ -21,13 +24,22 @@ const {
   seeds,
 } = new Command('exactness')
   .option('--hard', 'problems on which conjugate gradients have a hard time, with few products')
+  .option('--networks', 'a perceptron 784-128-10 at three points of its training, one seed')
   .option('--quick', 'one seed, corrections up to 4; with --hard fewer forms and outer iterations')
   .option('--json <file>', 'write the entries')
   .option('--out <file>', 'write the table as Markdown')
   .option('--seed <n>', 'the first seed', Number, 0)
   .option('--seeds <n>', 'how many', Number, 3)
   .parse()
-  .opts<{ hard?: boolean; quick?: boolean; json?: string; out?: string; seed: number; seeds: number }>()
+  .opts<{
+    hard?: boolean
+    networks?: boolean
+    quick?: boolean
+    json?: string
+    out?: string
+    seed: number
+    seeds: number
+  }>()
 
 const count = quick ? 1 : seeds
 const corrections = quick ? [0, 1, 2, 4] : [0, 1, 2, 4, 8]
@@ -55,7 +67,21 @@ async function hardCases(): Promise<[entries: object[], table: string]> {
   return [entries, hardMarkdown(entries, { ...circumstances, units })]
 }
 
-const [entries, table] = await (onHard ? hardCases() : usual())
+async function onPerceptron(): Promise<[entries: object[], table: string]> {
+  const [samples, noise] = [quick ? 500 : 2000, { kind: 'uniform', rate: 0.5 } as const]
+  const sizes = { classes: 10, trainSize: samples, trustedSize: samples }
+  const { train: rows, trusted, given } = cleaningSplit(train.labels, { ...sizes, noise, seed })
+  const set = (rows: Int32Array) => ({
+    features: takeRows(train.features, rows),
+    labels: Int32Array.from(rows, (i) => given[i]),
+  })
+  const sets = { train: set(rows), trusted: set(trusted) }
+  const entries = await networks(backend, sets, { ...usualNetwork, corrections, seed })
+  return [entries, networksMarkdown(entries, { seed, samples, damping: usualNetwork.damping })]
+}
+
+const run = onNetworks ? onPerceptron : onHard ? hardCases : usual
+const [entries, table] = await run()
 if (json) {
   const short = (_: string, value: unknown) =>
     typeof value === 'number' ? Number(value.toPrecision(6)) : value

@@ -11,6 +11,7 @@ import { describe, grid } from './grid.ts'
 import { influenceCommand } from './influence/command.ts'
 import type { Job, Run } from './job.ts'
 import { type RunnerOptions, runner, write } from './jobs.ts'
+import { networkCommand } from './network/command.ts'
 import { noiseCommand } from './noise/command.ts'
 import { reviewCommand } from './noise/review.ts'
 import { pdeCommand } from './pde/command.ts'
@@ -93,6 +94,7 @@ program
   .addCommand(distillationCommand())
   .addCommand(pdeCommand())
   .addCommand(scaleCommand())
+  .addCommand(networkCommand())
 
 async function cleaning(options: Options): Promise<void> {
   const lack = missing({ dataset: options.cells ? 'fashion' : options.dataset }, options.fashion)
