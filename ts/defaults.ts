@@ -344,7 +344,7 @@ export const tuneRegularization = {
     /** Ridge penalties of a perceptron, whose weights have no such unit. */
     network: [0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4],
   },
-  outer: { steps: 15, tolerance: 1e-3, gain: 1e-3, reach: 0.7 },
+  outer: { steps: 15, tolerance: 3e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
   /** Perceptrons: steps end after two in a row that gain less than this share of g. */
   network: {

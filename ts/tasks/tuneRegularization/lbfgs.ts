@@ -11,8 +11,8 @@ const first = 0.3
 
 /**
  * Minimises a function of few variables by limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with steps of at
- * most `reach` in each entry and an Armijo line search, until two steps in a row gain little. `curvature` is about the
- * second derivative at the start. `onStep` sees the start and each accepted x; it returns true to end.
+ * most `reach` in each entry and an Armijo line search, until two steps in a row gain little, or one where
+ * `curvature`, about the second derivative at the start, is known. `onStep` sees the start and each accepted x; it returns true to end.
  */
 export async function lbfgs(
   start: Float64Array,
@@ -58,7 +58,7 @@ export async function lbfgs(
     ;({ x, at } = accepted)
     if (await options.onStep(x, at)) return
     small = gain <= options.gain * Math.abs(at.value) ? small + 1 : 0
-    if (small === 2) return
+    if (small === (options.curvature ? 1 : 2)) return
   }
 }
 
