@@ -12,11 +12,11 @@ const first = 0.3
 /**
  * Minimises a function of few variables by limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with steps of at
  * most `reach` in each entry and an Armijo line search, until two steps in a row gain little, or one where
- * `curvature`, about the second derivative at the start, is known. `onStep` sees the start and each accepted x; it returns true to end.
+ * `curvature`, about the second derivative at the start, is known. The gradient is asked for where its value is `wanted`. `onStep` sees the start and each accepted x; it returns true to end.
  */
 export async function lbfgs(
   start: Float64Array,
-  evaluate: (x: Float64Array) => Promise<Evaluation>,
+  evaluate: (x: Float64Array, wanted: (value: number) => boolean) => Promise<Evaluation>,
   options: {
     steps: number
     tolerance: number
@@ -27,7 +27,7 @@ export async function lbfgs(
   },
 ): Promise<void> {
   let x = start
-  let at = await evaluate(x)
+  let at = await evaluate(x, () => true)
   if (await options.onStep(x, at)) return
   const pairs: { s: Float64Array; y: Float64Array }[] = []
   let small = 0
@@ -39,8 +39,9 @@ export async function lbfgs(
     let accepted: { x: Float64Array; at: Evaluation } | undefined
     for (let t = Math.min(1, options.reach / largest); t * largest > options.tolerance; t /= 3) {
       const next = plus(x, t, direction)
-      const there = await evaluate(next)
-      if (there.value <= at.value + 1e-4 * t * slope) {
+      const most = at.value + 1e-4 * t * slope
+      const there = await evaluate(next, (value) => value <= most)
+      if (there.value <= most) {
         accepted = { x: next, at: there }
         break
       }

@@ -21,6 +21,9 @@ export function penaltyAt({ groups, strengths, power }: PenaltyShape, v: Float64
   return new PenaltyTerm(all, q)
 }
 
+/** Whether ∇f is wanted, which f may decide. Without it in any case, θ is found roughly. */
+export type Differentiate = boolean | ((value: number) => boolean)
+
 /** f at one v, with what it is made of. */
 export interface Evaluated extends Evaluation {
   /** f of each fold. */
@@ -41,18 +44,18 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
   const all = together.backend.Batch.all(oracles.samples)
   const [direct, target] = [together.zeros(oracles.outerLength), together.zeros(oracles.innerLength)]
   const product = together.zeros(oracles.outerLength)
-  const evaluate = async (v: Float64Array, differentiate: boolean): Promise<Evaluated> => {
+  const evaluate = async (v: Float64Array, differentiate: Differentiate): Promise<Evaluated> => {
     const penalty = penaltyAt(shape, v)
     const thetas = starts.map((start) => start.slice())
     for (const [k, { solver }] of folds.folds.entries()) {
       await folds.pace.pause()
-      await solver.minimize(thetas[k], penalty, !differentiate)
+      await solver.minimize(thetas[k], penalty, differentiate === false)
     }
     const losses = folds.folds.map(({ problem }, k) =>
       problem.oracles.outerLoss(problem.start(0, { inner: thetas[k], outer: v })),
     )
     const value = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
-    if (!differentiate)
+    if (!(typeof differentiate === 'function' ? differentiate(value) : differentiate))
       return { value, gradient: new Float64Array(v.length), losses, thetas, indefinite: false }
     const point = together.start(0, { inner: joined(thetas), outer: v })
     await oracles.outerGradient(point, direct, target)
@@ -69,7 +72,8 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     const gradient = Float64Array.from(read(product))
     return { value, gradient, losses, thetas, indefinite: solved.some(({ indefinite }) => indefinite) }
   }
-  return (v: Float64Array, differentiate = true) => folds.pace.once(() => evaluate(v, differentiate))
+  return (v: Float64Array, differentiate: Differentiate = true) =>
+    folds.pace.once(() => evaluate(v, differentiate))
 }
 
 function joined(parts: readonly Float64Array[]): Float64Array {

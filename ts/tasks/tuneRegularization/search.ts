@@ -153,10 +153,10 @@ export async function follow(
 ): Promise<void> {
   const evaluate = objective(folds, shape, thetas)
   const precision = shape.strengths > few ? prior : 0
-  const regularized = async (v: Float64Array) => {
-    const at = await evaluate(v)
+  const regularized = async (v: Float64Array, wanted: (value: number) => boolean) => {
     const pull = v.map((x, k) => (k < shape.strengths ? precision * (x - start[k]) : 0))
     const extra = 0.5 * pull.reduce((sum, x, k) => sum + x * (v[k] - start[k]), 0)
+    const at = await evaluate(v, (value) => wanted(value + extra))
     return {
       ...at,
       value: at.value + extra,
