@@ -7,6 +7,7 @@ import { loadBackend } from '../ts/backend/load.ts'
 import { stopwatch } from './harness/clock.ts'
 import { commit, limits, machine } from './harness/machine.ts'
 import { type Effort, type Entry, measure } from './harness/measure.ts'
+import { record } from './harness/recorded.ts'
 import { heading, line, markdown, titleLine } from './harness/report.ts'
 import { loadOpenBlas } from './rivals/openblas.ts'
 import { rows } from './rows/index.ts'
@@ -18,6 +19,7 @@ const help = `npm run bench -- [options]
   --seed N            of the inputs, 1 by default
   --json FILE         writes the entries and the machine
   --markdown FILE     writes the table
+  --record            writes both to bench/results, named by processor, and the page of all processors
   --page              builds and serves a page that measures WebAssembly in a browser`
 
 const thorough: Effort = { seconds: 4, rounds: { least: 7, most: 41 }, cycle: 0.02 }
@@ -51,6 +53,7 @@ async function main(): Promise<void> {
   const report = { ...about, limits: limits(backend, openblas, about.limits), entries }
   if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
   if (options.markdown) writeFileSync(options.markdown, markdown(report))
+  if (options.record) record(report)
 }
 
 function readOptions() {
@@ -62,6 +65,7 @@ function readOptions() {
       seed: { type: 'string', default: '1' },
       json: { type: 'string' },
       markdown: { type: 'string' },
+      record: { type: 'boolean', default: false },
       page: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -69,6 +73,9 @@ function readOptions() {
   if (values.help) {
     console.log(help)
     process.exit()
+  }
+  if (values.record && (values.quick || values.only || values.backend !== 'native')) {
+    throw new Error('"--record" expected a thorough run of all native rows, got a part')
   }
   const seed = Number(values.seed)
   if (!Number.isSafeInteger(seed)) throw new Error(`"--seed" expected a whole number, got ${values.seed}`)

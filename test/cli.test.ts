@@ -86,6 +86,12 @@ test('info tells the backend', async () => {
   const info = JSON.parse(out)
   assert.ok(['native', 'wasm'].includes(info.backend))
   assert.ok(info.threads >= 1 && typeof info.simd === 'string')
+  const { tuning } = JSON.parse((await nhgd('info', '--tune')).out)
+  const sizes = Object.fromEntries(
+    tuning.map(({ name, value }: { name: string; value: number }) => [name, value]),
+  )
+  if (info.backend === 'native') assert.ok(sizes.firstCache <= sizes.secondCache && sizes.tileRows >= 16)
+  else assert.equal(tuning, [])
 })
 
 test('options that do not exist or make no sense', () =>

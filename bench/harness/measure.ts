@@ -1,4 +1,5 @@
 import { stopwatch, type Times } from './clock.ts'
+import { type Cores, watchCores } from './cores.ts'
 import type { Context, Pair, Row } from './row.ts'
 
 /** How long to measure. */
@@ -30,6 +31,8 @@ export interface Entry {
   /** Our flops per second and bytes per second. */
   readonly flops: number | null
   readonly bandwidth: number | null
+  /** How busy the cores were meanwhile; null where the system does not tell. */
+  readonly cores?: Cores | null
   readonly note: string
 }
 
@@ -40,6 +43,7 @@ export async function measure(row: Row, context: Context, effort: Effort): Promi
   globalThis.gc?.()
   const [ours, rival] = [stopwatch(pair.ours, effort.cycle), theirs && stopwatch(theirs, effort.cycle)]
   const [a, b]: Times[][] = [[], []]
+  const busy = watchCores()
   const end = performance.now() + 1000 * effort.seconds
   const { least, most } = effort.rounds
   const sides = [async () => a.push(await ours()), async () => rival && b.push(await rival())]
@@ -47,6 +51,7 @@ export async function measure(row: Row, context: Context, effort: Effort): Promi
     for (const side of sides) await side()
     sides.reverse()
   }
+  const cores = busy()
   // The first pair calibrates and warms up: it counts only where it is alone.
   for (const times of [a, b]) if (times.length > 1) times.shift()
   const { clock = 'cpu', statistic = 'median' } = row
@@ -67,6 +72,7 @@ export async function measure(row: Row, context: Context, effort: Effort): Promi
     seconds: { ours: seconds(a), rival: rival && seconds(b) },
     flops: row.flops ? row.flops / seconds(a) : null,
     bandwidth: row.bytes ? row.bytes / seconds(a) : null,
+    cores,
     note,
   }
 }

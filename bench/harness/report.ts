@@ -1,3 +1,4 @@
+import { loaded } from './cores.ts'
 import type { Limits, Machine } from './machine.ts'
 import type { Entry } from './measure.ts'
 
@@ -52,7 +53,7 @@ export function cells(entry: Entry, limits: Limits): string[] {
     time(seconds.ours),
     seconds.rival === null ? '–' : time(seconds.rival),
     distanceToLimit(entry, limits),
-    [missed, clock, lower, entry.note].filter(Boolean).join('; '),
+    [missed, clock, lower, loaded(entry.cores), entry.note].filter(Boolean).join('; '),
   ]
 }
 
@@ -69,11 +70,11 @@ export function markdown(report: Report): string {
   return [
     '# Benchmarks',
     '',
-    'Written by `npm run bench -- --markdown FILE`. A ratio is our time over the rival’s, the median of pairs that were',
+    'Written by `npm run bench -- --record`. A ratio is our time over the rival’s, the median of pairs that were',
     'timed in turns: below 1 we are faster. It compares CPU time, which others on the machine disturb less, or time on the',
     'wall where threads share the work; the column *wall* has the latter for all. *Of the limit* says how much of the',
     'machine’s arithmetic (an f32 product) or of its memory’s speed (reading) ours uses; both limits are of one thread,',
-    'measured in the same run.',
+    'measured in the same run. A row says so where other processes took more than a tenth of a core meanwhile.',
     '',
     ...heading(report).map((text) => `- ${text}`),
     ...lanes(report.machine),
@@ -100,7 +101,7 @@ function aligned(cells: readonly string[]): string {
   return cells.map(pad).join('  ').trimEnd()
 }
 
-function short(ratio: number | null): string {
+export function short(ratio: number | null): string {
   if (ratio === null) return '–'
   return ratio < 0.1 ? String(Number(ratio.toPrecision(2))) : ratio.toFixed(2)
 }

@@ -3,6 +3,7 @@
 import { cpus, loadavg } from 'node:os'
 import { Command } from 'commander'
 import { replaceFile } from '../../ts/backend/files.ts'
+import { onAarch64 } from './aarch64.ts'
 import { abortAtRandom } from './abort.ts'
 import { damageAtRandom } from './damage.ts'
 import { sameBits } from './determinism.ts'
@@ -36,6 +37,7 @@ const checks: Record<string, () => Promise<object>> = {
   memory: () => liveEverywhere(some(60)),
   twins: () => compareTwins(some(100_000)),
   sanitizers: () => sanitize(),
+  aarch64: () => onAarch64(some(1000)),
   aborts: () => abortAtRandom(some(10), seed),
   turns: () => turnsOfMainJob(quick ? 2 : 12),
   exits: () => endAtRandom(some(60), seed),

@@ -30,6 +30,8 @@ export type View = Uint8Array
 export interface Binding {
   /** Version, SIMD level, BLAS, threads and target, as JSON. */
   info(): string
+  /** What kernels chose by the caches of the machine, as JSON: for each choice its name, value and reason. */
+  tuning?(): string
   /** What arguments each call takes, as JSON: see {@link signaturesOf}. */
   signatures(): string
   readonly Vector: new (length: Whole, dtype: DType) => Vector

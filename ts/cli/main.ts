@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { cleanCommand } from './clean.ts'
 import { distillCommand } from './distill.ts'
@@ -36,8 +36,9 @@ const program = new Command('nhgd')
   .addCommand(
     new Command('info')
       .description('tell which backend runs here, and why others do not')
-      .action(async () => {
-        console.log(JSON.stringify(await info(), null, 2))
+      .addOption(new Option('--tune', 'tell what kernels chose by the caches of the machine').hideHelp())
+      .action(async (options) => {
+        console.log(JSON.stringify(await info(options), null, 2))
       }),
   )
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)

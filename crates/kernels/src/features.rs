@@ -2,10 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::Scalar;
 use crate::entries::Entries;
 use crate::pages::enlarge;
 use crate::simd::{dispatch, prefetch};
+use crate::{Scalar, tuning};
 
 /// Features in the type in which they were given.
 #[derive(Clone, Debug)]
@@ -155,9 +155,6 @@ impl Features {
     }
 }
 
-/// How many rows are requested ahead of the one that is widened: scattered rows wait for latency, not bandwidth.
-const AHEAD: usize = 6;
-
 /// The stored type of an entry.
 trait Entry: Copy + Into<f64> {
     /// out = x · scale.
@@ -193,9 +190,10 @@ impl<X: Entry, T: Scalar> WithSimd for Gather<'_, X, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { x, cols, rows, scale, bias, tile, stride } = self;
+        let ahead = tuning::rows_ahead(cols * size_of::<X>());
         for (i, out) in tile.chunks_exact_mut(stride).enumerate() {
-            if i + AHEAD < rows.len() {
-                let row = rows.get(i + AHEAD);
+            if i + ahead < rows.len() {
+                let row = rows.get(i + ahead);
                 prefetch(&x[row * cols..(row + 1) * cols]);
             }
             let row = rows.get(i);

@@ -6,12 +6,11 @@
 use pulp::{Simd, WithSimd};
 
 use crate::simd::{dispatch, prefetch_line};
+use crate::tuning::AHEAD_OF_EIGHT;
 use crate::{MatRef, Scalar};
 
 /// Rows that share a pass over the vector.
 const ROWS: usize = 8;
-/// How many vectors of a row are requested ahead of their use: the hardware alone fetches too few rows ahead.
-const AHEAD: usize = 16;
 
 /// y ← β·y + α·A·x, with contiguous rows. β = 0 overwrites y, whatever it held.
 pub(crate) fn rows_times<T: Scalar>(y: &mut [T], beta: T, alpha: T, a: MatRef<'_, T>, x: &[T]) {
@@ -58,7 +57,7 @@ fn dots<T: Scalar, S: Simd, const R: usize>(simd: S, a: MatRef<'_, T>, i: usize,
     let mut sums = [T::splat(simd, T::zero()); R];
     for p in 0..x.len() {
         for r in 0..R {
-            prefetch_line(rows[r].0.as_ptr().wrapping_add(p + AHEAD));
+            prefetch_line(rows[r].0.as_ptr().wrapping_add(p).wrapping_byte_add(AHEAD_OF_EIGHT));
             sums[r] = T::mul_add_lanes(simd, rows[r].0[p], x[p], sums[r]);
         }
     }
@@ -129,7 +128,7 @@ fn add<T: Scalar, S: Simd, const R: usize>(
     for p in 0..y.len() {
         let mut sum = y[p];
         for r in 0..R {
-            prefetch_line(rows[r].0.as_ptr().wrapping_add(p + AHEAD));
+            prefetch_line(rows[r].0.as_ptr().wrapping_add(p).wrapping_byte_add(AHEAD_OF_EIGHT));
             sum = T::mul_add_lanes(simd, factor_lanes[r], rows[r].0[p], sum);
         }
         y[p] = sum;

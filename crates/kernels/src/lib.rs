@@ -42,6 +42,7 @@ pub mod softmax;
 mod syrk;
 pub mod threads;
 pub mod triangular;
+pub mod tuning;
 pub mod vector;
 
 pub use activation::{Activation, activate};

@@ -8,18 +8,13 @@ use pulp::{Simd, WithSimd};
 
 use crate::memory::Result;
 use crate::simd::{dispatch, prefetch, prefetch_line};
+use crate::tuning::{DEPTH_BYTES, STRIP_BYTES, symmetric_rows};
 use crate::{Aligned, MatMut, MatRef, Scalar};
 
-/// Bytes of a strip's column: 48 rows of f32 or 24 of f64, a whole number of tile sides for every vector length.
-const STRIP_BYTES: usize = 192;
 /// Length of one side of a tile, in vectors.
 const VECTORS: usize = 3;
-/// Bytes of the terms that are summed in registers before C is touched.
-const DEPTH_BYTES: usize = 2048;
 /// Largest length of the other side of a tile, in entries.
 const SIDE: usize = 8;
-/// Rows of C that are computed together, so that their strips stay in the second cache.
-const ROWS: usize = 192;
 /// How many columns of a strip, and cache lines of a row to be packed, are requested ahead of their use.
 const COLUMNS_AHEAD: usize = 16;
 const LINES_AHEAD: usize = 4;
@@ -152,8 +147,10 @@ impl<T: Scalar> Tiles<'_, T> {
         let width = VECTORS * (size_of::<T::Lanes<S>>() / size_of::<T>());
         let (n, height) = (self.n, strip_height::<T>());
         let size = height * self.depth;
-        for rows in (0..n).step_by(ROWS) {
-            let after = n.min(rows + ROWS);
+        // So many that their strips stay in the second cache.
+        let together = symmetric_rows(height);
+        for rows in (0..n).step_by(together) {
+            let after = n.min(rows + together);
             for j in (0..n).step_by(width) {
                 let strip = &self.packed[j / height * size..][..size];
                 let (from, end) =

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(not(target_family = "wasm"))]
 use crate::crew::Crew;
@@ -57,21 +57,19 @@ impl Team {
             return Ok(results);
         }
 
-        let next = AtomicUsize::new(0);
+        let rest = Rest::new(chunks);
+        let is_caller = caller();
         let done = Mutex::new((memory::reserved(chunks)?, None));
         self.crew.together(threads - 1, &|| {
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                if i >= chunks {
-                    return;
-                }
+            let from_front = is_caller();
+            while let Some(i) = rest.take(from_front) {
                 let result = run(i);
                 let (done, failure) = &mut *done.lock().unwrap_or_else(|e| e.into_inner());
                 match result {
                     Ok(result) => done.push((i, result)),
                     Err(error) => {
                         *failure = Some(error);
-                        next.store(chunks, Ordering::Relaxed);
+                        rest.0.store(0, Ordering::Relaxed); // nothing is left
                     }
                 }
             }
@@ -83,6 +81,38 @@ impl Team {
         done.sort_unstable_by_key(|&(i, _)| i);
         results.extend(done.into_iter().map(|(_, result)| result));
         Ok(results)
+    }
+}
+
+/// The chunks that nobody has taken: the caller takes the first of them and a helper the last, so that a chunk tends to come
+/// back to the core whose cache still has it.
+struct Rest(AtomicU64);
+
+impl Rest {
+    fn new(chunks: usize) -> Self {
+        Self(AtomicU64::new((chunks as u64) << 32))
+    }
+
+    /// The end is in the upper half, and the front in the lower one.
+    fn take(&self, from_front: bool) -> Option<usize> {
+        let next = |rest: u64| {
+            let (front, end) = (rest & u64::from(u32::MAX), rest >> 32);
+            (front < end).then(|| if from_front { rest + 1 } else { rest - (1 << 32) })
+        };
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
+        Some(if from_front { before & u64::from(u32::MAX) } else { (before >> 32) - 1 } as usize)
+    }
+}
+
+/// Tells whether a thread is this one; WebAssembly's all count as it.
+fn caller() -> impl Fn() -> bool + Sync {
+    #[cfg(not(target_family = "wasm"))]
+    let own = std::thread::current().id();
+    move || {
+        #[cfg(not(target_family = "wasm"))]
+        return std::thread::current().id() == own;
+        #[cfg(target_family = "wasm")]
+        true
     }
 }
 

@@ -13,12 +13,11 @@ use std::ops::Range;
 
 use nhgd_curvature::{Factors, LayerFactors, LayerShape, Outputs, Statistic};
 use nhgd_kernels::memory::{Result, append, copied, grow, reserved, zeros};
+use nhgd_kernels::tuning::tile_rows;
 use nhgd_kernels::{Aligned, Features, RowSet, Scalar, skinny, threads::for_chunks, vector};
 
 use crate::{Along, Batch, Labels, Loss, Model, Term};
 
-/// Samples per tile: its widened features stay in the second-level cache between the two products.
-const TILE: usize = 64;
 /// Samples per chunk, the unit that threads share: smaller for helpers, who wait for work, than for threads to start.
 const CHUNK: usize = if cfg!(target_family = "wasm") { 256 } else { 1024 };
 
@@ -80,9 +79,11 @@ impl Linear {
     ) -> Result<Vec<R>> {
         for_chunks(rows.len(), CHUNK, self.threads, |_, chunk| {
             let mut state = start(chunk.clone())?;
-            let mut tile = Aligned::zeros(TILE.min(chunk.len()) * self.stride())?;
-            for begin in chunk.clone().step_by(TILE) {
-                let range = begin..(begin + TILE).min(chunk.end);
+            // The widened features stay in the second cache between the two products.
+            let rows_of_tile = tile_rows(self.stride() * size_of::<T>());
+            let mut tile = Aligned::zeros(rows_of_tile.min(chunk.len()) * self.stride())?;
+            for begin in chunk.clone().step_by(rows_of_tile) {
+                let range = begin..(begin + rows_of_tile).min(chunk.end);
                 let tile = &mut tile[..range.len() * self.stride()];
                 features.widen(rows.slice(range.clone()), self.bias, tile, self.stride());
                 body(&mut state, Tile { rows: tile, range })?;
@@ -217,15 +218,9 @@ impl<T: Scalar> Model<T> for Linear {
                 skinny::project(tile.rows, rows, stride, u, outputs, &mut ds);
                 self.loss.predict(&mut r, outputs);
                 let p = if inputs { copied(&r)? } else { Vec::new() };
-                let ones = [T::one(); TILE];
-                self.loss.residuals(
-                    &mut r,
-                    outputs,
-                    &batch,
-                    tile.range.start,
-                    Labels::Given,
-                    &ones[..rows],
-                )?;
+                let mut ones = reserved(rows)?;
+                ones.resize(rows, T::one());
+                self.loss.residuals(&mut r, outputs, &batch, tile.range.start, Labels::Given, &ones)?;
                 grow(&mut all[0], rows)?;
                 let dots = r.chunks_exact(outputs).zip(ds.chunks_exact(outputs));
                 all[0].extend(dots.map(|(r, ds)| r.iter().zip(ds).map(|(&r, &ds)| r * ds).sum::<T>()));

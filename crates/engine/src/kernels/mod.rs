@@ -1,5 +1,8 @@
 //! The bare kernels over resident matrices: [`Vector`](crate::Vector)s that hold row-major entries of one scalar type.
 
+#[cfg(not(target_family = "wasm"))]
+use nhgd_settings::{Value, object, text};
+
 /// Runs `$body` with `$T` the scalar type of `$main`. Each operand is locked under its own name, has to be of that type
 /// and of the given shape, and is a `&mut Vec<$T>` in the body.
 macro_rules! operands {
@@ -33,6 +36,15 @@ pub use factorizations::{cholesky_inverse, cholesky_solve, conjugate_gradients, 
 pub use inverse_update::InverseUpdate;
 pub use kronecker::{kronecker_solve, per_sample_gram};
 pub use products::{gemm, symv, syrk, weighted_gram};
+
+/// What the kernels chose by the caches of the machine, as JSON: for each choice its name, value and reason.
+#[cfg(not(target_family = "wasm"))]
+pub fn tuning() -> String {
+    let choices = nhgd_kernels::tuning::choices().into_iter().map(|choice| {
+        object(vec![("name", choice.name.into()), ("value", choice.value.into()), ("why", choice.why.into())])
+    });
+    text(&Value::Array(choices.collect()))
+}
 
 /// Entries of a shape; more than any vector has where their number overflows.
 fn entries<const N: usize>(shape: [usize; N]) -> usize {

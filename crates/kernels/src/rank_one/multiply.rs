@@ -6,11 +6,10 @@ use super::panels::PANEL;
 use crate::Scalar;
 use crate::simd::prefetch_line;
 use crate::skinny::{Accumulate, Project, Tile};
+use crate::tuning::AHEAD_OF_FOUR;
 
 /// The largest number of vectors that one pass multiplies: the gradients of one pass of a block update.
 pub(super) const BLOCK: usize = 8;
-/// How many vectors of a row are requested ahead of their use: the hardware alone fetches too few pages ahead.
-const AHEAD: usize = 24;
 
 /// y += the product of x with a panel and with the panel's transpose, the diagonal block taken once.
 pub(super) struct Multiply<'a, T> {
@@ -79,7 +78,7 @@ fn symmetric_rows<T: Scalar, S: Simd, const R: usize>(
         for (p, (y, &x)) in y.iter_mut().zip(before).enumerate() {
             let mut sum = *y;
             for r in 0..R {
-                prefetch_line(lanes[r].as_ptr().wrapping_add(p + AHEAD));
+                prefetch_line(lanes[r].as_ptr().wrapping_add(p).wrapping_byte_add(AHEAD_OF_FOUR));
                 let a = lanes[r][p];
                 dots[r] = T::mul_add_lanes(simd, a, x, dots[r]);
                 sum = T::mul_add_lanes(simd, a, x_rows[r], sum);

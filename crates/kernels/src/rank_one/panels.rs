@@ -5,8 +5,9 @@ use crate::skinny::WIDEST;
 /// Rows of a panel: panel I holds rows 16 I .. 16 (I + 1) up to and with their diagonal block, row-major. The
 /// diagonal block is whole, and its two triangles are kept equal.
 pub(super) const PANEL: usize = WIDEST;
-/// Panels from which on a pass is split into chunks.
-pub(super) const PANELS_OF_CHUNKED: usize = 32;
+/// Panels from which on a pass is split into two chunks, and into eight.
+pub(super) const PANELS_OF_TWO: usize = 32;
+pub(super) const PANELS_OF_EIGHT: usize = 128;
 
 /// Entries before panel `i`.
 pub(super) fn offset(i: usize) -> usize {

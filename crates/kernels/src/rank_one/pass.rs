@@ -5,14 +5,21 @@ use std::sync::Mutex;
 
 use super::apply::{Apply, Pairs};
 use super::multiply::Multiply;
-use super::panels::{PANEL, PANELS_OF_CHUNKED, mirror_diagonal, offset};
+use super::panels::{PANEL, PANELS_OF_EIGHT, PANELS_OF_TWO, mirror_diagonal, offset};
 use crate::memory::{self, Result};
 use crate::simd::dispatch;
 use crate::threads::Team;
 use crate::{Aligned, Scalar, vector};
 
-/// Chunks that each have a sum of their own, so that the bits of a product do not depend on the threads.
-const CHUNKS: usize = 8;
+/// Chunks that each have a sum of their own, so that the bits of a product do not depend on the threads. Smaller matrices
+/// have few: the sum of a helper's chunk has to cross to the caller's core.
+fn chunks_of(panels: usize) -> usize {
+    match panels {
+        ..PANELS_OF_TWO => 1,
+        PANELS_OF_TWO..PANELS_OF_EIGHT => 2,
+        _ => 8,
+    }
+}
 
 /// The stored half, and whether a pass applies pending pairs to it.
 pub(super) enum Half<'a, T> {
@@ -28,7 +35,7 @@ pub(super) fn pass<T: Scalar>(
     k: usize,
     team: &Team,
 ) -> Result<Aligned<T>> {
-    let chunks = if panels >= PANELS_OF_CHUNKED { CHUNKS } else { 1 };
+    let chunks = chunks_of(panels);
     // Chunk c ends where its share of the area does.
     let end = |c: usize| (panels as f64 * (c as f64 / chunks as f64).sqrt()).round() as usize;
     let ranges: Vec<Range<usize>> = (0..chunks).map(|c| end(c)..end(c + 1)).collect();

@@ -1,4 +1,4 @@
-use super::panels::{PANEL, PANELS_OF_CHUNKED};
+use super::panels::{PANEL, PANELS_OF_EIGHT, PANELS_OF_TWO};
 use super::*;
 use crate::naive::{assert_close, numbers};
 use crate::simd::on_each_level;
@@ -156,21 +156,23 @@ fn fast_forgetting_neither_overflows_nor_cancels() {
 
 #[test]
 fn the_bits_don_t_depend_on_the_threads() {
-    let d = PANEL * PANELS_OF_CHUNKED + 5;
-    let g: Vec<f32> = numbers(8 * d, 2);
-    let bits = |threads| {
-        let mut a = SymmetricInverse::identity(d, 1f32).unwrap();
-        a.set_threads(threads);
-        for g in g.chunks_exact(d).take(3) {
-            a.update(g, 0.9, 0.1).unwrap().unwrap();
-        }
-        a.update_many(&g, 0.9, &[0.1; 8]).unwrap().unwrap();
-        a.flush().unwrap();
-        let mut y = vec![0.0; d];
-        a.multiply(&g[..d], &mut y).unwrap();
-        y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
-    };
-    assert!(bits(1) == bits(2));
+    for panels in [PANELS_OF_TWO, PANELS_OF_EIGHT] {
+        let d = PANEL * panels + 5;
+        let g: Vec<f32> = numbers(8 * d, 2);
+        let bits = |threads| {
+            let mut a = SymmetricInverse::identity(d, 1f32).unwrap();
+            a.set_threads(threads);
+            for g in g.chunks_exact(d).take(3) {
+                a.update(g, 0.9, 0.1).unwrap().unwrap();
+            }
+            a.update_many(&g, 0.9, &[0.1; 8]).unwrap().unwrap();
+            a.flush().unwrap();
+            let mut y = vec![0.0; d];
+            a.multiply(&g[..d], &mut y).unwrap();
+            y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        assert!(bits(1) == bits(2));
+    }
 }
 
 #[test]

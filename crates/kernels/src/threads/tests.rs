@@ -47,6 +47,23 @@ fn helpers_stay_from_loop_to_loop() {
 }
 
 #[test]
+fn the_caller_takes_the_first_chunks_and_a_helper_the_last() {
+    let team = Team::new(2);
+    let caller = thread::current().id();
+    for _ in 0..100 {
+        let both = std::sync::Barrier::new(2); // each thread takes one chunk before either takes a second
+        let mine = team.for_chunks(4, 1, |i, _| {
+            if i == 0 || i == 3 {
+                both.wait();
+            }
+            Ok(thread::current().id() == caller)
+        });
+        let mine = mine.unwrap();
+        assert!(mine[0] && !mine[3]);
+    }
+}
+
+#[test]
 fn a_team_serves_callers_at_once_and_copies_apart() {
     let team = Team::new(3);
     let copy = team.clone();

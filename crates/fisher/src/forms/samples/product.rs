@@ -2,13 +2,11 @@
 
 use nhgd_curvature::{LayerFactors, LayerShape};
 use nhgd_kernels::memory::{Result, zeros};
+use nhgd_kernels::tuning::tile_rows;
 use nhgd_kernels::vector::scale;
 use nhgd_kernels::{Scalar, skinny};
 
 use super::held::Held;
-
-/// Samples that a product with F looks at together.
-const TILE: usize = 64;
 
 impl<T: Scalar> Held<T> {
     /// y ← F x: with B_l = mat(x), z_il = A_il B_l (a row per position) and q_ik = (w_i/n) Σ_l ⟨s_ikl, z_il⟩, layer l of y
@@ -17,10 +15,15 @@ impl<T: Scalar> Held<T> {
         let (n, k) = (self.len(), self.factors.directions);
         let spans = self.spans();
         let parts = self.factors.layers.iter().zip(&self.shapes).zip(&spans);
-        let passes = parts.map(|((layer, &shape), at)| Pass::new(layer, shape, &x[at.clone()]));
+        // The inputs of samples that are looked at together stay in the second cache.
+        let inputs =
+            |(layer, shape): (&LayerFactors<T>, &LayerShape)| layer.positions * skinny::stride(shape.inputs);
+        let widest = self.factors.layers.iter().zip(&self.shapes).map(inputs).max().unwrap_or(1);
+        let together = tile_rows(widest * size_of::<T>());
+        let passes = parts.map(|((layer, &shape), at)| Pass::new(layer, shape, &x[at.clone()], together));
         let mut passes = passes.collect::<Result<Vec<_>>>()?;
-        for first in (0..n).step_by(TILE) {
-            let rows = TILE.min(n - first);
+        for first in (0..n).step_by(together) {
+            let rows = together.min(n - first);
             let mut q: Vec<T> = zeros(rows * k)?;
             for pass in &mut passes {
                 pass.project(first, rows);
@@ -62,9 +65,9 @@ struct Pass<'a, T> {
 }
 
 impl<'a, T: Scalar> Pass<'a, T> {
-    fn new(layer: &'a LayerFactors<T>, shape: LayerShape, x: &[T]) -> Result<Self> {
+    fn new(layer: &'a LayerFactors<T>, shape: LayerShape, x: &[T], samples: usize) -> Result<Self> {
         let LayerShape { inputs, outputs } = shape;
-        let (stride, rows) = (skinny::stride(inputs), TILE * layer.positions);
+        let (stride, rows) = (skinny::stride(inputs), samples * layer.positions);
         let mut weights = zeros(outputs * stride)?;
         skinny::to_class_major(x, inputs, outputs, stride, &mut weights);
         let (sums, tile, z) = (zeros(outputs * stride)?, zeros(rows * stride)?, zeros(rows * outputs)?);
