@@ -223,7 +223,7 @@ test('crates depend on those below them', () => {
     settings: '',
     curvature: 'kernels settings',
     fisher: 'curvature kernels settings',
-    models: 'curvature kernels',
+    models: 'curvature kernels settings',
     problems: 'curvature kernels models',
   }
   const all: Record<string, string> = {

@@ -33,15 +33,18 @@ export {
 export type {
   ActivationKind,
   BlockSettings,
+  ConvolutionSettings,
   DenseSettings,
   DiagonalSettings,
   EigenKroneckerSettings,
+  ImageSettings,
   KroneckerDamping,
   KroneckerSettings,
   LossKind,
   ModelSettings,
   OptimizerRule,
   PerKind,
+  PoolingKind,
   PriorSettings,
   RowKind,
   SamplesSettings,
@@ -120,6 +123,9 @@ export type { Entries } from './problems/custom/room.ts'
 export { type DistillationOptions, distillation } from './problems/distillation.ts'
 export type { Equation, Field, Observation, Operator } from './problems/equations.ts'
 export {
+  type ConvolutionalOptions,
+  type ConvolutionOptions,
+  convolutionalNetwork,
   linearRegression,
   logisticRegression,
   type Model,

@@ -10,11 +10,13 @@ import { describe, grid } from '../experiment/grid.ts'
 import type { Job } from '../experiment/job.ts'
 import { commit, machine } from '../harness/machine.ts'
 import { writeSplit } from './data.ts'
+import { lenetBench } from './lenet.ts'
 import { markdown, plainText, type Report, withRatios } from './report.ts'
 import { type BilevelEntry, bilevelEntry, type Cleaning, type CleaningEntry, type Outcome } from './result.ts'
 import { tuneBench } from './tune.ts'
 
 const help = `npm run bench:python -- [options]
+  lenet               a gradient step of LeNet-5 against PyTorch instead: lenet --help
   tune                penalties of linear models instead: tune --help
   --seeds N           runs of each method, 3 by default
   --seed N            the first seed, 0 by default
@@ -35,6 +37,7 @@ const python = (folder: string) =>
   file(`../../build/${folder}/${process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python'}`)
 
 async function main(): Promise<void> {
+  if (process.argv[2] === 'lenet') return lenetBench(process.argv.slice(3))
   if (process.argv[2] === 'tune') return tuneBench(process.argv.slice(3))
   const options = readOptions()
   const { quick, budget, torch, json, markdown: page } = options

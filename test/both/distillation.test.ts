@@ -11,6 +11,7 @@ import { bilevel } from '../../ts/problems/bilevel.ts'
 import { type Block, learnedInputs, learnedTargets, sampleWeights } from '../../ts/problems/blocks.ts'
 import { type DistillationOptions, distillation } from '../../ts/problems/distillation.ts'
 import {
+  convolutionalNetwork,
   linearRegression,
   logisticRegression,
   type Model,
@@ -54,6 +55,12 @@ const models: Record<string, Model> = {
     hidden: [4, 3],
     activation: 'gelu',
     loss: 'squared',
+  }),
+  'a convolutional network': convolutionalNetwork({
+    classes,
+    image: { height: 1, width: columns },
+    convolutions: [{ channels: 3, kernel: 1, pool: 1 }],
+    activation: 'tanh',
   }),
   'a perceptron without hidden layers': multilayerPerceptron({ classes, hidden: [] }),
 }

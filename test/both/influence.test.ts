@@ -8,6 +8,7 @@ import { matrix } from '../../ts/backend/matrix.ts'
 import { bilevel } from '../../ts/problems/bilevel.ts'
 import { fixedWeights } from '../../ts/problems/blocks.ts'
 import {
+  convolutionalNetwork,
   linearRegression,
   logisticRegression,
   type Model,
@@ -166,6 +167,12 @@ const models: Record<string, Model> = {
   'softmax regression': softmaxRegression({ classes }),
   'a model without biases': softmaxRegression({ classes, bias: false }),
   'a perceptron': multilayerPerceptron({ classes, hidden: [5], activation: 'tanh' }),
+  'a convolutional network': convolutionalNetwork({
+    classes,
+    image: { height: 1, width: columns },
+    convolutions: [{ channels: 2, kernel: 1 }],
+    activation: 'tanh',
+  }),
 }
 const forms: FisherSettings[] = [
   { form: 'dense', rows: 'perSample', statistic: 'expected', smoothing: 'average' },

@@ -183,7 +183,46 @@ classes: number,
 /** Activation of the hidden layers. */
 activation: ActivationKind,
 /** Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector. */
+loss: LossKind, } | { "kind": "convolutional",
+/** Shape of a sample's features: channels × height × width, row-major. */
+image: ImageSettings,
+/** Convolutions, each with its activation and its pooling. */
+convolutions: readonly ConvolutionSettings[],
+/** What pooling makes of a window: its largest entry, or the mean. */
+pooling: PoolingKind,
+/** Units of each hidden layer after the convolutions, at least 1. */
+hidden: readonly number[],
+/** Number of classes, at least 2. */
+classes: number,
+/** Activation of the convolutions and the hidden layers. */
+activation: ActivationKind,
+/** Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector. */
 loss: LossKind, };
+
+/** The sides of an image, each at least 1. */
+export type ImageSettings = {
+/** Numbers per pixel. */
+channels: number,
+/** Rows of pixels. */
+height: number,
+/** Columns of pixels. */
+width: number, };
+
+/** A convolution with what follows it: an activation, then pooling. */
+export type ConvolutionSettings = {
+/** Channels of its outputs, at least 1. */
+channels: number,
+/** Side of its square windows, at least 1. */
+kernel: number,
+/** Pixels from one window to the next, at least 1. */
+stride: number,
+/** Pixels of zeros on each side of the image. */
+padding: number,
+/** Side of the squares of pooling, which do not overlap; 1 for no pooling. */
+pool: number, };
+
+/** What pooling makes of a square. */
+export type PoolingKind = "max" | "average";
 
 export type ActivationKind = "relu" | "tanh" | "gelu";
 

@@ -13,7 +13,7 @@ import {
 import type { Matrix } from '../backend/matrix.ts'
 import { entriesCheck, type MatrixLike, matrixCheck } from '../backend/matrixLike.ts'
 import type { BlockSettings } from '../backend/settings.ts'
-import type { Model } from './model.ts'
+import { hasSquaredLoss, type Model } from './model.ts'
 import { inputsOf, type SampleSet, targetsOf, whole } from './samples.ts'
 
 /** A Gaussian prior on a block's v, which adds ½ Σ precision_j (v_j − mean_j)² to f. */
@@ -127,7 +127,7 @@ export function learnedTargets(options: LearnedTargetsOptions = {}): Block {
     settings: { kind: 'learnedTargets', prior: plainPrior(given) },
     start(length, { model, train }) {
       if (given) return given.mean
-      const squared = model.kind === 'linear' || (model.kind === 'mlp' && model.loss === 'squared')
+      const squared = hasSquaredLoss(model)
       const [targets, outputs] = targetsOf(train, length)
       if (squared) return targets
       // One output has the log-odds of class 1, several have logits whose softmax is the target.

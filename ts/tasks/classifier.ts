@@ -1,11 +1,18 @@
 import { type Backend, taken, upload, vector } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
-import { oneOf } from '../backend/check.ts'
+import { oneOf, refuse } from '../backend/check.ts'
 import { featuresCheck, type MatrixLike } from '../backend/matrixLike.ts'
 import type { Standardization } from '../data/standardize.ts'
 import type { NumericArray, Tensor } from '../data/tensor.ts'
 import * as defaults from '../defaults.ts'
-import { type Model, multilayerPerceptron, predictor, softmaxRegression } from '../problems/model.ts'
+import {
+  isNetwork,
+  layersOf,
+  type Model,
+  multilayerPerceptron,
+  predictor,
+  softmaxRegression,
+} from '../problems/model.ts'
 import { mostLikely } from './metrics.ts'
 import { type ModelFormat, type ModelNames, readModel, sizeOf, writeModel } from './modelFile.ts'
 
@@ -16,7 +23,7 @@ export interface SaveOptions {
   readonly names?: ModelNames
 }
 
-/** A trained softmax regression or multilayer perceptron. */
+/** A trained softmax regression, multilayer perceptron or convolutional network. */
 export class Classifier {
   readonly classes: number
   readonly columns: number
@@ -64,14 +71,20 @@ export class Classifier {
   /** The same classifier for features that were not multiplied by the `factor` of this one's. */
   forScale(factor: number): Classifier {
     if (factor === 1) return this
-    const bias = this.columns * firstWidth(this)
+    const [inputs, outputs] = firstLayer(this)
+    const bias = inputs * outputs
     return this.#with(this.theta.map((w, i) => (i < bias ? w * factor : w)))
   }
 
-  /** The same classifier for features that were not brought to mean 0 and deviation 1, as this one's were. */
+  /**
+   * The same classifier for features that were not brought to mean 0 and deviation 1, as this one's were.
+   *
+   * @throws NhgdError `ERR_RANGE` for a convolutional network, whose weights are those of several columns.
+   */
   forStandardization({ means, deviations }: Standardization): Classifier {
+    if (this.model.kind === 'convolutional') refuse('model', 'one without convolutions', this.model.kind)
     const { columns } = this
-    const width = firstWidth(this)
+    const [, width] = firstLayer(this)
     const theta = this.theta.slice()
     for (let j = 0; j < columns; j++) {
       for (let c = 0; c < width; c++) {
@@ -89,15 +102,15 @@ export class Classifier {
 
   /**
    * The model as a file, NPZ unless another `format` is named: `theta`, (columns + 1) × classes, beside further `arrays` and
-   * the `names` of classes and columns. Of a perceptron `theta` has the layers one after the other, and `model` its settings
+   * the `names` of classes and columns. Of a network `theta` has the layers one after the other, and `model` its settings
    * as JSON.
    */
   save({ format = 'npz', arrays = {}, names = {} }: SaveOptions = {}): Uint8Array {
     oneOf('npz', 'safetensors')('format', format)
     const { theta, model, columns, classes } = this
-    const isPerceptron = model.kind === 'mlp'
-    const shape = isPerceptron ? [theta.length] : [columns + 1, classes]
-    const about = isPerceptron ? { ...names, model } : names
+    const network = isNetwork(model) ? model : undefined
+    const shape = network ? [theta.length] : [columns + 1, classes]
+    const about = network ? { ...names, model: network } : names
     return writeModel(format, { ...arrays, theta: { data: theta, shape } }, about)
   }
 
@@ -109,9 +122,9 @@ export class Classifier {
   }
 }
 
-/** Outputs of the first layer. */
-function firstWidth({ model, classes }: Classifier): number {
-  return (model.kind === 'mlp' ? model.hidden[0] : undefined) ?? classes
+/** Inputs, without the bias, and outputs of the first layer. */
+function firstLayer({ model, columns, classes }: Classifier): readonly [number, number] {
+  return isNetwork(model) ? layersOf(model, columns)[0] : [columns, classes]
 }
 
 /** The model of a kind of classifier; a perceptron has the `hidden` layers, by default those of cleaning. */

@@ -2,11 +2,16 @@ import { NhgdError } from '../backend/errors.ts'
 import { readNpz, writeNpz } from '../data/npz.ts'
 import { readSafetensors, writeSafetensors } from '../data/safetensors.ts'
 import type { NumericArray, Tensor } from '../data/tensor.ts'
-import { type Model, multilayerPerceptron } from '../problems/model.ts'
+import {
+  convolutionalNetwork,
+  entriesOf,
+  isNetwork,
+  layersOf,
+  multilayerPerceptron,
+  type NetworkModel,
+} from '../problems/model.ts'
 
 export type ModelFormat = 'npz' | 'safetensors'
-
-export type Perceptron = Extract<Model, { readonly kind: 'mlp' }>
 
 /** The names of a model's classes and columns, where they are known. */
 export interface ModelNames {
@@ -15,13 +20,13 @@ export interface ModelNames {
 }
 
 /**
- * A model's file: in NPZ names, and the settings of a perceptron or of an inverse Fisher, are the bytes of their JSON, in
+ * A model's file: in NPZ names, and the settings of a network or of an inverse Fisher, are the bytes of their JSON, in
  * safetensors they are JSON in the metadata.
  */
 export function writeModel(
   format: ModelFormat,
   tensors: Readonly<Record<string, Tensor<NumericArray>>>,
-  about: ModelNames & { readonly model?: Perceptron; readonly influence?: object } = {},
+  about: ModelNames & { readonly model?: NetworkModel; readonly influence?: object } = {},
 ): Uint8Array {
   const known = Object.entries(about).filter(([, value]) => value)
   const texts = Object.fromEntries(known.map(([key, value]) => [key, JSON.stringify(value)]))
@@ -50,17 +55,17 @@ export function openModel(bytes: Uint8Array, name = 'file') {
  * Reads what {@link writeModel} wrote of a classifier.
  *
  * @throws NhgdError `ERR_DATA` for other files, `ERR_CHECKPOINT` for a file without θ, a matrix with a row per column and
- * one for the bias, or all parameters of a perceptron, and for names of another count.
+ * one for the bias, or all parameters of a network, and for names of another count.
  */
 export function readModel(bytes: Uint8Array, name = 'file'): ModelFile {
   const { tensors, text, namesOf } = openModel(bytes, name)
   const theta = tensors.theta as ModelFile['theta'] | undefined
   const settings = text('model')
-  const model = settings === undefined ? undefined : perceptronOf(settings)
+  const model = settings === undefined ? undefined : networkOf(settings)
   const isFloat = theta?.data instanceof Float32Array || theta?.data instanceof Float64Array
   const size = isFloat ? sizeOf({ theta, model }) : undefined
   if (!isFloat || !size) {
-    const expected = `a float matrix, (columns + 1) × classes, or a perceptron's parameters and its "model"`
+    const expected = `a float matrix, (columns + 1) × classes, or a network's parameters and its "model"`
     throw new NhgdError('ERR_CHECKPOINT', `"theta" expected ${expected}, got none`)
   }
   return {
@@ -75,26 +80,30 @@ export function readModel(bytes: Uint8Array, name = 'file'): ModelFile {
 interface ModelFile extends ModelNames {
   readonly theta: Tensor<Float32Array | Float64Array>
   /** Absent for softmax regression. */
-  readonly model?: Perceptron
+  readonly model?: NetworkModel
 }
 
 /** How many columns and classes a model has, where θ can be that of such a model. */
 export function sizeOf({ theta, model }: Pick<ModelFile, 'theta' | 'model'>) {
   const [rows, classes] = theta.shape
   if (!model) return theta.shape.length === 2 ? { columns: rows - 1, classes } : undefined
-  const widths = [...model.hidden, model.classes]
-  const later = widths.slice(1).reduce((sum, width, l) => sum + (widths[l] + 1) * width, 0)
-  const columns = (theta.data.length - later) / widths[0] - 1
-  return Number.isInteger(columns) && columns > 0 ? { columns, classes: model.classes } : undefined
+  const parameters = (columns: number) =>
+    layersOf(model, columns).reduce((sum, [inputs, outputs]) => sum + (inputs + 1) * outputs, 0)
+  const ofPerceptron = () => (theta.data.length - parameters(0)) / layersOf(model, 0)[0][1]
+  const columns = model.kind === 'mlp' ? ofPerceptron() : entriesOf(model.image)
+  const fits = Number.isInteger(columns) && columns > 0 && parameters(columns) === theta.data.length
+  return fits ? { columns, classes: model.classes } : undefined
 }
 
-/** @throws NhgdError `ERR_CHECKPOINT` where a text holds no settings of a perceptron. */
-function perceptronOf(text: string): Perceptron {
+/** @throws NhgdError `ERR_CHECKPOINT` where a text holds no settings of a network. */
+function networkOf(text: string): NetworkModel {
   try {
     const { kind, ...options } = JSON.parse(text)
-    if (kind === 'mlp') return multilayerPerceptron(options) as Perceptron
+    const make = kind === 'mlp' ? multilayerPerceptron : convolutionalNetwork
+    const model = make(options)
+    if (isNetwork(model) && model.kind === kind) return model
   } catch {}
-  throw new NhgdError('ERR_CHECKPOINT', '"model" expected the settings of a perceptron, got something else')
+  throw new NhgdError('ERR_CHECKPOINT', '"model" expected the settings of a network, got something else')
 }
 
 function textOf(array: Tensor | undefined): string | undefined {

@@ -7,6 +7,7 @@ use nhgd_fisher::{
     DenseSettings, DiagonalSettings, EigenKroneckerSettings, FisherSettings, KroneckerDamping,
     KroneckerSettings, RowKind, SamplesSettings, Sharing, SketchSettings, Smoothing, Start, WindowSettings,
 };
+use nhgd_models::{Convolution, Image, Pooling};
 use ts_rs::TS;
 
 use crate::Code;
@@ -45,6 +46,9 @@ fn typescript_has_the_types_of_the_engine() {
         declared::<Sharing>(),
         declared::<BilevelSettings>(),
         declared::<ModelSettings>(),
+        declared::<Image>(),
+        declared::<Convolution>(),
+        declared::<Pooling>(),
         declared::<ActivationKind>(),
         declared::<LossKind>(),
         declared::<BlockSettings>(),

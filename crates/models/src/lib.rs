@@ -8,7 +8,7 @@ mod batch;
 mod jets;
 mod linear;
 mod loss;
-mod mlp;
+mod network;
 mod pool;
 mod random;
 
@@ -16,7 +16,7 @@ pub use batch::{Batch, BatchTargets, Samples, Targets};
 pub use jets::{JetNetwork, Jets};
 pub use linear::Linear;
 pub use loss::Loss;
-pub use mlp::Mlp;
+pub use network::{Convolution, Image, Network, Pooling};
 pub use random::{signs, uniform};
 
 pub use nhgd_kernels::Activation;

@@ -6,15 +6,54 @@ use nhgd_curvature::Statistic;
 use nhgd_kernels::memory::Result;
 use nhgd_kernels::{FeatureData, Features, RowSet};
 use nhgd_models::{
-    Activation, Along, Batch, Labels, Loss, Mlp, Model, Samples, Targets, Term, signs, uniform,
+    Activation, Along, Batch, Convolution, Image, Labels, Loss, Model, Network, Pooling, Samples, Targets,
+    Term, signs, uniform,
 };
 
 const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Tanh, Activation::Gelu];
 const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::Squared];
-const DEPTHS: [&[usize]; 4] = [&[], &[6], &[5, 4], &[4, 3, 5]];
+
+/// What a network is made of: without convolutions, of 5 features.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    convolutions: &'static [Convolution],
+    pooling: Pooling,
+    hidden: &'static [usize],
+}
+
+impl<const N: usize> From<&'static [usize; N]> for Shape {
+    fn from(hidden: &'static [usize; N]) -> Self {
+        Self { convolutions: &[], pooling: Pooling::Max, hidden }
+    }
+}
+
+const IMAGE: Image = Image { channels: 2, height: 5, width: 6 };
+const fn convolution(
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    pool: usize,
+) -> Convolution {
+    Convolution { channels, kernel, stride, padding, pool }
+}
+/// Sums of 3 × 5 × 6, of which pooling leaves 3 × 2 × 3, and of 2 × 1 × 2.
+const POOLED: Shape = Shape {
+    convolutions: &[convolution(3, 3, 1, 1, 2), convolution(2, 2, 1, 0, 1)],
+    pooling: Pooling::Max,
+    hidden: &[4],
+};
+const AVERAGED: Shape =
+    Shape { convolutions: &[convolution(3, 2, 1, 1, 2)], pooling: Pooling::Average, hidden: &[] };
+/// Windows that skip pixels, beyond the image too.
+const STRIDED: Shape = Shape {
+    convolutions: &[convolution(2, 3, 2, 2, 1), convolution(3, 2, 3, 0, 1)],
+    pooling: Pooling::Average,
+    hidden: &[3, 4],
+};
 
 struct Case {
-    model: Mlp<f64>,
+    model: Network<f64>,
     samples: Samples,
     theta: Vec<f64>,
     weights: Vec<f64>,
@@ -31,13 +70,20 @@ fn samples(features: Vec<f64>, labels: Vec<u32>, scale: f64) -> Samples {
     Samples::new(Arc::new(features), None, Targets::Classes(labels))
 }
 
-fn case(n: usize, hidden: &[usize], activation: Activation, loss: Loss, threads: usize) -> Case {
-    let model = Mlp::new(5, hidden, 3, activation, loss, threads);
+fn case(n: usize, shape: impl Into<Shape>, activation: Activation, loss: Loss, threads: usize) -> Case {
+    let Shape { convolutions, pooling, hidden } = shape.into();
+    let model = if convolutions.is_empty() {
+        Network::perceptron(5, hidden, 3, activation, loss, threads)
+    } else {
+        Network::convolutional(IMAGE, convolutions, pooling, hidden, 3, activation, loss, threads)
+            .expect("windows that fit")
+    };
+    let features = Model::<f64>::features(&model);
     let labels = (0..n).map(|i| (uniform(5, i as u64) * 3.0) as u32).collect();
     let mut theta = model.initial(8).unwrap();
     theta.iter_mut().zip(numbers(model.parameters(), 4)).for_each(|(t, x)| *t += 0.3 * x);
     Case {
-        samples: samples(numbers(n * 5, 1), labels, 3.0),
+        samples: samples(numbers(n * features, 1), labels, 3.0),
         theta,
         weights: numbers(n, 9).iter().map(|x| x + 0.7).collect(),
         model,
@@ -117,11 +163,12 @@ fn assert_close(got: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     }
 }
 
-fn everywhere(mut body: impl FnMut(&[usize], Activation, Loss, &str)) {
-    for hidden in DEPTHS {
+fn everywhere(mut body: impl FnMut(Shape, Activation, Loss, &str)) {
+    let perceptrons = [Shape::from(&[]), (&[6]).into(), (&[5, 4]).into(), (&[4, 3, 5]).into()];
+    for shape in perceptrons.into_iter().chain([POOLED, AVERAGED, STRIDED]) {
         for activation in ACTIVATIONS {
             for loss in LOSSES {
-                body(hidden, activation, loss, &format!("{hidden:?} {activation:?} {loss:?}"));
+                body(shape, activation, loss, &format!("{shape:?} {activation:?} {loss:?}"));
             }
         }
     }
@@ -157,7 +204,7 @@ fn agrees_with_an_independent_implementation() {
     let (n, d, lambda) = (32, 53, 0.01);
     let sigma: Vec<f64> = array("v").iter().map(|v| 1.0 / (1.0 + (-v).exp()) / n as f64).collect();
     let mut case = Case {
-        model: Mlp::new(6, &[5], 3, Activation::Tanh, Loss::CrossEntropy, 1),
+        model: Network::perceptron(6, &[5], 3, Activation::Tanh, Loss::CrossEntropy, 1),
         samples: samples(array("X"), labels("y"), 1.0),
         theta: array("theta0"),
         weights: sigma,
@@ -210,8 +257,8 @@ fn agrees_with_an_independent_implementation() {
 #[test]
 fn derivatives_match_finite_differences() {
     let h = 1e-5;
-    everywhere(|hidden, activation, loss, what| {
-        let case = case(23, hidden, activation, loss, 1);
+    everywhere(|shape, activation, loss, what| {
+        let case = case(23, shape, activation, loss, 1);
         let (d, g) = (case.theta.len(), case.sampled_at(&case.theta).1);
         let difference: Vec<f64> = (0..d)
             .map(|j| {
@@ -252,8 +299,8 @@ fn gauss_newton_is_the_hessian_of_linear_models_alone() {
 
 #[test]
 fn expected_factors_sum_to_gauss_newton() {
-    everywhere(|hidden, activation, loss, what| {
-        let case = case(17, hidden, activation, loss, 1);
+    everywhere(|shape, activation, loss, what| {
+        let case = case(17, shape, activation, loss, 1);
         let u = numbers(case.theta.len(), 3);
         assert_close(&case.fisher_product(Statistic::Expected, 1, &u), &case.gauss_newton(&u), 1e-12, what);
     });
@@ -286,8 +333,10 @@ fn sampled_factors_and_signed_sums_converge_to_gauss_newton() {
 
 #[test]
 fn sums_over_batches_of_any_size_are_sums_over_their_samples() {
-    for n in [1, 2, 3, 17, 64, 65, 1025, 2500] {
-        let case = case(n, &[6, 4], Activation::Tanh, Loss::CrossEntropy, 2);
+    let perceptron = Shape::from(&[6, 4]);
+    let images = [1, 2, 17, 700].map(|n| (n, POOLED));
+    for (n, shape) in [1, 2, 3, 17, 64, 65, 1025, 2500].map(|n| (n, perceptron)).into_iter().chain(images) {
+        let case = case(n, shape, Activation::Tanh, Loss::CrossEntropy, 2);
         let d = case.theta.len();
         let u = numbers(d, 3);
         let sum = |rows: &[Vec<f64>], weights: &[f64]| {
@@ -329,8 +378,8 @@ fn sums_over_batches_of_any_size_are_sums_over_their_samples() {
 
 #[test]
 fn same_bits_whatever_the_threads_and_what_ran_before() {
-    let run = |threads, n| {
-        let case = case(n, &[40, 30], Activation::Gelu, Loss::CrossEntropy, threads);
+    let run = |threads, n, shape| {
+        let case = case(n, shape, Activation::Gelu, Loss::CrossEntropy, threads);
         let u = numbers(case.theta.len(), 3);
         let all = |case: &Case| {
             [
@@ -344,9 +393,10 @@ fn same_bits_whatever_the_threads_and_what_ran_before() {
         assert_eq!(first, all(&case), "the second time");
         first
     };
-    for n in [65, 1025, 2500] {
-        assert_eq!(run(1, n), run(2, n));
-        assert_eq!(run(1, n), run(7, n));
+    for (n, shape) in [65, 1025, 2500].map(|n| (n, Shape::from(&[40, 30]))).into_iter().chain([(700, POOLED)])
+    {
+        assert_eq!(run(1, n, shape), run(2, n, shape));
+        assert_eq!(run(1, n, shape), run(7, n, shape));
     }
 }
 
@@ -364,7 +414,7 @@ fn squared_loss_is_half_the_squared_error() {
 
 #[test]
 fn starts_are_random_scaled_and_repeatable() {
-    let model = Mlp::<f32>::new(400, &[200], 10, Activation::Relu, Loss::CrossEntropy, 1);
+    let model = Network::<f32>::perceptron(400, &[200], 10, Activation::Relu, Loss::CrossEntropy, 1);
     let theta = model.initial(3).unwrap();
     assert_eq!(theta, model.initial(3).unwrap());
     assert_ne!(theta, model.initial(4).unwrap());

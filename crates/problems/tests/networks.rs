@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nhgd_curvature::{Diagonal, Statistic, Wants};
 use nhgd_fisher::{EigenKroneckerSettings, FisherSettings, KroneckerSettings, SamplesSettings, build};
 use nhgd_kernels::{FeatureData, Features, RowSet};
-use nhgd_models::{Activation, Loss, Mlp, Samples, Targets};
+use nhgd_models::{Activation, Loss, Network, Samples, Targets};
 use nhgd_problems::blocks::SampleWeights;
 use nhgd_problems::{Block, Point, Problem, Risk};
 
@@ -40,7 +40,7 @@ impl Fixture {
     }
 
     fn problem(&self) -> Risk<f64> {
-        let model = Mlp::new(6, &[5], 3, Activation::Tanh, Loss::CrossEntropy, 1);
+        let model = Network::perceptron(6, &[5], 3, Activation::Tanh, Loss::CrossEntropy, 1);
         let (train, trusted) = (self.samples("X", "y"), self.samples("Xval", "yval"));
         let weights = Block::Weights(Box::new(SampleWeights::new(N)));
         Risk::new(Box::new(model), train, trusted, vec![weights], LAMBDA, None).unwrap()

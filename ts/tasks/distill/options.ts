@@ -18,7 +18,7 @@ import type { Matrix } from '../../backend/matrix.ts'
 import { type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
 import * as defaults from '../../defaults.ts'
 import { type Method, methodCheck } from '../../methods/method.ts'
-import { type Model, softmaxRegression } from '../../problems/model.ts'
+import { isNetwork, type Model, softmaxRegression } from '../../problems/model.ts'
 import { whole } from '../../problems/samples.ts'
 import type { SolveResult } from '../../run/solve.ts'
 import type { Classifier } from '../classifier.ts'
@@ -183,7 +183,8 @@ export function settingsOf(given: DistillOptions) {
 
 /** Whether a model has one layer, so that its loss is convex, or is a network. */
 export function kindOf(model: Model): 'linear' | 'perceptron' {
-  return model.kind === 'mlp' && model.hidden.length > 0 ? 'perceptron' : 'linear'
+  const isLinear = !isNetwork(model) || (model.kind === 'mlp' && model.hidden.length === 0)
+  return isLinear ? 'linear' : 'perceptron'
 }
 
 function checked(of: string, features: Matrix, given: ArrayLike<number>) {

@@ -3,6 +3,7 @@ import * as defaults from '../../defaults.ts'
 import { innerEnd, innerLoop, innerState } from '../../hypergradient/innerLoop.ts'
 import { bilevel } from '../../problems/bilevel.ts'
 import { type Block, learnedTargets } from '../../problems/blocks.ts'
+import { hasSquaredLoss } from '../../problems/model.ts'
 import type { AnyProblem, Problem } from '../../problems/problem.ts'
 import type { LabelledSet } from '../../problems/samples.ts'
 import { curvatureRate } from '../rate.ts'
@@ -38,7 +39,7 @@ export function problemOn(
 /** The v of {@link problemOn}: what the soft labels are made of. */
 export function variablesOf({ model }: Settings, set: TrainingSet): Float64Array {
   const targets = Float64Array.from(set.targets ?? [])
-  if (model.kind === 'linear' || (model.kind === 'mlp' && model.loss === 'squared')) return targets
+  if (hasSquaredLoss(model)) return targets
   const log = (y: number) => Math.log(Math.max(y, 1e-30))
   return targets.map(model.kind === 'logistic' ? (y) => log(y) - log(1 - y) : log)
 }

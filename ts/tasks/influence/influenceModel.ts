@@ -6,6 +6,7 @@ import { fingerprint } from '../../backend/fingerprint.ts'
 import { Fisher } from '../../backend/fisher.ts'
 import { scoped } from '../../backend/scope.ts'
 import * as defaults from '../../defaults.ts'
+import { isNetwork } from '../../problems/model.ts'
 import type { Problem } from '../../problems/problem.ts'
 import { type SampleSet, setData } from '../../problems/samples.ts'
 import { type ModelFormat, openModel, writeModel } from '../modelFile.ts'
@@ -286,7 +287,7 @@ export class InfluenceModel {
   }
 
   #directions(outer: Problem, control: Control, usual: number = steps): Directions {
-    const { model, refine = model.kind === 'mlp' ? 0 : usual } = this.#settings
+    const { model, refine = isNetwork(model) ? 0 : usual } = this.#settings
     return new Directions(this.#problem.paced(control.pause), this.#point, this.#fisher, refine, outer)
   }
 
@@ -362,7 +363,7 @@ async function trainTo(
   control: Control,
 ): Promise<void> {
   const { model, regularization } = settings
-  if (model.kind !== 'mlp') return minimize(problem.paced(control.pause), point, seed, control)
+  if (!isNetwork(model)) return minimize(problem.paced(control.pause), point, seed, control)
   const set = train as Parameters<typeof trainNetwork>[2]
   const start = read(point.inner)
   const trained = await scoped(problem.backend, (own) =>

@@ -1,7 +1,7 @@
 import type { FisherSettings } from '../../backend/fisher.ts'
 import * as defaults from '../../defaults.ts'
 import { riskOf } from '../../problems/bilevel.ts'
-import type { Model } from '../../problems/model.ts'
+import { isNetwork, type Model } from '../../problems/model.ts'
 import type { Problem } from '../../problems/problem.ts'
 import { type SampleSet, uploadedSet } from '../../problems/samples.ts'
 import type { InfluenceModelOptions } from './options.ts'
@@ -21,7 +21,7 @@ type Given = Pick<InfluenceModelOptions, 'backend' | 'model'> & Partial<Settings
 /** Settings with nothing absent, and the problem of the training samples, which are uploaded, as inner and outer samples. */
 export function prepare({ backend, model, ...given }: Given, set: SampleSet) {
   const { regularization, fisher } = defaults.influence
-  const usual = model.kind === 'mlp' ? fisher.network : fisher.linear
+  const usual = isNetwork(model) ? fisher.network : fisher.linear
   const settings: Settings = { model, regularization, dtype: 'f32', fisher: usual, ...given }
   const train = uploadedSet(backend, set)
   const { dtype } = settings

@@ -95,10 +95,10 @@ impl Groups {
             return wrong("per", expected.to_string(), "\"feature\"".to_string());
         }
         let mut of = reserved(parameters)?;
-        let mut before = features;
         for (l, layer) in layers.iter().enumerate() {
+            let biased = layers.len() > 1 || layer.inputs > features; // a model of several layers is a network
             for row in 0..layer.inputs {
-                let is_bias = row == before;
+                let is_bias = biased && row + 1 == layer.inputs;
                 for _ in 0..layer.outputs {
                     of.push(match per {
                         _ if is_bias && !bias => FREE,
@@ -111,7 +111,6 @@ impl Groups {
                     });
                 }
             }
-            before = layer.outputs;
         }
         let count = of.iter().filter(|&&k| k != FREE).max().map_or(0, |&last| last as usize + 1);
         let mut used = filled(false, count.min(of.len() + 1))?;
