@@ -131,8 +131,9 @@ impl From<OutOfMemory> for Error {
 
 /// The memory error of an argument.
 fn full(name: &str) -> impl Fn(OutOfMemory) -> Error {
-    move |OutOfMemory { bytes }| {
-        Error::expected(Code::Memory, name, "a size that memory has room for", format!("{bytes} bytes"))
+    move |full| {
+        let got = format!("{} bytes", full.bytes());
+        Error::expected(Code::Memory, name, "a size that memory has room for", got)
     }
 }
 

@@ -214,7 +214,7 @@ impl ModelSettings {
         if images.first().is_some_and(|image| matches!(image.entries(), None | Some(0))) {
             return Err(Error::expected(Code::Range, "image", "at least one channel and pixel", "none"));
         }
-        if images.first().is_some() && images.len() <= convolutions.len() {
+        if !images.is_empty() && images.len() <= convolutions.len() {
             let name = format!("convolutions[{}]", images.len() - 1);
             let Image { height, width, .. } = images[images.len() - 1];
             let expected =

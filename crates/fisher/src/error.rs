@@ -67,8 +67,8 @@ impl fmt::Display for FisherError {
 impl std::error::Error for FisherError {}
 
 impl From<OutOfMemory> for FisherError {
-    fn from(OutOfMemory { bytes }: OutOfMemory) -> Self {
-        Self::Memory { bytes }
+    fn from(full: OutOfMemory) -> Self {
+        Self::Memory { bytes: full.bytes() as f64 }
     }
 }
 

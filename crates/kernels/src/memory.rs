@@ -7,25 +7,33 @@
 use std::alloc::{Layout, alloc_zeroed};
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroUsize;
 
-/// There is no room for what a computation takes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OutOfMemory {
-    /// Bytes that it asked for.
-    pub bytes: f64,
-}
+/// There is no room for what a computation takes. As small as can be: nearly every function may return it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory(NonZeroUsize);
 
 impl OutOfMemory {
+    /// For so many bytes; the most that a `usize` holds stands for more.
+    pub fn new(bytes: usize) -> Self {
+        Self(NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN))
+    }
+
     /// For `length` entries.
     #[cold]
     fn of<T>(length: usize) -> Self {
-        Self { bytes: length as f64 * size_of::<T>() as f64 }
+        Self::new(length.saturating_mul(size_of::<T>()))
+    }
+
+    /// Bytes that were asked for.
+    pub fn bytes(self) -> usize {
+        self.0.get()
     }
 }
 
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"memory\" expected room for what the call computes, got none for {} bytes", self.bytes)
+        write!(f, "\"memory\" expected room for what the call computes, got none for {} bytes", self.0)
     }
 }
 
@@ -48,6 +56,7 @@ macro_rules! numbers {
 numbers!(u8, u32, u64, usize, f32, f64);
 
 /// An empty vector that has room for `length` entries.
+#[inline(never)]
 pub fn reserved<T>(length: usize) -> Result<Vec<T>> {
     let mut entries = Vec::new();
     match entries.try_reserve_exact(length) {
@@ -75,6 +84,7 @@ pub fn zeros<T: Number>(length: usize) -> Result<Vec<T>> {
 }
 
 /// `value` for each of `length` entries.
+#[inline(never)]
 pub fn filled<T: Copy>(value: T, length: usize) -> Result<Vec<T>> {
     let mut entries = reserved(length)?;
     entries.resize(length, value);
@@ -82,6 +92,7 @@ pub fn filled<T: Copy>(value: T, length: usize) -> Result<Vec<T>> {
 }
 
 /// A copy of `entries`.
+#[inline(never)]
 pub fn copied<T: Copy>(entries: &[T]) -> Result<Vec<T>> {
     let mut copy = reserved(entries.len())?;
     copy.extend_from_slice(entries);
@@ -103,6 +114,7 @@ pub fn joined<T: Copy>(parts: &[impl AsRef<[T]>]) -> Result<Vec<T>> {
 }
 
 /// Makes room in `entries` for `more` of them. Often called, it asks for memory now and then.
+#[inline(never)]
 pub fn grow<T>(entries: &mut Vec<T>, more: usize) -> Result<()> {
     match entries.try_reserve(more) {
         Ok(()) => Ok(()),
@@ -111,6 +123,7 @@ pub fn grow<T>(entries: &mut Vec<T>, more: usize) -> Result<()> {
 }
 
 /// Adds `more` to the end of `entries`, which stay as they are where there is no room.
+#[inline(never)]
 pub fn append<T: Copy>(entries: &mut Vec<T>, more: &[T]) -> Result<()> {
     grow(entries, more.len())?;
     entries.extend_from_slice(more);
@@ -138,11 +151,11 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_room_with_its_bytes() {
-        let bytes = HUGE as f64 * 8.0;
-        assert_eq!(zeros::<f64>(HUGE), Err(OutOfMemory { bytes }));
-        assert_eq!(reserved::<u64>(HUGE), Err(OutOfMemory { bytes }));
-        assert_eq!(filled(1.0, HUGE), Err(OutOfMemory { bytes }));
-        assert_eq!(zeros::<f64>(usize::MAX).map_err(|e| e.bytes), Err(usize::MAX as f64 * 8.0));
+        let full = OutOfMemory::new(8 * HUGE);
+        assert_eq!(zeros::<f64>(HUGE), Err(full));
+        assert_eq!(reserved::<u64>(HUGE), Err(full));
+        assert_eq!(filled(1.0, HUGE), Err(full));
+        assert_eq!(zeros::<f64>(usize::MAX).map_err(OutOfMemory::bytes), Err(usize::MAX));
         let mut entries = vec![7u64];
         assert!(grow(&mut entries, HUGE).is_err());
         assert_eq!(entries, [7]);

@@ -106,7 +106,7 @@ fn a_panic_reaches_the_caller_from_any_thread_and_leaves_the_team_whole() {
 
 #[test]
 fn a_lack_of_memory_in_any_chunk_is_handed_on_and_leaves_the_team_whole() {
-    let full = crate::OutOfMemory { bytes: 8.0 };
+    let full = crate::OutOfMemory::new(8);
     for threads in [1, 2] {
         let team = Team::new(threads);
         for bad in 0..4 {
