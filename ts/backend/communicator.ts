@@ -1,4 +1,4 @@
-import { having } from './check.ts'
+import { having, something, whole } from './check.ts'
 import { NhgdError } from './errors.ts'
 
 /**
@@ -93,11 +93,19 @@ export async function together<T>(communicator: Communicator, work: () => T | Pr
   return result as T
 }
 
-/** The rows of a table of so many that a rank takes where all take as many as possible alike: `from` up to, not including, `to`. */
+/**
+ * The rows of a table that a rank takes, where all ranks take as many as possible alike: `from` up to, not including, `to`.
+ *
+ * @throws NhgdError `ERR_RANGE` for what is no number of rows, or no communicator.
+ */
 export function rowsOfRank(
   rows: number,
-  { rank, size }: Pick<Communicator, 'rank' | 'size'>,
+  communicator: Pick<Communicator, 'rank' | 'size'>,
 ): { readonly from: number; readonly to: number } {
+  whole(0)('rows', rows)
+  const { rank, size } = something('communicator', communicator) as typeof communicator
+  whole(1)('communicator.size', size)
+  whole(0, size - 1)('communicator.rank', rank)
   const start = (rank: number) => Math.floor((rows * rank) / size)
   return { from: start(rank), to: start(rank + 1) }
 }
