@@ -292,9 +292,10 @@ export const cleanLabels = {
   },
   /**
    * Bounds of the score above which labels are doubted, where checked rows say how likely labels are wrong. Below the
-   * least, two of three doubted labels would be right.
+   * least, two of three doubted labels would be right. Scores that expect an F1 below `f1` anywhere are too vague for more
+   * doubts than those of the most.
    */
-  threshold: { least: 1 / 3, most: 0.5 },
+  threshold: { least: 1 / 3, most: 0.5, f1: 0.5 },
   /** Without checked or trusted rows. Models have to beat the shares of the classes by so many standard errors. */
   unchecked: { folds: 10, sure: 2 },
   perSample: {

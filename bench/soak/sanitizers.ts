@@ -6,20 +6,38 @@ import { passed, root } from './twins.ts'
 const execute = promisify(execFile)
 
 export interface Sanitized {
-  /** Tests that passed under AddressSanitizer, and under ThreadSanitizer. */
+  /** Tests that passed under Valgrind's Memcheck, AddressSanitizer, and ThreadSanitizer. */
+  readonly memcheck?: number
   readonly address?: number
   readonly thread?: number
   readonly leftOut?: string
 }
 
 /**
- * The tests of crates/kernels, where all unsafe code is, under AddressSanitizer, and those of what threads share (crew,
- * helpers, teams, the Fisher's queue) under ThreadSanitizer. It takes Rust's nightly compiler, and for threads one with
- * the sources of its standard library, see CONTRIBUTING.md.
+ * The tests of crates/kernels, where all unsafe code is, under Memcheck and AddressSanitizer, and those of what threads
+ * share (crew, helpers, teams, the Fisher's queue) under ThreadSanitizer. It takes Valgrind, Rust's nightly compiler, and
+ * for threads one with the sources of its standard library, see CONTRIBUTING.md.
  *
- * @throws what cargo printed, where a sanitizer finds something.
+ * @throws what cargo printed, where something is found.
  */
 export async function sanitize(): Promise<Sanitized> {
+  const memcheck = await underMemcheck()
+  const sanitized = await bySanitizers()
+  const leftOut = [memcheck === undefined && 'there is no valgrind', sanitized.leftOut].filter(Boolean)
+  return { ...sanitized, memcheck, ...(leftOut.length > 0 && { leftOut: leftOut.join('; ') }) }
+}
+
+/** Memcheck knows no AVX-512, so that the kernels take their AVX2 there. */
+async function underMemcheck(): Promise<number | undefined> {
+  const there = await execute('valgrind', ['--version']).catch(() => undefined)
+  if (!there) return undefined
+  const runner = 'CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER'
+  const env = { ...process.env, [runner]: 'valgrind -q --error-exitcode=1' }
+  const args = ['test', '--locked', '-p', 'nhgd-kernels', '--lib']
+  return passed((await execute('cargo', args, { cwd: root, env, maxBuffer: 2 ** 26 })).stdout)
+}
+
+async function bySanitizers(): Promise<Omit<Sanitized, 'memcheck'>> {
   const nightly = await execute('cargo', ['+nightly', '--version']).catch(() => undefined)
   if (!nightly) return { leftOut: 'rustup has no nightly toolchain' }
   const { stdout: about } = await execute('rustc', ['+nightly', '-vV'])

@@ -9,12 +9,12 @@ const test = suite('size')
 
 /** Bytes with brotli that a page may have to load. */
 const budgets = {
-  'build/wasm/nhgd_bg.wasm': 360_000,
-  'build/wasm-relaxed/nhgd_relaxed.wasm': 360_000,
-  'build/wasm-scalar/nhgd_scalar.wasm': 360_000,
+  'build/wasm/nhgd_bg.wasm': 350_000,
+  'build/wasm-relaxed/nhgd_relaxed.wasm': 350_000,
+  'build/wasm-scalar/nhgd_scalar.wasm': 350_000,
   ...(hasThreads() && {
-    'build/wasm-threads/nhgd_threads.wasm': 370_000,
-    'build/wasm-threads/nhgd_threads_relaxed.wasm': 370_000,
+    'build/wasm-threads/nhgd_threads.wasm': 365_000,
+    'build/wasm-threads/nhgd_threads_relaxed.wasm': 365_000,
   }),
 }
 

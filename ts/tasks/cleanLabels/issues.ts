@@ -1,11 +1,12 @@
 import * as defaults from '../../defaults.ts'
 import type { Issue } from './options.ts'
 
-const { most, least } = defaults.cleanLabels.threshold
+const { most, least, f1: enough } = defaults.cleanLabels.threshold
 
 /**
  * The score above which labels are doubted: where the F1 that the scores expect is largest, which is about half this F1
- * (Lipton et al. 2014). It stays between `least` and `most`, so that a set without wrong labels has few doubted ones.
+ * (Lipton et al. 2014). It stays between `least` and `most`, so that a set without wrong labels has few doubted ones, and is
+ * `most` where this F1 is low, as of features that say nothing.
  */
 export function thresholdOf(scores: ArrayLike<number>): number {
   const ranked = Float64Array.from(scores).sort().reverse()
@@ -17,7 +18,7 @@ export function thresholdOf(scores: ArrayLike<number>): number {
     const f1 = (2 * hits) / (i + 1 + all)
     if (f1 > best.f1) best = { f1, next: ranked[i + 1] ?? 0 }
   }
-  return Math.min(most, Math.max(least, best.next))
+  return best.f1 < enough ? most : Math.min(most, Math.max(least, best.next))
 }
 
 /** The doubted labels among ranked rows. */
