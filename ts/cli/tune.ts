@@ -60,7 +60,7 @@ interface Targets {
 /** `nhgd tune`. */
 export function tuneCommand(): Command {
   return backendOptions(checkpointOptions(featureOptions(new Command('tune'))))
-    .description('fit a linear model whose penalty is learned by cross-validation')
+    .description('fit a model whose penalty is learned by cross-validation')
     .option('--target <name>', 'the column of the features file that is to be predicted')
     .option('--targets <file>', 'a file of what is to be predicted, one per row')
     .addOption(

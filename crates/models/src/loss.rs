@@ -147,7 +147,7 @@ impl Loss {
             }
             (Labels::Sampled { seed } | Labels::Expected { seed }, Self::Squared) => {
                 for ((i, p), &w) in range.zip(p.chunks_exact_mut(outputs)).zip(weights) {
-                    let epsilon = signs(uniform(seed, i as u64).to_bits(), outputs);
+                    let epsilon = signs(uniform(seed, i as u64).to_bits(), 0..outputs);
                     p.iter_mut().zip(epsilon).for_each(|(p, sign)| *p = w * T::of(sign));
                 }
             }
@@ -246,7 +246,7 @@ fn draw<T: Scalar>(p: &[T], u: f64) -> u32 {
 
 /// Σ_c ε_c √p_c (p − e_c) with random signs ε: its expected outer product is diag p − ppᵀ.
 fn signed_residual<T: Scalar>(p: &mut [T], u: f64) -> Result<()> {
-    let roots = signs(u.to_bits(), p.len()).zip(p.iter());
+    let roots = signs(u.to_bits(), 0..p.len()).zip(p.iter());
     let mut epsilon = reserved(p.len())?;
     epsilon.extend(roots.map(|(sign, &p)| T::of(sign) * p.max(T::zero()).sqrt()));
     let total = epsilon.iter().copied().sum::<T>();

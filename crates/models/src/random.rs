@@ -4,6 +4,8 @@
 //! depend on who draws first. The sampler and the optimisers draw in sequence, from the generator in the engine's
 //! `batch`.
 
+use std::ops::Range;
+
 use nhgd_kernels::Scalar;
 use nhgd_kernels::memory::{Result, grow};
 
@@ -15,9 +17,9 @@ pub fn uniform(seed: u64, i: u64) -> f64 {
     (z ^ (z >> 31)) as f64 / 2f64.powi(64) * (1.0 - f64::EPSILON)
 }
 
-/// ±1 for each of `n` samples.
-pub fn signs(seed: u64, n: usize) -> impl Iterator<Item = f64> {
-    (0..n as u64).map(move |i| if uniform(seed, i) < 0.5 { -1.0 } else { 1.0 })
+/// ±1 for each of some samples, the same for a sample whatever the others are.
+pub fn signs(seed: u64, samples: Range<usize>) -> impl Iterator<Item = f64> {
+    samples.map(move |i| if uniform(seed, i as u64) < 0.5 { -1.0 } else { 1.0 })
 }
 
 /// Adds a layer of uniform weights in ±`limit`, inputs × outputs, and zero biases to θ.
@@ -46,7 +48,7 @@ mod tests {
         let mean = (0..n).map(|i| uniform(7, i)).sum::<f64>() / n as f64;
         assert!((mean - 0.5).abs() < 5e-3, "{mean}");
         assert!((0..n).all(|i| (0.0..1.0).contains(&uniform(u64::MAX, i))));
-        assert!(signs(3, n as usize).sum::<f64>().abs() < 5.0 * (n as f64).sqrt());
+        assert!(signs(3, 0..n as usize).sum::<f64>().abs() < 5.0 * (n as f64).sqrt());
         assert_ne!(uniform(1, 0), uniform(2, 0));
     }
 }

@@ -177,7 +177,7 @@ fn draws_converge_to_the_curvature() {
         for seed in 0..draws {
             let product = case.fisher_product(Statistic::Sampled, seed, &u);
             sampled.iter_mut().zip(product).for_each(|(s, p)| *s += p / draws as f64);
-            let signed: Vec<f64> = signs(!seed, 2).zip(&roots).map(|(sign, root)| sign * root).collect();
+            let signed: Vec<f64> = signs(!seed, 0..2).zip(&roots).map(|(sign, root)| sign * root).collect();
             for (sum, labels) in sums.iter_mut().zip([Labels::Sampled { seed }, Labels::Expected { seed }]) {
                 let (_, row) = case.gradient(&case.theta, &signed, labels);
                 let scale = dot(&row, &u) / draws as f64;

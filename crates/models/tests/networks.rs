@@ -318,7 +318,7 @@ fn sampled_factors_and_signed_sums_converge_to_gauss_newton() {
         for seed in 0..draws {
             let product = case.fisher_product(Statistic::Sampled, seed, &u);
             sampled.iter_mut().zip(product).for_each(|(s, p)| *s += p / draws as f64);
-            let signed: Vec<f64> = signs(!seed, 17).zip(&roots).map(|(sign, root)| sign * root).collect();
+            let signed: Vec<f64> = signs(!seed, 0..17).zip(&roots).map(|(sign, root)| sign * root).collect();
             for (sum, labels) in sums.iter_mut().zip([Labels::Sampled { seed }, Labels::Expected { seed }]) {
                 let row = case.gradient(&case.theta, &signed, labels).1;
                 let scale = dot(&row, &u) / draws as f64;

@@ -306,7 +306,7 @@ impl<T: Scalar> Problem<T> for Physics<T> {
             }
             Wants::Signed(statistic) => {
                 self.gradient(&self.inner, point, rows, &mut row, &|pass| {
-                    let own = signs(!seed, pass.first + pass.residuals.len()).skip(pass.first);
+                    let own = signs(!seed, pass.first..pass.first + pass.residuals.len());
                     let mut roots = Self::roots(pass, statistic)?;
                     for ((root, e), sign) in roots.iter_mut().zip(&pass.equations).zip(own) {
                         *root = T::of(sign) * *root * (e.weight / size).sqrt();

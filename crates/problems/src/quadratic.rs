@@ -123,7 +123,7 @@ impl<T: Scalar> Problem<T> for Quadratic<T> {
             }
             Wants::Signed(_) => {
                 let mut signs = reserved(d)?;
-                signs.extend(nhgd_models::signs(seed, d).map(T::of));
+                signs.extend(nhgd_models::signs(seed, 0..d).map(T::of));
                 matvec(&mut row, T::zero(), T::one(), self.square(&self.root).t(), &signs);
             }
             Wants::Rows(_) | Wants::Factors(_) => {

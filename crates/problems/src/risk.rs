@@ -444,7 +444,7 @@ fn weighted<T: Scalar>(losses: &[T], weights: &[T]) -> f64 {
 fn signed_weights<T: Scalar>(weights: &[T], seed: u64) -> Result<Vec<T>> {
     let size = T::of(weights.len() as f64);
     // Signs come from a seed of their own: with the seed of the labels both would be the same draws.
-    let drawn = weights.iter().zip(signs(!seed, weights.len()));
+    let drawn = weights.iter().zip(signs(!seed, 0..weights.len()));
     let mut signed = reserved(weights.len())?;
     signed.extend(drawn.map(|(&w, sign)| T::of(sign) * (w / size).sqrt()));
     Ok(signed)
