@@ -139,8 +139,8 @@ export const methods = {
 export const driftCheck = { everySteps: 10 } as const
 
 /**
- * What a Fisher of a named form sees in `nhgd`: the default's few observations suit Kronecker factors, each of which holds the
- * curvature of many samples. Chosen with the default before it was made sparser.
+ * What a Fisher of a named form sees in `nhgd`: the default's few observations suit Kronecker factors, each of which
+ * holds the curvature of many samples. Chosen with the default before it was made sparser.
  */
 export const namedForm = { observe: { every: 15, samples: 256 } } as const
 

@@ -59,8 +59,8 @@ export const bilevelChecks = {
  * The problem of a model's hyperparameters: g = (1/n) Σ w_i(v) ℓ_i(θ) + R(v, θ) + regularization ‖θ‖² over n training
  * samples, and f is the mean loss over the validation samples plus the priors of the blocks.
  *
- * @throws NhgdError `ERR_RANGE` for options; `ERR_SHAPE`, `ERR_RANGE` (labels, rows, blocks) and `ERR_NOT_FINITE` (features,
- * targets) when the problem is first used.
+ * @throws NhgdError `ERR_RANGE` for options; `ERR_SHAPE`, `ERR_RANGE` (labels, rows, blocks) and `ERR_NOT_FINITE`
+ * (features, targets) when the problem is first used.
  */
 export function bilevel(options: BilevelOptions): Problem {
   const required = ['backend', 'model', 'train', 'validation', 'hyperparameters'] as const

@@ -116,9 +116,9 @@ export interface LearnedTargetsOptions extends LearnedOptions {
 
 /**
  * The targets of the training samples (Bohdal et al. 2020, arXiv 2006.08572): v holds a row per sample with an entry per
- * output of the model. The target is the softmax of the row under the cross-entropy loss, its σ under the logistic loss, and
- * the row itself under the squared loss. v starts at the given labels or targets. In natural units: the targets, n ×
- * outputs. One block of a problem.
+ * output of the model. The target is the softmax of the row under the cross-entropy loss, its σ under the logistic
+ * loss, and the row itself under the squared loss. v starts at the given labels or targets. In natural units: the
+ * targets, n × outputs. One block of a problem.
  */
 export function learnedTargets(options: LearnedTargetsOptions = {}): Block {
   const checks = { prior: priorCheck, confidence: number(Number.MIN_VALUE, 1 - 2 ** -53) }

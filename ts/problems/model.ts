@@ -132,9 +132,9 @@ const convolutional = {
 
 /**
  * A convolutional network (LeCun et al. 1998): convolutions, each with the activation and pooling, then a perceptron on the
- * last image. θ is the layers' W̄ one after the other, row-major, the bias last: of a convolution (channels · kernel · kernel
- * + 1) × its channels, where a window is channels × kernel × kernel, and of a dense layer (inputs + 1) × outputs, where the
- * inputs are the last image, channels × height × width.
+ * last image. θ is the layers' W̄ one after the other, row-major, the bias last: of a convolution (channels · kernel ·
+ * kernel + 1) × its channels, where a window is channels × kernel × kernel, and of a dense layer (inputs + 1) ×
+ * outputs, where the inputs are the last image, channels × height × width.
  *
  * @throws NhgdError `ERR_RANGE` for fewer than two classes, a layer without units and a window that does not fit into its
  * image; `ERR_SHAPE`, when a problem is built, for features that are no such images.

@@ -101,9 +101,9 @@ export class Classifier {
   }
 
   /**
-   * The model as a file, NPZ unless another `format` is named: `theta`, (columns + 1) × classes, beside further `arrays` and
-   * the `names` of classes and columns. Of a network `theta` has the layers one after the other, and `model` its settings
-   * as JSON.
+   * The model as a file, NPZ unless another `format` is named: `theta`, (columns + 1) × classes, beside further
+   * `arrays` and the `names` of classes and columns. Of a network `theta` has the layers one after the other, and
+   * `model` its settings as JSON.
    */
   save({ format = 'npz', arrays = {}, names = {} }: SaveOptions = {}): Uint8Array {
     oneOf('npz', 'safetensors')('format', format)

@@ -12,8 +12,8 @@ use crate::{Code, Error, Result, room};
 const LIMIT: usize = 8192;
 
 /// x = C⁻¹ b with the curvature C over all samples, or with the true Hessian in its place (implicit differentiation
-/// without approximation), and ‖b − Cx‖ / ‖b‖ by one more product. Factor and residual are of double precision whatever the problem's type; one
-/// step of iterative refinement is taken if it lowers the residual.
+/// without approximation), and ‖b − Cx‖ / ‖b‖ by one more product. Factor and residual are of double precision
+/// whatever the problem's type; one step of iterative refinement is taken if it lowers the residual.
 pub(crate) fn exact_direction<T: Scalar>(
     problem: &dyn Problem<T>,
     point: Point<'_, T>,

@@ -27,7 +27,8 @@ impl Features {
         Self::new(FeatureData::F64(data.into()), rows, cols, scale)
     }
 
-    /// `rows × cols` numbers of a type (`u8`, `f32` or `f64`) that lie in a mapped file from a byte on. Values are as above.
+    /// `rows × cols` numbers of a type (`u8`, `f32` or `f64`) that lie in a mapped file from a byte on. Values
+    /// are as above.
     #[cfg(not(target_family = "wasm"))]
     pub fn mapped(
         mapping: &crate::Mapping,

@@ -184,7 +184,8 @@ impl ModelSettings {
         )
     }
 
-    /// Fails unless samples have as many features as the model's images, and unless there is room for θ and the windows of a sample.
+    /// Fails unless samples have as many features as the model's images, and unless there is room for θ and the
+    /// windows of a sample.
     pub fn room(&self, features: usize) -> Result<()> {
         if let Some(image) = self.images().first()
             && image.entries() != Some(features)

@@ -52,7 +52,8 @@ fn room_for<T>(entries: usize) -> Result<()> {
 }
 
 impl Problem {
-    /// A problem over data: `settings` is JSON, `threads` is the most that a pass over many samples may use, and `weights` are those of the blocks of fixed weights, one after the other.
+    /// A problem over data: `settings` is JSON, `threads` is the most that a pass over many samples may use,
+    /// and `weights` are those of the blocks of fixed weights, one after the other.
     pub fn bilevel(
         settings: &str,
         train: &Samples,

@@ -35,9 +35,9 @@ pub type Operator<'a, T, E> = dyn FnMut(&[T], &mut [T]) -> Result<(), E> + 'a;
 /// Solves C·x = b; `apply(p, out)` writes C·p, `precondition(r, out)` writes an approximation of C⁻¹·r.
 ///
 /// `x` holds the first guess and receives the iterate with the least residual, also if a callback fails (which,
-/// beside a lack of memory, is the only error). `steps` counts search directions; the residual of the first guess, unless that is zero,
-/// and the check of a residual that seems to be small cost a further `apply` each. The computation is in units of
-/// a power of two near ‖b‖, so that squares neither overflow nor underflow.
+/// beside a lack of memory, is the only error). `steps` counts search directions; the residual of the first
+/// guess, unless that is zero, and the check of a residual that seems to be small cost a further `apply` each.
+/// The computation is in units of a power of two near ‖b‖, so that squares neither overflow nor underflow.
 ///
 /// β is that of Polak and Ribière, so that the preconditioner may vary from step to step (Golub and Ye, SIAM J.
 /// Sci. Comput. 21(4), 1999).

@@ -1,7 +1,8 @@
 //! Dense kernels for inverse-Fisher updates and for models whose layers are skinny matrix products.
 //!
 //! Kernels assume operands that were checked at the edge of the library: a shape that does not fit is a
-//! programming error and panics. An operation that can fail on good shapes (a factorisation, an iteration) returns a `Result`.
+//! programming error and panics. An operation that can fail on good shapes (a factorisation, an iteration)
+//! returns a `Result`.
 //!
 //! The module [`simd`] alone chooses the instruction set. Matrices are row-major unless a [`MatRef`] says otherwise.
 

@@ -84,8 +84,8 @@ impl Team {
     }
 }
 
-/// The chunks that nobody has taken: the caller takes the first of them and a helper the last, so that a chunk tends to come
-/// back to the core whose cache still has it.
+/// The chunks that nobody has taken: the caller takes the first of them and a helper the last, so that a chunk
+/// tends to come back to the core whose cache still has it.
 struct Rest(AtomicU64);
 
 impl Rest {

@@ -1,7 +1,7 @@
 //! What kernels choose by the caches of the machine, in one place.
 //!
-//! The sizes are those that the operating system tells, or else CPUID, or else usual ones. In WebAssembly they are always the
-//! usual ones, so that results have the same bits on every machine.
+//! The sizes are those that the operating system tells, or else CPUID, or else usual ones. In WebAssembly they
+//! are always the usual ones, so that results have the same bits on every machine.
 
 /// Sizes in bytes of the data caches of a core; of the third one, that which cores share.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,10 @@
 //!
 //! φ(s), φ′ ∂_k s, φ″ (∂_k s)² + φ′ ∂²_k s.
 //!
-//! θ is the concatenation of the W̄_l, `(inputs + 1) × outputs`, row-major, the bias last, as in [`Network`](crate::Network). Each
-//! quantity is kept as C × points × units, so that all channels of a layer are one matrix product. A layer's gradient is
-//! Σ_c a_c δ_cᵀ, with δ = ∂/∂s: it shares its weights among the channels (Dangel, Müller & Zeinhofer 2024).
+//! θ is the concatenation of the W̄_l, `(inputs + 1) × outputs`, row-major, the bias last, as in
+//! [`Network`](crate::Network). Each quantity is kept as C × points × units, so that all channels of a layer
+//! are one matrix product. A layer's gradient is Σ_c a_c δ_cᵀ, with δ = ∂/∂s: it shares its weights among the
+//! channels (Dangel, Müller & Zeinhofer 2024).
 
 use nhgd_curvature::{LayerFactors, LayerShape};
 use nhgd_kernels::memory::{Result, reserved, zeros};

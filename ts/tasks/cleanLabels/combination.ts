@@ -32,8 +32,8 @@ export interface Combined {
 /**
  * Combines candidates by logistic regressions on the checked rows (stacking, Wolpert 1992): whether the given label is
  * right, from the log-odds that each candidate gives it, and the class, from their log probabilities. Priors hold the
- * slopes near equal shares, as strongly as the evidence of the checked rows says, so that few of them do no harm. `candidates` must not have learned from the checked
- * rows that they judge.
+ * slopes near equal shares, as strongly as the evidence of the checked rows says, so that few of them do no harm.
+ * `candidates` must not have learned from the checked rows that they judge.
  */
 export function fitCombination(
   data: Pick<CandidateData, 'classes' | 'given' | 'known' | 'truth'>,

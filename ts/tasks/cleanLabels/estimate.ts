@@ -23,7 +23,8 @@ const z = 1.96
  * Counts wrong labels by the scores of the rows that nobody checked, and corrects the count by what the scores of a random
  * sample of all rows missed (a difference estimator, Cassel et al. 1976). What the scores missed of checked rows is known.
  *
- * `scores` are those of the rows that nobody checked, and labels are doubted above the `threshold`. Nothing comes back where no checked row was drawn at random.
+ * `scores` are those of the rows that nobody checked, and labels are doubted above the `threshold`. Nothing comes back
+ * where no checked row was drawn at random.
  */
 export function estimateWrong(
   scores: ArrayLike<number>,

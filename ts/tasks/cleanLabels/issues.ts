@@ -5,8 +5,8 @@ const { most, least, f1: enough } = defaults.cleanLabels.threshold
 
 /**
  * The score above which labels are doubted: where the F1 that the scores expect is largest, which is about half this F1
- * (Lipton et al. 2014). It stays between `least` and `most`, so that a set without wrong labels has few doubted ones, and is
- * `most` where this F1 is low, as of features that say nothing.
+ * (Lipton et al. 2014). It stays between `least` and `most`, so that a set without wrong labels has few doubted ones,
+ * and is `most` where this F1 is low, as of features that say nothing.
  */
 export function thresholdOf(scores: ArrayLike<number>): number {
   const ranked = Float64Array.from(scores).sort().reverse()

@@ -27,8 +27,8 @@ export interface Signals {
 
 /**
  * One fold of the checked rows: a model trains on rows with suggested labels and on the checked rows of the other folds,
- * and is judged on those of this fold. Each fold is a problem of its own, since problems that are joined by `withFolds` can't
- * feed the Kronecker form, and v follows the mean of their hypergradients.
+ * and is judged on those of this fold. Each fold is a problem of its own, since problems that are joined by `withFolds`
+ * can't feed the Kronecker form, and v follows the mean of their hypergradients.
  */
 export interface Fold {
   /** Rows that nobody checked, their labels, and their signals. */

@@ -31,9 +31,9 @@ export type {
 
 /**
  * Makes a small training set that stands for a large one: features, and if `learnTargets` soft labels, of a few samples per
- * class follow the hypergradient of the loss that a model trained on them has on the real samples (Wang et al. 2018; Kong et
- * al. 2026, appendix E.2). A network is started anew in each outer step, so that the set serves every start. Beside the set
- * stand random samples, class means, and all samples.
+ * class follow the hypergradient of the loss that a model trained on them has on the real samples (Wang et al. 2018;
+ * Kong et al. 2026, appendix E.2). A network is started anew in each outer step, so that the set serves every start.
+ * Beside the set stand random samples, class means, and all samples.
  *
  * @throws NhgdError `ERR_SHAPE`, `ERR_RANGE` (labels, a class with too few samples, unknown or ill-typed options),
  * `ERR_NOT_FINITE`. The signal's reason where it aborts before the end of the first outer step, or at any time with a

@@ -49,8 +49,8 @@ export interface Folds {
 }
 
 /**
- * Folds of samples that are uploaded once: for some rows, the solvers of the inner objectives, which no penalty changes, and
- * the problems with a penalty.
+ * Folds of samples that are uploaded once: for some rows, the solvers of the inner objectives, which no penalty
+ * changes, and the problems with a penalty.
  */
 export function foldMaker(
   backend: Backend,

@@ -12,7 +12,8 @@ const first = 0.3
 /**
  * Minimises a function of few variables by limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with steps of at
  * most `reach` in each entry and an Armijo line search, until two steps in a row gain little, or one where
- * `curvature`, about the second derivative at the start, is known. The gradient is asked for where its value is `wanted`. `onStep` sees the start and each accepted x; it returns true to end.
+ * `curvature`, about the second derivative at the start, is known. The gradient is asked for where its value is
+ * `wanted`. `onStep` sees the start and each accepted x; it returns true to end.
  */
 export async function lbfgs(
   start: Float64Array,

@@ -26,8 +26,8 @@ export class LeastSquares implements InnerSolver {
   readonly #targetMeans: Float64Array
 
   /**
-   * `features` n × d and `targets` n × outputs, row-major; `products` are those of all rows of the features with each other,
-   * n × n, where they are known.
+   * `features` n × d and `targets` n × outputs, row-major; `products` are those of all rows of the features with each
+   * other, n × n, where they are known.
    */
   constructor(
     backend: Backend,

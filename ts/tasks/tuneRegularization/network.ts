@@ -9,8 +9,8 @@ import { dot, type InnerSolver, plus } from './solver.ts'
 const { steps, gain, damping, products, residual } = defaults.tuneRegularization.network
 
 /**
- * A perceptron under a ridge penalty: damped Gauss–Newton steps by conjugate gradients (Martens 2010), whose damping follows
- * how well a step did. The Gauss–Newton matrix is its curvature, since the Hessian may be indefinite.
+ * A perceptron under a ridge penalty: damped Gauss–Newton steps by conjugate gradients (Martens 2010), whose damping
+ * follows how well a step did. The Gauss–Newton matrix is its curvature, since the Hessian may be indefinite.
  */
 export class Network implements InnerSolver {
   readonly #problem: Problem

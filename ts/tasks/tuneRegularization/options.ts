@@ -93,8 +93,9 @@ export interface Coefficient {
 export interface TuneRegularizationResult {
   readonly penalty: { readonly strengths: Float64Array; readonly power: number }
   /**
-   * Cross-validated loss of what was chosen, of one ridge penalty, and of next to none, one of 10⁻⁶. It is the mean squared error of one
-   * target in its units, for several the mean share of their variances that is left, and the log loss of classes.
+   * Cross-validated loss of what was chosen, of one ridge penalty, and of next to none, one of 10⁻⁶. It is the mean
+   * squared error of one target in its units, for several the mean share of their variances that is left, and the log
+   * loss of classes.
    */
   readonly losses: {
     readonly chosen: Score

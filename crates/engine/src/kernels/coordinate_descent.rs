@@ -4,9 +4,9 @@ use nhgd_kernels::{PenalizedQuadratic, Scalar};
 
 use crate::{Result, Vector};
 
-/// θ ← near argmin ½‖y − Bθ‖² + Σ_j (s_j/q) (θ_j² + smoothing)^(q/2), by coordinate descent from θ. `rows` are the d columns
-/// of B, each with `width` entries, and `rest` is y − Bθ; or, where `gram`, those of H = BᵀB and Bᵀ(y − Bθ). Returns the
-/// sweeps taken.
+/// θ ← near argmin ½‖y − Bθ‖² + Σ_j (s_j/q) (θ_j² + smoothing)^(q/2), by coordinate descent from θ. `rows` are
+/// the d columns of B, each with `width` entries, and `rest` is y − Bθ; or, where `gram`, those of H = BᵀB and
+/// Bᵀ(y − Bθ). Returns the sweeps taken.
 pub fn descend(
     d: usize,
     width: usize,

@@ -5,8 +5,8 @@ use nhgd_kernels::{RowSet, Scalar};
 use nhgd_models::Loss;
 
 /// v holds a row of as many entries as the model has outputs per inner sample. The targets y_i are their softmax under the
-/// cross-entropy loss, their σ under the logistic one, and the entries themselves under the squared one (Bohdal et al. 2020,
-/// label distillation).
+/// cross-entropy loss, their σ under the logistic one, and the entries themselves under the squared one (Bohdal
+/// et al. 2020, label distillation).
 #[derive(Clone, Copy, Debug)]
 pub struct LearnedTargets {
     samples: usize,

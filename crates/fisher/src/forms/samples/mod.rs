@@ -51,9 +51,10 @@ impl Default for SamplesSettings {
 
 /// F = (1/n) Σ_i w_i Σ_k g_ik g_ikᵀ over the n samples held, with g_ik = vec(a_i s_ikᵀ) layer by layer.
 ///
-/// For one layer without weight sharing, one direction per sample and D̃ = cI, it solves by Woodbury's formula with the Gram
-/// matrix (EEᵀ) ∘ (XXᵀ). Otherwise it solves by conjugate gradients on the implicit operator and reports the residual. They
-/// are preconditioned by the Kronecker factors of the samples where D̃ = cI and these are cheap, else by the diagonal.
+/// For one layer without weight sharing, one direction per sample and D̃ = cI, it solves by Woodbury's formula
+/// with the Gram matrix (EEᵀ) ∘ (XXᵀ). Otherwise it solves by conjugate gradients on the implicit operator and
+/// reports the residual. They are preconditioned by the Kronecker factors of the samples where D̃ = cI and
+/// these are cheap, else by the diagonal.
 pub(crate) struct Samples<T> {
     statistic: Statistic,
     tolerance: f64,

@@ -16,7 +16,8 @@ use crate::moments::{LayerMoments, Moments, Sharing};
 /// products with F, 4 n p q flops each: this is the ratio of the two.
 const CHEAP_BASES: usize = 40;
 
-/// For each layer the eigenbases of its factors, and their eigenvalues; those of the outputs are divided by the mean weight.
+/// For each layer the eigenbases of its factors, and their eigenvalues; those of the outputs are divided by the
+/// mean weight.
 pub(super) type Bases<T> = Vec<Spectra<T>>;
 
 /// Eigenbases of the Kronecker factors of the samples, unless they would cost more than they save.
