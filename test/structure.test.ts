@@ -27,6 +27,7 @@ const arrows: Record<string, readonly string[]> = {
   data: [
     'arrays',
     'check',
+    'communicator',
     'crc32',
     'errors',
     'mapping',

@@ -1,22 +1,27 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { backendCheck, something } from '../backend/check.ts'
-import { type FileMapper, mapFile } from '../backend/mapping.ts'
+import { type FileMapper, mapFile, mappingOf } from '../backend/mapping.ts'
+import { matrix } from '../backend/matrix.ts'
+import type { Bytes, RowsOf } from './bytes.ts'
 import { dataError } from './error.ts'
 import { arrayOf, formatOf } from './formats.ts'
 import { optional, text } from './given.ts'
 import type { Labels } from './labels.ts'
-import { decodeTable } from './packages.ts'
+import { readNpyRows } from './npy.ts'
+import { decodeTable, readParquet } from './packages.ts'
 import {
   type File,
   parseFeatures,
   parseIndices,
   parseLabels,
   parseSet,
+  parseTable,
   parseValues,
   type ReadSet,
   type SetOptions,
 } from './read.ts'
-import type { Features } from './tensor.ts'
+import { type Features, toFeatures } from './tensor.ts'
 
 /** What one call of the system reads at most; whole files may be larger. */
 const CHUNK = 2 ** 30
@@ -47,6 +52,68 @@ export async function readFeatures(
 export async function readSet(path: string, given: SetOptions & Residence = {}): Promise<ReadSet> {
   const { backend, ...options } = something('options', given) as typeof given
   return parseSet(await readFile(path, nameOf(options, 'features'), backend), options)
+}
+
+/** Some rows of a set, given how many it has. Of NPY and Parquet files, the others are not read. */
+export async function readSetRows(
+  path: string,
+  rowsOf: RowsOf,
+  { backend, header, ...options }: SetOptions & Residence,
+): Promise<ReadSet> {
+  const { as = 'features' } = options
+  const format = /\.gz$/i.test(path) ? undefined : formatOf(path)
+  if (format === 'npy') {
+    const mapped = backend && (await readBytes(path, as, backend))
+    const read = (bytes: Bytes) => toFeatures(readNpyRows(bytes, as, rowsOf), as, options.impute)
+    return mapped ? read(mapped) : withParts(path, as, read)
+  }
+  if (format === 'parquet') {
+    return withParts(path, as, async (bytes) => parseTable(await readParquet(bytes, as, rowsOf), options))
+  }
+  const { features, labels, texts, ...rest } = await readSet(path, { backend, header, ...options })
+  const { data, rows, columns, scale } = features
+  const { from, to } = rowsOf(rows)
+  const own = data.subarray(from * columns, to * columns)
+  return {
+    ...rest,
+    // What is no part of a file must not keep the rest in memory.
+    features: matrix(mappingOf(data) ? own : own.slice(), to - from, columns, scale),
+    ...(labels && { labels: { ...labels, labels: labels.labels.slice(from, to) } }),
+    ...(texts && {
+      texts: Object.fromEntries(Object.entries(texts).map(([name, all]) => [name, all.slice(from, to)])),
+    }),
+  }
+}
+
+/** Lends the bytes of a file, of which the parts that are asked for are read. */
+async function withParts<T>(path: string, as: string, use: (bytes: Bytes) => T | Promise<T>): Promise<T> {
+  const readable = <R>(read: () => R): R => {
+    try {
+      return read()
+    } catch (cause) {
+      throw dataError(as, 'a file that can be read', `"${path}" (${(cause as Error).message})`, { cause })
+    }
+  }
+  const file = readable(() => openSync(path, 'r'))
+  try {
+    const length = readable(() => fstatSync(file).size)
+    return await use({
+      length,
+      subarray(from, to) {
+        const part = new Uint8Array(Math.max(0, to - from))
+        readable(() => {
+          for (let at = 0; at < part.length; ) {
+            const read = readSync(file, part, at, Math.min(CHUNK, part.length - at), from + at)
+            if (read === 0) throw new Error('it became shorter')
+            at += read
+          }
+        })
+        return part
+      },
+    })
+  } finally {
+    closeSync(file)
+  }
 }
 
 /** {@link parseLabels} of the file at `path` (Node only). */

@@ -11,3 +11,4 @@ export {
   readValues,
 } from './files.ts'
 export { type DigitSet, loadMnist, type Mnist } from './mnist.ts'
+export { fitShardStandardization, type Ranked, readLabelShard, readShard, type Shard } from './shard.ts'

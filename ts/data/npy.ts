@@ -1,6 +1,7 @@
 import { arrayType } from '../backend/arrays.ts'
 import { half } from '../backend/numbers.ts'
 import { rowMajor, sizeOf } from '../backend/strides.ts'
+import type { Bytes, RowsOf } from './bytes.ts'
 import { bytesOf, dataError, listed } from './error.ts'
 import { type NumericArray, storable, type Tensor } from './tensor.ts'
 
@@ -34,7 +35,13 @@ const ARRAYS: Record<string, ArrayType> = {
  * @throws NhgdError `ERR_DATA` for foreign or truncated files, object and other types, and 64-bit integers beyond ±2⁵³.
  */
 export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
-  if (MAGIC.some((byte, i) => bytesOf(bytes, name)[i] !== byte))
+  return readNpyRows(bytesOf(bytes, name), name)
+}
+
+/** The same of some of the rows, those of the first axis: of an array in C order, the others are not looked at. */
+export function readNpyRows(bytes: Bytes, name: string, rowsOf?: RowsOf): Tensor {
+  const magic = bytes.subarray(0, Math.min(bytes.length, MAGIC.length))
+  if (MAGIC.some((byte, i) => magic[i] !== byte))
     throw dataError(name, 'an NPY file', 'a foreign or truncated one')
   const { descr, fortran, shape, start } = readHeader(bytes, name)
   const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descr) ?? []
@@ -52,18 +59,25 @@ export function readNpy(bytes: Uint8Array, name = 'file'): Tensor {
     const expected = `${length * size} bytes of data for shape [${listed(shape)}] and dtype ${descr}`
     throw dataError(name, expected, `${bytes.length - start}`)
   }
+  const [count = 1, ...rest] = shape
+  const { from, to } = rowsOf?.(count) ?? { from: 0, to: count }
+  const [width, boolean] = [sizeOf(rest), type === 'b1' && { boolean: true }]
+  const wanted = shape.length > 0 ? [to - from, ...rest] : shape
+  const [first, last] = fortran ? [0, length] : [from * width, to * width]
+  const found = bytes.subarray(start + first * size, start + last * size)
   // NumPy aligns the data in its file. They are moved only inside an archive, or to change the byte order.
   const swapped = order === '>' && unit > 1
-  const aligned = (bytes.byteOffset + start) % 8 === 0 && !swapped
+  const aligned = found.byteOffset % unit === 0 && !swapped
   // A Buffer's `slice` would not copy.
-  const body = aligned ? bytes.subarray(start) : new Uint8Array(bytes.subarray(start))
+  const body = aligned ? found : new Uint8Array(found)
   if (swapped) for (let at = 0; at < body.length; at += unit) body.subarray(at, at + unit).reverse()
-  const data = isText ? decodeText(body, length, kind) : decodeNumbers(body, type, name)
+  const data = isText ? decodeText(body, last - first, kind) : decodeNumbers(body, type, name)
+  if (!fortran) return { data, shape: wanted, ...boolean }
   const columnMajor = shape.map((_, axis) => sizeOf(shape.slice(0, axis)))
   return {
-    data: fortran ? rowMajor(data, shape, columnMajor) : data,
-    shape,
-    ...(type === 'b1' && { boolean: true }),
+    data: rowMajor(data, shape, columnMajor).slice(from * width, to * width),
+    shape: wanted,
+    ...boolean,
   }
 }
 
@@ -87,10 +101,11 @@ interface Header {
   start: number
 }
 
-function readHeader(bytes: Uint8Array, name: string): Header {
-  const version = bytes[6] ?? 0
+function readHeader(bytes: Bytes, name: string): Header {
+  const fixed = bytes.subarray(0, Math.min(bytes.length, 12))
+  const version = fixed[6] ?? 0
   const first = version === 1 ? 10 : 12
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const view = new DataView(fixed.buffer, fixed.byteOffset, fixed.byteLength)
   if (bytes.length < first) throw dataError(name, 'a whole NPY header', `${bytes.length} bytes`)
   if (version < 1 || version > 3) throw dataError(name, 'NPY version 1, 2 or 3', `${version}`)
   const start = first + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true))

@@ -1,5 +1,6 @@
 import type { TableLike } from '../backend/table.ts'
 import { type ArrowData, verifyArrow, verifyData } from './arrowFile.ts'
+import type { Bytes, RowsOf } from './bytes.ts'
 import { dataError } from './error.ts'
 import { formatOf } from './formats.ts'
 import { gunzip } from './gzip.ts'
@@ -27,29 +28,37 @@ export async function decodeTable(
   return format === 'arrow' ? readArrow(bytes, as) : undefined
 }
 
-async function readParquet(bytes: Uint8Array, as: string): Promise<TableLike> {
+/** The table in a Parquet file, or some of its rows: groups that hold none of them are not read. */
+export async function readParquet(bytes: Bytes, as: string, rowsOf?: RowsOf): Promise<TableLike> {
   const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet').catch(
     absent('hyparquet', 'Parquet', as),
   )
   const { parquetHeader } = await import('hyparquet/src/column.js').catch(absent('hyparquet', 'Parquet', as))
   const extra = await import('hyparquet-compressors').catch(() => undefined)
-  // A Buffer's `slice` would not copy.
-  const { buffer, byteOffset, byteLength } = bytes
-  const own = new Uint8Array(buffer, byteOffset, byteLength)
-  const slice = (from: number, to?: number) => own.slice(from, to).buffer
-  const file = { byteLength, slice }
+  const slice = (from: number, to = bytes.length) => new Uint8Array(bytes.subarray(from, to)).buffer
+  const file = { byteLength: bytes.length, slice }
   const columns = new Map<string, unknown[]>()
   try {
     const metadata = await parquetMetadataAsync(file)
-    verifyParquet(own, metadata, parquetHeader, FEW_ROWS + MOST_ROWS_PER_BYTE * own.length)
+    const count = Number(metadata.num_rows)
+    const { from, to } = rowsOf?.(count) ?? { from: 0, to: count }
+    const wanted = (first: number, count: number) => !rowsOf || (first < to && first + count > from)
+    verifyParquet(bytes, metadata, parquetHeader, FEW_ROWS + MOST_ROWS_PER_BYTE * bytes.length, wanted)
     const options = { file, metadata, ...(extra && { compressors: extra.compressors }) }
     // One column of one group of rows at a time: where several fail at once, nobody could catch all of their errors.
     for (const { element } of parquetSchema(metadata).children) {
       const cells: unknown[] = []
+      let first = 0
       for (const { num_rows: count } of metadata.row_groups) {
-        const range = { rowStart: cells.length, rowEnd: cells.length + Number(count) }
-        const rows = await parquetReadObjects({ ...options, columns: [element.name], ...range })
-        for (const row of rows) cells.push(row[element.name])
+        const end = first + Number(count)
+        if (wanted(first, end - first)) {
+          const range = rowsOf
+            ? { rowStart: Math.max(first, from), rowEnd: Math.min(end, to) }
+            : { rowStart: first, rowEnd: end }
+          const rows = await parquetReadObjects({ ...options, columns: [element.name], ...range })
+          for (const row of rows) cells.push(row[element.name])
+        }
+        first = end
       }
       columns.set(element.name, cells)
     }

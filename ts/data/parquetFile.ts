@@ -1,4 +1,5 @@
 // What hyparquet believes of a file, checked: it makes room for the lengths that pages claim.
+import type { Bytes } from './bytes.ts'
 import { checkUnpacked } from './gzip.ts'
 
 /** The part of a file's metadata that says where its pages are. */
@@ -33,17 +34,17 @@ const USUAL = 2 ** 26
 
 /**
  * Throws where the pages of a file claim more rows than `most`, other lengths than they have, or to unpack to more than is
- * worth the memory.
+ * worth the memory. Pages of groups of rows that are not `wanted`, by the number of their first row, are not looked at.
  *
  * @throws Error that says what is wrong, RangeError for what lies beyond the end.
  */
 export function verifyParquet(
-  bytes: Uint8Array,
+  bytes: Bytes,
   metadata: ParquetMetadata,
   readHeader: ReadHeader,
   most: number,
+  wanted: (first: number, count: number) => boolean = () => true,
 ): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const within = (count: number, what: string) => {
     if (!(count >= 0 && count <= most)) throw new Error(`${count} ${what}`)
   }
@@ -51,6 +52,7 @@ export function verifyParquet(
   for (const { num_rows: count, columns } of metadata.row_groups) {
     rows += Number(count)
     within(rows, 'rows')
+    if (!wanted(rows - Number(count), Number(count))) continue
     for (const { meta_data: column } of columns) {
       if (!column) throw new Error('a column in another file')
       const values = Number(column.num_values)
@@ -58,14 +60,15 @@ export function verifyParquet(
       const offset = Number(column.dictionary_page_offset ?? column.data_page_offset)
       const end = offset + Number(column.total_compressed_size)
       if (!(offset >= 0 && end <= bytes.length)) throw new Error(`pages from byte ${offset} to ${end}`)
-      const reader = { view, offset }
-      for (let seen = 0; seen < values && reader.offset < end; ) {
+      const chunk = bytes.subarray(offset, end)
+      const reader = { view: new DataView(chunk.buffer, chunk.byteOffset, chunk.length), offset: 0 }
+      for (let seen = 0; seen < values && reader.offset < chunk.length; ) {
         const header = readHeader(reader)
         const { compressed_page_size: packed, uncompressed_page_size: size } = header
         const data = header.data_page_header ?? header.data_page_header_v2
         const held = (data ?? header.dictionary_page_header)?.num_values ?? 0
-        const fits = packed >= 0 && reader.offset + packed <= bytes.length && size >= 0
-        if (!fits) throw new Error(`a page of ${packed} bytes at byte ${reader.offset}`)
+        const fits = packed >= 0 && reader.offset + packed <= chunk.length && size >= 0
+        if (!fits) throw new Error(`a page of ${packed} bytes at byte ${offset + reader.offset}`)
         if (size > USUAL) checkUnpacked(size, packed)
         if (!(held >= 0) || (data ? seen + held > values : held > Math.max(values, size))) {
           throw new Error(`a page of ${held} values`)

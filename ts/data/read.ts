@@ -43,7 +43,7 @@ export interface SetOptions extends TableOptions {
   readonly as?: string
 }
 
-const setChecks = { ...tableChecks, header: flag, as: text }
+export const setChecks = { ...tableChecks, header: flag, as: text }
 const listChecks = { label: text, header: flag, as: text }
 
 /** Features, and of a table the columns that were asked for as text and what was made of columns without numbers. */

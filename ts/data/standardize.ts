@@ -18,21 +18,33 @@ export interface Standardization {
  */
 export function fitStandardization(features: MatrixLike): Standardization {
   const own = toMatrix(features, 'features')
-  const { data, rows, columns, scale = 1 } = own
-  const means = new Float64Array(columns)
-  const deviations = new Float64Array(columns)
-  // Sums of differences from the first row: a constant column gives exactly zero.
+  const first = Float64Array.from(own.data.subarray(0, own.columns))
+  const means = sumsOf(own, first, 1).map((sum, j) => first[j] + sum / own.rows)
+  return checkedDeviations(own, means, sumsOf(own, means, 2), own.rows)
+}
+
+/** Sums over rows of powers of differences from numbers per column; those from a row are exactly 0 in a constant column. */
+export function sumsOf({ data, rows, columns }: Matrix, from: Float64Array, power: 1 | 2): Float64Array {
+  const sums = new Float64Array(columns)
   for (let i = 0, k = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++, k++) means[j] += data[k] - data[j]
+    for (let j = 0; j < columns; j++, k++)
+      sums[j] += power === 1 ? data[k] - from[j] : (data[k] - from[j]) ** 2
   }
-  for (let j = 0; j < columns; j++) means[j] = data[j] + means[j] / rows
+  return sums
+}
+
+/** The figures of columns whose sums of squares around their means are known; `own` has what is not finite, if anything. */
+export function checkedDeviations(
+  own: Matrix,
+  means: Float64Array,
+  squares: Float64Array,
+  rows: number,
+): Standardization {
   if (!means.every(Number.isFinite)) checkFinite(own)
-  for (let i = 0, k = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++, k++) deviations[j] += (data[k] - means[j]) ** 2
-  }
+  const { scale = 1 } = own
   return {
     means: means.map((mean) => mean * scale),
-    deviations: deviations.map((sum) => Math.sqrt(sum / rows) * scale),
+    deviations: squares.map((sum) => Math.sqrt(sum / rows) * scale),
   }
 }
 
