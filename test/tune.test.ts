@@ -158,6 +158,37 @@ test('a model that was written predicts new rows, numbers and classes', async ()
   }
 })
 
+test('a perceptron predicts numbers, which may be whole', async () => {
+  const random = new Random(6)
+  const lines = Array.from({ length: 60 }, () => {
+    const [x, noise] = random.normals(2)
+    const y = 100 * Math.cos(x) + noise
+    return `${x},${y},${Math.round(y)}`
+  })
+  writeFileSync(file('waves.csv'), `x,y,whole\n${lines.join('\n')}\n`)
+  const common = ['--features', file('waves.csv'), '--model', 'perceptron', '--hidden', '4', '--folds', '2']
+  const own = ['--target', 'y', '--ignore', 'whole', '--weights', file('waves.safetensors')]
+  const { code, out, error } = await tune(...common, ...own)
+  assert.is(code, 0, error)
+  assert.match(out, /by a perceptron\.\nThe mean squared error on rows/)
+  const rest = ['--features', file('waves.csv'), '--ignore', 'y,whole', '--out', '-']
+  const rows = (await nhgdWith(['predict', '--model', file('waves.safetensors'), ...rest])).out
+  const predicted = rows.trim().split('\n').slice(1)
+  const off = predicted.map((row, i) => Math.abs(Number(row.split(',')[1]) - Number(lines[i].split(',')[1])))
+  assert.ok(off.filter((x) => x < 20).length > 50, off.join())
+  const whole = await tune(...common, '--target', 'whole', '--ignore', 'y', '--task', 'regression')
+  assert.match(whole.out, /by a perceptron\.\nThe mean squared error on rows/)
+  const refused: [string[], RegExp][] = [
+    [['--model', 'linear', '--task', 'classification'], /"--task" expected regression, or another model/],
+    [['--model', 'softmax', '--task', 'regression'], /"--task" expected classification, or another model/],
+  ]
+  for (const [args, expected] of refused) {
+    const { code, error } = await tune('--features', file('waves.csv'), '--target', 'y', ...args)
+    assert.is(code, 2, error)
+    assert.match(error, expected)
+  }
+})
+
 test('targets and groups in files of one value per line', async () => {
   const lines = readFileSync(file('things.csv'), 'utf8').trim().split('\n').slice(1)
   writeFileSync(file('prices.txt'), `${lines.map((line) => line.split(',')[3]).join('\n')}\n`)

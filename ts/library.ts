@@ -130,6 +130,7 @@ export {
   logisticRegression,
   type Model,
   multilayerPerceptron,
+  type NetworkModel,
   type PerceptronOptions,
   softmaxRegression,
 } from './problems/model.ts'
@@ -218,5 +219,5 @@ export type {
   TuneRegularizationOptions,
   TuneRegularizationResult,
 } from './tasks/tuneRegularization/options.ts'
-export { Regressor } from './tasks/tuneRegularization/regressor.ts'
+export { type RegressionNetwork, Regressor } from './tasks/tuneRegularization/regressor.ts'
 export { tuneRegularization } from './tasks/tuneRegularization/tuneRegularization.ts'

@@ -137,6 +137,10 @@ test('matrices and models', async () => {
   const network = (options: object) => () => multilayerPerceptron({ classes: 3, hidden: [4], ...options })
   await refuses('ERR_RANGE', 'activation', network({ activation: 'step' }))
   await refuses('ERR_RANGE', 'loss', network({ loss: 'hinge' }))
+  await refuses('ERR_RANGE', 'classes', network({ outputs: 2 }))
+  await refuses('ERR_RANGE', 'classes', network({ classes: undefined }))
+  await refuses('ERR_RANGE', 'outputs', network({ classes: undefined, outputs: 0 }))
+  await refuses('ERR_RANGE', 'loss', network({ classes: undefined, outputs: 1, loss: 'crossEntropy' }))
   await refuses('ERR_SHAPE', 'data', () => matrix(new Float32Array(5), 2, 3))
   for (const classes of [1, 0, 2.5, nan, -3]) {
     await refuses('ERR_RANGE', 'classes', () => softmaxRegression({ classes }))

@@ -218,6 +218,11 @@ test('regressions have influence too', async ({ backend }) => {
       { ...tests, labels: undefined, targets: tests.labels },
     ],
     [
+      multilayerPerceptron({ outputs: 1, hidden: [3], activation: 'tanh' }),
+      { features, targets: numbers },
+      { ...tests, labels: undefined, targets: tests.labels },
+    ],
+    [
       logisticRegression(),
       { features, labels: two },
       { ...tests, labels: tests.labels.map((y) => Math.min(y, 1)) },

@@ -37,6 +37,10 @@ import { reweighting } from '../../ts/problems/reweighting.ts'
 import { hypergradient } from '../../ts/run/hypergradient.ts'
 import { Classifier } from '../../ts/tasks/classifier.ts'
 import { cleanLabels } from '../../ts/tasks/cleanLabels/cleanLabels.ts'
+import { distill } from '../../ts/tasks/distill/distill.ts'
+import { valueData } from '../../ts/tasks/influence/influence.ts'
+import { Regressor } from '../../ts/tasks/tuneRegularization/regressor.ts'
+import { tuneRegularization } from '../../ts/tasks/tuneRegularization/tuneRegularization.ts'
 import { refuses } from '../support/errors.ts'
 import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
@@ -296,9 +300,17 @@ test('every place that takes a matrix takes all of its kinds', async ({ backend 
       3,
       Float64Array.from({ length: 8 }, (_, k) => Math.sin(k)),
     )
+    const regressor = new Regressor(3, 1, Float64Array.of(1, -2, 3, 0.5))
     const columns = standardize(form)
+    const tuned = { backend, features: form, targets: form, folds: 2, penalty: { power: 2 } }
+    const samples = { backend, model, train: set, test: set }
+    const small = { backend, features: form, labels, test: set, outerSteps: 1, compare: false }
     return [
       found,
+      Array.from(regressor.predict(form)),
+      (await tuneRegularization(tuned)).losses.chosen.value,
+      Array.from((await valueData(samples)).values),
+      Array.from((await distill(small)).features.data),
       Array.from(classifier.probabilities(form)),
       Array.from(columns.features.data),
       Array.from(takeRows(form, [3, 1]).data),

@@ -90,6 +90,44 @@ test('logistic regression is softmax regression of two classes with half of θ f
   close(one.gradient, half, 1e-12)
 })
 
+test('a perceptron of one output: its gradient is that of differences, and its curvature that of its slopes', ({
+  backend,
+}) => {
+  const random = new Random(8)
+  const inputs = features(backend, random)
+  const samples = backend.Samples.withTargets(inputs, undefined, random.normals(n), 1)
+  const model = { kind: 'mlp', hidden: [3], classes: 1, activation: 'tanh', loss: 'squared' }
+  const [theta, u] = [random.normals((columns + 1) * 3 + 4), random.normals((columns + 1) * 3 + 4)]
+  const got = oraclesAt(backend, model, samples, theta, u)
+  const moved = (x: Float64Array, by: number) =>
+    oraclesAt(
+      backend,
+      model,
+      samples,
+      theta.map((t, j) => t + by * x[j]),
+      u,
+    ).loss
+  const units = theta.map((_, j) => j)
+  const slopes = units.map((j) => {
+    const unit = theta.map((_, k) => Number(k === j))
+    return (moved(unit, 1e-5) - moved(unit, -1e-5)) / 2e-5
+  })
+  close(got.gradient, slopes, 1e-8)
+  // uᵀCu is the mean square of the slopes of the predictions along u, and the fixed term.
+  const predict = new backend.Predictor(JSON.stringify(model), 1)
+  const outputs = (by: number) => {
+    const at = vector(
+      backend,
+      theta.map((t, j) => t + by * u[j]),
+    )
+    return predict.probabilities(at, inputs, backend.Batch.all(n)).readF64()
+  }
+  const [up, down] = [outputs(1e-5), outputs(-1e-5)]
+  const squares = up.reduce((sum, z, i) => sum + ((z - down[i]) / 2e-5) ** 2 / n, 0)
+  const along = got.product.reduce((sum, x, j) => sum + x * u[j], 0)
+  close([along], [squares + 0.2 * u.reduce((sum, x) => sum + x * x, 0)], 1e-7)
+})
+
 test('targets that do not fit a model are refused', async ({ backend }) => {
   const random = new Random(5)
   const x = features(backend, random)
@@ -101,6 +139,18 @@ test('targets that do not fit a model are refused', async ({ backend }) => {
   await refuses('ERR_RANGE', 'labels', make({ kind: 'logistic', bias: true }, values(1)))
   await refuses('ERR_RANGE', 'labels', make({ kind: 'softmax', classes: 2, bias: true }, values(2)))
   await refuses('ERR_RANGE', 'outputs', make(linear(0), values(1)))
+  const network = (classes: number, loss: string) => ({
+    kind: 'mlp',
+    hidden: [2],
+    classes,
+    activation: 'tanh',
+    loss,
+  })
+  await refuses('ERR_RANGE', 'targets', make(network(1, 'squared'), values(2)))
+  await refuses('ERR_RANGE', 'classes', make(network(0, 'squared'), values(1)))
+  await refuses('ERR_RANGE', 'classes', make(network(1, 'crossEntropy'), values(1)))
+  const classes = new backend.Samples(x, undefined, new Uint32Array(n).fill(1))
+  await refuses('ERR_RANGE', 'labels', make(network(1, 'squared'), classes))
   const bad = (targets: Float64Array, columns: number) => () =>
     backend.Samples.withTargets(x, undefined, targets, columns)
   await refuses('ERR_SHAPE', 'targets', bad(new Float64Array(n), 0))

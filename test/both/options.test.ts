@@ -242,6 +242,7 @@ const wrong: Record<string, Record<string, readonly unknown[]>> = {
   },
   multilayerPerceptron: {
     classes: [undefined, 1],
+    outputs: [0, null],
     hidden: [undefined, 4, [0], ['4'], [2.5]],
     activation: [null, 'step'],
     loss: [null, 'hinge'],

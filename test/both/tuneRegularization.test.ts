@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { matrix } from '../../ts/backend/matrix.ts'
+import { type Matrix, matrix } from '../../ts/backend/matrix.ts'
 import { groupFolds, kFolds, timeFolds } from '../../ts/data/folds.ts'
 import { penalty } from '../../ts/problems/blocks.ts'
 import { Classifier } from '../../ts/tasks/classifier.ts'
@@ -288,6 +288,57 @@ test('a perceptron has a ridge penalty, of all or per layer, and tells rings apa
   assert.ok(linear.losses.chosen.value > 2 * one.losses.chosen.value)
 })
 
+/** Two outputs, a wave and a bowl, of two columns beside noise. */
+function curved(n: number, seed: number) {
+  const random = new Random(seed)
+  const data = random.normals(3 * n)
+  const targets = Float64Array.from({ length: 2 * n }, (_, k) => {
+    const [x, y] = data.subarray(3 * (k >> 1))
+    return k % 2 === 0 ? 100 + 20 * Math.sin(2 * x) : x * x + y - 3
+  })
+  return {
+    features: matrix(
+      data.map((x) => 5 * x - 2),
+      n,
+      3,
+    ),
+    targets: matrix(targets, n, 2),
+  }
+}
+
+test('a perceptron predicts numbers, in the units of the user, and better than a line', async ({
+  backend,
+}) => {
+  const { features, targets } = curved(120, 2)
+  const options = { backend, features, targets, folds: 3, penalty: { power: 2 } } as const
+  const found = await tuneRegularization({ ...options, model: 'perceptron', hidden: [8] })
+  const line = await tuneRegularization(options)
+  assert.ok(found.losses.chosen.value < 0.5 * line.losses.chosen.value)
+  assert.ok(found.losses.chosen.value < found.losses.none.value)
+  const model = found.model as Regressor
+  const fresh = curved(300, 3)
+  const errors = (predicted: ArrayLike<number>, truth: Matrix) =>
+    [0, 1].map((c) => {
+      const own = Array.from(truth.data).filter((_, k) => k % 2 === c)
+      const mean = own.reduce((sum, y) => sum + y, 0) / own.length
+      const spread = own.reduce((sum, y) => sum + (y - mean) ** 2, 0)
+      return own.reduce((sum, y, i) => sum + (y - predicted[2 * i + c]) ** 2, 0) / spread
+    })
+  for (const [predicted, truth] of [
+    [found.heldOut, targets],
+    [model.predict(fresh.features), fresh.targets],
+  ] as const) {
+    const shares = errors(predicted, truth)
+    assert.ok(Math.max(...shares) < 0.3, `the shares of the variance that are left: ${shares}`)
+  }
+  for (const format of ['npz', 'safetensors'] as const) {
+    const loaded = Regressor.load(model.save({ format }), backend)
+    same(loaded.predict(fresh.features), model.predict(fresh.features))
+  }
+  await refuses('ERR_RANGE', 'backend', () => Regressor.load(model.save()))
+  await refuses('ERR_SHAPE', 'features', () => model.predict([[1, 2]]))
+})
+
 test('the hypergradient of a perceptron is that of central differences where its curvature is exact', async ({
   backend,
 }) => {
@@ -479,7 +530,7 @@ test('bad input is refused by name', async ({ backend }) => {
   await refuses('ERR_RANGE', 'options', make({ fold: 5 }))
   const classes = { targets: undefined, labels: labels.map((y) => Math.min(1, y)) }
   const perceptron = { ...classes, model: 'perceptron' }
-  await refuses('ERR_RANGE', 'model', make({ model: 'perceptron' }))
+  await refuses('ERR_RANGE', 'model', make({ model: 'softmax' }))
   await refuses('ERR_RANGE', 'hidden', make({ ...classes, hidden: [3] }))
   await refuses('ERR_RANGE', 'hidden.0.', make({ ...perceptron, hidden: [0] }))
   await refuses('ERR_RANGE', 'penalty.per', make({ ...perceptron, penalty: { per: 'feature' } }))

@@ -178,11 +178,11 @@ bias: boolean, } | { "kind": "logistic",
 bias: boolean, } | { "kind": "mlp",
 /** Units of each hidden layer, at least 1. */
 hidden: readonly number[],
-/** Number of classes, at least 2. */
+/** Number of classes, at least 2; under the squared loss that of outputs, at least 1. */
 classes: number,
 /** Activation of the hidden layers. */
 activation: ActivationKind,
-/** Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector. */
+/** Softmax cross-entropy, or ½‖z − y‖² against the targets or the label's unit vector. */
 loss: LossKind, } | { "kind": "convolutional",
 /** Shape of a sample's features: channels × height × width, row-major. */
 image: ImageSettings,
@@ -192,11 +192,11 @@ convolutions: readonly ConvolutionSettings[],
 pooling: PoolingKind,
 /** Units of each hidden layer after the convolutions, at least 1. */
 hidden: readonly number[],
-/** Number of classes, at least 2. */
+/** Number of classes, at least 2; under the squared loss that of outputs, at least 1. */
 classes: number,
 /** Activation of the convolutions and the hidden layers. */
 activation: ActivationKind,
-/** Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector. */
+/** Softmax cross-entropy, or ½‖z − y‖² against the targets or the label's unit vector. */
 loss: LossKind, };
 
 /** The sides of an image, each at least 1. */

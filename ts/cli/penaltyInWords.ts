@@ -1,4 +1,3 @@
-import type { Matrix } from '../backend/matrix.ts'
 import { listed } from '../data/error.ts'
 import type { TuneRegularizationResult } from '../tasks/tuneRegularization/options.ts'
 
@@ -6,16 +5,24 @@ import type { TuneRegularizationResult } from '../tasks/tuneRegularization/optio
 export const kindOf = (model: string | undefined, classes: readonly string[] | undefined) =>
   model === 'perceptron' ? model : classes ? (classes.length === 2 ? 'logistic' : 'softmax') : 'linear'
 
+/** A search, and what its data are called. */
+export interface Tuned {
+  readonly result: TuneRegularizationResult
+  /** As {@link kindOf} has it. */
+  readonly kind: string
+  /** Whether one ridge penalty was kept where the exponent was learned. */
+  readonly keptRidge: boolean
+  readonly rows: number
+  readonly columns: number
+  readonly target: string
+  /** The name of a feature. */
+  nameOf(feature: number): string
+  readonly classes?: readonly string[]
+}
+
 /** What was found, in plain words. */
-export function inWords(
-  result: TuneRegularizationResult,
-  kind: string,
-  simple: boolean,
-  { rows, columns }: Matrix,
-  target: string,
-  nameOf: (j: number) => string,
-  classes: readonly string[] | undefined,
-): string[] {
+export function inWords(tuned: Tuned): string[] {
+  const { result, kind, keptRidge, rows, columns, target, classes } = tuned
   const { losses, penalty, risesFrom, curvature } = result
   const { chosen, ridge, none } = losses
   const figure = ({ value, standardError }: typeof chosen) => `${short(value)} ± ${short(standardError)}`
@@ -24,7 +31,7 @@ export function inWords(
     `${target} from ${columns} ${columns === 1 ? 'column' : 'columns'} of ${rows} rows, by ${kind === 'perceptron' ? 'a perceptron' : `${kind} regression`}.`,
     `The ${loss} on rows that were held out is ${figure(chosen)}. With one ridge penalty it is ${figure(ridge)}, without any ${figure(none)}.`,
     `The penalty has the exponent ${short(penalty.power)}${penalty.strengths.length === 1 ? ` and the strength ${short(penalty.strengths[0])}` : ` and ${penalty.strengths.length} strengths`}.`,
-    ...(simple
+    ...(keptRidge
       ? ['The folds do not show that another exponent is better, so one ridge penalty was kept.']
       : []),
     ...(risesFrom !== undefined
@@ -36,16 +43,12 @@ export function inWords(
       ? [
           `The hypergradient took the ${curvature === 'hessian' ? 'Hessian' : 'Gauss–Newton matrix'} for the curvature.`,
         ]
-      : coefficientLines(result, nameOf, classes)),
+      : coefficientLines(tuned)),
   ]
 }
 
 /** The largest coefficients, and what was left out. */
-function coefficientLines(
-  { coefficients: all, leftOut }: TuneRegularizationResult,
-  nameOf: (j: number) => string,
-  classes: readonly string[] | undefined,
-): string[] {
+function coefficientLines({ result: { coefficients: all, leftOut }, nameOf, classes }: Tuned): string[] {
   const largest = all.filter(({ feature }) => !leftOut.includes(feature)).slice(0, 10)
   const width = Math.max(...largest.map(({ feature }) => nameOf(feature).length), 7)
   const several = classes !== undefined && classes.length > 2

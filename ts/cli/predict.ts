@@ -42,7 +42,7 @@ async function predict(options: Options, command: Command): Promise<void> {
   const texts = id === undefined ? [] : [id]
   const required = [...ignore, ...texts]
   const model = openModel(bytes, '--model').tensors.coefficients
-    ? regression(bytes)
+    ? regression(backend, bytes)
     : classifier(backend, bytes)
   const { names: trained } = model
   const set = { header, impute, texts, ignore, required, trained, as: '--features', backend }
@@ -65,8 +65,8 @@ interface Predictor {
 }
 
 /** A regression, which gives a column per output. */
-function regression(bytes: Uint8Array): Predictor {
-  const model = Regressor.load(bytes, '--model')
+function regression(backend: Backend, bytes: Uint8Array): Predictor {
+  const model = Regressor.load(bytes, backend, '--model')
   const { columns, outputs } = model
   return {
     columns,

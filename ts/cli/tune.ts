@@ -31,6 +31,7 @@ interface Options extends BackendOptions, CheckpointOptions {
   readonly target?: string
   readonly targets?: string
   readonly model?: 'linear' | 'softmax' | 'perceptron'
+  readonly task?: 'regression' | 'classification'
   readonly hidden?: readonly number[]
   readonly per: 'all' | 'feature' | 'layer'
   readonly groups?: string
@@ -69,6 +70,12 @@ export function tuneCommand(): Command {
         'softmax',
         'perceptron',
       ]),
+    )
+    .addOption(
+      new Option(
+        '--task <kind>',
+        'whether numbers are predicted as numbers or are classes (default: by the model; of a perceptron, regression unless all are whole)',
+      ).choices(['regression', 'classification']),
     )
     .option('--hidden <units>', 'perceptron: units of each hidden layer, with commas between', units)
     .addOption(
@@ -114,14 +121,14 @@ async function tune(options: Options, command: Command): Promise<void> {
   const { features, columns, notes = [], texts: read } = await readSet(path, asked)
   const name = target === undefined ? '--targets' : '--target'
   const given = target === undefined ? await readValues(file as string, { header, as: name }) : read?.[target]
-  const { values, names: classes } = targetsOf(Array.from(given ?? [], String), name, options.model)
+  const { values, names: classes } = targetsOf(Array.from(given ?? [], String), name, options)
   if (values.length !== features.rows) {
     throw new NhgdError(
       'ERR_SHAPE',
       `"--targets" expected ${features.rows}, one per row, got ${values.length}`,
     )
   }
-  const told = [...notes, ...fewValues(values, classes, options.model)]
+  const told = [...notes, ...doubtful(values, classes, options)]
   for (const note of told) if (!options.quiet) console.error(note)
   const own = groups === undefined ? undefined : await groupsOf(groups, features.columns, header)
   const stop = interrupts()
@@ -147,22 +154,23 @@ async function tune(options: Options, command: Command): Promise<void> {
   tellResumed(result.resumed, console.error)
   for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
   const nameOf = (j: number) => columns?.[j] ?? `${j}`
-  const simple = options.power === undefined && options.model !== 'perceptron' && result.penalty.power === 2
-  const sentences = inWords(
+  const kind = kindOf(options.model, classes)
+  const sentences = inWords({
     result,
-    kindOf(options.model, classes),
-    simple,
-    features,
-    target ?? 'the target',
+    kind,
+    keptRidge: options.power === undefined && kind !== 'perceptron' && result.penalty.power === 2,
+    rows: features.rows,
+    columns: features.columns,
+    target: target ?? 'the target',
     nameOf,
     classes,
-  )
+  })
   const { out, weights, report, json } = options
   const piped = [out, report, json].includes(PIPE)
   if (!options.quiet) (piped ? console.error : console.log)(sentences.join('\n'))
   const { losses, penalty, path: curve, bestStep, leftOut, intercepts, seconds } = result
   const figures = {
-    model: kindOf(options.model, classes),
+    model: kind,
     curvature: result.curvature,
     rows: features.rows,
     features: features.columns,
@@ -192,11 +200,13 @@ async function tune(options: Options, command: Command): Promise<void> {
 }
 
 /** Refuses options that do not fit the model. */
-function fitting({ model, hidden, per, groups, power, out }: Options): void {
+function fitting({ model, task, hidden, per, groups, power, out }: Options): void {
   const isPerceptron = model === 'perceptron'
   const refuse = (name: string, expected: string) => {
     throw new NhgdError('ERR_RANGE', `"${name}" expected ${expected}, got ${model ?? 'another model'}`)
   }
+  if (model === 'linear' && task === 'classification') refuse('--task', 'regression, or another model')
+  if (model === 'softmax' && task === 'regression') refuse('--task', 'classification, or another model')
   if (!isPerceptron) {
     if (hidden) refuse('--hidden', '"--model perceptron" beside it')
     if (per === 'layer') refuse('--per layer', '"--model perceptron" beside it')
@@ -209,25 +219,37 @@ function fitting({ model, hidden, per, groups, power, out }: Options): void {
   if (power !== undefined && power !== 2) refuse('--power', '2, or another model')
 }
 
-/** Texts as numbers, or as classes where there are words or the model asks for them. */
-function targetsOf(texts: readonly string[], name: string, model: Options['model']): Targets {
+/** Texts as numbers, or as classes where there are words or the task or the model asks for them. */
+function targetsOf(texts: readonly string[], name: string, { model, task }: Options): Targets {
   const missing = texts.findIndex((text) => text.trim() === '')
   if (missing >= 0) throw dataError(name, 'a value in every row', `none in the row ${missing}`)
   const numbers = Float64Array.from(texts, Number)
   const word = numbers.findIndex((x) => !Number.isFinite(x))
-  if (model === 'linear' && word >= 0) {
+  if ((model === 'linear' || task === 'regression') && word >= 0) {
     throw dataError(name, 'numbers', `"${texts[word]}" in the row ${word}`)
   }
-  if ((model ?? 'linear') === 'linear' && word < 0) return { values: numbers }
+  const isRegression = model === 'perceptron' ? !numbers.every(Number.isInteger) : model !== 'softmax'
+  if (word < 0 && (task ? task === 'regression' : isRegression)) return { values: numbers }
   const { labels, names } = encodeLabels(texts, undefined, name)
   return { values: Float64Array.from(labels), names }
 }
 
-/** Numbers that may stand for classes. */
-function fewValues(values: Float64Array, classes: readonly string[] | undefined, model: Options['model']) {
+/** Says where numbers may stand for classes, or classes for numbers. */
+function doubtful(
+  values: Float64Array,
+  classes: readonly string[] | undefined,
+  { model, task }: Options,
+): string[] {
   const distinct = new Set(values).size
-  if (classes || model || distinct > 2) return []
-  return [`the target has ${distinct} values: "--model softmax" takes them for classes`]
+  if (task) return []
+  if (!classes && !model && distinct <= 2)
+    return [`the target has ${distinct} values: "--model softmax" takes them for classes`]
+  const areNumbers = classes?.every((name) => Number.isFinite(Number(name)))
+  return areNumbers && model === 'perceptron' && distinct > 10
+    ? [
+        `the ${distinct} whole numbers of the target are taken for classes: "--task regression" predicts numbers`,
+      ]
+    : []
 }
 
 /** The model with the names that `nhgd predict` needs. */

@@ -56,9 +56,12 @@ export function logisticRegression(options: { bias?: boolean } = {}): Model {
 }
 
 interface NetworkOptions {
-  readonly classes: number
+  /** How many classes it tells apart, at least 2. */
+  readonly classes?: number
+  /** In place of `classes`: how many numbers it predicts of a sample, by the loss ½‖z − y‖² of continuous targets y. */
+  readonly outputs?: number
   readonly activation?: 'relu' | 'tanh' | 'gelu'
-  /** Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector. */
+  /** Of classes: softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector. */
   readonly loss?: 'crossEntropy' | 'squared'
 }
 
@@ -79,6 +82,7 @@ export const hiddenCheck: Check<number[]> = arrayOf(size(1))
 
 const perceptron = {
   classes,
+  outputs: size(1),
   hidden: hiddenCheck,
   activation: oneOf('relu', 'tanh', 'gelu'),
   loss: oneOf('crossEntropy', 'squared'),
@@ -88,11 +92,21 @@ const perceptron = {
  * A multilayer perceptron of any depth. θ is the layers' W̄ one after the other, each (inputs + 1) × outputs, row-major,
  * the bias last.
  *
- * @throws NhgdError `ERR_RANGE` for fewer than two classes or a layer without units.
+ * @throws NhgdError `ERR_RANGE` for fewer than two classes, less than one output or a layer without units.
  */
 export function multilayerPerceptron(options: PerceptronOptions): Model {
-  const given = checkOptions(options, perceptron, ['classes', 'hidden'])
-  return { kind: 'mlp', activation: 'relu', loss: 'crossEntropy', ...given }
+  const given = checkOptions(options, perceptron, ['hidden'])
+  return { kind: 'mlp', activation: 'relu', ...predicting(given) }
+}
+
+/** The settings of classes, or of continuous targets. */
+function predicting<T extends NetworkOptions>({ classes, outputs, ...given }: T) {
+  const loss = given.loss ?? (outputs === undefined ? 'crossEntropy' : 'squared')
+  if ((classes === undefined) === (outputs === undefined)) {
+    refuse('classes', 'either classes or outputs', classes === undefined ? 'neither' : 'both')
+  }
+  if (outputs !== undefined && loss !== 'squared') refuse('loss', '"squared" for outputs', loss)
+  return { ...given, loss, classes: (classes ?? outputs) as number }
 }
 
 /** A convolution in squares, then the activation, then pooling in squares. */
@@ -136,17 +150,17 @@ const convolutional = {
  * kernel + 1) × its channels, where a window is channels × kernel × kernel, and of a dense layer (inputs + 1) ×
  * outputs, where the inputs are the last image, channels × height × width.
  *
- * @throws NhgdError `ERR_RANGE` for fewer than two classes, a layer without units and a window that does not fit into its
- * image; `ERR_SHAPE`, when a problem is built, for features that are no such images.
+ * @throws NhgdError `ERR_RANGE` for fewer than two classes, less than one output, a layer without units and a window that
+ * does not fit into its image; `ERR_SHAPE`, when a problem is built, for features that are no such images.
  */
 export function convolutionalNetwork(options: ConvolutionalOptions): Model {
-  const given = checkOptions(options, convolutional, ['classes', 'image', 'convolutions'])
+  const given = checkOptions(options, convolutional, ['image', 'convolutions'])
   const image = { channels: 1, ...given.image } as ImageSettings
   const convolutions = given.convolutions.map(
     (own) => ({ stride: 1, padding: 0, pool: 1, ...own }) as ConvolutionSettings,
   )
-  const usual = { pooling: 'max', hidden: [], activation: 'relu', loss: 'crossEntropy' } as const
-  const model = { kind: 'convolutional' as const, ...usual, ...given, image, convolutions }
+  const usual = { pooling: 'max', hidden: [], activation: 'relu' } as const
+  const model = { kind: 'convolutional' as const, ...usual, ...predicting(given), image, convolutions }
   imagesOf(model)
   return model
 }

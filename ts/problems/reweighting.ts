@@ -15,15 +15,15 @@ import { anyNumber, riskOf } from './bilevel.ts'
 import { fixedWeights, marginWeights, type Prior, priorCheck, sampleWeights } from './blocks.ts'
 import type { Model } from './model.ts'
 import type { Problem } from './problem.ts'
-import { type LabelledSet, sampleSet } from './samples.ts'
+import { type SampleSet, sampleSet } from './samples.ts'
 
 export interface ReweightingOptions {
   readonly backend: Backend
   readonly model: Model
   /** Samples that the inner objective weighs. */
-  readonly train: LabelledSet
+  readonly train: SampleSet
   /** Samples that the outer objective trusts. */
-  readonly trusted: LabelledSet
+  readonly trusted: SampleSet
   /** Factor of ‖θ‖², 1e-4 by default. */
   readonly regularization?: number
   /** How v weighs samples: by one logit per sample (`perSample`, the default), by margins (`margin`: v holds a bias per

@@ -1,20 +1,14 @@
-import { type Backend, taken, upload, vector } from '../backend/backend.ts'
+import type { Backend } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
 import { oneOf, refuse } from '../backend/check.ts'
-import { featuresCheck, type MatrixLike } from '../backend/matrixLike.ts'
+import type { MatrixLike } from '../backend/matrixLike.ts'
 import type { Standardization } from '../data/standardize.ts'
 import type { NumericArray, Tensor } from '../data/tensor.ts'
 import * as defaults from '../defaults.ts'
-import {
-  isNetwork,
-  layersOf,
-  type Model,
-  multilayerPerceptron,
-  predictor,
-  softmaxRegression,
-} from '../problems/model.ts'
+import { isNetwork, type Model, multilayerPerceptron, softmaxRegression } from '../problems/model.ts'
 import { mostLikely } from './metrics.ts'
 import { type ModelFormat, type ModelNames, readModel, sizeOf, writeModel } from './modelFile.ts'
+import { firstLayer, forStandardization, predictions } from './predictions.ts'
 
 /** How {@link Classifier.save} writes a model. */
 export interface SaveOptions {
@@ -48,18 +42,7 @@ export class Classifier {
 
   /** Class probabilities, rows × classes. `ERR_SHAPE` where the columns aren't the training set's. */
   probabilities(features: MatrixLike | Features, rows?: Uint32Array): Float32Array | Float64Array {
-    const backend = this.#backend
-    const given = featuresCheck('features', features)
-    const uploaded = 'data' in given ? upload(backend, given) : given
-    const which = rows ? backend.Batch.of(rows) : backend.Batch.all(uploaded.rows)
-    const theta = vector(backend, this.theta, this.theta instanceof Float32Array ? 'f32' : 'f64')
-    const model = predictor(backend, this.model)
-    try {
-      return taken(model.probabilities(theta, uploaded, which))
-    } finally {
-      for (const own of [theta, model]) own.dispose()
-      if (uploaded !== given) uploaded.dispose()
-    }
+    return predictions(this.#backend, this.model, this.theta, features, rows)
   }
 
   /** The most likely class of each row. */
@@ -71,7 +54,7 @@ export class Classifier {
   /** The same classifier for features that were not multiplied by the `factor` of this one's. */
   forScale(factor: number): Classifier {
     if (factor === 1) return this
-    const [inputs, outputs] = firstLayer(this)
+    const [inputs, outputs] = firstLayer(this.model, this.columns, this.classes)
     const bias = inputs * outputs
     return this.#with(this.theta.map((w, i) => (i < bias ? w * factor : w)))
   }
@@ -81,19 +64,10 @@ export class Classifier {
    *
    * @throws NhgdError `ERR_RANGE` for a convolutional network, whose weights are those of several columns.
    */
-  forStandardization({ means, deviations }: Standardization): Classifier {
+  forStandardization(figures: Standardization): Classifier {
     if (this.model.kind === 'convolutional') refuse('model', 'one without convolutions', this.model.kind)
-    const { columns } = this
-    const [, width] = firstLayer(this)
-    const theta = this.theta.slice()
-    for (let j = 0; j < columns; j++) {
-      for (let c = 0; c < width; c++) {
-        const w = deviations[j] > 0 ? this.theta[j * width + c] / deviations[j] : 0
-        theta[j * width + c] = w
-        theta[columns * width + c] -= means[j] * w
-      }
-    }
-    return this.#with(theta)
+    const { model, columns, classes } = this
+    return this.#with(forStandardization(this.theta, firstLayer(model, columns, classes)[1], figures))
   }
 
   #with(theta: Float32Array | Float64Array): Classifier {
@@ -120,11 +94,6 @@ export class Classifier {
     const { columns, classes } = sizeOf(file) ?? { columns: 0, classes: 0 }
     return new Classifier(backend, classes, columns, file.theta.data, file.model)
   }
-}
-
-/** Inputs, without the bias, and outputs of the first layer. */
-function firstLayer({ model, columns, classes }: Classifier): readonly [number, number] {
-  return isNetwork(model) ? layersOf(model, columns)[0] : [columns, classes]
 }
 
 /** The model of a kind of classifier; a perceptron has the `hidden` layers, by default those of cleaning. */

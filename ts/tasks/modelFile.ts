@@ -48,7 +48,11 @@ export function openModel(bytes: Uint8Array, name = 'file') {
     const found = text(key)
     return found === undefined ? undefined : parsed(found, count, name)
   }
-  return { tensors, text, namesOf }
+  const network = () => {
+    const settings = text('model')
+    return settings === undefined ? undefined : networkOf(settings)
+  }
+  return { tensors, text, namesOf, network }
 }
 
 /**
@@ -58,10 +62,9 @@ export function openModel(bytes: Uint8Array, name = 'file') {
  * one for the bias, or all parameters of a network, and for names of another count.
  */
 export function readModel(bytes: Uint8Array, name = 'file'): ModelFile {
-  const { tensors, text, namesOf } = openModel(bytes, name)
+  const { tensors, namesOf, network } = openModel(bytes, name)
   const theta = tensors.theta as ModelFile['theta'] | undefined
-  const settings = text('model')
-  const model = settings === undefined ? undefined : networkOf(settings)
+  const model = network()
   const isFloat = theta?.data instanceof Float32Array || theta?.data instanceof Float64Array
   const size = isFloat ? sizeOf({ theta, model }) : undefined
   if (!isFloat || !size) {
@@ -98,9 +101,9 @@ export function sizeOf({ theta, model }: Pick<ModelFile, 'theta' | 'model'>) {
 /** @throws NhgdError `ERR_CHECKPOINT` where a text holds no settings of a network. */
 function networkOf(text: string): NetworkModel {
   try {
-    const { kind, ...options } = JSON.parse(text)
+    const { kind, classes, loss, ...options } = JSON.parse(text)
     const make = kind === 'mlp' ? multilayerPerceptron : convolutionalNetwork
-    const model = make(options)
+    const model = make({ ...options, ...(loss === 'squared' ? { outputs: classes } : { classes, loss }) })
     if (isNetwork(model) && model.kind === kind) return model
   } catch {}
   throw new NhgdError('ERR_CHECKPOINT', '"model" expected the settings of a network, got something else')

@@ -5,7 +5,7 @@ import { innerEnd, innerLoop, innerState } from '../hypergradient/innerLoop.ts'
 import { type Model, predictor, softmaxRegression } from '../problems/model.ts'
 import type { AnyProblem } from '../problems/problem.ts'
 import { reweighting } from '../problems/reweighting.ts'
-import type { LabelledSet } from '../problems/samples.ts'
+import { countOf, type LabelledSet, type SampleSet } from '../problems/samples.ts'
 import { Classifier } from './classifier.ts'
 import { curvatureRate } from './rate.ts'
 
@@ -52,7 +52,7 @@ export class Trainer {
   constructor(
     backend: Backend,
     classes: number,
-    set: LabelledSet & { readonly features: Features },
+    set: SampleSet & { readonly features: Features },
     regularization: number,
     model: Model = softmaxRegression({ classes }),
   ) {
@@ -60,7 +60,7 @@ export class Trainer {
     this.classes = classes
     this.features = set.features
     this.model = model
-    this.#samples = set.labels.length
+    this.#samples = countOf(set)
     const breather = new Breather()
     const problem = reweighting({ backend, model, train: set, trusted: set, regularization })
     this.#problem = problem.paced(() => breather.due())

@@ -32,11 +32,11 @@ pub(crate) enum ModelSettings {
         /// Units of each hidden layer, at least 1.
         #[cfg_attr(test, ts(type = "readonly number[]"))]
         hidden: Vec<usize>,
-        /// Number of classes, at least 2.
+        /// Number of classes, at least 2; under the squared loss that of outputs, at least 1.
         classes: usize,
         /// Activation of the hidden layers.
         activation: ActivationKind,
-        /// Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector.
+        /// Softmax cross-entropy, or ½‖z − y‖² against the targets or the label's unit vector.
         loss: LossKind,
     },
     Convolutional {
@@ -50,11 +50,11 @@ pub(crate) enum ModelSettings {
         /// Units of each hidden layer after the convolutions, at least 1.
         #[cfg_attr(test, ts(type = "readonly number[]"))]
         hidden: Vec<usize>,
-        /// Number of classes, at least 2.
+        /// Number of classes, at least 2; under the squared loss that of outputs, at least 1.
         classes: usize,
         /// Activation of the convolutions and the hidden layers.
         activation: ActivationKind,
-        /// Softmax cross-entropy, or ½‖z − e_y‖² against the label's unit vector.
+        /// Softmax cross-entropy, or ½‖z − y‖² against the targets or the label's unit vector.
         loss: LossKind,
     },
 }
@@ -201,7 +201,8 @@ impl ModelSettings {
 
     /// Checks what belongs to the model alone.
     pub fn check(&self) -> Result<()> {
-        let (name, least) = if let Self::Linear { .. } = self { ("outputs", 1) } else { ("classes", 2) };
+        let name = if let Self::Linear { .. } = self { "outputs" } else { "classes" };
+        let least = if self.loss() == Loss::Squared { 1 } else { 2 };
         if self.classes() < least {
             return Err(Error::expected(Code::Range, name, format!("at least {least}"), self.classes()));
         }

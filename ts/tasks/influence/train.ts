@@ -5,7 +5,7 @@ import * as defaults from '../../defaults.ts'
 import { conjugateGradients } from '../../hypergradient/conjugateGradients.ts'
 import type { Model } from '../../problems/model.ts'
 import type { AnyProblem } from '../../problems/problem.ts'
-import type { LabelledSet } from '../../problems/samples.ts'
+import { countOf, type SampleSet } from '../../problems/samples.ts'
 import { Trainer } from '../trainer.ts'
 import type { Control } from './control.ts'
 import { observeAll } from './inverse.ts'
@@ -58,7 +58,7 @@ export async function minimize(
 export async function trainNetwork(
   backend: Backend,
   model: Extract<Model, { classes: number }>,
-  set: LabelledSet & { readonly features: Features },
+  set: SampleSet & { readonly features: Features },
   regularization: number,
   start: ArrayLike<number>,
   seed: number,
@@ -66,7 +66,7 @@ export async function trainNetwork(
 ): Promise<Float32Array | Float64Array> {
   control.tell('train', 0, network.steps)
   const trainer = new Trainer(backend, model.classes, set, regularization, model)
-  const all = Uint32Array.from({ length: set.labels.length }, (_, i) => i)
+  const all = Uint32Array.from({ length: countOf(set) }, (_, i) => i)
   const rate = await trainer.rate(all, seed)
   const theta = await trainer.train({ ...network, rate, seed, signal: control.signal }, { start })
   control.signal?.throwIfAborted()

@@ -39,11 +39,12 @@ export interface TuneRegularizationOptions {
   readonly backend: Backend
   /** One row per sample. */
   readonly features: MatrixLike
-  /** What a linear regression predicts: a number per sample, or a row of numbers. */
+  /** What a regression predicts: a number per sample, or a row of numbers. */
   readonly targets?: TargetSet['targets']
-  /** What a logistic or softmax regression predicts: the class of each sample, from 0. */
+  /** What a classifier predicts: the class of each sample, from 0. */
   readonly labels?: ArrayLike<number>
-  /** What predicts labels: logistic or softmax regression (the default), or a perceptron with ridge penalties. */
+  /** What predicts: linear regression of targets, or logistic or softmax regression of labels (the default), or a
+   * perceptron of either, with ridge penalties. */
   readonly model?: 'softmax' | 'perceptron'
   /** Units of each hidden layer of a perceptron, 16 by default. */
   readonly hidden?: readonly number[]
@@ -190,7 +191,7 @@ export function checked(options: TuneRegularizationOptions): CheckedOptions {
   }
   const { columns } = given.features as Matrix
   const isPerceptron = given.model === 'perceptron'
-  if (given.model && !given.labels) refuse('model', 'labels, not targets', given.model)
+  if (given.model === 'softmax' && !given.labels) refuse('model', 'labels, not targets', given.model)
   if (given.hidden && !isPerceptron) refuse('hidden', 'model: "perceptron"', given.model)
   if (isPerceptron && (per === 'group' || per === 'feature'))
     refuse('penalty.per', '"all" or "layer" for a perceptron', per)

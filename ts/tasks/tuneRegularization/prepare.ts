@@ -54,6 +54,12 @@ export function prepare({
     }
   }
   const shared = { features: { data, rows, columns }, units, constant, columns: names }
+  const perceptron = (predicted: { classes: number } | { outputs: number }) =>
+    multilayerPerceptron({
+      ...predicted,
+      hidden: hidden ?? network.hidden,
+      activation: network.activation,
+    })
   if (labels) {
     const classes = classesOf(labels, rows)
     const isLogistic = classes === 2 && kind !== 'perceptron'
@@ -61,7 +67,7 @@ export function prepare({
     const model = isLogistic
       ? logisticRegression()
       : kind === 'perceptron'
-        ? multilayerPerceptron({ classes, hidden: hidden ?? network.hidden, activation: network.activation })
+        ? perceptron({ classes })
         : softmaxRegression({ classes })
     const one = { means: new Float64Array(outputs), deviations: new Float64Array(outputs).fill(1) }
     const own = { ...shared, outputs, model, labels: Uint32Array.from(labels) }
@@ -81,7 +87,8 @@ export function prepare({
   const standardized = values.map(
     (y, k) => (y - targetUnits.means[k % outputs]) / targetUnits.deviations[k % outputs],
   )
-  const own = { ...shared, outputs, model: linearRegression({ outputs }), targets: standardized }
+  const model = kind === 'perceptron' ? perceptron({ outputs }) : linearRegression({ outputs })
+  const own = { ...shared, outputs, model, targets: standardized }
   return { ...own, scale: scaleOf(own), targetUnits }
 }
 

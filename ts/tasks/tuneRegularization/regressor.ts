@@ -1,27 +1,43 @@
-import { oneOf } from '../../backend/check.ts'
+import type { Backend } from '../../backend/backend.ts'
+import { oneOf, refuse } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
-import type { Matrix } from '../../backend/matrix.ts'
-import { type ModelFormat, openModel, writeModel } from '../modelFile.ts'
+import { type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
+import type { NetworkModel } from '../../problems/model.ts'
+import { type ModelFormat, openModel, sizeOf, writeModel } from '../modelFile.ts'
+import { predictions } from '../predictions.ts'
 
-/** A trained linear regression. */
+/** The perceptron of a {@link Regressor}, and what computes its predictions. */
+export interface RegressionNetwork {
+  readonly backend: Backend
+  readonly model: NetworkModel
+}
+
+/** A trained regression: linear, or a perceptron. */
 export class Regressor {
   readonly columns: number
   readonly outputs: number
-  /** (columns + 1) × outputs, row-major, the intercepts last. */
+  /** Of a linear regression (columns + 1) × outputs, row-major, the intercepts last; else the perceptron's parameters. */
   readonly theta: Float64Array
+  readonly #network: RegressionNetwork | undefined
 
-  constructor(columns: number, outputs: number, theta: Float64Array) {
+  /** Without a `network` it is a linear regression. */
+  constructor(columns: number, outputs: number, theta: Float64Array, network?: RegressionNetwork) {
     this.columns = columns
     this.outputs = outputs
     this.theta = theta
+    this.#network = network
   }
 
   /** Predictions, rows × outputs. `ERR_SHAPE` where the columns aren't the training set's. */
-  predict({ data, rows, columns, scale = 1 }: Matrix): Float64Array {
-    if (columns !== this.columns) {
-      throw new NhgdError('ERR_SHAPE', `"features" expected ${this.columns} columns, got ${columns}`)
-    }
+  predict(features: MatrixLike): Float64Array {
+    const given = matrixCheck('features', features)
+    const { data, rows, columns, scale = 1 } = given
+    if (columns !== this.columns) refuse('features', `${this.columns} columns`, columns, 'ERR_SHAPE')
     const { outputs, theta } = this
+    if (this.#network) {
+      const { backend, model } = this.#network
+      return predictions(backend, model, theta, given) as Float64Array
+    }
     const out = new Float64Array(rows * outputs)
     for (let i = 0; i < rows; i++) {
       for (let c = 0; c < outputs; c++) {
@@ -33,20 +49,32 @@ export class Regressor {
     return out
   }
 
-  /** The model as a file: `coefficients`, (columns + 1) × outputs, and the names of columns where they are given. */
+  /**
+   * The model as a file: `coefficients`, (columns + 1) × outputs, and the names of columns where they are given. Of a
+   * perceptron they are its parameters one after the other, and `model` has its settings as JSON.
+   */
   save({ format = 'npz', columns }: { format?: ModelFormat; columns?: readonly string[] } = {}): Uint8Array {
     oneOf('npz', 'safetensors')('format', format)
-    const shape = [this.columns + 1, this.outputs]
-    return writeModel(format, { coefficients: { data: this.theta, shape } }, { columns })
+    const model = this.#network?.model
+    const shape = model ? [this.theta.length] : [this.columns + 1, this.outputs]
+    return writeModel(format, { coefficients: { data: this.theta, shape } }, { columns, model })
   }
 
-  /** Reads what {@link Regressor.save} wrote, in either format (`ERR_CHECKPOINT` where it isn't that). */
-  static load(bytes: Uint8Array, name = 'file'): Regressor {
-    const saved = openModel(bytes, name).tensors.coefficients
-    if (saved?.shape.length !== 2 || !(saved.data instanceof Float64Array)) {
-      throw new NhgdError('ERR_CHECKPOINT', '"coefficients" expected a float64 matrix, got none')
-    }
-    const [inputs, outputs] = saved.shape
-    return new Regressor(inputs - 1, outputs, saved.data)
+  /**
+   * Reads what {@link Regressor.save} wrote, in either format. A perceptron wants the backend that is to predict.
+   *
+   * @throws NhgdError `ERR_CHECKPOINT` where it isn't that; `ERR_RANGE` for a perceptron without a backend.
+   */
+  static load(bytes: Uint8Array, backend?: Backend, name = 'file'): Regressor {
+    const { tensors, network } = openModel(bytes, name)
+    const [saved, model] = [tensors.coefficients, network()]
+    const { data, shape } = saved ?? {}
+    const size = data instanceof Float64Array && shape ? sizeOf({ theta: { data, shape }, model }) : undefined
+    if (!size) throw new NhgdError('ERR_CHECKPOINT', '"coefficients" expected a float64 matrix, got none')
+    const { columns, classes: outputs } = size
+    const theta = data as Float64Array
+    if (!model) return new Regressor(columns, outputs, theta)
+    if (!backend) return refuse('backend', 'a backend, which a perceptron predicts with', backend)
+    return new Regressor(columns, outputs, theta, { backend, model })
   }
 }

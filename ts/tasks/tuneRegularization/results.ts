@@ -1,9 +1,11 @@
 import type { Backend } from '../../backend/backend.ts'
 import type { FoldRows } from '../../problems/crossValidation.ts'
+import { layersOf } from '../../problems/model.ts'
 import { Classifier } from '../classifier.ts'
 import { mostLikely } from '../metrics.ts'
+import { forStandardization, predictions } from '../predictions.ts'
 import type { CheckedOptions, Coefficient, Score } from './options.ts'
-import type { Prepared } from './prepare.ts'
+import type { Prepared, Units } from './prepare.ts'
 import { Regressor } from './regressor.ts'
 
 /** A loss as users read it. */
@@ -48,7 +50,13 @@ export function modelOf({ backend }: CheckedOptions, data: Prepared, theta: Floa
   const { features, outputs, units, targetUnits, labels } = data
   const { columns } = features
   if (data.model.kind === 'mlp') {
-    const model = new Classifier(backend, outputs, columns, theta, data.model).forStandardization(units)
+    const network = { backend, model: data.model }
+    const layers = layersOf(data.model, columns)
+    const own = forStandardization(theta, layers[0][1], units)
+    const inUnitsOf = () => inTargetUnits(own, layers[layers.length - 1][0], targetUnits)
+    const model = labels
+      ? new Classifier(backend, outputs, columns, own, data.model)
+      : new Regressor(columns, outputs, inUnitsOf(), network)
     return { intercepts: new Float64Array(), model }
   }
   const own = new Float64Array(theta.length)
@@ -67,31 +75,34 @@ export function modelOf({ backend }: CheckedOptions, data: Prepared, theta: Floa
   return { intercepts, model: new Classifier(backend, classes, columns, both) }
 }
 
+/** θ of a network whose last layer gives the targets in the user's units. */
+function inTargetUnits(theta: Float64Array, inputs: number, { means, deviations }: Units): Float64Array {
+  const outputs = means.length
+  const own = theta.slice()
+  const last = own.subarray(theta.length - (inputs + 1) * outputs)
+  for (const [k, w] of last.entries()) {
+    const isBias = k >= inputs * outputs
+    last[k] = w * deviations[k % outputs] + (isBias ? means[k % outputs] : 0)
+  }
+  return own
+}
+
 /** Predictions by the fold that left a sample out. */
 export function heldOut(
   backend: Backend,
-  { features, outputs, model, targetUnits, labels }: Prepared,
+  { features, outputs, model, targetUnits: { means, deviations }, labels }: Prepared,
   folds: readonly FoldRows[],
   thetas: readonly Float64Array[],
 ): Float64Array {
-  const { data, rows, columns } = features
-  const width = labels ? 1 : outputs
-  const out = new Float64Array(rows * width).fill(Number.NaN)
+  const out = new Float64Array(features.rows * (labels ? 1 : outputs)).fill(Number.NaN)
   for (const [k, { validation }] of folds.entries()) {
-    if (model.kind === 'mlp') {
-      const classifier = new Classifier(backend, outputs, columns, thetas[k], model)
-      const own = Uint32Array.from(validation)
-      for (const [at, label] of classifier.predict(features, own).entries()) out[own[at]] = label
-      continue
-    }
-    for (const i of Array.from(validation)) {
-      const scores = Float64Array.from({ length: outputs }, (_, c) => {
-        let z = thetas[k][columns * outputs + c]
-        for (let j = 0; j < columns; j++) z += data[i * columns + j] * thetas[k][j * outputs + c]
-        return targetUnits.means[c] + targetUnits.deviations[c] * z
-      })
-      if (!labels) out.set(scores, i * outputs)
-      else out[i] = outputs === 1 ? Number(scores[0] > 0) : mostLikely(scores, outputs, 0)
+    const rows = Uint32Array.from(validation)
+    const predicted = predictions(backend, model, thetas[k], features, rows)
+    for (const [at, i] of rows.entries()) {
+      if (labels) out[i] = mostLikely(predicted, Math.max(2, outputs), at)
+      else
+        for (let c = 0; c < outputs; c++)
+          out[i * outputs + c] = means[c] + deviations[c] * predicted[at * outputs + c]
     }
   }
   return out
