@@ -64,6 +64,15 @@ export type RankError = NhgdError & {
   readonly rank: number
 }
 
+/** Errors that all ranks have, so that none has to tell the others of them. */
+const shared = new WeakSet<object>()
+
+/** Takes note that all ranks throw this error, or one like it, at the same place. */
+export function ofAllRanks<E extends object>(error: E): E {
+  shared.add(error)
+  return error
+}
+
 /** Where work failed on some ranks: the error of the first of them, on all ranks; `failure` is this rank's own. */
 export async function errorOfRanks(communicator: Communicator, failure: unknown): Promise<unknown> {
   const { code = 'ERR_RANK', message = String(failure) } = (failure ?? {}) as Partial<NhgdError>
@@ -74,22 +83,31 @@ export async function errorOfRanks(communicator: Communicator, failure: unknown)
   const error = new NhgdError(first.code, `${first.message}, on rank ${rank} of ${communicator.size}`, {
     cause: rank === communicator.rank ? failure : undefined,
   })
-  return Object.assign(error, { rank })
+  return ofAllRanks(Object.assign(error, { rank }))
+}
+
+/**
+ * Whether some rank wishes something. Where a rank has failed instead, it fails on all: see {@link RankError}. A rank that
+ * failed elsewhere is heard here too, since it ends in the next {@link together} around its work.
+ */
+export async function heard(communicator: Communicator, wish: boolean, failure?: unknown): Promise<boolean> {
+  const counts = Float64Array.of(Number(failure !== undefined), Number(wish))
+  await communicator.allReduce(counts)
+  if (counts[0] > 0) throw await errorOfRanks(communicator, failure)
+  return counts[1] > 0
 }
 
 /** Does a rank's own work. Where it fails on some ranks, it fails on all: see {@link RankError}. */
 export async function together<T>(communicator: Communicator, work: () => T | Promise<T>): Promise<T> {
   if (communicator.size === 1) return work()
-  const failed = new Float64Array(1)
   let [result, failure]: [T | undefined, unknown] = [undefined, undefined]
   try {
     result = await work()
   } catch (error) {
+    if (shared.has(Object(error))) throw error
     failure = error ?? new Error('no error')
-    failed[0] = 1
   }
-  await communicator.allReduce(failed)
-  if (failed[0] > 0) throw await errorOfRanks(communicator, failure)
+  await heard(communicator, false, failure)
   return result as T
 }
 

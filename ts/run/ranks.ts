@@ -1,20 +1,38 @@
 import type { Point, Vector } from '../backend/binding.ts'
-import { type Communicator, gatherJson, oneRank, together } from '../backend/communicator.ts'
+import {
+  type Communicator,
+  gatherJson,
+  heard,
+  ofAllRanks,
+  oneRank,
+  together,
+} from '../backend/communicator.ts'
 import { crc32 } from '../backend/crc32.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { driftCheck } from '../defaults.ts'
 import { type Archive, readArchive, writeArchive } from './archive.ts'
+import { readPacked, writePacked } from './packed.ts'
 
-/** What the ranks of a run decide together. Every rank has to ask for the same things in the same order. */
+/** What the ranks of a run or a task decide together. Every rank has to ask for the same things in the same order. */
 export class Ranks {
+  /** The rank's own signal, or on several ranks one that aborts on all of them at the same place: see {@link heed}. */
+  readonly signal: AbortSignal | undefined
   readonly #communicator: Communicator
+  readonly #own: AbortSignal | undefined
+  readonly #controller = new AbortController()
 
-  constructor(communicator: Communicator = oneRank) {
+  constructor(communicator: Communicator = oneRank, signal?: AbortSignal) {
     this.#communicator = communicator
+    this.#own = signal
+    this.signal = this.several ? this.#controller.signal : signal
+  }
+
+  get size(): number {
+    return this.#communicator.size
   }
 
   get several(): boolean {
-    return this.#communicator.size > 1
+    return this.size > 1
   }
 
   /** Whether this rank writes what all ranks have. */
@@ -25,6 +43,52 @@ export class Ranks {
   /** Does a rank's own work; where it fails on some ranks, it fails on all. */
   together<T>(work: () => T | Promise<T>): Promise<T> {
     return together(this.#communicator, work)
+  }
+
+  /** Whether some rank wishes something. */
+  async some(wish: boolean): Promise<boolean> {
+    return this.several ? heard(this.#communicator, wish) : wish
+  }
+
+  /** Lets a signal that has aborted on one rank abort on all. */
+  async heed(): Promise<void> {
+    const own = this.#own
+    if (!this.several || this.signal?.aborted || !(await this.some(own?.aborted === true))) return
+    const told = await gatherJson(this.#communicator, own?.aborted ? messageOf(own.reason) : null)
+    const rank = told.findIndex((message) => message !== null)
+    const name = 'AbortError'
+    const other = Object.assign(new Error(`${told[rank]}, on rank ${rank} of ${this.size}`), { name, rank })
+    this.#controller.abort(ofAllRanks(Object(own?.aborted ? own.reason : other)))
+  }
+
+  /** Whether this rank does a unit of work that the ranks share out. */
+  does(unit: number): boolean {
+    return unit % this.size === this.#communicator.rank
+  }
+
+  /**
+   * Does units of work that do not depend on each other, and gives all ranks what comes of each, in their order: data
+   * without classes or functions. Each rank does every so manyth of them, as if they were numbered from `first` on.
+   */
+  async sharedOut<T>(count: number, work: (unit: number) => T | Promise<T>, first = 0): Promise<T[]> {
+    const own: (readonly [number, T])[] = []
+    await this.together(async () => {
+      for (let unit = 0; unit < count; unit++) {
+        if (this.several && this.#own?.aborted) break
+        if (this.does(first + unit)) own.push([unit, await work(unit)])
+      }
+    })
+    await this.heed()
+    if (this.several) this.signal?.throwIfAborted()
+    const all: T[] = []
+    for (const [unit, outcome] of (await this.gathered(own)).flat()) all[unit] = outcome
+    return all
+  }
+
+  /** The data of every rank, in rank order. */
+  async gathered<T>(own: T): Promise<T[]> {
+    if (!this.several) return [own]
+    return (await this.#communicator.allGather(writePacked(own))).map((bytes) => readPacked(bytes) as T)
   }
 
   /** What the first rank says that says something. */
@@ -56,9 +120,11 @@ export class Ranks {
     const [expected, got] = ['θ and v of rank 0', `others after outer step ${step}`]
     const cause = 'machines of one kind give the same bits, and nothing may change θ or v on one rank alone'
     const error = new NhgdError('ERR_RANK', `"rank ${rank}" expected the ${expected}, got ${got}: ${cause}`)
-    throw Object.assign(error, { rank, step })
+    throw ofAllRanks(Object.assign(error, { rank, step }))
   }
 }
+
+const messageOf = (reason: unknown) => (reason instanceof Error ? reason.message : String(reason))
 
 function checksumOf(vector: Vector): number {
   const { buffer } = vector.dtype === 'f32' ? vector.readF32() : vector.readF64()

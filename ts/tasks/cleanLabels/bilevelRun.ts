@@ -1,4 +1,5 @@
 import { read, taken } from '../../backend/backend.ts'
+import { oneRank, rowsOfRank } from '../../backend/communicator.ts'
 import * as defaults from '../../defaults.ts'
 import { preconditionedConjugateGradients } from '../../methods/preconditionedConjugateGradients.ts'
 import { predictor, softmaxRegression } from '../../problems/model.ts'
@@ -29,7 +30,7 @@ interface Begun {
 
 /**
  * Follows the hypergradient of the loss on the outer part of the trusted samples, and keeps the v that the held-out
- * samples think best.
+ * samples think best. The ranks share the samples out.
  */
 export async function bilevelRun(
   settings: TrustedSettings,
@@ -40,13 +41,18 @@ export async function bilevelRun(
   stages: Stages,
 ): Promise<BilevelRun> {
   const { backend, weighting, regularization, outerSteps, outerRate, seed, signal } = settings
-  const rows = concat(free, anchors)
+  const communicator = (weighting === 'perSample' && settings.communicator) || oneRank
+  const part = (rows: Uint32Array) => {
+    const { from, to } = rowsOfRank(rows.length, communicator)
+    const own = rows.subarray(from, to)
+    return { features, rows: own, labels: labelsOf(own) }
+  }
   const model = softmaxRegression({ classes })
   const problem = reweighting({
     backend,
     model,
-    train: { features, rows, labels: labelsOf(rows) },
-    trusted: { features, rows: outer, labels: labelsOf(outer) },
+    train: part(concat(free, anchors)),
+    trusted: part(outer),
     regularization,
     weighting,
     anchors: anchors.length,
@@ -73,6 +79,7 @@ export async function bilevelRun(
     inner: start.inner,
     outer: start.outer,
     seed,
+    communicator,
     // A run that is kept ends after a whole step.
     signal: stages.kept ? undefined : signal,
     async onStep({ step, outerLoss, residual = Number.NaN, seconds, estimate, point }) {

@@ -1,5 +1,6 @@
 import * as defaults from '../../defaults.ts'
 import type { Model } from '../../problems/model.ts'
+import { Ranks } from '../../run/ranks.ts'
 import { mostLikely } from '../metrics.ts'
 import type { Theta, Trainer, Training } from '../trainer.ts'
 
@@ -25,7 +26,10 @@ export interface CandidateData {
   readonly training: Omit<Training, 'steps'>
 }
 
-/** Log probabilities by models of the given labels that are `kept`, each of rows that it was not trained on. */
+/**
+ * Log probabilities by models of the given labels that are `kept`, each of rows that it was not trained on. The ranks share
+ * the folds out.
+ */
 export async function fromGiven(
   {
     trainer,
@@ -36,21 +40,18 @@ export async function fromGiven(
     training,
   }: Pick<CandidateData, 'trainer' | 'given' | 'fold' | 'folds' | 'classes' | 'training'>,
   kept: (row: number) => boolean = () => true,
+  ranks = new Ranks(),
 ): Promise<Float64Array> {
   const out = new Float64Array(given.length * classes)
   const all = Uint32Array.from(given.keys())
-  for (let f = 0; f < folds; f++) {
+  const inFold = (f: number) => all.filter((row) => fold[row] === f)
+  const parts = await ranks.sharedOut(folds, async (f) => {
     const rest = all.filter((row) => fold[row] !== f)
     const learned = rest.filter(kept)
     const theta = await fit(trainer, training, 'first', learned.length > 0 ? learned : rest)
-    predict(
-      trainer,
-      theta,
-      all.filter((row) => fold[row] === f),
-      classes,
-      out,
-    )
-  }
+    return logsOf(trainer, theta, inFold(f))
+  })
+  for (const [f, logs] of parts.entries()) place(logs, inFold(f), classes, out)
   return out
 }
 
@@ -76,8 +77,7 @@ export async function fromChecked(
   const places = Uint32Array.from(use, (j) => n + j)
   const used = new Set(Array.from(use, (j) => known[j]))
   const seen = new Set(Array.from(use, (j) => truth[j]))
-  const trusted = new Float64Array(n * classes)
-  predict(trustedTrainer, await fit(trustedTrainer, training, 'first', places), all, classes, trusted)
+  const trusted = logsOf(trustedTrainer, await fit(trustedTrainer, training, 'first', places), all)
   // A class that no checked row has is not known to the model, which can't disagree with its labels.
   const agrees = (logs: Float64Array, row: number) =>
     !seen.has(given[row]) || mostLikely(logs, classes, row) === given[row]
@@ -94,13 +94,8 @@ export async function fromChecked(
       const start = thetas[f]
       const theta = await fit(trainer, training, start ? 'next' : 'first', positions, start)
       thetas[f] = theta
-      predict(
-        trainer,
-        theta,
-        all.filter((row) => fold[row] === f),
-        classes,
-        next,
-      )
+      const unseen = all.filter((row) => fold[row] === f)
+      place(logsOf(trainer, theta, unseen), unseen, classes, next)
     }
     logs = next
     if (round === 0) retrained = next
@@ -153,15 +148,12 @@ export const stepsOf = ({ kind }: Model) => (kind === 'mlp' ? perceptron : check
 
 const least = 1e-6
 
-function predict(
-  trainer: Trainer,
-  theta: Theta,
-  rows: Uint32Array,
-  classes: number,
-  out: Float64Array,
-): void {
-  const p = trainer.probabilities(theta, rows)
-  for (const [i, row] of rows.entries()) {
-    for (let c = 0; c < classes; c++) out[row * classes + c] = Math.log(Math.max(least, p[i * classes + c]))
-  }
+/** What a model says of rows. */
+function logsOf(trainer: Trainer, theta: Theta, rows: Uint32Array): Float64Array {
+  return Float64Array.from(trainer.probabilities(theta, rows), (p) => Math.log(Math.max(least, p)))
+}
+
+/** Puts what is said of rows at their places among all. */
+function place(logs: Float64Array, rows: Uint32Array, classes: number, out: Float64Array): void {
+  for (const [i, row] of rows.entries()) out.set(logs.subarray(i * classes, (i + 1) * classes), row * classes)
 }

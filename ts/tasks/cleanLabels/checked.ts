@@ -34,6 +34,7 @@ const { checked: constants } = defaults.cleanLabels
  */
 export async function cleanChecked(settings: Settings, stages: Stages): Promise<CleanLabelsResult> {
   const { backend, seed, signal, outerSteps } = settings
+  const { ranks } = stages
   const clock = new Clock()
   clock.enter('prepare')
   const data = prepareChecked(settings)
@@ -44,7 +45,7 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
 
   clock.enter('penalty')
   const places = Uint32Array.from(known, (_, j) => given.length + j)
-  const all = { make, training, classes }
+  const all = { make, training, classes, ranks }
   const regularization =
     settings.regularization ??
     (await stages.take('penalty', () =>
@@ -64,24 +65,25 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
     training,
   }
   const alone: Record<string, Float64Array> = {
-    given: await stages.take('models of given labels', () => fromGiven(candidateData)),
+    given: await stages.take('models of given labels', () => fromGiven(candidateData, undefined, ranks)),
   }
   const { matrix } = data
   if (matrix) {
-    const shares = () => neighbourShares(backend, matrix, given, classes, seed, signal)
+    const shares = () => neighbourShares(backend, matrix, given, classes, seed, signal, ranks)
     alone.neighbours = await stages.take('neighbours', shares)
   }
   if (data.predicted) alone.predicted = data.predicted
   const everyone = Uint32Array.from(known.keys())
-  const learned = (name: string, use: Uint32Array) =>
-    stages.take(`models of checked rows, ${name}`, () => fromChecked(candidateData, use))
-  const full = await learned('all', everyone)
   const fold = assignFolds(truth, constants.folds.checked, seed)
-  const perFold: Awaited<ReturnType<typeof fromChecked>>[] = []
-  for (let k = 0; k < constants.folds.checked; k++) {
-    const others = everyone.filter((j) => fold[j] !== k)
-    perFold.push(await learned(`but for fold ${k}`, others))
-  }
+  const uses = Array.from({ length: constants.folds.checked }, (_, k) => ({
+    name: `but for fold ${k}`,
+    rows: everyone.filter((j) => fold[j] !== k),
+  }))
+  uses.unshift({ name: 'all', rows: everyone })
+  const [full, ...perFold] = await stages.takeEach(
+    uses.map(({ name }) => `models of checked rows, ${name}`),
+    (k) => fromChecked(candidateData, uses[k].rows),
+  )
 
   clock.enter('combination')
   const breather = new Breather(() => signal?.throwIfAborted())
@@ -125,6 +127,7 @@ export async function cleanChecked(settings: Settings, stages: Stages): Promise<
       outerSteps,
       seed,
       signal,
+      ranks,
       begun: begun?.fit,
       onState: (save) => stages.soFar('bilevel', async () => ({ fit: await save(), curves: [...curves] })),
       onStep(step, outerLoss) {

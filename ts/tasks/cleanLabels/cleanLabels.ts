@@ -45,7 +45,7 @@ const version = 1
 
 /** What tells a run of the task from others. */
 function about(settings: Settings): object {
-  const { backend, signal, onProgress, checkpoint, ...all } = settings
+  const { backend, signal, communicator, onProgress, checkpoint, ...all } = settings
   const { features, labels, checked, trusted, weights, predicted, ...own } = all
   const arrays = [labels, ...Object.values(checked ?? {}), trusted, weights, predicted?.data]
   const numbers = arrays.map((array) => array && Array.from(array as ArrayLike<unknown>, Number))

@@ -4,13 +4,14 @@ import type { Matrix } from '../../backend/matrix.ts'
 import { permutation } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
 import { Breather } from '../../hypergradient/clock.ts'
+import { Ranks } from '../../run/ranks.ts'
 
 const { count, references, directions, block } = defaults.cleanLabels.checked.neighbours
 
 /**
  * Log shares of the classes among the nearest neighbours of each row by cosine, rows × classes, with half a neighbour
  * more for each class. Neighbours are looked for among at most so many rows that a seed draws, and many columns are
- * first projected on fewer random directions (Johnson and Lindenstrauss 1984).
+ * first projected on fewer random directions (Johnson and Lindenstrauss 1984). The ranks share the rows out.
  */
 export async function neighbourShares(
   backend: Backend,
@@ -19,6 +20,7 @@ export async function neighbourShares(
   classes: number,
   seed: number,
   signal?: AbortSignal,
+  ranks = new Ranks(),
 ): Promise<Float64Array> {
   const { rows } = features
   const breather = new Breather(() => signal?.throwIfAborted())
@@ -34,9 +36,9 @@ export async function neighbourShares(
   }
   const right = new backend.Vector(transposed.length, 'f32')
   right.writeF32(transposed)
-  const out = new Float64Array(rows * classes)
   const most = Math.min(count, chosen.length - 1)
-  for (let start = 0; start < rows; start += block) {
+  const parts = await ranks.sharedOut(Math.ceil(rows / block), async (part) => {
+    const start = part * block
     const size = Math.min(block, rows - start)
     const left = new backend.Vector(size * width, 'f32')
     left.writeF32(unit(Int32Array.from({ length: size }, (_, i) => start + i)))
@@ -44,14 +46,18 @@ export async function neighbourShares(
     backend.gemm(size, chosen.length, width, 1, left, right, 0, products)
     const similarity = taken(products) as Float32Array
     left.dispose()
+    const logs = new Float64Array(size * classes)
     for (let i = 0; i < size; i++) {
       await breather.due()
       const own = similarity.subarray(i * chosen.length, (i + 1) * chosen.length)
-      const shares = out.subarray((start + i) * classes, (start + i + 1) * classes).fill(0.5)
+      const shares = logs.subarray(i * classes, (i + 1) * classes).fill(0.5)
       for (const at of nearest(own, chosen, start + i, most)) shares[labels[chosen[at]]]++
       for (let c = 0; c < classes; c++) shares[c] = Math.log(shares[c] / (most + classes / 2))
     }
-  }
+    return logs
+  })
+  const out = new Float64Array(rows * classes)
+  for (const [part, logs] of parts.entries()) out.set(logs, part * block * classes)
   return out
 }
 

@@ -17,6 +17,7 @@ import {
   signalCheck,
   size,
 } from '../../backend/check.ts'
+import { type Communicator, communicatorCheck } from '../../backend/communicator.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { featuresCheck, type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
@@ -96,6 +97,8 @@ export interface CleanLabelsOptions {
   /** Decides every draw; 0 by default. */
   readonly seed?: number
   readonly signal?: AbortSignal
+  /** The ranks that share the work out. All of them have all samples, and all get the result. */
+  readonly communicator?: Communicator
   /** Writes what was computed to a file now and then. An abort gives no result then: what there is goes to the file. */
   readonly checkpoint?: TaskCheckpoint
   readonly onProgress?: (progress: CleaningProgress) => void
@@ -215,6 +218,7 @@ const checks = {
   weights: numbers,
   seed: seedCheck,
   signal: signalCheck,
+  communicator: communicatorCheck as Check<Communicator>,
   checkpoint: taskCheckpointCheck,
   onProgress: callback,
 }

@@ -1,5 +1,6 @@
 import { assignFolds } from '../../data/split.ts'
 import * as defaults from '../../defaults.ts'
+import { Ranks } from '../../run/ranks.ts'
 import { meanLoss } from '../metrics.ts'
 import type { Theta, Trainer } from '../trainer.ts'
 import { fit } from './candidates.ts'
@@ -8,7 +9,7 @@ const { checked: constants, perceptron } = defaults.cleanLabels
 
 /**
  * The penalty with the least cross-validated loss of the labels themselves, from the largest down to where the loss
- * rises. Of many samples one fold is enough.
+ * rises. Of many samples one fold is enough. The ranks share the folds out.
  */
 export async function choosePenalty({
   make,
@@ -17,6 +18,7 @@ export async function choosePenalty({
   positions,
   rows,
   labels,
+  ranks = new Ranks(),
 }: {
   make: (regularization: number) => Trainer
   training: Parameters<typeof fit>[1]
@@ -25,6 +27,7 @@ export async function choosePenalty({
   positions: Uint32Array
   rows: Uint32Array
   labels: Uint32Array
+  ranks?: Ranks
 }): Promise<number> {
   const folds = constants.folds.checked
   const fold = assignFolds(labels, folds, training.seed)
@@ -35,11 +38,11 @@ export async function choosePenalty({
     loss: Number.POSITIVE_INFINITY,
     regularization: regularizations[0],
   }
+  /** Each is known to the rank that its fold falls to. */
   const thetas: (Theta | undefined)[] = []
   for (const regularization of regularizations) {
     const trainer = make(regularization)
-    let loss = 0
-    for (let f = 0; f < used; f++) {
+    const losses = await ranks.sharedOut(used, async (f) => {
       const inside = positions.filter((_, i) => fold[i] !== f)
       // A perceptron that a large penalty brought to 0 would stay there.
       const start = isPerceptron ? undefined : thetas[f]
@@ -48,8 +51,9 @@ export async function choosePenalty({
       const unseen = rows.filter((_, i) => fold[i] === f)
       const p = trainer.probabilities(theta, unseen)
       const truth = labels.filter((_, i) => fold[i] === f)
-      loss += (meanLoss(p, classes, truth) * unseen.length) / positions.length
-    }
+      return (meanLoss(p, classes, truth) * unseen.length) / positions.length
+    })
+    const loss = losses.reduce((sum, loss) => sum + loss, 0)
     if (loss < best.loss) best = { loss, regularization }
     else break
   }

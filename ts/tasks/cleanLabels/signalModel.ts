@@ -10,7 +10,8 @@ import { type CheckedLabels, penalty, weightNetwork } from '../../problems/block
 import { type Model, predictor } from '../../problems/model.ts'
 import type { AnyProblem } from '../../problems/problem.ts'
 import type { Tensor } from '../../run/archive.ts'
-import { restoreRecord, saveRecord } from '../../run/record.ts'
+import { Ranks } from '../../run/ranks.ts'
+import { restoreRecord, saveRecord, vectorsOf } from '../../run/record.ts'
 import type { Theta } from '../trainer.ts'
 import { conditionalLogit } from './conditionalLogit.ts'
 import { gains, type HeldOutRow } from './confirmation.ts'
@@ -87,27 +88,32 @@ export async function fitSignalModel(
   folds: readonly Fold[],
   options: FitOptions,
 ): Promise<SignalModel> {
-  const { outerSteps = settings.outerSteps, signal, onStep, begun, onState } = options
+  const { outerSteps = settings.outerSteps, signal, ranks = new Ranks(), onStep, begun, onState } = options
   const parts = [folds.filter((_, k) => k % 2 === 0), folds.filter((_, k) => k % 2 === 1), folds]
   const descents: Descent[] = []
   for (const [i, part] of parts.entries()) {
     const at = (name: string) => begun?.[`fit.descents.${i}.${name}`]
-    descents.push(await begin(backend, features, model, part, options, at))
+    const first = descents.reduce((sum, { folds }) => sum + folds, 0)
+    descents.push(await begin(backend, features, model, part, options, at, first))
   }
   const [even, odd, all] = descents
+  const runs = descents.flatMap((descent) =>
+    Array.from({ length: descent.folds }, (_, k) => ({ descent, k })),
+  )
   // Some steps with v at rest first let every θ settle.
   const fit = { step: -settings.settling, descents: descents.map(({ state }) => state) }
   if (begun) await restoreRecord(fit, new Map(Object.entries(begun)), 'fit')
   const save = async () => {
     const tensors = new Map<string, Tensor>()
     await saveRecord(fit, tensors, 'fit')
-    return Object.fromEntries(tensors)
+    return Object.assign({}, ...(await ranks.gathered(Object.fromEntries(tensors))))
   }
   while (fit.step <= outerSteps) {
     signal?.throwIfAborted()
     const { step } = fit
-    const losses: number[] = []
-    for (const descent of descents) losses.push(await descent.step(step >= 0 && step < outerSteps))
+    const moves = step >= 0 && step < outerSteps
+    const slopes = await ranks.sharedOut(runs.length, (run) => runs[run].descent.slope(runs[run].k))
+    const losses = descents.map((descent) => descent.move(slopes.splice(0, descent.folds), moves))
     if (step >= 0) onStep?.(step, losses[2])
     fit.step++
     await onState?.(save)
@@ -128,14 +134,23 @@ export async function fitSignalModel(
   }
 }
 
-/** The way of v along the hypergradient of some folds. */
+/** What one fold says of v. */
+interface Slope {
+  readonly outerLoss: number
+  readonly hypergradient: Float32Array | Float64Array
+}
+
+/** The way of v along the hypergradient of some folds. A rank has the θ of the folds that fall to it. */
 interface Descent {
+  readonly folds: number
   readonly start: Float64Array
   readonly v: Float64Array
   /** All that decides how it goes on. */
   readonly state: object
-  /** Takes an outer step, which moves v if it is told to, and returns the mean outer loss before it. */
-  step(moves: boolean): Promise<number>
+  /** Takes the inner steps of a fold. */
+  slope(fold: number): Promise<Slope>
+  /** Ends an outer step, which moves v if it is told to, and returns the mean outer loss before it. */
+  move(slopes: readonly Slope[], moves: boolean): number
   /** What is said of each held-out row of these folds under a v. */
   judged(v: Float64Array): Promise<HeldOutRow[]>
 }
@@ -145,8 +160,9 @@ async function begin(
   features: Features,
   model: Model,
   folds: readonly Fold[],
-  { innerRate, regularization, seed, signal }: FitOptions,
+  { innerRate, regularization, seed, signal, ranks = new Ranks() }: FitOptions,
   begun: (name: string) => Tensor | undefined,
+  first: number,
 ): Promise<Descent> {
   const { columns } = folds[0].signals
   const { mean, precision } = priorOf(columns, settings.prior)
@@ -160,6 +176,7 @@ async function begin(
   const breather = new Breather(() => signal?.throwIfAborted())
   const runs = await Promise.all(
     folds.map(async (fold, k) => {
+      if (!ranks.does(first + k)) return undefined
       await breather.due()
       const problem = bilevel({
         backend,
@@ -197,43 +214,43 @@ async function begin(
     moves: 0,
     own,
     stepper,
-    runs: runs.map(({ point: { inner, outer, signals }, state, settled }) => ({
-      inner,
-      outer,
-      signals,
-      state,
-      settled,
-    })),
+    runs: runs.map((run) => run && { ...vectorsOf(run.point), state: run.state, settled: run.settled }),
   }
+  /** That of a fold which falls to this rank. */
+  const runOf = (k: number) => runs[k] as NonNullable<(typeof runs)[number]>
   return {
+    folds: folds.length,
     start,
     get v() {
       return own.readF64()
     },
     state,
-    async step(moves) {
+    async slope(fold) {
+      const { problem, point, state: own, settled } = runOf(fold)
+      const { outerLoss, hypergradient, inner } = await method.step(problem, point, own)
+      if (state.moves === 0) settled.copyFrom(inner)
+      return { outerLoss, hypergradient: read(hypergradient) }
+    },
+    move(slopes, moves) {
       const sum = new Float64Array(start.length)
       let loss = 0
-      for (const run of runs) {
-        const estimate = await method.step(run.problem, run.point, run.state)
-        loss += estimate.outerLoss / runs.length
-        if (state.moves === 0) run.settled.copyFrom(estimate.inner)
-        for (const [j, g] of read(estimate.hypergradient).entries()) sum[j] += g / runs.length
+      for (const { outerLoss, hypergradient } of slopes) {
+        loss += outerLoss / runs.length
+        for (const [j, g] of hypergradient.entries()) sum[j] += g / runs.length
       }
       if (!moves) return loss
       gradient.writeF64(sum)
       stepper.step(own, gradient)
       state.moves++
-      for (const { point } of runs) point.outer.writeF64(own.readF64())
+      for (const run of runs) run?.point.outer.writeF64(own.readF64())
       return loss
     },
     async judged(v) {
-      const all: HeldOutRow[] = []
-      for (const run of runs) {
+      const judged = (fold: number) => {
         signal?.throwIfAborted()
-        all.push(...(await heldOutRows(run, features, model, v, judging, seed)))
+        return heldOutRows(runOf(fold), features, model, v, judging, seed)
       }
-      return all
+      return (await ranks.sharedOut(runs.length, judged, first)).flat()
     },
   }
 }
@@ -270,6 +287,8 @@ export interface FitOptions {
   readonly outerSteps?: number
   readonly seed: number
   readonly signal?: AbortSignal
+  /** They share the folds out. */
+  readonly ranks?: Ranks
   readonly onStep?: (step: number, loss: number) => void
   /** A state to go on from. */
   readonly begun?: Readonly<Record<string, Tensor>>

@@ -1,5 +1,6 @@
 import { NhgdError } from '../../backend/errors.ts'
 import * as defaults from '../../defaults.ts'
+import type { Ranks } from '../../run/ranks.ts'
 import { accuracy, logit } from '../metrics.ts'
 import type { Theta, Trainer, Training } from '../trainer.ts'
 import { alternate } from './alternate.ts'
@@ -29,22 +30,23 @@ export async function marginStart(
   data: Prepared,
   parts: Parts,
   training: Omit<Training, 'steps'>,
+  ranks: Ranks,
 ): Promise<Start> {
   const { classes, free, freeLabels, labelsOf } = data
   const halves = [parts.anchors, concat(parts.outer, parts.heldOut)]
-  const right: number[] = []
-  const models: Theta[] = []
-  for (const [positions, others] of [halves, halves.toReversed()]) {
+  const ways = [halves, halves.toReversed()]
+  const judged = await ranks.sharedOut(ways.length, async (way) => {
+    const [positions, others] = ways[way]
     const model = await trainer.train({ ...training, steps: firstSteps }, { positions })
     const hits = accuracy(trainer.probabilities(model, others), classes, labelsOf(others))
     const agreement = accuracy(trainer.probabilities(model, free), classes, freeLabels)
     const chance = (1 - hits) / (classes - 1)
-    right.push((agreement - chance) / Math.max(0.05, hits - chance))
-    models.push(model)
-  }
-  const share = Math.min(shares.most, Math.max(shares.least, (right[0] + right[1]) / 2))
+    return { model, right: (agreement - chance) / Math.max(0.05, hits - chance) }
+  })
+  const [one, other] = judged
+  const share = Math.min(shares.most, Math.max(shares.least, (one.right + other.right) / 2))
   let transition = trainer.backend.Transition.uniform(share, classes)
-  const inner = await alternate(trainer, data, parts.anchors, models[0], settling, training, (p) => {
+  const inner = await alternate(trainer, data, parts.anchors, one.model, settling, training, (p) => {
     transition = transition.estimate(p, freeLabels, slope)
     return transition.margins(p, freeLabels, slope)
   })

@@ -32,7 +32,7 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
   const training = { rate, batchSize, seed, signal }
   const start =
     weighting === 'margin'
-      ? await stages.take('start', () => marginStart(trainer, data, parts, training))
+      ? await stages.take('start', () => marginStart(trainer, data, parts, training, stages.ranks))
       : perSampleStart(settings, data)
 
   clock.enter('')

@@ -22,6 +22,7 @@ const { checked: constants, unchecked } = defaults.cleanLabels
  */
 export async function cleanUnchecked(settings: Settings, stages: Stages): Promise<CleanLabelsResult> {
   const { backend, seed, signal } = settings
+  const { ranks } = stages
   const clock = new Clock()
   clock.enter('prepare')
   const data = prepareUnchecked(settings)
@@ -33,7 +34,7 @@ export async function cleanUnchecked(settings: Settings, stages: Stages): Promis
   const training = { rate, batchSize: constants.batchSize, seed, signal }
 
   clock.enter('penalty')
-  const chosen = { make, training, classes, positions: rows, rows, labels: given }
+  const chosen = { make, training, classes, positions: rows, rows, labels: given, ranks }
   const regularization =
     settings.regularization ?? (await stages.take('penalty', () => choosePenalty(chosen)))
 
@@ -42,16 +43,16 @@ export async function cleanUnchecked(settings: Settings, stages: Stages): Promis
   const { folds } = unchecked
   const fold = assignFolds(given, folds, seed)
   const made = { trainer, given, fold, folds, classes, training }
-  const judges = [await stages.take('models', () => fromGiven(made))]
+  const judges = [await stages.take('models', () => fromGiven(made, undefined, ranks))]
   if (matrix) {
-    const shares = () => neighbourShares(backend, matrix, given, classes, seed, signal)
+    const shares = () => neighbourShares(backend, matrix, given, classes, seed, signal, ranks)
     judges.push(await stages.take('neighbours', shares))
   }
   if (predicted) judges.push(predicted)
   const blind = knowsNothing(together(judges, classes), given, classes, unchecked.sure)
   if (!blind) {
     const { odds } = confidentDoubts(together(judges, classes), given, classes)
-    const kept = () => fromGiven(made, (row) => odds[row] <= 0)
+    const kept = () => fromGiven(made, (row) => odds[row] <= 0, ranks)
     judges.push(await stages.take('models of labels that are not doubted', kept))
   }
   const { odds, others } = confidentDoubts(together(judges, classes), given, classes)

@@ -9,6 +9,7 @@ import * as defaults from '../../defaults.ts'
 import { isNetwork } from '../../problems/model.ts'
 import type { Problem } from '../../problems/problem.ts'
 import { type SampleSet, setData } from '../../problems/samples.ts'
+import { Ranks } from '../../run/ranks.ts'
 import { type ModelFormat, openModel, writeModel } from '../modelFile.ts'
 import { Stages } from '../stages.ts'
 import { Control } from './control.ts'
@@ -94,7 +95,7 @@ export class InfluenceModel {
     try {
       const start = theta && fingerprint([theta])
       const about = { version, task: 'influence', ...settings, seed, theta: start, data: problem.about() }
-      const stages = await Stages.open(about, checkpoint, given.signal)
+      const stages = await Stages.open(about, checkpoint, new Ranks(undefined, given.signal))
       const made = await stages.take('model', async () => {
         const paced = problem.paced(control.pause)
         if (theta === undefined) await trainTo(point, { problem, settings, train, seed }, control)

@@ -1,0 +1,127 @@
+// Tasks whose work is shared out over ranks, here of one process; test/mpi.test.ts has ranks of MPI.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import type { Communicator } from '../../ts/backend/communicator.ts'
+import type { NhgdError } from '../../ts/library.ts'
+import {
+  type CleanLabelsOptions,
+  type CleanLabelsResult,
+  cleanLabels,
+} from '../../ts/tasks/cleanLabels/cleanLabels.ts'
+import { close, same } from '../support/close.ts'
+import { afterEachFile } from '../support/failing.ts'
+import { gaussians } from '../support/gaussians.ts'
+import { localRanks } from '../support/localRanks.ts'
+import { backendSuite } from '../support/suite.ts'
+
+const test = backendSuite('ranks of tasks')
+const folder = mkdtempSync(join(tmpdir(), 'nhgd-ranks-'))
+test.after(() => rmSync(folder, { recursive: true, force: true }))
+
+const { features, labels, truth, trusted } = gaussians({ samples: 120, trusted: 30 })
+const rows = Uint32Array.from({ length: 20 }, (_, i) => 4 * i)
+const checked = { rows, labels: Array.from(rows, (row) => truth[row]) }
+const ways: Record<string, Omit<CleanLabelsOptions, 'backend'>> = {
+  'checked rows': { features, labels, checked, outerSteps: 2 },
+  'no checked row': { features, labels },
+  'trusted rows': { features, labels, trusted, outerSteps: 3 },
+  'trusted rows, a weight per sample': { features, labels, trusted, outerSteps: 5, weighting: 'perSample' },
+}
+/** Whose samples are shared out, so that sums are equal to rounding; the others share whole pieces of work. */
+const isSummed = (way: string) => way.startsWith('trusted')
+
+/** What each way gives on one rank. */
+const wholes = new Map<string, CleanLabelsResult>()
+
+/** What a task gives on each of so many ranks. */
+const onEach = <R>(ranks: number, task: (communicator: Communicator) => Promise<R>): Promise<R[]> =>
+  Promise.all(localRanks(ranks).map(task))
+
+/** The error of each rank. */
+const errorsOf = (ranks: number, task: (communicator: Communicator) => Promise<unknown>) =>
+  onEach(ranks, (communicator) =>
+    task(communicator).then(
+      () => assert.unreachable('there is a result') as never,
+      (error) => error as NhgdError & { rank?: number },
+    ),
+  )
+
+function alike(got: CleanLabelsResult, expected: CleanLabelsResult, summed: boolean): void {
+  const compare = summed
+    ? (a: ArrayLike<number>, b: ArrayLike<number>, what: string) => close(a, b, 1e-3, what)
+    : same
+  for (const name of ['scores', 'weights', 'outer'] as const) compare(got[name], expected[name], name)
+  compare(got.model.theta, expected.model.theta, 'the last model')
+  if (summed) return
+  assert.equal(got.ranking, expected.ranking)
+  assert.equal(
+    [got.estimate, got.bilevel, got.settings],
+    [expected.estimate, expected.bilevel, expected.settings],
+  )
+}
+
+for (const [way, own] of Object.entries(ways)) {
+  test(`cleanLabels, ${way}: three ranks give what one does`, async ({ backend }) => {
+    const options = { ...own, backend, seed: 2 }
+    const one = await cleanLabels(options)
+    wholes.set(way, one)
+    for (const result of await onEach(3, (communicator) => cleanLabels({ ...options, communicator }))) {
+      alike(result, one, isSummed(way))
+    }
+  })
+
+  test(`cleanLabels, ${way}: what was interrupted goes on with other ranks`, async ({ backend }) => {
+    const options = { ...own, backend, seed: 2 }
+    const file = join(folder, way)
+    for (const ranks of [3, 1, 2]) {
+      const checkpoint = { file, everySeconds: 0, resume: true }
+      const errors = await errorsOf(ranks, (communicator) => {
+        const controller = new AbortController()
+        // One rank alone is told to end, once another has written the file.
+        const end = () => controller.abort(new Error('enough'))
+        if (communicator.rank === ranks - 1) afterEachFile((path) => path === file && end())
+        return cleanLabels({ ...options, checkpoint, communicator, signal: controller.signal })
+      })
+      afterEachFile(undefined)
+      for (const [rank, { message }] of errors.entries()) {
+        assert.is(message, rank === ranks - 1 ? 'enough' : `enough, on rank ${ranks - 1} of ${ranks}`)
+      }
+    }
+    const one = wholes.get(way) as CleanLabelsResult
+    const checkpoint = { file, resume: true }
+    for (const result of await onEach(2, (communicator) =>
+      cleanLabels({ ...options, checkpoint, communicator }),
+    )) {
+      assert.is(result.resumed?.file, file)
+      alike(result, one, isSummed(way))
+    }
+  })
+}
+
+test('what fails on one rank amid a task fails on all, with the rank', async ({ backend }) => {
+  const errors = await errorsOf(3, (communicator) => {
+    const onProgress = () => {
+      if (communicator.rank === 1) throw new Error('the disk is full')
+    }
+    return cleanLabels({ ...ways['checked rows'], backend, communicator, onProgress })
+  })
+  for (const { message, rank } of errors) {
+    assert.is(message, 'the disk is full, on rank 1 of 3')
+    assert.is(rank, 1)
+  }
+})
+
+test('data that one rank has otherwise fail on all', async ({ backend }) => {
+  const errors = await errorsOf(2, (communicator) => {
+    const own = communicator.rank === 1 ? labels.slice(1) : labels
+    return cleanLabels({ ...ways['no checked row'], labels: own, backend, communicator })
+  })
+  for (const { code, message } of errors) {
+    assert.is(code, 'ERR_SHAPE')
+    assert.match(message, '"labels" expected 120, one per row, got 119, on rank 1 of 2')
+  }
+})
+
+test.run()
