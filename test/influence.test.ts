@@ -62,13 +62,17 @@ test('tells which rows help and harm, and writes effects, values, model and figu
   assert.is(effects[0], 'test,test_id,test_label,effect,rank,row,id,label,change')
   assert.is(effects.length, 1 + 12 * 4)
   const values = readFileSync(file('v.csv'), 'utf8').trim().split('\n')
-  assert.is(values[0], 'row,id,label,value,self_influence')
+  assert.is(values[0], 'row,id,label,value,self_influence,loss_without')
   assert.is(values.length, 61)
   const figures = JSON.parse(readFileSync(file('f.json'), 'utf8'))
   assert.equal(figures.classes, ['large', 'small'])
   assert.is(figures.status, 'done')
   assert.is(figures.tests.length, 12)
-  assert.is(Number(values[1 + 4].split(',')[3]), figures.values[4])
+  const [, , , value, self, without] = values[1 + 4].split(',').map(Number)
+  assert.equal(
+    [value, self, without],
+    [figures.values[4], figures.self[4], figures.losses[4] + figures.self[4]],
+  )
   assert.ok(readFileSync(file('m')).length > 100)
 })
 

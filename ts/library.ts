@@ -201,6 +201,7 @@ export type {
   InfluenceOutcome,
   InfluenceProgress,
   InfluenceResult,
+  SelfInfluenceResult,
   TestInfluence,
 } from './tasks/influence/options.ts'
 export { accuracy, auc } from './tasks/metrics.ts'

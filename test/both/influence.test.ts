@@ -161,6 +161,12 @@ test('self-influence is the effect of each training sample on itself', async ({ 
     1e-10,
   )
   assert.ok(found.values.every((value) => value >= 0))
+  const { tests } = await found.model.influence({ test: setting(backend).train })
+  close(
+    found.losses,
+    Float64Array.from(tests, ({ loss }) => loss),
+    1e-12,
+  )
 })
 
 const models: Record<string, Model> = {
@@ -317,7 +323,7 @@ test('an interrupted call goes on from its checkpoint, with the same bits', asyn
       )
       seen.clear()
       const selves = await selfInfluence({ ...fit, ...resuming(seen) })
-      assert.equal(selves.values, self.values)
+      assert.equal([selves.values, selves.losses], [self.values, self.losses])
       assert.is([...seen][0], 'samples 21')
       assert.is(selves.model.resumed?.file, checkpoint.file)
       const other = { ...options, seed: 3, checkpoint: { ...checkpoint, resume: true } }

@@ -56,7 +56,13 @@ export function read(vector: Vector): Float32Array | Float64Array {
   return vector.dtype === 'f32' ? vector.readF32() : vector.readF64()
 }
 
-/** The same of a vector that nobody needs any more. */
+/** Copies a vector into an array of its scalar type and length. */
+export function readInto(vector: Vector, target: Float32Array | Float64Array): void {
+  if (target instanceof Float32Array) vector.readIntoF32(target)
+  else vector.readIntoF64(target)
+}
+
+/** A copy of a vector that nobody needs any more. */
 export function taken(vector: Vector): Float32Array | Float64Array {
   try {
     return read(vector)
@@ -67,9 +73,10 @@ export function taken(vector: Vector): Float32Array | Float64Array {
 
 /** A vector of the backend with the given entries; errors call them `name`. */
 export function vector(backend: Backend, entries: ArrayLike<number>, dtype: DType, name = 'entries'): Vector {
-  const numbers = doubles(name, entries)
+  const numbers = entries instanceof Float32Array ? entries : doubles(name, entries)
   const out = new backend.Vector(numbers.length, dtype)
-  out.writeF64(numbers, name)
+  if (numbers instanceof Float32Array) out.writeF32(numbers, name)
+  else out.writeF64(numbers, name)
   return out
 }
 

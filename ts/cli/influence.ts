@@ -8,7 +8,7 @@ import { fitStandardization, standardize } from '../data/standardize.ts'
 import { writeCsv } from '../data/writeCsv.ts'
 import { usualModel } from '../tasks/classifier.ts'
 import { influence } from '../tasks/influence/influence.ts'
-import type { InfluenceProgress, InfluenceResult } from '../tasks/influence/options.ts'
+import type { InfluenceProgress, InfluenceResult, SelfInfluenceResult } from '../tasks/influence/options.ts'
 import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import {
@@ -117,7 +117,7 @@ async function run(options: Options, command: Command): Promise<void> {
   }).catch(howToGoOn(options))
   const { signal } = stop
   const judging = options.self ? result.model.selfInfluence({ signal, onProgress }) : undefined
-  const self = (await judging?.catch(howToGoOn(options)))?.values
+  const own = await judging?.catch(howToGoOn(options))
   stop.release()
   if (live) process.stderr.write('\r\x1b[K')
   tellResumed(result.model.resumed, console.error)
@@ -127,12 +127,16 @@ async function run(options: Options, command: Command): Promise<void> {
   }
   const { out, values, weights, json } = options
   const piped = [out, values, weights, json].includes(PIPE)
-  if (!quiet) (piped ? console.error : console.log)(inWords(result, read, names, self, top).join('\n'))
-  const rows = { ...result, values: Array.from(result.values), ...(self && { self: Array.from(self) }) }
-  const { model: _, ...figures } = rows
+  if (!quiet) (piped ? console.error : console.log)(inWords(result, read, names, own?.values, top).join('\n'))
+  const { model: _, values: worths, ...rest } = result
+  const figures = {
+    ...rest,
+    values: Array.from(worths),
+    ...(own && { self: Array.from(own.values), losses: Array.from(own.losses) }),
+  }
   await writeAll([
     out && (() => writeWhole(out, effects(result, read, test, names))),
-    values && (() => writeWhole(values, worth(result, read, names, self))),
+    values && (() => writeWhole(values, worth(result, read, names, own))),
     weights && (async () => writeWhole(weights, await result.model.save({ format: formatOf(weights) }))),
     json && (() => writeJson(json, { rows: read.labels.length, classes: names, seed, ...figures })),
   ])
@@ -254,14 +258,17 @@ function worth(
   { values }: InfluenceResult,
   { labels, ids }: Rows,
   names: readonly string[],
-  self?: Float64Array,
+  own?: SelfInfluenceResult,
 ) {
   return writeCsv({
     row: Array.from(values, (_, row) => row),
     ...(ids && { id: ids }),
     label: Array.from(labels, (index) => names[index]),
     value: Array.from(values, String),
-    ...(self && { self_influence: Array.from(self, String) }),
+    ...(own && {
+      self_influence: Array.from(own.values, String),
+      loss_without: Array.from(own.values, (value, row) => String(own.losses[row] + value)),
+    }),
   })
 }
 

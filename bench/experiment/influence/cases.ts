@@ -2,7 +2,9 @@ import type { Backend } from '../../../ts/backend/backend.ts'
 import type { FisherSettings } from '../../../ts/backend/fisher.ts'
 import type { Mnist } from '../../../ts/data/index.ts'
 import { multilayerPerceptron, softmaxRegression } from '../../../ts/problems/model.ts'
+import { selfInfluence } from '../../../ts/tasks/influence/influence.ts'
 import { InfluenceModel } from '../../../ts/tasks/influence/influenceModel.ts'
+import type { SelfInfluenceResult } from '../../../ts/tasks/influence/options.ts'
 import { auc } from '../../../ts/tasks/metrics.ts'
 import { type Draw, draw, half } from './draw.ts'
 import { effectsOf } from './effects.ts'
@@ -18,14 +20,19 @@ export interface Row {
   /** Mean over test samples of the correlation with leaving one out. */
   readonly leaveOneOut?: number
   /** Linear datamodelling score. */
-  readonly lds: number
+  readonly lds?: number
   /** Area under the curve by which self-influence finds wrong labels. */
   readonly auc?: number
+  /** The same by self-influence and loss together, which are about the loss when the sample is left out. */
+  readonly leftOutAuc?: number
   /** Training samples that it is taken from: as many as 10 seconds are enough for. */
   readonly judged?: number
   /** CPU time of all effects once θ is there: of the inverse, and of further trainings where the method wants such. */
   readonly cpuSeconds: number
 }
+
+/** Training and test samples. */
+export type Sizes = readonly [number, number]
 
 interface Form {
   readonly fisher: FisherSettings
@@ -81,9 +88,9 @@ export async function* softmaxCase(
   backend: Backend,
   mnist: Mnist,
   seed: number,
+  sizes: Sizes,
   quick: boolean,
 ): AsyncGenerator<Row> {
-  const sizes: [number, number] = quick ? [500, 50] : [5000, 500]
   const model = softmaxRegression({ classes: 10 })
   const regularization = 1e-3
   const clean = draw(backend, mnist, sizes, seed)
@@ -101,21 +108,34 @@ export async function* softmaxCase(
       return effectsOf(fitted, clean.test, sizes[0])
     })
     const fitted = await InfluenceModel.fit({ ...base, train: noisy.train, theta: noisyTheta })
-    const { values } = await fitted.selfInfluence({ seconds: 10 })
-    const judged = values.findIndex(Number.isNaN)
-    const judgedAll = judged < 0 ? values : values.subarray(0, judged)
+    const self = await fitted.selfInfluence({ seconds: 10 })
     yield {
       model: 'softmax',
       seed,
       method,
       leaveOneOut: meanCorrelation(found.subarray(0, changes.length), changes, sizes[1]),
       lds: datamodellingScore(found, retrained),
-      auc: auc(judgedAll, noisy.wrong.slice(0, judgedAll.length)),
-      judged: judgedAll.length,
+      ...findingLabels(self, noisy.wrong),
       cpuSeconds,
     }
     fitted.dispose()
   }
+}
+
+/** How well a tenth of wrong labels is found, of the samples that were judged. */
+function findingLabels({ values, losses }: SelfInfluenceResult, wrong: readonly boolean[]) {
+  const judged = values.filter((value) => !Number.isNaN(value)).length
+  const area = (scores: Float64Array) => auc(scores.subarray(0, judged), wrong.slice(0, judged))
+  return { judged, auc: area(values), leftOutAuc: area(values.map((value, i) => value + losses[i])) }
+}
+
+/** The wrong labels alone, by `selfInfluence` with its own defaults. */
+export async function labelsCase(backend: Backend, mnist: Mnist, seed: number, [count]: Sizes): Promise<Row> {
+  const { train, wrong } = draw(backend, mnist, [count, 1], seed, 0.1)
+  const model = softmaxRegression({ classes: 10 })
+  const [found, cpuSeconds] = await timed(() => selfInfluence({ backend, model, train }))
+  found.model.dispose()
+  return { model: 'softmax', seed, method: 'wrong labels', ...findingLabels(found, wrong), cpuSeconds }
 }
 
 /** MNIST by a perceptron 784-128-10: each form and two rivals against retraining on halves. */
@@ -123,9 +143,9 @@ export async function* perceptronCase(
   backend: Backend,
   mnist: Mnist,
   seed: number,
+  sizes: Sizes,
   quick: boolean,
 ): AsyncGenerator<Row> {
-  const sizes: [number, number] = quick ? [500, 50] : [5000, 200]
   const model = multilayerPerceptron({ classes: 10, hidden: [128] }) as Parameters<typeof network>[2]
   const regularization = 1e-3
   const all = draw(backend, mnist, sizes, seed)

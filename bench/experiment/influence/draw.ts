@@ -13,7 +13,13 @@ export interface Draw {
 }
 
 /** So many rows of MNIST's training set and of its test set; a share of the training labels is replaced by others. */
-export function draw(backend: Backend, mnist: Mnist, sizes: [number, number], seed: number, noise = 0): Draw {
+export function draw(
+  backend: Backend,
+  mnist: Mnist,
+  sizes: readonly [number, number],
+  seed: number,
+  noise = 0,
+): Draw {
   const [train, test] = ([mnist.train, mnist.test] as const).map(({ features, labels }, k): Uploaded => {
     const { positions } = new backend.Sampler(seed + 1000 * k, labels.length).take(sizes[k])
     return {

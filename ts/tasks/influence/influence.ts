@@ -8,6 +8,7 @@ import type {
   InfluenceModelOptions,
   InfluenceOptions,
   InfluenceResult,
+  SelfInfluenceResult,
 } from './options.ts'
 import { modelChecks, testChecks } from './options.ts'
 import { prepareTest } from './prepare.ts'
@@ -66,7 +67,7 @@ export async function valueData(
 /** By about how much the loss of each training sample rises when it is removed, see {@link InfluenceModel.selfInfluence}. */
 export async function selfInfluence(
   options: InfluenceModelOptions,
-): Promise<DataValueResult & FittedInfluence> {
+): Promise<SelfInfluenceResult & FittedInfluence> {
   const { signal, seconds, onProgress, ...fit } = something('options', options) as typeof options
   const [model, asked] = await fitted(fit, { signal, seconds, onProgress })
   return { ...(await model.selfInfluence(asked)), model }

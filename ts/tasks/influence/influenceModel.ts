@@ -1,4 +1,4 @@
-import { type Backend, read, taken } from '../../backend/backend.ts'
+import { type Backend, read, readInto } from '../../backend/backend.ts'
 import type { Point } from '../../backend/binding.ts'
 import { checkOptions, refuse } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
@@ -24,6 +24,7 @@ import {
   type InfluenceOutcome,
   type InfluenceResult,
   modelChecks,
+  type SelfInfluenceResult,
   type TestInfluence,
   testChecks,
   valueChecks,
@@ -35,7 +36,7 @@ import { minimize, trainNetwork } from './train.ts'
 const { block, refine: steps } = defaults.influence
 
 /** Of the layout of checkpoints. */
-const version = 1
+const version = 2
 
 /** What the training samples from `rows` on do to the test samples from `first` on. */
 export interface InfluenceTile {
@@ -180,7 +181,7 @@ export class InfluenceModel {
         if (rows === 0) strongest = new Strongest(losses.length, top)
         strongest.see(rows, changes, sums)
         if (rows + changes.length / losses.length < samples) continue
-        const block = strongest.lists.map((lists, j) => ({ loss: losses[j], ...lists }))
+        const block = strongest.lists().map((lists, j) => ({ loss: losses[j], ...lists }))
         judged = {
           tests: [...judged.tests, ...block],
           sums: sums.slice(),
@@ -203,7 +204,9 @@ export class InfluenceModel {
     const { test, ...rest } = checkOptions(options, valueChecks, ['test'])
     const [outer, control] = [this.#outer(test), new Control(rest)]
     try {
-      yield* this.#tiles(outer, this.#directions(outer, control), control, 0)
+      for await (const tile of this.#tiles(outer, this.#directions(outer, control), control, 0)) {
+        yield { ...tile, changes: tile.changes.slice() }
+      }
     } finally {
       outer.dispose()
     }
@@ -229,29 +232,33 @@ export class InfluenceModel {
 
   /**
    * By about how much the loss of each training sample itself rises when it is removed: ∇ℓ_iᵀA∇ℓ_i/n ≥ 0. Large values are
-   * those of samples that the others don't explain, such as wrong labels.
+   * those of samples that the others don't explain. Wrong labels are found a little better by losses + values, the losses
+   * that samples would have if they were left out.
    */
-  async selfInfluence(options: InfluenceControl = {}): Promise<DataValueResult> {
+  async selfInfluence(options: InfluenceControl = {}): Promise<SelfInfluenceResult> {
     const control = new Control(checkOptions(options, controlChecks))
     const { samples } = this.#problem.oracles
     const directions = this.#directions(this.#problem, control, 0)
     const stage = 'self-influence'
-    const begun = this.#stages.begun<{ readonly values: Float64Array }>(stage)?.values
-    const values = new Float64Array(samples).fill(Number.NaN)
-    values.set(begun ?? [])
-    let done = begun?.length ?? 0
-    const state = () => ({ values: values.slice(0, done) })
+    const begun = this.#stages.begun<{ readonly [name in 'values' | 'losses']: Float64Array }>(stage)
+    const [values, losses] = [begun?.values, begun?.losses].map((known) => {
+      const all = new Float64Array(samples).fill(Number.NaN)
+      all.set(known ?? [])
+      return all
+    })
+    let done = begun?.values.length ?? 0
+    const state = () => ({ values: values.slice(0, done), losses: losses.slice(0, done) })
     const work = async () => {
       for (const from = done; done < samples && !(control.over && done > from); ) {
         await control.pause()
-        await directions.take(this.#problem.backend.Batch.of(Uint32Array.of(done)))
+        losses[done] = await directions.take(this.#problem.backend.Batch.of(Uint32Array.of(done)))
         values[done++] = directions.target.dot(directions.u) / samples
         control.tell('samples', done, samples)
         await this.#stages.soFar(stage, async () => state())
       }
     }
     await work().catch(this.#keeping(stage, state))
-    return { values, ...outcome(done === samples, directions, control) }
+    return { values, losses, ...outcome(done === samples, directions, control) }
   }
 
   /** Frees the uploaded samples and the inverse. */
@@ -296,7 +303,7 @@ export class InfluenceModel {
     return prepareTest({ ...this.#settings, backend: this.#problem.backend }, this.#train, test)
   }
 
-  /** Blocks of test samples, as many as there is time for, and of each all training samples. */
+  /** Blocks of test samples, as many as there is time for, and of each all training samples, as {@link #sweep} gives them. */
   async *#tiles(outer: Problem, directions: Directions, control: Control, from: number) {
     const { backend, dtype, oracles } = this.#problem
     const { innerLength: d, samples } = oracles
@@ -310,7 +317,7 @@ export class InfluenceModel {
       for (let j = 0; j < count; j++) {
         await control.pause()
         losses[j] = await directions.take(backend.Batch.of(Uint32Array.of(first + j)))
-        us.set(read(directions.u), j * d)
+        readInto(directions.u, us.subarray(j * d, (j + 1) * d))
       }
       for await (const { rows, changes } of this.#sweep(us, control)) {
         yield { first, losses, rows, changes }
@@ -320,9 +327,12 @@ export class InfluenceModel {
     }
   }
 
-  /** ∇ℓ_iᵀu/n for all training samples, in tiles, and for all directions u, which stand one after the other. */
+  /**
+   * ∇ℓ_iᵀu/n for all training samples, in tiles, and for all directions u, which stand one after the other. The next tile
+   * overwrites the changes.
+   */
   async *#sweep(directions: Float32Array | Float64Array, control: Control) {
-    const { backend, oracles } = this.#problem
+    const { backend, dtype, oracles } = this.#problem
     const { innerLength: d, samples } = oracles
     const count = directions.length / d
     const us = this.#problem.vector(directions)
@@ -331,11 +341,15 @@ export class InfluenceModel {
       256,
       Math.min(8192, Math.floor(block.effects / (directions.BYTES_PER_ELEMENT * count))),
     )
+    const all = new (dtype === 'f32' ? Float32Array : Float64Array)(Math.min(size, samples) * count)
     try {
       for (let rows = 0; rows < samples; rows += size) {
         await control.pause()
         const positions = Uint32Array.from({ length: Math.min(size, samples - rows) }, (_, i) => rows + i)
-        const changes = taken(oracles.sensitivities(this.#point, backend.Batch.of(positions), us))
+        const tile = oracles.sensitivities(this.#point, backend.Batch.of(positions), us)
+        const changes = all.subarray(0, tile.length)
+        readInto(tile, changes)
+        tile.dispose()
         yield { rows, changes }
       }
     } finally {

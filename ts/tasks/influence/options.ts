@@ -113,6 +113,14 @@ export interface DataValueResult extends InfluenceOutcome {
   readonly values: Float64Array
 }
 
+export interface SelfInfluenceResult extends DataValueResult {
+  /**
+   * Losses of the training samples at θ, NaN where they were not judged. A sample's loss plus its value is about its loss
+   * under a model that was trained without it.
+   */
+  readonly losses: Float64Array
+}
+
 export const controlChecks = {
   signal: signalCheck,
   seconds: number(0, Number.POSITIVE_INFINITY),

@@ -5,44 +5,82 @@ interface Lists {
   readonly harmful: InfluenceEffect[]
 }
 
+/** The largest numbers that each of several lists has been shown, and their rows. */
+class Largest {
+  /** Beyond which a number enters a list: its smallest number once it is full, and 0 before. */
+  readonly bounds: Float64Array
+  readonly #most: number
+  readonly #lengths: Uint32Array
+  /** Lists × most, the largest first. */
+  readonly #numbers: Float64Array
+  readonly #rows: Uint32Array
+
+  constructor(lists: number, most: number) {
+    this.bounds = new Float64Array(lists)
+    this.#most = most
+    this.#lengths = new Uint32Array(lists)
+    this.#numbers = new Float64Array(lists * most)
+    this.#rows = new Uint32Array(lists * most)
+  }
+
+  /** Puts a number beyond the list's bound at its place. */
+  add(list: number, row: number, number: number): void {
+    const [numbers, rows, start] = [this.#numbers, this.#rows, list * this.#most]
+    let at = start + this.#lengths[list]
+    if (this.#lengths[list] < this.#most) this.#lengths[list]++
+    else at--
+    for (; at > start && numbers[at - 1] < number; at--) {
+      numbers[at] = numbers[at - 1]
+      rows[at] = rows[at - 1]
+    }
+    numbers[at] = number
+    rows[at] = row
+    if (this.#lengths[list] === this.#most) this.bounds[list] = numbers[start + this.#most - 1]
+  }
+
+  /** A list as effects, whose changes are the numbers times `sign`. */
+  effects(list: number, sign: 1 | -1): InfluenceEffect[] {
+    const start = list * this.#most
+    return Array.from({ length: this.#lengths[list] }, (_, k) => ({
+      row: this.#rows[start + k],
+      change: sign * this.#numbers[start + k],
+    }))
+  }
+}
+
 /** The strongest effects of either sign on each test sample of a block. */
 export class Strongest {
-  /** The strongest first. */
-  readonly lists: readonly Lists[]
-  readonly #most: number
-  /** Bounds beyond which an effect on a test sample is kept. */
-  readonly #high: Float64Array
-  readonly #low: Float64Array
+  readonly #tests: number
+  readonly #helpful: Largest
+  readonly #harmful: Largest
 
   constructor(tests: number, most: number) {
-    this.lists = Array.from({ length: tests }, () => ({ helpful: [], harmful: [] }))
-    this.#most = most
-    this.#high = new Float64Array(tests)
-    this.#low = new Float64Array(tests)
+    this.#tests = tests
+    this.#helpful = new Largest(tests, most)
+    this.#harmful = new Largest(tests, most)
   }
 
   /** Looks at the effects of training samples from `rows` on, samples × tests; adds each sample's sum to `sums`. */
   see(rows: number, changes: Float32Array | Float64Array, sums: Float64Array): void {
-    const [high, low] = [this.#high, this.#low]
-    const tests = high.length
+    const [tests, helpful, harmful] = [this.#tests, this.#helpful, this.#harmful]
+    const [high, low] = [helpful.bounds, harmful.bounds]
     for (let at = 0, row = rows; at < changes.length; row++) {
       let sum = 0
       for (let j = 0; j < tests; j++, at++) {
         const change = changes[at]
         sum += change
-        if (change > high[j]) high[j] = this.#keep(this.lists[j].helpful, row, change, 1)
-        else if (change < low[j]) low[j] = this.#keep(this.lists[j].harmful, row, change, -1)
+        if (change > high[j]) helpful.add(j, row, change)
+        else if (-change > low[j]) harmful.add(j, row, -change)
       }
       sums[row] += sum
     }
   }
 
-  /** Puts an effect at its place; returns the weakest of a full list, or 0. */
-  #keep(list: InfluenceEffect[], row: number, change: number, sign: 1 | -1): number {
-    let at = list.length
-    while (at > 0 && sign * list[at - 1].change < sign * change) at--
-    list.splice(at, 0, { row, change })
-    if (list.length > this.#most) list.pop()
-    return list.length === this.#most ? list[this.#most - 1].change : 0
+  /** Of each test sample, the strongest first. */
+  lists(): Lists[] {
+    return Array.from({ length: this.#tests }, (_, j) => ({
+      helpful: this.#helpful.effects(j, 1),
+      harmful: this.#harmful.effects(j, -1),
+    }))
   }
 }
