@@ -1,9 +1,10 @@
 // Brings a clone to where it runs: npm packages, the native addon, with --wasm the WebAssembly modules, with
-// --scalar the one for engines without SIMD too, with --threads those for shared memory, with --browser a Chromium and
-// with --mpi an MPI for the tests. The addon of @nhgd/mpi is built wherever there is an MPI.
+// --scalar the one for engines without SIMD too, with --threads those for shared memory, with --browser a Chromium,
+// with --mpi an MPI for the tests, and with --command the command that `npm start` runs. The addon of @nhgd/mpi is built wherever there is an MPI.
 // It needs nothing but Node, does what is missing, and does nothing twice.
-//   node scripts/setup.mjs [--wasm] [--scalar] [--threads] [--no-native] [--browser] [--mpi]
+//   node scripts/setup.mjs [--wasm] [--scalar] [--threads] [--no-native] [--browser] [--mpi] [--command]
 import { existsSync, statSync } from 'node:fs'
+import { bundleCommand } from './command.mjs'
 import { installChromium } from './setup/chromium.mjs'
 import { buildMpi, installMpi } from './setup/mpi.mjs'
 import { buildNative } from './setup/native.mjs'
@@ -26,6 +27,7 @@ try {
   if (process.argv.includes('--threads')) await buildThreadedWasm()
   if (process.argv.includes('--browser')) await installChromium()
   if (process.argv.includes('--mpi')) await installMpi()
+  if (process.argv.includes('--command')) await bundleCommand()
   await buildMpi()
 } catch (error) {
   if (!(error instanceof SetupError)) throw error

@@ -205,18 +205,21 @@ export const cleanLabels = {
   },
   /** A model knows something where its loss on rows apart is below this share of that of chance. */
   knowing: 0.95,
-  /** The last training. The trainings before it have batches of the same size. */
-  retraining: { steps: 1500, batchSize: 1024 },
+  /**
+   * The last training, from the θ before it. The trainings before have batches of the same size. All of them take steps
+   * `haste` times as long as the bilevel run, and are averaged.
+   */
+  retraining: { steps: 700, batchSize: 1024, averaging: 0.5, haste: 2 },
   margin: {
-    method: { averaging: 0.5, refineDamping: 1e-3 },
+    method: { averaging: 0.5, refine: 3, refineDamping: 1e-3 },
     /** The first rate of Adam; it falls linearly to 0. */
     outerRate: 0.03,
     outerOptimizer: { kind: 'adam', beta2: 0.99 },
     /** Steps of the models of either half of the trusted samples. */
-    firstSteps: 1000,
+    firstSteps: 300,
     /** Before the bilevel run, and after it. */
-    settling: { rounds: 10, steps: 80 },
-    polishing: { rounds: 8, steps: 150 },
+    settling: { rounds: 6, steps: 60 },
+    polishing: { rounds: 6, steps: 100 },
     /** Bounds of the share of right labels that expectation maximisation starts from. */
     shares: { least: 0.02, most: 0.98 },
     slope: 1.5,

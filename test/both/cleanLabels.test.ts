@@ -301,7 +301,7 @@ test('misspelt and ill-typed options are refused, undefined is absent', async ({
   })
   assert.is(settings.holdout, 0.2)
   assert.is(settings.averaging, 0.5)
-  assert.is(settings.refine, 6)
+  assert.is(settings.refine, 3)
   const wrong: Record<string, unknown> = {
     holdOut: 0.5,
     outersteps: 1,

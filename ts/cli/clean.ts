@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { type Backend, upload } from '../backend/backend.ts'
+import type { Features } from '../backend/binding.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { listed } from '../data/error.ts'
 import { oddColumn } from '../data/standardize.ts'
@@ -293,9 +294,14 @@ function knownCase(backend: Backend, input: Input): CleaningCase {
   const trusted = Uint32Array.from(input.trusted)
   const isTrusted = new Set(trusted)
   const rows = Uint32Array.from(labels.keys()).filter((row) => !isTrusted.has(row))
+  let uploaded: Features | undefined
   return {
     backend,
-    features: upload(backend, features),
+    /** Rivals alone need them. */
+    get features() {
+      uploaded ??= upload(backend, features)
+      return uploaded
+    },
     classes: names.length,
     rows,
     given: Int32Array.from(rows, (row) => labels[row]),

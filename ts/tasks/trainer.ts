@@ -116,8 +116,11 @@ export class Trainer {
     const { Sampler, Batch } = this.backend
     const sampler = new Sampler(seed, positions?.length ?? this.#samples)
     return (size: number) => {
-      const places = sampler.take(size)
-      return positions ? Batch.of(places.positions.map((place) => positions[place])) : places
+      const batch = sampler.take(size)
+      if (!positions) return batch
+      const places = batch.positions
+      for (let i = 0; i < places.length; i++) places[i] = positions[places[i]]
+      return Batch.of(places)
     }
   }
 }

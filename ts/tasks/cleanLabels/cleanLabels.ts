@@ -41,7 +41,7 @@ function clean(settings: Settings, stages: Stages): Promise<CleanLabelsResult> {
   return settings.trusted ? cleanTrusted(trustedSettings(settings), stages) : cleanUnchecked(settings, stages)
 }
 
-const version = 1
+const version = 2
 
 /** What tells a run of the task from others. */
 function about(settings: Settings): object {

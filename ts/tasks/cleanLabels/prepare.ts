@@ -221,7 +221,8 @@ export function usualScale(
   { kind }: Pick<Model, 'kind'>,
 ): number {
   let square = 0
-  for (const x of data) square += x * x
+  // An iterator over the entries takes ten times as long.
+  for (let i = 0; i < data.length; i++) square += data[i] * data[i]
   const norm = kind === 'mlp' ? Math.sqrt(columns) : 10
   return square > 0 ? norm / Math.sqrt(square / rows) : scale
 }

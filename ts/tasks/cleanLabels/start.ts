@@ -37,7 +37,7 @@ export async function marginStart(
   const ways = [halves, halves.toReversed()]
   const judged = await ranks.sharedOut(ways.length, async (way) => {
     const [positions, others] = ways[way]
-    const model = await trainer.train({ ...training, steps: firstSteps }, { positions })
+    const model = await trainer.train({ ...training, steps: firstSteps, averaging: 0.5 }, { positions })
     const hits = accuracy(trainer.probabilities(model, others), classes, labelsOf(others))
     const agreement = accuracy(trainer.probabilities(model, free), classes, freeLabels)
     const chance = (1 - hits) / (classes - 1)

@@ -28,8 +28,8 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
   const parts = split(data, settings)
   const trainer = new Trainer(backend, classes, { features, labels }, regularization)
   const rate = await trainer.rate(free, 0)
-  const { steps, batchSize } = defaults.cleanLabels.retraining
-  const training = { rate, batchSize, seed, signal }
+  const { batchSize, haste, ...retraining } = defaults.cleanLabels.retraining
+  const training = { rate: haste * rate, batchSize, seed, signal }
   const start =
     weighting === 'margin'
       ? await stages.take('start', () => marginStart(trainer, data, parts, training, stages.ranks))
@@ -42,10 +42,10 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
 
   clock.enter('polish')
   const { inner } = solved
-  const logits =
+  const { logits, model: polished } =
     weighting === 'margin'
       ? await stages.take('polish', () => polish(trainer, data, { ...start, inner, outer }, training))
-      : Float64Array.from(outer)
+      : { logits: Float64Array.from(outer), model: inner }
   const weights = logits.map(sigmoid)
 
   clock.enter('retrain')
@@ -56,7 +56,9 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
   const model =
     signal?.aborted && !stages.kept
       ? inner
-      : await stages.take('last model', () => trainer.train({ ...training, steps }, { positions }))
+      : await stages.take('last model', () =>
+          trainer.train({ ...training, ...retraining }, { positions, start: polished }),
+        )
   // A model that knows no more than chance of rows that it was not trained on condemns no label.
   const apart = parts.heldOut.length > 0 ? parts.heldOut : parts.outer
   const isApart = new Set(apart)
@@ -69,7 +71,8 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
     )
   const blind =
     knowsNothing(inner) &&
-    (others.length === 0 || knowsNothing(await trainer.train({ ...training, steps }, { positions: others })))
+    (others.length === 0 ||
+      knowsNothing(await trainer.train({ ...training, ...retraining }, { positions: others })))
   const judged = score(trainer, data, logits, model, blind ? 0.5 : 1)
 
   clock.enter('')
