@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadBackend } from '../ts/backend/load.ts'
-import { groupFolds, readSet, timeFolds } from '../ts/data/index.ts'
+import { groupFolds, holdOut, readSet, timeFolds } from '../ts/data/index.ts'
 import { tuneRegularization } from '../ts/tasks/tuneRegularization/tuneRegularization.ts'
 import { nhgdWith } from './support/command.ts'
 import { Random } from './support/random.ts'
@@ -243,7 +243,20 @@ test('rows of a group stay together, and folds of time are judged on what comes 
   }))
   const later = await tuneRegularization({ backend, features, targets: values, folds: inOrder })
   assert.is(times.losses.chosen.value, later.losses.chosen.value)
+  const latest = [...timed.slice(0, -2), '--hold-out', '0.25']
+  const out = [{ train: order.slice(0, 45), validation: order.slice(45) }]
+  const onLatest = await tuneRegularization({ backend, features, targets: values, folds: out })
+  assert.is((await figures('h.json', ...latest)).losses.chosen.value, onLatest.losses.chosen.value)
+  const group = [groupFolds(people, 4)[0]]
+  const onGroup = await tuneRegularization({ backend, features, targets: values, folds: group })
+  const once = [...grouped.slice(0, -2), '--hold-out', '0.25']
+  assert.is((await figures('i.json', ...once)).losses.chosen.value, onGroup.losses.chosen.value)
+  const random = await tuneRegularization({ backend, features, targets: values, folds: holdOut(60, 0.3) })
+  const plain = ['--ignore', 'grade,day,person', '--hold-out', '0.3']
+  assert.is((await figures('j.json', ...plain)).losses.chosen.value, random.losses.chosen.value)
   const refused: [string[], RegExp][] = [
+    [['--hold-out', '0.3', '--folds', '5'], /"--hold-out" expected no "--folds" beside it/],
+    [['--hold-out', '1'], /between 0 and 1/],
     [['--group-column', 'person', '--time-column', 'day'], /no "--time-column" beside it/],
     [
       ['--group-column', 'person', '--ignore', 'grade,day'],

@@ -189,7 +189,14 @@ export {
   type Labelled,
   type SmallSet,
 } from './tasks/distill/distill.ts'
+export { type SmallSetColumnsOptions, smallSetColumns } from './tasks/distill/smallSetColumns.ts'
 export { type FittedInfluence, influence, selfInfluence, valueData } from './tasks/influence/influence.ts'
+export {
+  type InfluenceColumnsOptions,
+  influenceColumns,
+  type ValueColumnsOptions,
+  valueColumns,
+} from './tasks/influence/influenceColumns.ts'
 export { InfluenceModel, type InfluenceTile } from './tasks/influence/influenceModel.ts'
 export type {
   DataValueOptions,

@@ -6,6 +6,7 @@ import type { Backend } from '../../ts/backend/backend.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { linearRegression, multilayerPerceptron, softmaxRegression } from '../../ts/problems/model.ts'
 import { type DistillOptions, distill, type Judged } from '../../ts/tasks/distill/distill.ts'
+import { smallSetColumns } from '../../ts/tasks/distill/smallSetColumns.ts'
 import { accuracy } from '../../ts/tasks/metrics.ts'
 import { same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
@@ -72,6 +73,15 @@ test('soft labels are probabilities that moved, and the seed decides all bits', 
     assert.ok(Math.abs(row.reduce((sum, y) => sum + y, 0) - 1) < 1e-6)
     assert.ok(row.every((y) => Math.abs(y - 0.999) > 1e-6 && y > 0))
   }
+  const table = smallSetColumns(one, { names: ['a', 'b', 'c'].slice(0, classes) })
+  const { rows, columns, data } = one.features
+  assert.is(Object.keys(table).length, columns + 1 + classes)
+  for (let i = 0; i < rows; i++) {
+    assert.is(table.label[i], ['a', 'b', 'c'][one.labels[i]])
+    assert.is(table['share of b'][i], one.targets[i * classes + 1])
+    for (let j = 0; j < columns; j++) assert.is(table[`x${j}`][i], data[i * columns + j])
+  }
+  await refuses('ERR_RANGE', 'set', () => smallSetColumns({} as never))
   const other = await distill({ ...options, seed: 1 })
   assert.not.equal(Array.from(other.features.data), Array.from(one.features.data))
 })

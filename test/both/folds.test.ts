@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
-import { groupFolds, kFolds, timeFolds } from '../../ts/data/folds.ts'
+import { groupFolds, holdOut, kFolds, timeFolds } from '../../ts/data/folds.ts'
 import { conjugateGradients } from '../../ts/methods/conjugateGradients.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
@@ -159,6 +159,26 @@ test('folds keep groups together, and the order of time', () => {
     left.sort((a, b) => a - b),
     Array.from(labels.keys()),
   )
+})
+
+test('a hold-out takes its share of each class', async () => {
+  const classes = Array.from({ length: 40 }, (_, i) => Number(i % 4 === 0))
+  for (const [samples, share, expected] of [
+    [classes, 0.3, 12],
+    [40, 0.3, 12],
+    [41, 0.1, 4],
+  ] as const) {
+    const [{ train, validation }, ...more] = holdOut(samples, share, 7)
+    assert.is(more.length, 0)
+    assert.is(validation.length, expected)
+    const all = [...train, ...validation].sort((a, b) => a - b)
+    assert.equal(all, Array.from(all.keys()))
+    if (typeof samples === 'object') assert.is(validation.filter((i) => samples[i] === 1).length, 3)
+    assert.not.equal(holdOut(samples, share, 8)[0].validation, validation)
+  }
+  for (const share of [0, 1, 0.01, Number.NaN, -1, 2])
+    await refuses('ERR_RANGE', 'share', () => holdOut(20, share))
+  await refuses('ERR_RANGE', 'share', () => holdOut(1, 0.5))
 })
 
 test('bad folds are refused', async ({ backend }) => {

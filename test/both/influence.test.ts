@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { tableFromArrays } from 'apache-arrow'
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../ts/backend/backend.ts'
 import type { FisherSettings } from '../../ts/backend/fisher.ts'
@@ -18,6 +19,7 @@ import {
 import type { Problem } from '../../ts/problems/problem.ts'
 import { quadratic } from '../../ts/problems/quadratic.ts'
 import { influence, selfInfluence, valueData } from '../../ts/tasks/influence/influence.ts'
+import { influenceColumns, valueColumns } from '../../ts/tasks/influence/influenceColumns.ts'
 import { InfluenceModel } from '../../ts/tasks/influence/influenceModel.ts'
 import type { InfluenceProgress } from '../../ts/tasks/influence/options.ts'
 import { writeModel } from '../../ts/tasks/modelFile.ts'
@@ -210,6 +212,39 @@ test('every form and model: values are inner products of gradients with the same
       close((await made.influence({ test })).values, values, 1e-8, `${name} ${fisher.form}`)
     }
   }
+})
+
+test('results as columns, by the names of classes and samples', async ({ backend }) => {
+  const test = samples(3, 2)
+  const { labels } = samples(n, 1)
+  const result = await influence({ ...setting(backend), test, top: 2 })
+  const names = ['a', 'b', 'c']
+  const ids = Array.from({ length: n }, (_, i) => `s${i}`)
+  const columns = influenceColumns(result, { labels, names, ids, testLabels: test.labels })
+  const rows = result.tests.flatMap(({ helpful, harmful }, at) => [
+    ...helpful.map((effect, k) => [at, 'helpful', k + 1, effect.row, effect.change]),
+    ...harmful.map((effect, k) => [at, 'harmful', k + 1, effect.row, effect.change]),
+  ])
+  const { test: at, effect, rank, row, change } = columns
+  assert.equal(
+    rows.map((_, k) => [at[k], effect[k], rank[k], row[k], change[k]]),
+    rows,
+  )
+  assert.is(columns.label?.[0], names[labels[row[0]]])
+  assert.is(columns.id?.[0], ids[row[0]])
+  assert.is(columns.test_label?.[0], names[test.labels[at[0]]])
+  assert.is(tableFromArrays(columns).numRows, rows.length)
+  const self = await result.model.selfInfluence()
+  const worth = valueColumns(result, { labels, selfInfluence: self })
+  assert.equal(Object.keys(worth), ['row', 'label', 'value', 'self_influence', 'loss_without'])
+  assert.equal(
+    [worth.value[4], worth.label?.[4], worth.self_influence?.[4], worth.loss_without?.[4]],
+    [result.values[4], labels[4], self.values[4], self.losses[4] + self.values[4]],
+  )
+  await refuses('ERR_RANGE', 'result', () => influenceColumns({ values: result.values } as never))
+  await refuses('ERR_RANGE', 'result', () => valueColumns(undefined as never))
+  await refuses('ERR_SHAPE', 'labels', () => valueColumns(result, { labels: [0] }))
+  await refuses('ERR_SHAPE', 'testIds', () => influenceColumns(result, { testIds: [] }))
 })
 
 test('regressions have influence too', async ({ backend }) => {

@@ -9,6 +9,7 @@ import { writeCsv } from '../data/writeCsv.ts'
 import { distillationReport } from '../report/index.ts'
 import { usualModel } from '../tasks/classifier.ts'
 import { type DistillResult, distill } from '../tasks/distill/distill.ts'
+import { smallSetColumns } from '../tasks/distill/smallSetColumns.ts'
 import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import {
@@ -206,23 +207,17 @@ function inWords(
 }
 
 /** The small set as a file. */
-function setFile(path: string, { features, labels, targets }: DistillResult, { names, columns }: Input) {
+function setFile(path: string, result: DistillResult, { names, columns }: Input) {
+  if (path.toLowerCase().endsWith('.csv')) return writeCsv(smallSetColumns(result, { columns, names }))
+  const { features, labels, targets } = result
   const { data, rows, columns: width } = features
-  if (!path.toLowerCase().endsWith('.csv')) {
-    const text = new TextEncoder().encode(JSON.stringify(names))
-    return writeNpz({
-      features: { data: Float32Array.from(data), shape: [rows, width] },
-      labels: { data: Int32Array.from(labels), shape: [rows] },
-      ...(targets && { targets: { data: targets, shape: [rows, targets.length / rows] } }),
-      classes: { data: text, shape: [text.length] },
-    })
-  }
-  const column = (of: ArrayLike<number>, count: number, j: number) =>
-    Array.from({ length: rows }, (_, i) => of[i * count + j])
-  const all = Array.from({ length: width }, (_, j) => [columns?.[j] ?? `x${j}`, column(data, width, j)])
-  const soft = targets ? names.map((name, c) => [`share of ${name}`, column(targets, names.length, c)]) : []
-  const label = Array.from(labels, (label) => names[label])
-  return writeCsv(Object.fromEntries([...all, ['label', label], ...soft]))
+  const text = new TextEncoder().encode(JSON.stringify(names))
+  return writeNpz({
+    features: { data: Float32Array.from(data), shape: [rows, width] },
+    labels: { data: Int32Array.from(labels), shape: [rows] },
+    ...(targets && { targets: { data: targets, shape: [rows, targets.length / rows] } }),
+    classes: { data: text, shape: [text.length] },
+  })
 }
 
 /** The shape of a square picture of bytes. */

@@ -8,7 +8,8 @@ import { fitStandardization, standardize } from '../data/standardize.ts'
 import { writeCsv } from '../data/writeCsv.ts'
 import { usualModel } from '../tasks/classifier.ts'
 import { influence } from '../tasks/influence/influence.ts'
-import type { InfluenceProgress, InfluenceResult, SelfInfluenceResult } from '../tasks/influence/options.ts'
+import { influenceColumns, valueColumns } from '../tasks/influence/influenceColumns.ts'
+import type { InfluenceProgress, InfluenceResult } from '../tasks/influence/options.ts'
 import { type BackendOptions, backendFor, backendOptions } from './backend.ts'
 import { checkOptions } from './check.ts'
 import {
@@ -91,7 +92,7 @@ async function run(options: Options, command: Command): Promise<void> {
   const checkpoint = await checkpointOf(options)
   const backend = await backendFor(options)
   const read = await readRows(backend, options, '--train', '--labels')
-  const { names, imageShape } = read
+  const { names, imageShape, labels, ids } = read
   const test = await readRows(backend, options, '--test', '--test-labels', read)
   sameColumns('--test', read.columns, test.columns, read.features.columns, test.features.columns)
   const scaled = scaling(options.standardize ?? !imageShape, read.features)
@@ -135,8 +136,13 @@ async function run(options: Options, command: Command): Promise<void> {
     ...(own && { self: Array.from(own.values), losses: Array.from(own.losses) }),
   }
   await writeAll([
-    out && (() => writeWhole(out, effects(result, read, test, names))),
-    values && (() => writeWhole(values, worth(result, read, names, own))),
+    out &&
+      (() => {
+        const ofTest = { testLabels: test.labels, testIds: test.ids }
+        return writeWhole(out, writeCsv(influenceColumns(result, { labels, ids, names, ...ofTest })))
+      }),
+    values &&
+      (() => writeWhole(values, writeCsv(valueColumns(result, { labels, ids, names, selfInfluence: own })))),
     weights && (async () => writeWhole(weights, await result.model.save({ format: formatOf(weights) }))),
     json && (() => writeJson(json, { rows: read.labels.length, classes: names, seed, ...figures })),
   ])
@@ -231,45 +237,6 @@ function inWords(
         ]
       : []),
   ]
-}
-
-/** A line per test row and strong effect. */
-function effects({ tests }: InfluenceResult, train: Rows, test: Rows, names: readonly string[]): string {
-  const lines = tests.flatMap(({ helpful, harmful }, at) =>
-    [helpful, harmful].flatMap((list, kind) =>
-      list.map((effect, rank) => ({ at, kind: ['helpful', 'harmful'][kind], rank: rank + 1, ...effect })),
-    ),
-  )
-  return writeCsv({
-    test: lines.map(({ at }) => at),
-    ...(test.ids && { test_id: lines.map(({ at }) => test.ids?.[at] ?? '') }),
-    test_label: lines.map(({ at }) => names[test.labels[at]]),
-    effect: lines.map(({ kind }) => kind),
-    rank: lines.map(({ rank }) => rank),
-    row: lines.map(({ row }) => row),
-    ...(train.ids && { id: lines.map(({ row }) => train.ids?.[row] ?? '') }),
-    label: lines.map(({ row }) => names[train.labels[row]]),
-    change: lines.map(({ change }) => String(change)),
-  })
-}
-
-/** A line per training row, in their order. */
-function worth(
-  { values }: InfluenceResult,
-  { labels, ids }: Rows,
-  names: readonly string[],
-  own?: SelfInfluenceResult,
-) {
-  return writeCsv({
-    row: Array.from(values, (_, row) => row),
-    ...(ids && { id: ids }),
-    label: Array.from(labels, (index) => names[index]),
-    value: Array.from(values, String),
-    ...(own && {
-      self_influence: Array.from(own.values, String),
-      loss_without: Array.from(own.values, (value, row) => String(own.losses[row] + value)),
-    }),
-  })
 }
 
 const formatOf = (path: string) => (path.toLowerCase().endsWith('.npz') ? 'npz' : 'safetensors')

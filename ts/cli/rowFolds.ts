@@ -1,29 +1,40 @@
 import { dataError } from '../data/error.ts'
-import { type Fold, groupFolds, timeFolds } from '../data/index.ts'
+import { type Fold, groupFolds, holdOut, timeFolds } from '../data/index.ts'
 
 interface FoldOptions {
   readonly folds: number
+  /** The share of a single hold-out, in place of folds. */
+  readonly holdOut?: number
   readonly groupColumn?: string
   readonly timeColumn?: string
   readonly seed: number
 }
 
-/** The number of folds, or folds that keep groups of rows together or follow the order of time, where a column tells them. */
+/**
+ * The number of folds, or folds that keep groups of rows together or follow the order of time, where a column tells them;
+ * or a single hold-out, of groups or of the latest rows. `samples` are classes, or how many rows there are.
+ */
 export function rowFolds(
-  { folds, groupColumn, timeColumn, seed }: FoldOptions,
+  { folds: asked, holdOut: share, groupColumn, timeColumn, seed }: FoldOptions,
+  samples: number | ArrayLike<number>,
   texts: Readonly<Record<string, readonly string[]>> = {},
 ): number | Fold[] {
+  const folds = share === undefined ? asked : Math.max(2, Math.round(1 / share))
   if (groupColumn !== undefined) {
     const groups = filled(texts[groupColumn], '--group-column')
     const distinct = new Set(groups).size
     if (distinct < folds)
       throw dataError('--group-column', `at least ${folds} groups, one per fold`, `${distinct}`)
-    return groupFolds(groups, folds, seed)
+    return groupFolds(groups, folds, seed).slice(0, share === undefined ? folds : 1)
   }
-  if (timeColumn === undefined) return folds
+  if (timeColumn === undefined) return share === undefined ? folds : holdOut(samples, share, seed)
   const times = timesOf(filled(texts[timeColumn], '--time-column'))
   if (times.length <= folds) throw dataError('--folds', `fewer than ${times.length} rows`, `${folds}`)
   const order = Uint32Array.from(times.keys()).sort((a, b) => times[a] - times[b])
+  if (share !== undefined) {
+    const cut = times.length - Math.max(1, Math.floor(share * times.length))
+    return [{ train: order.slice(0, cut), validation: order.slice(cut) }]
+  }
   return timeFolds(times.length, folds).map(({ train, validation }) => ({
     train: train.map((i) => order[i]),
     validation: validation.map((i) => order[i]),

@@ -37,6 +37,7 @@ interface Options extends BackendOptions, CheckpointOptions {
   readonly groups?: string
   readonly power?: number
   readonly folds: number
+  readonly holdOut?: number
   readonly groupColumn?: string
   readonly timeColumn?: string
   readonly standardize: boolean
@@ -86,6 +87,7 @@ export function tuneCommand(): Command {
     .option('--groups <file>', 'a group per feature: its members share a strength')
     .option('--power <q>', 'the exponent: 2 is ridge, 1 is close to the lasso (default: learned)', power)
     .option('--folds <n>', 'folds of the cross-validation', whole(2, 1e6), 5)
+    .option('--hold-out <share>', 'in place of folds: hold out this share of the rows once', part)
     .option('--group-column <name>', 'a column: rows with the same value stay together in a fold')
     .option(
       '--time-column <name>',
@@ -113,6 +115,8 @@ async function tune(options: Options, command: Command): Promise<void> {
       target === undefined ? 'neither' : 'both',
     )
   }
+  if (options.holdOut !== undefined && command.getOptionValueSource('folds') === 'cli')
+    throw dataError('--hold-out', 'no "--folds" beside it', 'both')
   const checkpoint = await checkpointOf(options)
   fitting(options)
   const backend = await backendFor(options)
@@ -138,7 +142,7 @@ async function tune(options: Options, command: Command): Promise<void> {
     ...(classes ? { labels: values } : { targets: values }),
     ...(options.model === 'perceptron' && { model: 'perceptron', hidden: options.hidden }),
     penalty: { per: own ? 'group' : options.per, groups: own, power: options.power },
-    folds: rowFolds(options, read),
+    folds: rowFolds(options, classes ? values : features.rows, read),
     standardize: options.standardize,
     columns,
     seed: options.seed,
@@ -272,6 +276,12 @@ async function groupsOf(path: string, columns: number, header: boolean): Promise
     'ERR_SHAPE',
     `"--groups" expected ${columns} groups, one per feature, got ${groups.length}`,
   )
+}
+
+function part(text: string): number {
+  const share = Number(text)
+  if (share > 0 && share < 1) return share
+  throw new InvalidArgumentError('expected a number between 0 and 1.')
 }
 
 function power(text: string): number {

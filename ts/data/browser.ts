@@ -1,7 +1,7 @@
 export { type CheckedFile, checkedColumn, type GivenLabels, parseChecked } from './checked.ts'
 export type { Row, TableData } from './columnar.ts'
 export { type CsvOptions, readCsv, readCsvColumn } from './csv.ts'
-export { type Fold, groupFolds, kFolds, timeFolds } from './folds.ts'
+export { type Fold, groupFolds, holdOut, kFolds, timeFolds } from './folds.ts'
 export { readIdx } from './idx.ts'
 export { absentClasses, encodeLabels, type Labels } from './labels.ts'
 export { readNpy, writeNpy } from './npy.ts'

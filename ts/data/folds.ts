@@ -1,6 +1,6 @@
-import { refuse, whole } from '../backend/check.ts'
-import { samplesCheck, valuesOf } from './given.ts'
-import { assignFolds } from './split.ts'
+import { number, refuse, whole } from '../backend/check.ts'
+import { finiteNumbers, samplesCheck, valuesOf } from './given.ts'
+import { assignFolds, assignHoldOut } from './split.ts'
 
 /** The samples that one fold trains on, and those that it is judged on, by position. */
 export interface Fold {
@@ -16,6 +16,25 @@ export interface Fold {
 export function kFolds(samples: number | ArrayLike<number>, folds: number, seed = 0): Fold[] {
   const labels = typeof samples === 'number' ? new Uint8Array(samplesCheck('samples', samples)) : samples
   return leavingOut(assignFolds(labels, folds, seed, 'samples'), folds)
+}
+
+/**
+ * A single hold-out, as a list of one fold: this share of the samples, drawn at random, rounded down. Where labels are
+ * given, each class has its share.
+ *
+ * @throws NhgdError `ERR_RANGE` for a share that leaves no sample to train on, or none to hold out.
+ */
+export function holdOut(samples: number | ArrayLike<number>, share: number, seed = 0): Fold[] {
+  const labels =
+    typeof samples === 'number'
+      ? new Float64Array(samplesCheck('samples', samples))
+      : finiteNumbers('samples', samples)
+  const isOut = assignHoldOut(labels, number(0, 1)('share', share), seed)
+  const all = Uint32Array.from(isOut.keys())
+  const fold = { train: all.filter((i) => !isOut[i]), validation: all.filter((i) => isOut[i]) }
+  if (fold.train.length === 0 || fold.validation.length === 0)
+    refuse('share', `a share that leaves samples of ${labels.length} on both sides`, share)
+  return [fold]
 }
 
 /** K folds that keep the samples of a group together; `groups` has a number or a text per sample. */

@@ -115,9 +115,22 @@ export function assignFolds(
   const labels = finiteNumbers(as, given)
   whole(2, labels.length)('folds', folds)
   const assigned = new Int32Array(labels.length)
-  const byClass = permutation(labels.length, seed).sort((a, b) => labels[a] - labels[b])
-  for (const [position, row] of byClass.entries()) assigned[row] = position % folds
+  for (const [position, row] of byClass(labels, seed).entries()) assigned[row] = position % folds
   return assigned
+}
+
+/** Whether each sample is held out: a share of all, rounded down, and so of each class but for one sample. */
+export function assignHoldOut(labels: Float64Array, share: number, seed: number): boolean[] {
+  const assigned: boolean[] = new Array(labels.length)
+  const before = (position: number) => Math.floor(position * share + 1e-9)
+  for (const [position, row] of byClass(labels, seed).entries())
+    assigned[row] = before(position + 1) > before(position)
+  return assigned
+}
+
+/** The samples, shuffled within each class. */
+function byClass(labels: Float64Array, seed: number): Int32Array {
+  return permutation(labels.length, seed).sort((a, b) => labels[a] - labels[b])
 }
 
 /** Takes the seed's upper bits as well; below 2³² there are none. */

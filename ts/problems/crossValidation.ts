@@ -17,10 +17,14 @@ export interface CrossValidationOptions extends Omit<BilevelOptions, 'train' | '
 }
 
 const foldRows = shape<FoldRows>({ train: numbers, validation: numbers }, ['train', 'validation'])
-export const foldList: Check<readonly FoldRows[]> = (name, value) => {
-  if (!Array.isArray(value) || value.length < 2) return refuse(name, 'at least two folds', value)
-  return value.map((fold, k) => foldRows(`${name}[${k}]`, fold))
-}
+/** A list of so many folds, or more. */
+export const foldList =
+  (least: 1 | 2): Check<readonly FoldRows[]> =>
+  (name, value) => {
+    const expected = `at least ${least === 1 ? 'one fold' : 'two folds'}`
+    if (!Array.isArray(value) || value.length < least) return refuse(name, expected, value)
+    return value.map((fold, k) => foldRows(`${name}[${k}]`, fold))
+  }
 
 const { train: _, validation: __, ...shared } = bilevelChecks
 
@@ -31,7 +35,7 @@ const { train: _, validation: __, ...shared } = bilevelChecks
  * @throws NhgdError as `bilevel`; `ERR_RANGE` for fewer than two folds, or positions beyond the samples.
  */
 export function crossValidation(options: CrossValidationOptions): AnyProblem {
-  const checks = { ...shared, samples: sampleSet, folds: foldList }
+  const checks = { ...shared, samples: sampleSet, folds: foldList(2) }
   const required = ['backend', 'model', 'samples', 'hyperparameters', 'folds'] as const
   const { samples, folds, ...rest } = checkOptions(options, checks, required)
   const count = countOf(samples)

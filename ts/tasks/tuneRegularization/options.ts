@@ -49,7 +49,7 @@ export interface TuneRegularizationOptions {
   /** Units of each hidden layer of a perceptron, 16 by default. */
   readonly hidden?: readonly number[]
   readonly penalty?: TunedPenalty
-  /** Number of folds, 5 by default, or the folds themselves: see `groupFolds` and `timeFolds`. */
+  /** Number of folds, 5 by default, or the folds themselves: see `groupFolds` and `timeFolds`, and `holdOut` for one. */
   readonly folds?: number | readonly FoldRows[]
   /** Whether columns are brought to mean 0 and deviation 1, true by default. */
   readonly standardize?: boolean
@@ -75,7 +75,7 @@ export interface TuneProgress {
   readonly seconds: number
 }
 
-/** A loss, and the standard error of its mean over folds. */
+/** A loss, and the standard error of its mean over folds, or over the samples of a single hold-out. */
 export interface Score {
   readonly value: number
   readonly standardError: number
@@ -106,8 +106,9 @@ export interface TuneRegularizationResult {
   /** The search after its first grid; the loss of the first entry is that of its start. */
   readonly path: readonly TuneProgress[]
   /**
-   * The entry of the path with the least loss. It was kept, unless the exponent is learned and the folds do not show a gain
-   * over one ridge penalty of at least three percent and one standard error: then that stays.
+   * The entry of the path with the least loss. It was kept, unless the exponent is learned and the folds, or the samples of
+   * a single hold-out, do not show a gain over one ridge penalty of at least three percent and one standard error: then
+   * that stays.
    */
   readonly bestStep: number
   /** From which entry on the held-out loss only rose, where samples were held out and it did. */
@@ -132,7 +133,7 @@ export interface TuneRegularizationResult {
   readonly resumed?: { readonly file: string; readonly damaged: readonly string[] }
 }
 
-const folds: Check = (name, value) => (typeof value === 'number' ? value : foldList(name, value))
+const folds: Check = (name, value) => (typeof value === 'number' ? value : foldList(1)(name, value))
 
 const features: Check<Matrix> = (name, value) => {
   const matrix = matrixCheck(name, value)

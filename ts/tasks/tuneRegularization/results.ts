@@ -4,6 +4,7 @@ import { layersOf } from '../../problems/model.ts'
 import { Classifier } from '../classifier.ts'
 import { mostLikely } from '../metrics.ts'
 import { forStandardization, predictions } from '../predictions.ts'
+import type { Evaluated } from './objective.ts'
 import type { CheckedOptions, Coefficient, Score } from './options.ts'
 import type { Prepared, Units } from './prepare.ts'
 import { Regressor } from './regressor.ts'
@@ -14,7 +15,27 @@ export function inUnits({ targets, outputs, targetUnits }: Prepared, loss: numbe
   return outputs === 1 ? 2 * loss * targetUnits.deviations[0] ** 2 : (2 * loss) / outputs
 }
 
-/** Its mean over folds in the user's units, and the standard error of that. */
+/** Losses at θ of folds: one per fold, or of a single hold-out one per sample. */
+export function lossesOf(
+  backend: Backend,
+  { features, outputs, model, targets, labels }: Prepared,
+  folds: readonly FoldRows[],
+  { losses, thetas }: Pick<Evaluated, 'losses' | 'thetas'>,
+): readonly number[] {
+  if (folds.length > 1) return losses
+  const rows = Uint32Array.from(folds[0].validation)
+  const predicted = predictions(backend, model, thetas[0], features, rows)
+  const width = predicted.length / rows.length
+  return Array.from(rows, (i, at) => {
+    if (labels) return -Math.log(Math.max(predicted[at * width + labels[i]], Number.MIN_VALUE))
+    let sum = 0
+    for (let c = 0; c < outputs; c++)
+      sum += (predicted[at * width + c] - (targets as Float64Array)[i * outputs + c]) ** 2
+    return sum / 2
+  })
+}
+
+/** Their mean in the user's units, and the standard error of that. */
 export function score(data: Prepared, losses: readonly number[]): Score {
   const { value, standardError } = summary(losses)
   return { value: inUnits(data, value), standardError: inUnits(data, standardError) }

@@ -40,7 +40,7 @@ export function setUp(given: CheckedOptions, pace = atOnce): Setup {
   const everyone = Uint32Array.from({ length: rows }, (_, i) => i)
   const all = foldsOf(given, data, seed)
   const aside = shapeOf(2).strengths > few ? asideOf(given, data, all, seed) : undefined
-  const foldRows = aside ? inside(given, data, all, aside.train, seed) : all
+  const foldRows = aside ? inside(given, data, all, aside, seed) : all
   const { penalised, start: startOf } = make(foldRows)
   const tuned = penalty({ per, groups, power })
   const start = isNetwork ? startOf(seed) : new Float64Array((columns + 1) * data.outputs)
@@ -104,7 +104,8 @@ function foldsOf(
 
 /**
  * Rows to hold out further: a share of all, or what the last of the user's folds leaves out, which keeps groups together
- * and is the latest where folds are ordered by time. Two folds leave nothing to train on beside that.
+ * and is the latest where folds are ordered by time. Two folds leave nothing to train on beside that. Of a single
+ * hold-out it is one half.
  */
 function asideOf(
   { folds }: CheckedOptions,
@@ -113,7 +114,12 @@ function asideOf(
   seed: number,
 ): FoldRows | undefined {
   if (typeof folds !== 'object') return kFolds(labels ?? rows, Math.round(1 / holdout), seed + 1)[0]
-  return all.length > 2 ? all.at(-1) : undefined
+  if (all.length > 1) return all.length > 2 ? all.at(-1) : undefined
+  const [{ train, validation }] = all
+  const own = Uint32Array.from(validation)
+  if (own.length < 2) return undefined
+  const [half] = kFolds(labels ? own.map((i) => labels[i]) : own.length, 2, seed + 1)
+  return { train, validation: half.validation.map((i) => own[i]) }
 }
 
 /** The folds of the rows that are not held out further. */
@@ -121,10 +127,10 @@ function inside(
   { folds = defaults.tuneRegularization.folds }: CheckedOptions,
   { labels }: Prepared,
   all: readonly FoldRows[],
-  rows: ArrayLike<number>,
+  aside: FoldRows,
   seed: number,
 ): readonly FoldRows[] {
-  const own = Uint32Array.from(rows)
+  const own = Uint32Array.from(aside.train)
   if (typeof folds === 'number') {
     return kFolds(labels ? own.map((i) => labels[i]) : own.length, folds, seed).map(
       ({ train, validation }) => ({
@@ -133,11 +139,9 @@ function inside(
       }),
     )
   }
-  const { validation: aside } = all.at(-1) as FoldRows
-  const away = new Set(Array.from(aside))
+  const away = new Set(Array.from(aside.validation))
   const within = (part: ArrayLike<number>) => Uint32Array.from(part).filter((i) => !away.has(i))
-  return all
-    .slice(0, -1)
+  return (all.length === 1 ? all : all.slice(0, -1))
     .map(({ train, validation }) => ({ train: within(train), validation: within(validation) }))
     .filter(({ train, validation }) => train.length > 0 && validation.length > 0)
 }

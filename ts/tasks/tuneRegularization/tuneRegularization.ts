@@ -12,7 +12,7 @@ import {
   type TuneRegularizationResult,
 } from './options.ts'
 import type { Prepared } from './prepare.ts'
-import { coefficientsOf, heldOut, inUnits, modelOf, score, summary } from './results.ts'
+import { coefficientsOf, heldOut, inUnits, lossesOf, modelOf, score, summary } from './results.ts'
 import { findStart, follow, isPromising, type Moved, type Trial } from './search.ts'
 import { setUp } from './setup.ts'
 
@@ -92,7 +92,11 @@ export async function tune(
   const isRidge = power === 2 && strengths === 1 && tuned.at.value < first.at.value
   const ridge = isRidge ? tuned : first
   // The simpler ridge penalty stays, unless the folds show that what the search found is better.
-  const kept = power === 'learned' ? !isBetter(tuned, ridge) : power === 2 && ridge.at.value < tuned.at.value
+  const losses = ({ at }: Trial) => lossesOf(given.backend, data, foldRows, at)
+  const kept =
+    power === 'learned'
+      ? !isBetter(losses(tuned), losses(ridge))
+      : power === 2 && ridge.at.value < tuned.at.value
   const chosen = kept ? ridge : tuned
   // The model of all samples goes the way of the folds, since other starts may end in other minima.
   const before = chosen === ridge ? [] : way.slice(0, way.indexOf(found) + 1)
@@ -112,9 +116,9 @@ export async function tune(
   return {
     penalty: { strengths: chosen.v.slice(0, strengths).map(Math.exp), power: term.power },
     losses: {
-      chosen: score(data, chosen.at.losses),
-      none: score(data, none.at.losses),
-      ridge: { ...score(data, ridge.at.losses), strength: Math.exp(ridge.v[0]) },
+      chosen: score(data, losses(chosen)),
+      none: score(data, losses(none)),
+      ridge: { ...score(data, losses(ridge)), strength: Math.exp(ridge.v[0]) },
     },
     path,
     bestStep,
@@ -138,10 +142,10 @@ function inOrder(stages: Stages | undefined): Pace['once'] {
   return async (work) => (stages ? stages.take(`work ${done++}`, work) : work())
 }
 
-/** Whether the mean gain over folds is a worthwhile share, and more than its standard error (Breiman et al. 1984, 3.4.3). */
-function isBetter({ at: { losses } }: Trial, { at }: Trial): boolean {
-  const { value: gain, standardError } = summary(at.losses.map((loss, k) => loss - losses[k]))
-  return gain > worthwhile * at.value && gain > standardError
+/** Whether the mean gain is a worthwhile share, and more than its standard error (Breiman et al. 1984, 3.4.3). */
+function isBetter(losses: readonly number[], before: readonly number[]): boolean {
+  const { value: gain, standardError } = summary(before.map((loss, k) => loss - losses[k]))
+  return gain > worthwhile * summary(before).value && gain > standardError
 }
 
 function warningsOf({ constant, columns }: Prepared, { at }: Trial, largest: number): string[] {
