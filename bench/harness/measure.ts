@@ -22,7 +22,6 @@ export interface Entry {
   /** Lower and upper quartile of the pairwise ratios. */
   readonly quartiles: readonly [number, number] | null
   readonly clock: 'cpu' | 'wall'
-  readonly statistic: 'median' | 'lower quartile'
   /** The same ratio of times on the wall. */
   readonly wall: number | null
   readonly rounds: number
@@ -54,20 +53,18 @@ export async function measure(row: Row, context: Context, effort: Effort): Promi
   const cores = busy()
   // The first pair calibrates and warms up: it counts only where it is alone.
   for (const times of [a, b]) if (times.length > 1) times.shift()
-  const { clock = 'cpu', statistic = 'median' } = row
+  const { clock = 'cpu' } = row
   const ratios = (clock: 'cpu' | 'wall') => ascending(b.map((theirs, i) => a[i][clock] / theirs[clock]))
   const seconds = (times: Times[]) => quantile(ascending(times.map((time) => time[clock])), 0.5)
-  const share = statistic === 'median' ? 0.5 : 0.25
   return {
     name: row.name,
     rival: row.rival,
-    ratio: rival && quantile(ratios(clock), share),
+    ratio: rival && quantile(ratios(clock), 0.5),
     bar: row.bar,
     unit: row.unit,
     quartiles: rival && [quantile(ratios(clock), 0.25), quantile(ratios(clock), 0.75)],
     clock,
-    statistic,
-    wall: rival && quantile(ratios('wall'), share),
+    wall: rival && quantile(ratios('wall'), 0.5),
     rounds: a.length,
     seconds: { ours: seconds(a), rival: rival && seconds(b) },
     flops: row.flops ? row.flops / seconds(a) : null,

@@ -41,7 +41,6 @@ function lanes({ simd, wasmSimd, wasmFactor }: Machine): string[] {
 export function cells(entry: Entry, limits: Limits): string[] {
   const { ratio, quartiles, wall, bar, seconds } = entry
   const missed = ratio !== null && bar !== null && ratio > bar ? 'missed' : ''
-  const lower = entry.statistic === 'median' ? '' : 'lower quartile'
   const clock = entry.clock === 'cpu' ? '' : 'wall time'
   return [
     entry.name,
@@ -53,7 +52,7 @@ export function cells(entry: Entry, limits: Limits): string[] {
     time(seconds.ours),
     seconds.rival === null ? '–' : time(seconds.rival),
     distanceToLimit(entry, limits),
-    [missed, clock, lower, loaded(entry.cores), entry.note].filter(Boolean).join('; '),
+    [missed, clock, loaded(entry.cores), entry.note].filter(Boolean).join('; '),
   ]
 }
 

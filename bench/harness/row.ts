@@ -47,8 +47,6 @@ export interface Row {
   /** What the ratio compares: `cpu` time, which others on the machine disturb less, or `wall` time where threads share
    * the work. `cpu` where absent. */
   readonly clock?: 'cpu' | 'wall'
-  /** Which of the pairwise ratios is the result. */
-  readonly statistic?: 'median' | 'lower quartile'
   prepare(context: Context): Pair | Promise<Pair>
 }
 

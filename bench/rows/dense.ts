@@ -118,11 +118,11 @@ function repeat(count: number, body: (i: number) => void): void {
 }
 
 export const dense: readonly Row[] = [
-  single(785, 0.7),
-  single(785, 0.7, 2),
-  single(2048, 0.7),
-  single(2048, 0.7, 2),
+  single(785, 0.5),
+  single(785, 0.5, 2),
+  single(2048, 0.5),
+  single(2048, 0.5, 2),
   single(7850, 0.5),
   single(7850, 0.5, 2),
-  blocks(7850, 0.25),
+  blocks(7850, 0.15),
 ]

@@ -12,7 +12,7 @@ function gradient(way: Way): Row {
   return {
     name: `softmax gradient ${m}×${n}×${k}, WebAssembly: there ${way}`,
     rival: 'jax-js (wasm)',
-    bar: 0.1,
+    bar: 0.9,
     unit: 'gradient',
     flops: 4 * m * (n + 1) * k,
     async prepare({ wasm, seed }) {

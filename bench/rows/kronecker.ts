@@ -10,7 +10,7 @@ function factor(dtype: DType): Row {
   return {
     name: `K-FAC factor (batch ${k}) + inverse, ${dtype}, ${n}²`,
     rival: `OpenBLAS ${letter}syrk + ${letter}potrf + ${letter}potri`,
-    bar: 1,
+    bar: 0.9,
     unit: 'inverse',
     flops: n * n * k + n ** 3,
     prepare({ backend, openblas, seed }) {
