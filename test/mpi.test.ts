@@ -1,13 +1,16 @@
 // Runs of several ranks against those of one process. They need an MPI: see scripts/setup/mpi.mjs.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadBackend } from '../ts/backend/load.ts'
+import { writeCsv } from '../ts/data/writeCsv.ts'
 import { oneRank, resume, rowsOfRank, solve } from '../ts/library.ts'
-import { mpiFolder, mpirun } from './support/mpirun.ts'
+import { close } from './support/close.ts'
+import { gaussians } from './support/gaussians.ts'
+import { bundled, mpiFolder, mpirun, nhgdOnRanks } from './support/mpirun.ts'
 import { options, runs } from './support/rankRuns.ts'
 
 interface End {
@@ -72,17 +75,17 @@ test('ranks take rows one after the other, as many as possible alike', () => {
   )
 })
 
-test('a command under a launcher of MPI is refused, by rank 0 alone', () => {
+test('ranks of a command that do not find each other are refused, by rank 0 alone', () => {
   for (const [rank, told] of [
-    ['0', 'nhgd: a command is one process, got 4: start it without mpirun'],
-    ['3', ''],
-  ]) {
+    ['0', /^nhgd: .*"(mpirun|@nhgd\/mpi)" expected/],
+    ['3', /^$/],
+  ] as const) {
     const env = { ...process.env, OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: rank }
     const args = ['--import', 'tsx', 'ts/cli/main.ts', 'info']
     const { status, stderr, stdout } = spawnSync(process.execPath, args, { env, encoding: 'utf8' })
-    assert.is(status, 2)
+    assert.is(status, 1)
     assert.is(stdout, '')
-    assert.ok(told ? stderr.startsWith(told) : stderr === '', stderr)
+    assert.match(stderr, told)
   }
 })
 
@@ -156,6 +159,90 @@ onRanks('a run whose rank was killed goes on from its checkpoint with any number
   const resumed = JSON.parse(two.output)
   assert.is(resumed.file, file)
   assert.ok(apart({ ...resumed, outerLoss: 0 }, { ...(whole as unknown as End), outerLoss: 0 }) < 1e-10)
+})
+
+/** 300 rows of three classes, a third of whose labels are wrong, as files; `clean` of them in few outer steps. */
+function cleaning(): { clean: string[]; features: string; out: string } {
+  const { features, labels, trusted } = gaussians({ samples: 300, trusted: 60 })
+  const at = (name: string) => join(scratch, name)
+  const column = (j: number) => Array.from(labels, (_, i) => features.data[i * features.columns + j])
+  const columns = Array.from({ length: features.columns }, (_, j) => [`x${j}`, column(j)] as const)
+  writeFileSync(at('data.csv'), writeCsv({ ...Object.fromEntries(columns), label: Array.from(labels) }))
+  writeFileSync(at('trusted.csv'), writeCsv({ row: trusted }))
+  const files = ['--features', at('data.csv'), '--label', 'label', '--trusted', at('trusted.csv')]
+  return { clean: ['clean', ...files, '--outer-steps', '600'], features: at('data.csv'), out: at('out.csv') }
+}
+
+/** The score of each row in a file of `clean --out`. */
+const scoresIn = (file: string) => {
+  const [head, ...lines] = readFileSync(file, 'utf8').trim().split('\n')
+  const at = head.split(',').indexOf('score')
+  const scores = new Map(lines.map((line) => [Number(line.split(',')[0]), Number(line.split(',')[at])]))
+  return Array.from(scores.keys())
+    .sort((a, b) => a - b)
+    .map((row) => scores.get(row) as number)
+}
+
+onRanks('nhgd clean: rank 0 alone prints and writes what one process does', async () => {
+  const { clean, out } = cleaning()
+  const one = spawnSync(process.execPath, [await bundled('ts/cli/main.ts'), ...clean, '--out', out], {
+    encoding: 'utf8',
+  })
+  assert.is(one.status, 0, one.stderr)
+  const expected = scoresIn(out)
+  rmSync(out)
+  const { status, output, errors } = await nhgdOnRanks(3, [...clean, '--out', out])
+  assert.is(status, 0, errors)
+  assert.is(output, one.stdout)
+  close(scoresIn(out), expected, 1e-3, 'scores')
+  assert.is(errors.split('step 600/600').length, 2, errors)
+})
+
+onRanks('nhgd clean: an error of one rank is told once, with the rank, and ends the job', async () => {
+  const { clean, features } = cleaning()
+  const other = (...more: string[]) => [...clean, ...more]
+  const cases: [string[], string[], string][] = [
+    // Which it alone knows of, before all meet and after that; and which all have.
+    [clean, other('--checked', features), 'nhgd: rank 2: "--checked" expected'],
+    [clean, other('--seed', '1'), 'nhgd: "rank 2" expected the "seed" of rank 0, got another'],
+    [other('--nonsense'), other('--nonsense'), "nhgd: unknown option '--nonsense'"],
+  ]
+  for (const [args, last, message] of cases) {
+    const { status, errors } = await nhgdOnRanks(3, args, { last })
+    assert.ok(status, `${status}: ${errors}`)
+    assert.is(errors.split('nhgd: ').length, 2, errors)
+    assert.is(errors.split(message).length, 2, errors)
+  }
+})
+
+onRanks('nhgd clean: a signal ends all ranks with what they have', async () => {
+  const { clean, out } = cleaning()
+  const interruption = { after: /step 30\/600/, signal: 'SIGUSR2' } as const
+  const { status, output, errors } = await nhgdOnRanks(2, [...clean, '--out', out], interruption)
+  assert.is(status, 0, errors)
+  assert.match(output, 'labels look wrong')
+  assert.not.match(errors, 'step 600/600')
+  assert.is(scoresIn(out).length, 240)
+})
+
+onRanks('nhgd clean: after a signal and a lost rank it goes on with another number of ranks', async () => {
+  const { clean, out } = cleaning()
+  await nhgdOnRanks(2, [...clean, '--out', out])
+  const expected = scoresIn(out)
+  rmSync(out)
+  const file = join(scratch, 'clean.nhgd')
+  const kept = [...clean, '--out', out, '--checkpoint', file, '--resume']
+  const ended = await nhgdOnRanks(3, kept, { after: /step 30\/600/, signal: 'SIGUSR2' })
+  assert.is(ended.status, 140, ended.errors)
+  assert.is(ended.errors.split('nhgd: interrupted: what was computed is in').length, 2, ended.errors)
+  const lost = await nhgdOnRanks(3, kept, { lost: 700 })
+  assert.ok(lost.status, `${lost.status}: ${lost.errors}`)
+  assert.ok(existsSync(file) && !existsSync(out))
+  const { status, errors } = await nhgdOnRanks(2, kept)
+  assert.is(status, 0, errors)
+  assert.match(errors, `went on from ${file}`)
+  close(scoresIn(out), expected, 1e-3, 'scores')
+  assert.not(existsSync(file))
 })
 
 if (mpiFolder) onRanks.run()

@@ -113,14 +113,23 @@ test('what fails on one rank amid a task fails on all, with the rank', async ({ 
   }
 })
 
-test('data that one rank has otherwise fail on all', async ({ backend }) => {
-  const errors = await errorsOf(2, (communicator) => {
-    const own = communicator.rank === 1 ? labels.slice(1) : labels
-    return cleanLabels({ ...ways['no checked row'], labels: own, backend, communicator })
-  })
-  for (const { code, message } of errors) {
-    assert.is(code, 'ERR_SHAPE')
-    assert.match(message, '"labels" expected 120, one per row, got 119, on rank 1 of 2')
+test('options and data that one rank has otherwise are named', async ({ backend }) => {
+  const other = (communicator: Communicator, changed: Partial<CleanLabelsOptions>) =>
+    cleanLabels({
+      ...ways['no checked row'],
+      ...(communicator.rank === 1 && changed),
+      backend,
+      communicator,
+    } as CleanLabelsOptions)
+  for (const [changed, name] of [
+    [{ labels: labels.map((label, i) => (i === 7 ? (label + 1) % 3 : label)) }, 'data'],
+    [{ seed: 3 }, 'seed'],
+  ] as const) {
+    for (const { code, message, rank } of await errorsOf(3, (own) => other(own, changed))) {
+      assert.is(code, 'ERR_RANK')
+      assert.is(message, `"rank 1" expected the "${name}" of rank 0, got another`)
+      assert.is(rank, 1)
+    }
   }
 })
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -29,39 +29,70 @@ export interface Job {
   readonly errors: string
 }
 
-/** test/support/rankWorker.ts as JavaScript, made once: without a loader of TypeScript ranks start sooner. */
-let worker: Promise<string> | undefined
+/** Programs as JavaScript, made once: without a loader of TypeScript ranks start sooner. */
+const bundles = new Map<string, Promise<string>>()
 
-async function bundled(): Promise<string> {
-  const outfile = join(root, 'build', 'ranks', 'rankWorker.js') // as deep as ts/backend, which looks for build beside it
-  await build({
-    entryPoints: [join(root, 'test', 'support', 'rankWorker.ts')],
-    outfile,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    packages: 'external',
-    external: ['*/bindings/mpi/index.js'],
-    logLevel: 'error',
-  })
-  return outfile
+/** A program of the repository, at a place as deep as ts/backend, which looks for build beside it. */
+export function bundled(path: string): Promise<string> {
+  const outfile = join(root, 'build', 'ranks', basename(path).replace(/ts$/, 'js'))
+  const made =
+    bundles.get(path) ??
+    build({
+      entryPoints: [join(root, path)],
+      outfile,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      packages: 'external',
+      external: ['*/bindings/mpi/index.js'],
+      logLevel: 'error',
+    }).then(() => outfile)
+  bundles.set(path, made)
+  return made
 }
 
-/** Runs test/support/rankWorker.ts on so many ranks of this machine. */
-export async function mpirun(ranks: number, ...task: string[]): Promise<Job> {
-  worker ??= bundled()
-  const args = ['-n', `${ranks}`, process.execPath, await worker, ...task]
+/** A signal that the launcher gets once standard error has what `after` looks for. */
+interface Interruption {
+  readonly after: RegExp
+  readonly signal: NodeJS.Signals
+}
+
+/** Runs programs on ranks of this machine, as `mpirun` takes them. */
+function launch(args: readonly string[], interruption?: Interruption): Promise<Job> {
   const env = { ...process.env, ...environment }
   const job = spawn(join(mpiFolder, 'mpirun'), args, { cwd: root, env, timeout: 120_000 })
-  let [output, errors] = ['', '']
+  let [output, errors, interrupted] = ['', '', false]
   job.stdout.setEncoding('utf8').on('data', (text) => {
     output += text
   })
   job.stderr.setEncoding('utf8').on('data', (text) => {
     errors += text
+    if (!interruption || interrupted || !interruption.after.test(errors)) return
+    interrupted = true
+    job.kill(interruption.signal)
   })
   return new Promise((resolve, reject) => {
     job.on('error', reject)
     job.on('close', (status) => resolve({ status, output, errors }))
   })
+}
+
+/** Runs test/support/rankWorker.ts on so many ranks. */
+export async function mpirun(ranks: number, ...task: string[]): Promise<Job> {
+  const worker = await bundled('test/support/rankWorker.ts')
+  return launch(['-n', `${ranks}`, process.execPath, worker, ...task])
+}
+
+/** Runs `nhgd` on so many ranks; the last of them may have other arguments, or may be `lost` after so many milliseconds. */
+export async function nhgdOnRanks(
+  ranks: number,
+  args: readonly string[],
+  { last = args, lost, ...rest }: { last?: readonly string[]; lost?: number } & Partial<Interruption> = {},
+): Promise<Job> {
+  const command = await bundled('ts/cli/main.ts')
+  const killer = `data:text/javascript,setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${lost})`
+  const dying = lost === undefined ? [] : ['--import', killer]
+  const most = ['-n', `${ranks - 1}`, process.execPath, command, ...args]
+  const one = ['-n', '1', process.execPath, ...dying, command, ...last]
+  return launch([...most, ':', ...one], 'after' in rest ? (rest as Interruption) : undefined)
 }

@@ -73,6 +73,9 @@ export function ofAllRanks<E extends object>(error: E): E {
   return error
 }
 
+/** Whether all ranks throw this error, or one like it. */
+export const isOfAllRanks = (error: unknown): boolean => shared.has(Object(error))
+
 /** Where work failed on some ranks: the error of the first of them, on all ranks; `failure` is this rank's own. */
 export async function errorOfRanks(communicator: Communicator, failure: unknown): Promise<unknown> {
   const { code = 'ERR_RANK', message = String(failure) } = (failure ?? {}) as Partial<NhgdError>
@@ -104,7 +107,7 @@ export async function together<T>(communicator: Communicator, work: () => T | Pr
   try {
     result = await work()
   } catch (error) {
-    if (shared.has(Object(error))) throw error
+    if (isOfAllRanks(error)) throw error
     failure = error ?? new Error('no error')
   }
   await heard(communicator, false, failure)

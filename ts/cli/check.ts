@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { NhgdError } from '../backend/errors.ts'
 import { dataError } from '../data/error.ts'
 import { arrayOf, isCsv, isTableFile } from '../data/formats.ts'
+import { leads, ranks } from './ranks.ts'
 import { PIPE } from './write.ts'
 
 /** Options that need another option beside them. */
@@ -115,7 +116,9 @@ export async function checkOptions(command: Command): Promise<void> {
     const path = name === 'model' && command.name() !== 'predict' ? undefined : value(name)
     if (path === undefined) continue
     const output = !inputs.includes(name as never)
-    if (output) await writable(long(name), path)
+    if (output && leads()) await writable(long(name), path)
+    if (!output && path === PIPE && ranks().size > 1)
+      throw dataError(long(name), 'a file on several ranks', 'standard input, which rank 0 alone has')
     const file = await identity(path, output)
     const other = file && taken.get(file)
     if (other && (output || path === PIPE))

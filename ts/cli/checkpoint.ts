@@ -3,7 +3,8 @@ import type { Command } from 'commander'
 import { keptFiles } from '../backend/files.ts'
 import { dataError } from '../data/error.ts'
 import type { Stages, TaskCheckpoint } from '../tasks/stages.ts'
-import { Interrupted } from './interrupts.ts'
+import { isInterruption } from './interrupts.ts'
+import { leads } from './ranks.ts'
 import { PIPE } from './write.ts'
 
 export interface CheckpointOptions {
@@ -29,7 +30,7 @@ export async function checkpointOf({
 }: CheckpointOptions): Promise<TaskCheckpoint | undefined> {
   if (file === undefined) return undefined
   if (file === PIPE) throw dataError('--checkpoint', 'a file', 'the pipe')
-  if (!resume && (await keptFiles(file)).length > 0) {
+  if (!resume && leads() && (await keptFiles(file)).length > 0) {
     throw dataError('--checkpoint', 'a new file, or "--resume" beside it', `"${file}", which is there`)
   }
   return { file, resume }
@@ -43,18 +44,14 @@ export function tellResumed(resumed: Stages['resumed'], say: (line: string) => v
 
 /** Removes the file and those beside it, once nobody needs them any more. */
 export async function removeCheckpoint({ checkpoint }: CheckpointOptions): Promise<void> {
-  if (checkpoint === undefined) return
+  if (checkpoint === undefined || !leads()) return
   for (const file of await keptFiles(checkpoint)) await rm(file, { force: true })
 }
 
 /** Lets the error of an interrupted command say how to go on, where there is a file. */
 export function howToGoOn({ checkpoint }: CheckpointOptions): (error: unknown) => Promise<never> {
   return async (error) => {
-    if (
-      error instanceof Interrupted &&
-      checkpoint !== undefined &&
-      (await keptFiles(checkpoint)).length > 0
-    ) {
+    if (isInterruption(error) && checkpoint !== undefined && (await keptFiles(checkpoint)).length > 0) {
       error.advice = `what was computed is in ${checkpoint}: run the same command with --resume`
     }
     throw error

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { type Backend, upload } from '../backend/backend.ts'
 import type { Features } from '../backend/binding.ts'
+import { heard } from '../backend/communicator.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { listed } from '../data/error.ts'
 import { oddColumn } from '../data/standardize.ts'
@@ -27,6 +28,7 @@ import { type Input, type InputOptions, readInput } from './input.ts'
 import { interrupts } from './interrupts.ts'
 import { writeIssues, writeJson, writeReport, writeWeights } from './output.ts'
 import { type ProgressLine, progressLine } from './progress.ts'
+import { leads, ranks } from './ranks.ts'
 import { inOptions } from './spelling.ts'
 import { PIPE, writeAll } from './write.ts'
 
@@ -108,7 +110,7 @@ async function clean(options: Options, command: Command): Promise<void> {
     const input = seed === options.seed ? first : await readInput(options, seed, backend)
     const run = await one(backend, input, { ...options, kept: checkpoint }, seed, line, stop, command)
     if (run) runs.push(run)
-    if (stop.aborted) break
+    if (await heard(ranks(), stop.aborted)) break
   }
   if (options.json && runs.length > 0) {
     await writeJson(options.json, options.seeds === undefined ? runs[0] : { seeds: runs, mean: mean(runs) })
@@ -153,6 +155,7 @@ async function one(
     ...(options.standardize !== undefined && { standardize: options.standardize }),
     seed,
     signal,
+    communicator: ranks(),
     checkpoint: options.kept,
     onProgress(progress) {
       line.show(progress)
@@ -214,7 +217,7 @@ async function runRivals(
   signal: AbortSignal,
 ): Promise<Figures['rivals']> {
   const found: Partial<Figures['rivals']> = {}
-  if (!options.rivals) return found
+  if (!options.rivals || !leads()) return found
   const { innerRate: rate, regularization } = settings as { innerRate: number; regularization: number }
   const training = { steps: 1500, rate, batchSize: 1024, regularization, seed, signal }
   for (const name of Object.keys(rivals) as RivalName[]) {

@@ -5,8 +5,9 @@ import { cleanCommand } from './clean.ts'
 import { distillCommand } from './distill.ts'
 import { influenceCommand } from './influence.ts'
 import { info } from './info.ts'
-import { Interrupted } from './interrupts.ts'
+import { isInterruption } from './interrupts.ts'
 import { predictCommand } from './predict.ts'
+import { joinRanks, ranks, turnToTell } from './ranks.ts'
 import { reviewCommand } from './review.ts'
 import { inOptions } from './spelling.ts'
 import { tuneCommand } from './tune.ts'
@@ -43,40 +44,44 @@ const program = new Command('nhgd')
   )
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
 
-/** How many processes a launcher of MPI started of this command, and which of them this is. */
-const ranks = {
-  size: Number(process.env.OMPI_COMM_WORLD_SIZE ?? process.env.PMI_SIZE ?? 1),
-  rank: Number(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK ?? 0),
-}
-
-/** 0 done, 1 failed, 2 misuse, 130 or 143 interrupted before there was anything to tell. */
+/** 0 done, 1 failed, 2 misuse, 130, 143 or 140 interrupted before there was anything to tell. */
 async function main(): Promise<number> {
-  if (ranks.size > 1) {
-    const advice = 'start it without mpirun, or call solve(problem, { communicator })'
-    if (ranks.rank === 0) console.error(`nhgd: a command is one process, got ${ranks.size}: ${advice}`)
-    return 2
-  }
   try {
+    await joinRanks()
     await program.parseAsync()
     return 0
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    if (error instanceof Interrupted) {
-      const { advice = 'before there was a result: nothing was written', exitCode } = error
-      console.error(`nhgd: interrupted${error.advice ? ':' : ''} ${advice}`)
-      return exitCode
-    }
-    if (error instanceof NhgdError) {
-      const options = program.commands.flatMap((command) => command.options)
-      const message = error.message.replace(/^"\w+" expected/, (start) => inOptions(start, options))
-      console.error(`nhgd: ${message} (${error.code})`)
-      const bySystem = (error.cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined
-      return misuse.has(error.code) && !(bySystem && error.code === 'ERR_CHECKPOINT') ? 2 : 1
-    }
-    // Failures of the system, such as a full disk, are told in its words and without a stack.
-    console.error((error as NodeJS.ErrnoException).syscall ? `nhgd: ${(error as Error).message}` : error)
-    return 1
+    if (error instanceof CommanderError && error.exitCode === 0) return 0
+    const rank = await turnToTell(error)
+    const told = rank === undefined ? [] : toldOf(error, rank)
+    if (told.length > 0) console.error(...told)
+    return exitCodeOf(error)
   }
+}
+
+/** What is printed of an error: failures of the system, such as a full disk, in its words and without a stack. */
+function toldOf(error: unknown, rank: string): unknown[] {
+  if (error instanceof CommanderError) return [] // which has told already
+  const about = (message: string) => [`nhgd: ${rank}${message}`]
+  if (isInterruption(error)) {
+    const { advice = 'before there was a result: nothing was written' } = error
+    return about(`interrupted${error.advice ? ':' : ''} ${advice}`)
+  }
+  if (error instanceof NhgdError) {
+    const options = program.commands.flatMap((command) => command.options)
+    const message = error.message.replace(/^"\w+" expected/, (start) => inOptions(start, options))
+    return about(`${message} (${error.code})`)
+  }
+  if ((error as NodeJS.ErrnoException).syscall) return about((error as Error).message)
+  return rank ? [`nhgd: ${rank}`, error] : [error]
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return 2
+  if (isInterruption(error)) return error.exitCode ?? 130
+  if (!(error instanceof NhgdError)) return 1
+  const bySystem = (error.cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined
+  return misuse.has(error.code) && !(bySystem && error.code === 'ERR_CHECKPOINT') ? 2 : 1
 }
 
 // Whoever reads the output may stop, as `head` does; files are written all the same.
@@ -91,4 +96,6 @@ process.stderr.on('error', () => {})
 
 main().then((code) => {
   process.exitCode = code || unwritten
+  // Other ranks may wait for this one, which ends them too.
+  if (process.exitCode && ranks().size > 1) process.exit()
 })

@@ -19,6 +19,7 @@ import { type Answers, dialogue } from './dialogue.ts'
 import { inWords } from './findings.ts'
 import { type Input, type InputOptions, readInput } from './input.ts'
 import { interrupts } from './interrupts.ts'
+import { ranks } from './ranks.ts'
 import { PIPE, writeWhole } from './write.ts'
 
 interface Options extends InputOptions, CheckpointOptions, BackendOptions {
@@ -62,6 +63,7 @@ async function review(options: Options, command: Command): Promise<void> {
     model,
     seed,
     signal,
+    communicator: ranks(),
     checkpoint,
     ...(enough && { checked }),
   }).catch(howToGoOn(options))

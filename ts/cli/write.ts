@@ -1,14 +1,16 @@
 import { stat, writeFile } from 'node:fs/promises'
 import { replaceFile } from '../backend/files.ts'
+import { leads } from './ranks.ts'
 
 /** What stands for standard input or output in the place of a file. */
 export const PIPE = '-'
 
 /**
  * Writes a whole file, or leaves what was there: the content goes to a file beside it, which takes its name in the end.
- * Devices are written to as they are, and `-` is standard output.
+ * Devices are written to as they are, and `-` is standard output. Of several ranks, rank 0 alone writes.
  */
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  if (!leads()) return
   if (path === PIPE) {
     return new Promise((resolve, reject) => {
       process.stdout.write(content, (error) => {

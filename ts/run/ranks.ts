@@ -11,6 +11,7 @@ import { crc32 } from '../backend/crc32.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { driftCheck } from '../defaults.ts'
 import { type Archive, readArchive, writeArchive } from './archive.ts'
+import { plain } from './checkpoint.ts'
 import { readPacked, writePacked } from './packed.ts'
 
 /** What the ranks of a run or a task decide together. Every rank has to ask for the same things in the same order. */
@@ -43,6 +44,19 @@ export class Ranks {
   /** Does a rank's own work; where it fails on some ranks, it fails on all. */
   together<T>(work: () => T | Promise<T>): Promise<T> {
     return together(this.#communicator, work)
+  }
+
+  /** @throws NhgdError `ERR_RANK` where a rank has something else under some name than rank 0 has. */
+  async alike(own: object): Promise<void> {
+    if (!this.several) return
+    const [first, ...others] = await gatherJson(this.#communicator, plain(own) as Record<string, unknown>)
+    for (const [i, other] of others.entries()) {
+      const differs = (name: string) => JSON.stringify(first[name]) !== JSON.stringify(other[name])
+      const name = Object.keys({ ...first, ...other }).find(differs)
+      if (name === undefined) continue
+      const message = `"rank ${i + 1}" expected the "${name}" of rank 0, got another`
+      throw ofAllRanks(Object.assign(new NhgdError('ERR_RANK', message), { rank: i + 1 }))
+    }
   }
 
   /** Whether some rank wishes something. */

@@ -164,6 +164,8 @@ interface Kept {
 /**
  * Does a task in stages, on a backend whose handles end with it; where it is aborted, what the stages gave is written.
  * `about` tells the task from others.
+ *
+ * @throws NhgdError `ERR_RANK` where ranks have other options or data.
  */
 export async function inStages<S extends Kept, R extends object>(
   settings: S,
@@ -173,7 +175,9 @@ export async function inStages<S extends Kept, R extends object>(
   const { backend, checkpoint, communicator } = settings
   const ranks = new Ranks(communicator, settings.signal)
   const { signal } = ranks
-  const stages = await Stages.open(checkpoint ? about(settings) : {}, checkpoint, ranks)
+  const own = checkpoint || ranks.several ? about(settings) : {}
+  await ranks.alike(own)
+  const stages = await Stages.open(own, checkpoint, ranks)
   // Whoever ends the ranks may not wait for what is under way.
   const early = () => void stages.write().catch(() => {})
   if (ranks.several) settings.signal?.addEventListener('abort', early, { once: true })
