@@ -57,7 +57,7 @@ const packed = (file) => `unpack('${gzipSync(readFileSync(file), { level: 9 }).t
 /** The glue of the modules with threads and the script of their helpers. */
 function helper() {
   const script = packed(local('build', 'wasm-threads', 'nhgd_helper.js'))
-  return `${unpack}export * as glue from '../wasm-threads/nhgd.js'
+  return `${unpack}export { instance } from '../wasm-threads/nhgd.js'
 export const url = () => URL.createObjectURL(new Blob([${script}], { type: 'text/javascript' }))
 `
 }

@@ -26,7 +26,7 @@ async function inlined(relaxed?: boolean): Promise<WasmSource> {
 }
 
 async function threaded(helper?: URL | string, relaxed?: boolean): Promise<Threaded> {
-  const { glue, url } = await threads.helper()
+  const { instance, url } = await threads.helper()
   const { module } = await (simd(relaxed) === 'relaxed' ? threads.relaxed() : threads.simd128())
-  return { glue, helper: helper ?? url(), module: module() }
+  return { instance, helper: helper ?? url(), module: module() }
 }

@@ -150,7 +150,7 @@ export const namedForm = { observe: { every: 15, samples: 256 } } as const
  */
 export const jointDamping = { size: 256 } as const
 
-/** The inverse Fisher of a problem of callbacks, which has no layers: that of `nhgd` with the last gradients as they are. */
+/** The inverse Fisher of a problem without layers, as one of callbacks: that of `nhgd` with the last gradients as they are. */
 export const customFisher = { form: 'window', rows: 'perSample', damping: 3e-3, smoothing: 0.8 } as const
 
 /** The Gauss–Newton matrix of so many samples itself, by the rows or by F, whichever is smaller. */
@@ -172,6 +172,12 @@ export const leastSquares = {
   averaging: 0,
   cross: 'all',
 } as const
+
+/**
+ * A run has diverged where its outer loss is so many times that of its first step, or 1 if that is more: θ then has hardly a
+ * correct digit in f64, and none in f32.
+ */
+export const divergence = 1e12
 
 /** The outer optimiser of `solve`. */
 export const outerOptimizer = { kind: 'adam', rate: 0.1 } as const

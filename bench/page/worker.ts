@@ -25,7 +25,7 @@ const cycle = 0.02
 async function threaded(): Promise<Threaded> {
   const glue = new URL('../../build/wasm-threads/nhgd.js', import.meta.url)
   return {
-    glue: await import(/* @vite-ignore */ glue.href),
+    ...(await import(/* @vite-ignore */ glue.href)),
     module:
       simd() === 'relaxed'
         ? new URL('../../build/wasm-threads/nhgd_threads_relaxed.wasm', import.meta.url)

@@ -22,7 +22,8 @@ export const relaxed: Row = {
 
 /** An instance of its own: the library shares one. */
 async function loaded(relaxed: boolean): Promise<Backend> {
-  const glue = await import(new URL(`../../build/wasm/nhgd.js?relaxed=${relaxed}`, import.meta.url).href)
+  const { instance } = await import(new URL('../../build/wasm/nhgd.js', import.meta.url).href)
+  const glue = instance()
   await glue.default({ module_or_path: readFileSync(besidePackage(relaxed)) })
   return backendOf(glue, 'wasm')
 }

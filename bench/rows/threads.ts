@@ -13,7 +13,7 @@ export function threads(source: ThreadedSource): Row {
     clock: 'wall',
     async prepare({ wasm, seed }) {
       if (!wasm) throw new Error('the wasm backend does not load: run "npm run setup"')
-      const backend = backendOf(await loadThreaded(source), 'wasm')
+      const backend = backendOf((await loadThreaded(source)).binding, 'wasm')
       const [ours, theirs] = [cleaning(backend, seed, true), cleaning(wasm, seed, false)]
       // The same bits.
       const check = async () => distance(await ours(), await theirs())

@@ -44,6 +44,7 @@ const checks: Record<string, () => Promise<object>> = {
   load: () => manyAtOnce(64, 8, quick ? 6 : 30),
   determinism: () => sameBits(some(20)),
   workers: () => terminateAtRandom(quick ? 8 : 20, some(50), seed),
+  debugWorkers: () => terminateAtRandom(quick ? 8 : 20, some(50), seed, 'debug'),
 }
 
 const rows: object[] = []

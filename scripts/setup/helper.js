@@ -1,4 +1,5 @@
 // Appended to the glue of the module with threads: what a helper's worker does, in browsers and where there is Node.
+const { initSync, help, giveUp } = instance()
 const port = globalThis.process?.getBuiltinModule?.('node:worker_threads').parentPort ?? globalThis
 port.onmessage = ({ data: { module, memory } }) => {
   try {

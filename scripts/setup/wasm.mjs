@@ -1,13 +1,5 @@
 // The WebAssembly modules, built by wasm-pack into folders of build: a compiler that can, the tools, the builds.
-import {
-  copyFileSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
@@ -125,13 +117,37 @@ async function compile(file, folder, env, shared) {
       },
     ),
   )
-  const [glue, expected] = [out, shared ?? out].map((folder) => join(folder, 'nhgd.js'))
-  if (readFileSync(glue, 'utf8') !== readFileSync(expected, 'utf8'))
+  const glue = perInstance(readFileSync(join(out, 'nhgd.js'), 'utf8'))
+  if (!shared) writeFileSync(join(folder, 'nhgd.js'), glue)
+  else if (glue !== readFileSync(join(shared, 'nhgd.js'), 'utf8'))
     throw new SetupError(`the glue of ${file} is not that in ${shared}`)
-  if (!shared) copyFileSync(glue, join(folder, 'nhgd.js'))
   renameSync(join(out, 'nhgd_bg.wasm'), join(folder, file))
   rmSync(out, { recursive: true })
   await optimize(join(folder, file), features)
+}
+
+/**
+ * wasm-bindgen's glue as a function, each call of which gives an instance with classes of its own: after a trap a fresh
+ * one takes the place of the old, whose objects stay what they are. `end` lets go of the memory.
+ */
+function perInstance(glue) {
+  const names = Array.from(glue.matchAll(/^export (?:class|function) (\w+)/gm), ([, name]) => name)
+  const body = glue
+    .replace(/^export (class|function)/gm, '$1')
+    .replace(/^export \{ initSync, __wbg_init as default \};$/m, '')
+  if (/^(import|export) /m.test(body) || !/^let wasmModule, wasmInstance, wasm;$/m.test(body))
+    throw new SetupError('wasm-bindgen writes its glue in another way: scripts/setup/wasm.mjs has to follow')
+  return `export function instance() {
+${body}
+function end() {
+    wasm = new Proxy({}, { get: () => () => {} });
+    wasmModule = wasmInstance = undefined;
+    cachedFloat32ArrayMemory0 = cachedFloat64ArrayMemory0 = null;
+    cachedUint32ArrayMemory0 = cachedUint8ArrayMemory0 = null;
+}
+return { ${[...names, 'initSync', 'end'].join(', ')}, default: __wbg_init };
+}
+`
 }
 
 /** The environment of the first compiler that links a module for {@link target}. */

@@ -3,10 +3,9 @@ import type { Backend } from '../../ts/backend/backend.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { exact } from '../../ts/methods/exact.ts'
 import { maSoba } from '../../ts/methods/maSoba.ts'
-import { nhgd } from '../../ts/methods/nhgd.ts'
 import { soba } from '../../ts/methods/soba.ts'
 import { type BilevelOptions, bilevel } from '../../ts/problems/bilevel.ts'
-import { fixedWeights, penalty, sampleWeights, weightNetwork } from '../../ts/problems/blocks.ts'
+import { penalty, sampleWeights } from '../../ts/problems/blocks.ts'
 import { softmaxRegression } from '../../ts/problems/model.ts'
 import type { Problem } from '../../ts/problems/problem.ts'
 import { readArchive, writeArchive } from '../../ts/run/archive.ts'
@@ -14,7 +13,8 @@ import type { Progress, SolveOptions } from '../../ts/run/options.ts'
 import { resume, type SolveResult, save, solve } from '../../ts/run/solve.ts'
 import { distance, same } from '../support/close.ts'
 import { refuses } from '../support/errors.ts'
-import { batchSize, methods, observed, some } from '../support/methods.ts'
+import { everyProblem, methodFor } from '../support/everyProblem.ts'
+import { batchSize, methods } from '../support/methods.ts'
 import { type RandomProblem, randomReweighting } from '../support/problems.ts'
 import { Random } from '../support/random.ts'
 import { backendSuite } from '../support/suite.ts'
@@ -116,48 +116,22 @@ function problemOf(backend: Backend, options: RandomProblem = {}) {
 
 const method = () => soba({ batchSize })
 
-test('networks, and a run that is saved before its first step', async ({ backend }) => {
-  const problem = () => randomReweighting(backend, { samples: 30, columns: 3, hidden: [4] })
-  const options = { method: exact({ ...some, cross: { samples: 8 } }), outerSteps: 3, seed: 9 }
-  const bytes = await save(solve(problem(), options))
-  sameResult(
-    await resume(problem(), bytes, options).result,
-    await solve(problem(), options).result,
-    'network',
-  )
-})
-
-test('a network of signals with checked samples, a mask and a penalty', async ({ backend }) => {
-  const random = new Random(6)
-  const set = (count: number) => ({
-    features: matrix(random.normals(count * 3), count, 3),
-    labels: random.labels(count, 3),
-  })
-  const [train, validation] = [set(30), set(12)]
-  const signals = matrix(random.normals(60), 30, 2)
-  const mask = Float64Array.from({ length: 30 }, (_, i) => (i % 5 === 0 ? 0 : 1))
-  const problem = () =>
-    bilevel({
-      backend,
-      model: softmaxRegression({ classes: 3 }),
-      train,
-      validation,
-      hyperparameters: {
-        weights: weightNetwork({ signals, hidden: 2, checked: { right: [0, 7], wrong: [3] } }),
-        mask: fixedWeights(mask),
-        strength: penalty({ per: 'all' }),
-      },
+for (const [name, problem] of Object.entries(everyProblem)) {
+  test(`${name}: what goes on after each step has the same bits`, async ({ backend }) => {
+    const options = { method: methodFor(name), outerSteps: 3, seed: 4 }
+    const archives: Uint8Array[] = []
+    const run = solve(problem(backend), {
+      ...options,
+      onStep: async () => void archives.push(await save(run)),
     })
-  const outer = random.normals(problem().oracles.outerLength, 0.5)
-  const options = { method: nhgd(observed), outer, outerSteps: 2, seed: 4 }
-  const run = solve(problem(), options)
-  await run.result
-  const longer = { ...options, outerSteps: 4 }
-  const resumed = await resume(problem(), await save(run), longer).result
-  const whole = await solve(problem(), longer).result
-  sameResult(resumed, whole, 'network of signals')
-  assert.ok(distance(whole.outer, outer) > 1e-3)
-})
+    const whole = await run.result
+    assert.ok(distance(whole.outer, problem(backend).start(options.seed).outer.readF64()) > 1e-6)
+    archives.unshift(await save(solve(problem(backend), options)))
+    for (const [step, archive] of archives.entries()) {
+      sameResult(await resume(problem(backend), archive, options).result, whole, `from step ${step}`)
+    }
+  })
+}
 
 test('a run that has ended can be made longer', async ({ backend }) => {
   const run = solve(problemOf(backend), { method: method(), outerSteps: 3 })

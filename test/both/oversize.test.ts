@@ -94,6 +94,29 @@ test('what no machine has room for is refused with its bytes before it is taken'
   }
 })
 
+test('sizes about 2³¹ and 2³² bytes are taken whole or refused with their bytes', ({ backend }) => {
+  const { backend: name } = backend.info()
+  for (const bytes of [2 ** 31, 2 ** 32]) {
+    for (const [dtype, width] of [
+      ['f32', 4],
+      ['f64', 8],
+    ] as const) {
+      for (const length of [-1, 0, 1].map((more) => bytes / width + more)) {
+        try {
+          const x = new backend.Vector(length, dtype)
+          assert.is(x.length, length)
+          x.dispose()
+          assert.ok(name === 'native' || bytes < 2 ** 32, `${length * width} bytes in WebAssembly`)
+        } catch (error) {
+          if (!(error instanceof NhgdError)) throw error
+          assert.is(error.code, 'ERR_MEMORY', error.message)
+          assert.match(error.message, new RegExp(`${length * width}|${length}`))
+        }
+      }
+    }
+  }
+})
+
 test('what is large only in words runs', async ({ backend }) => {
   const problem = randomReweighting(backend)
   for (const method of [conjugateGradients({ steps: 2 ** 31 }), nystrom({ rank: 2 ** 31 })]) {

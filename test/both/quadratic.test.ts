@@ -2,6 +2,7 @@ import * as assert from 'uvu/assert'
 import { exact } from '../../ts/methods/exact.ts'
 import { nhgd } from '../../ts/methods/nhgd.ts'
 import type { NhgdOptions } from '../../ts/methods/nhgdOptions.ts'
+import { preconditionedConjugateGradients } from '../../ts/methods/preconditionedConjugateGradients.ts'
 import { quadratic } from '../../ts/problems/quadratic.ts'
 import { hypergradient } from '../../ts/run/hypergradient.ts'
 import { solve } from '../../ts/run/solve.ts'
@@ -167,6 +168,14 @@ test('solve finds the minimum of Φ, which is that of a linear system', async ({
     ),
     1e-6,
   )
+})
+
+test('methods with a Fisher take one that needs no layers', async ({ backend }) => {
+  const problem = fixtureQuadratic(backend, numbers)
+  for (const method of [nhgd(), preconditionedConjugateGradients()]) {
+    const { outerLoss } = await solve(problem, { method, outerSteps: 1 }).result
+    assert.ok((await solve(problem, { method, outerSteps: 20 }).result).outerLoss < outerLoss)
+  }
 })
 
 test('f32 stays within 1e-4', async ({ backend }) => {

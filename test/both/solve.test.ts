@@ -257,6 +257,11 @@ test('a run that diverges goes back to its last whole step once, where that is a
   assert.equal([again.status, again.steps], ['diverged', 0])
   assert.ok(again.outer.every(Number.isFinite))
 
+  // Twenty inner steps of rate 4 from 1: θ grows to 10¹⁶, still a number, and f beyond all measure in the second step.
+  const growing = conjugateGradients({ innerSteps: 20, innerOptimizer: { kind: 'sgd', rate: 4 } })
+  const grown = await solve(problem, { method: growing, outerSteps: 9, inner: [1] }).result
+  assert.equal([grown.status, grown.steps], ['diverged', 1])
+
   // In its third step; it goes on from the second, and so does a run that was saved since.
   const options = { method: sgd((step) => (step < 2000 ? 1 / 2 : 4)), retryRate: 1 / 8 }
   const outers: Float64Array[] = []
@@ -272,6 +277,21 @@ test('a run that diverges goes back to its last whole step once, where that is a
   const resumed = await resume(problem, await save(half), { ...options, outerSteps: 5 }).result
   same(resumed.outer, whole.outer)
   await refuses('ERR_RANGE', 'retryRate', () => solve(problem, { retryRate: 2 }).result)
+})
+
+test('weights that have collapsed to 0 or 1 leave the run finite, and it says that nothing moves', async ({
+  backend,
+}) => {
+  const problem = randomReweighting(backend)
+  for (const v of [-1000, -60, 60, 1000]) {
+    const outer = new Float64Array(problem.oracles.outerLength).fill(v)
+    const { status, advice, outerLoss, ...end } = await solve(problem, { outer, outerSteps: 3 }).result
+    assert.ok([outerLoss, ...end.inner, ...end.outer].every(Number.isFinite))
+    assert.is(status, 'outerSteps')
+    assert.match(advice, /zero to rounding.* weights are 0 or 1/, `${v}`)
+  }
+  const { advice } = await solve(problem, { outerSteps: 3 }).result
+  assert.match(advice, /are used up/)
 })
 
 test('time and tolerance end a run', async ({ backend }) => {

@@ -1,7 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { liveIn, runtimes } from '../../bench/soak/memory.ts'
-import { type Backend, loadBackend } from '../../ts/index.ts'
+import { type Backend, backendOf } from '../../ts/backend/backend.ts'
+import { besidePackage } from '../../ts/backend/beside.ts'
+import { contents, type Glue } from '../../ts/backend/wasmSource.ts'
 import { randomReweighting } from '../support/problems.ts'
 import { growth } from './support/growth.ts'
 
@@ -9,9 +11,10 @@ const test = suite('memory of WebAssembly')
 const context = {} as { backend: Backend; memory: WebAssembly.Memory }
 
 test.before(async () => {
-  context.backend = await loadBackend({ backend: 'wasm' })
-  const glue = await import(new URL('../../build/wasm/nhgd.js', import.meta.url).href)
-  context.memory = (await glue.default()).memory // of the instance that is there already
+  const { instance } = await import(new URL('../../build/wasm/nhgd.js', import.meta.url).href)
+  const glue: Glue = instance()
+  context.memory = (await glue.default({ module_or_path: await contents(besidePackage()) })).memory
+  context.backend = backendOf(glue, 'wasm')
 })
 
 const shape = { samples: 200, columns: 50 }

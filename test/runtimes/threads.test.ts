@@ -1,7 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type Backend, backendOf } from '../../ts/backend/backend.ts'
+import { threadedBesidePackage } from '../../ts/backend/beside.ts'
 import { Fisher } from '../../ts/backend/fisher.ts'
-import { type Backend, loadBackend, solve } from '../../ts/index.ts'
+import { loadThreaded, type ThreadedGlue } from '../../ts/backend/threads.ts'
+import { solve } from '../../ts/index.ts'
 import { same } from '../support/close.ts'
 import { randomReweighting } from '../support/problems.ts'
 import { growth } from './support/growth.ts'
@@ -10,24 +13,22 @@ import { hasThreads } from './support/run.ts'
 const test = suite('WebAssembly with threads')
 const shape = { samples: 2000, columns: 50 }
 
-/** What the module exports besides the binding. */
-interface Glue {
-  default(): Promise<{ memory: WebAssembly.Memory }>
-  giveUp(): void
-}
-const context = {} as { backend: Backend; glue: Glue }
+/** What a helper calls when it traps. */
+type Glue = ThreadedGlue & { giveUp(): void }
+const context = {} as { backend: Backend; glue: Glue; memory: WebAssembly.Memory }
 
 test.before(async () => {
   if (!hasThreads()) return
-  context.backend = await loadBackend({ backend: 'wasm', threads: true })
-  context.glue = await import(new URL('../../build/wasm-threads/nhgd.js', import.meta.url).href)
+  const { binding, memory } = await loadThreaded(() => threadedBesidePackage())
+  context.glue = binding as Glue
+  context.memory = memory
+  context.backend = backendOf(binding, 'wasm')
 })
 
 test('it needs no more memory after 200 solves, whoever did them', async () => {
   if (!hasThreads()) return
   const problem = randomReweighting(context.backend, shape)
-  const { memory } = await context.glue.default() // of the instance that is there already
-  const [before, after] = await growth(memory, () => problem)
+  const [before, after] = await growth(context.memory, () => problem)
   assert.is(after, before)
 })
 

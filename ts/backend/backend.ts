@@ -4,7 +4,8 @@ import type { Binding, DType, Features, Vector } from './binding.ts'
 import { backendCheck, doubles, refuse } from './check.ts'
 import { type ErrorCode, NhgdError } from './errors.ts'
 import { remember } from './fingerprint.ts'
-import { disposal } from './handles.ts'
+import { breakHandle, disposal } from './handles.ts'
+import { endedBy, hasEnded, refuseEnded } from './instance.ts'
 import { mappingOf } from './mapping.ts'
 import type { Matrix } from './matrix.ts'
 import { featuresCheck, type MatrixLike } from './matrixLike.ts'
@@ -124,16 +125,18 @@ function checked(binding: Binding): Calls {
     const original = members[name]
     if (member === undefined) {
       const isClass = /^[A-Z]/.test(name)
-      calls[name] = isClass ? standIn(original, name, signature, binding) : guarded(original, signature)
+      calls[name] = isClass
+        ? standIn(original, name, signature, binding)
+        : guarded(original, signature, binding)
     } else if (member === 'dispose') {
       // `standIn` has made more of it.
     } else if (member in original.prototype) {
-      const call = guarded(original.prototype[member] as Call, signature, selfOf(name, binding))
+      const call = guarded(original.prototype[member] as Call, signature, binding, selfOf(name, binding))
       Object.defineProperty(original.prototype, member, { value: call, writable: true, configurable: true })
     } else {
       // An addon's statics can't be redefined, only called from here.
       const call = (original as unknown as Record<string, Call>)[member]
-      Object.assign(calls[name] as object, { [member]: guarded(call.bind(original), signature) })
+      Object.assign(calls[name] as object, { [member]: guarded(call.bind(original), signature, binding) })
     }
   }
   return calls as unknown as Calls
@@ -141,7 +144,7 @@ function checked(binding: Binding): Calls {
 
 /** A function that stands in for a class: `new` and `instanceof` work as with the class itself. */
 function standIn(original: Class, name: string, signature: Signature | null, binding: Binding): Class {
-  const construct = signature && guarded((...args) => new original(...args), signature)
+  const construct = signature && guarded((...args) => new original(...args), signature, binding)
   function create(...args: unknown[]) {
     if (construct) return construct(...args)
     return refuse(name, 'one of its static functions', 'new', 'ERR_DTYPE')
@@ -152,10 +155,11 @@ function standIn(original: Class, name: string, signature: Signature | null, bin
   for (const [member, property] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
     const { get } = property as { get?: Call }
     if (get && property.configurable) {
-      Object.defineProperty(prototype, member, { ...property, get: guarded(get, null, self) })
+      Object.defineProperty(prototype, member, { ...property, get: guarded(get, null, binding, self) })
     }
   }
-  const dispose = guarded(disposal(prototype) as Call, null, selfOf(name, binding, true))
+  const free = disposal(prototype, () => hasEnded(binding)) as Call
+  const dispose = guarded(free, null, binding, selfOf(name, binding, true))
   delete prototype.free
   // Engines without explicit resource management have no such symbol.
   for (const member of ['dispose', Symbol.dispose].filter(Boolean)) {
@@ -172,22 +176,38 @@ function selfOf(name: string, binding: Binding, anyway?: boolean): (value: unkno
 }
 
 /** A call that checks what it is called on, `self`, and its arguments. */
-function guarded(call: Call, signature: Signature | null, self?: (value: unknown) => unknown): Call {
+function guarded(
+  call: Call,
+  signature: Signature | null,
+  binding: Binding,
+  self: (value: unknown) => unknown = () => refuseEnded(binding),
+): Call {
   const run: Call = function (...args) {
+    self(this)
     try {
-      self?.(this)
       signature?.check(args)
-      return adopt(this, call.apply(this, args))
     } catch (error) {
       throw asNhgdError(error)
+    }
+    try {
+      return adopt(this, call.apply(this, args))
+    } catch (error) {
+      throw told(endedBy(error, binding), this)
     }
   }
   if (!signature?.later) return run
   return async function (...args) {
     const result = (await run.apply(this, args)) as Partial<Failure> | undefined
-    if (result?.code !== undefined) throw asNhgdError(result)
+    if (result?.code !== undefined) throw told(result, this)
     return result
   }
+}
+
+/** The error of a call as an {@link NhgdError}. An object amid whose call the library panicked is used no more. */
+function told(error: unknown, self: unknown): unknown {
+  const known = asNhgdError(error)
+  if (known instanceof NhgdError && known.code === 'ERR_INTERNAL') breakHandle(self)
+  return known
 }
 
 /** What a promise of the addon resolves to where the call fails: a rejection has no code of its own. */

@@ -18,7 +18,7 @@ const file = (path: string) => new URL(path, import.meta.url)
 export async function threadedBesidePackage(helper?: URL | string, relaxed?: boolean): Promise<Threaded> {
   const name = simd(relaxed) === 'relaxed' ? 'nhgd_threads_relaxed' : 'nhgd_threads'
   return {
-    glue: await import(file('../../build/wasm-threads/nhgd.js').href),
+    ...(await import(file('../../build/wasm-threads/nhgd.js').href)),
     module: file(`../../build/wasm-threads/${name}.wasm`),
     helper: helper ?? file('../../build/wasm-threads/nhgd_helper.js'),
   }

@@ -1,7 +1,8 @@
 import { arrayType, isGone } from './arrays.ts'
 import type { Binding } from './binding.ts'
 import { type Check, flag, gone, is, refuseAs, refuseDisposed, seedCheck, whole } from './check.ts'
-import { isDisposed } from './handles.ts'
+import { isBroken, isDisposed } from './handles.ts'
+import { refuseEnded } from './instance.ts'
 
 /** What a call of a binding takes. */
 export interface Signature {
@@ -66,6 +67,12 @@ const isShared = (buffer: ArrayBufferLike) =>
 export function handle(name: string, binding: Binding, anyway = false): Check<object> {
   const owner = binding[name as 'Vector']
   const check = is<object>(`${name} of this backend`, (value) => value instanceof owner, 'ERR_DTYPE')
-  return (argument, value) =>
-    isDisposed(check(argument, value)) && !anyway ? refuseDisposed(argument, name) : (value as object)
+  return (argument, value) => {
+    const object = check(argument, value)
+    if (anyway) return object
+    refuseEnded(binding)
+    if (isBroken(object))
+      return refuseAs(argument, `a whole ${name}`, 'one that a panic broke', 'ERR_INTERNAL')
+    return isDisposed(object) ? refuseDisposed(argument, name) : object
+  }
 }

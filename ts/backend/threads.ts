@@ -1,11 +1,10 @@
-import type { Binding } from './binding.ts'
 import type { LoadOptions } from './loadOptions.ts'
 import { builtin } from './node.ts'
-import { compiled, type WasmSource } from './wasmSource.ts'
+import { compiled, type Glue, type WasmSource } from './wasmSource.ts'
 
 /** The parts of the module with threads. */
 export interface Threaded {
-  readonly glue: ThreadedGlue
+  readonly instance: () => ThreadedGlue
   readonly module: WasmSource
   /** The script that helpers run, given their module and memory. */
   readonly helper: URL | string
@@ -15,8 +14,7 @@ export interface Threaded {
 export type ThreadedSource = (helper?: URL | string, relaxed?: boolean) => Promise<Threaded>
 
 /** The glue that wasm-bindgen makes for the module with threads. */
-export interface ThreadedGlue extends Binding {
-  default(input: { module_or_path: WebAssembly.Module }): Promise<{ memory: WebAssembly.Memory }>
+export interface ThreadedGlue extends Glue {
   /** Tells the module how many helpers there are from now on. */
   expectHelpers(count: number): void
 }
@@ -41,22 +39,30 @@ function inIsolatedWorker(): boolean {
   return crossOriginIsolated === true && DedicatedWorkerGlobalScope !== undefined
 }
 
-/** An instance for `most` threads whose helpers are ready. Throws where they do not start. */
-export async function loadThreaded(source: ThreadedSource, most = cores()): Promise<Binding> {
+/** An instance for `most` threads whose helpers are ready, and how it ends. Throws where they do not start. */
+export async function loadThreaded(
+  source: ThreadedSource,
+  most = cores(),
+): Promise<{ binding: ThreadedGlue; memory: WebAssembly.Memory; end(): void }> {
   if ('document' in globalThis) throw new Error('a page’s own thread may not wait: load in a worker')
-  const { glue, module: from, helper } = await source()
+  const { instance, module: from, helper } = await source()
+  const glue = instance()
   const module = await compiled(from)
   const { memory } = await glue.default({ module_or_path: module })
   const count = Math.max(1, Math.min(most, mostThreads) - 1)
   const helpers = Array.from({ length: count }, () => startHelper(helper, { module, memory }))
+  const end = () => {
+    for (const { end } of helpers) end()
+    glue.end()
+  }
   try {
     await Promise.all(helpers.map(({ ready }) => ready))
   } catch (error) {
-    for (const { end } of helpers) end()
+    end()
     throw error
   }
   glue.expectHelpers(count)
-  return glue
+  return { binding: glue, memory, end }
 }
 
 function cores(): number {

@@ -1,18 +1,17 @@
 import { type Backend, type BackendInfo, backendOf } from './backend.ts'
 import type { Binding } from './binding.ts'
 import { NhgdError } from './errors.ts'
+import { whenEnded } from './instance.ts'
 import { checkLoadOptions, type LoadOptions, threadsOf } from './loadOptions.ts'
 import { type Remedies, withRemedy } from './remedy.ts'
 import { type Simd, simd } from './simd.ts'
 import { loadThreaded, type ThreadedSource, wantsThreads } from './threads.ts'
-import { contents, type WasmSource } from './wasmSource.ts'
-
-interface Glue extends Binding {
-  default(input: { module_or_path: WasmSource }): Promise<unknown>
-}
+import { contents, type Glue, type WasmSource } from './wasmSource.ts'
 
 interface Loaded {
   readonly binding: Binding
+  /** Lets go of the instance. */
+  readonly end: () => void
   readonly threads: boolean
   readonly skipped: BackendInfo['skipped']
 }
@@ -36,7 +35,7 @@ export async function loadWasm(
   const source = () => wasm ?? own(relaxed)
   const threaded = ownThreaded && wantsThreads(options, ownThreaded)
   // A second instance would have handles of its own, so all callers share the first.
-  loaded ??= instantiate(source, threaded, threadsOf(wanted))
+  loaded ??= lasting(instantiate(source, threaded, threadsOf(wanted)))
   try {
     const { binding, threads, skipped: more } = await loaded
     const late = threaded && !threads && more.length === 0 ? [tooLate] : []
@@ -47,6 +46,16 @@ export async function loadWasm(
     const reason = withRemedy(error, remedies)
     throw new NhgdError('ERR_BACKEND', `the wasm backend does not load: ${reason}`, { cause: error })
   }
+}
+
+/** An instance that is shared until a trap ends it; whoever loads then gets a fresh one. */
+async function lasting(instance: Promise<Loaded>): Promise<Loaded> {
+  const { binding, end } = await instance
+  whenEnded(binding, () => {
+    loaded = undefined
+    end()
+  })
+  return instance
 }
 
 const tooLate = { backend: 'wasm with threads', reason: 'the module without threads is loaded already' }
@@ -67,16 +76,18 @@ async function instantiate(
   const skipped: { backend: string; reason: string }[] = []
   if (threaded) {
     try {
-      return { binding: await loadThreaded(threaded, most), threads: true, skipped }
+      const { binding, end } = await loadThreaded(threaded, most)
+      return { binding, end, threads: true, skipped }
     } catch (error) {
       skipped.push({ backend: 'wasm with threads', reason: (error as Error).message })
     }
   }
   // biome-ignore lint/suspicious/noTsIgnore: whether it is there depends on the build
   // @ts-ignore: nor need its own types be there.
-  const glue: Glue = await import('../../build/wasm/nhgd.js')
+  const { instance }: { instance: () => Glue } = await import('../../build/wasm/nhgd.js')
+  const glue = instance()
   await glue.default({ module_or_path: await contents(await source()) })
-  return { binding: glue, threads: false, skipped }
+  return { binding: glue, end: glue.end, threads: false, skipped }
 }
 
 const handOver = 'serve the file nhgd/nhgd.wasm and pass its URL, its bytes or a WebAssembly.Module as "wasm"'

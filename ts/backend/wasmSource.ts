@@ -1,7 +1,15 @@
+import type { Binding } from './binding.ts'
 import { builtin } from './node.ts'
 
 /** Where the WebAssembly module comes from: its bytes, a compiled module, or a URL to fetch or (`file:`) to read. */
 export type WasmSource = BufferSource | WebAssembly.Module | URL | string
+
+/** What JavaScript knows of one instance: wasm-bindgen's glue, each of whose instances has classes of its own. */
+export interface Glue extends Binding {
+  default(input: { module_or_path: WasmSource }): Promise<{ memory: WebAssembly.Memory }>
+  /** Lets go of the instance; what is called on its objects later does nothing. */
+  end(): void
+}
 
 /** The source itself, or the bytes of the file that it names. */
 export async function contents(source: WasmSource): Promise<WasmSource> {

@@ -2,6 +2,7 @@ import type { Backend } from '../backend/backend.ts'
 import type { DType } from '../backend/binding.ts'
 import { backendCheck, checkOptions, doubles, dtypeCheck, is, numbers } from '../backend/check.ts'
 import { entriesCheck, type MatrixLike } from '../backend/matrixLike.ts'
+import { customFisher } from '../defaults.ts'
 import { Problem, type ProblemStart } from './problem.ts'
 
 export interface QuadraticOptions {
@@ -40,7 +41,8 @@ export function quadratic(options: QuadraticOptions): Problem {
     doubles(name, parts[name] as ArrayLike<number>).slice(),
   )
   const bytes = 8 * (3 * h.length + c.length + c0.length + t.length)
-  const build = () => backend.Problem.quadratic(dtype, h, c, c0, q, t, mu)
+  const build = () =>
+    Object.assign(backend.Problem.quadratic(dtype, h, c, c0, q, t, mu), { usualFisher: customFisher })
   const start: ProblemStart = ({ innerLength, outerLength }) => ({
     inner: new Float64Array(innerLength),
     outer: new Float64Array(outerLength),

@@ -78,6 +78,7 @@ export async function restoreState(
   const record = recordOf(state)
   await restoreRecord(record, archive.tensors, 'run')
   state.outerStep = record.outerStep
+  state.firstLoss = record.firstLoss
   if (record.slowed !== undefined) slow(state, record.slowed)
   return state
 }

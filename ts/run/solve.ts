@@ -31,7 +31,18 @@ const advice: Record<Status, string> = {
   failed:
     'a function of the problem or a write failed, see the error; the result is that of the last whole step',
   diverged:
-    'the loss or a variable stopped being finite: lower the inner or the outer rate, set "retryRate", or raise "damping"; the result is the last finite point',
+    'the loss or a variable stopped being finite, or the loss grew a million million times: lower the inner or the outer rate, set "retryRate", or raise "damping"; the result is the last finite point',
+}
+
+/** The advice where the last hypergradient was zero to rounding, and the run ended as one that goes well does. */
+const flat: typeof advice = {
+  ...advice,
+  ...Object.fromEntries(
+    (['converged', 'outerSteps', 'seconds'] as const).map((status) => [
+      status,
+      'the hypergradient is zero to rounding: this is an optimum, or v is where it no longer changes anything, as where weights are 0 or 1; if so, start from another "outer", or keep v in a "box"',
+    ]),
+  ),
 }
 
 export interface SolveResult {
@@ -44,6 +55,8 @@ export interface SolveResult {
   readonly steps: number
   /** f where the last hypergradient was taken. */
   readonly outerLoss: number
+  /** ‖∇Φ‖ as the method estimated it there. */
+  readonly hypergradientNorm: number
   /** Residual of the last linear solve, see {@link Estimate}. */
   readonly residual?: number
   /** The operator C of the residual. */
@@ -335,7 +348,8 @@ export class Solve implements AsyncIterable<Progress> {
   }
 
   #resultOf(status: Status, { outerStep: steps, last, method }: AnyState): SolveResult {
-    const { outerLoss, damping, fallbacks } = last
+    const { outerLoss, hypergradientNorm, damping, fallbacks } = last
+    const isFlat = hypergradientNorm <= Number.EPSILON * Math.abs(outerLoss)
     const { curvature, differences } = this.#problem.oracles
     const known = Number.isNaN(last.residual) ? undefined : last.residual
     const at = { inner: read(last.inner), outer: read(last.outer) }
@@ -344,11 +358,12 @@ export class Solve implements AsyncIterable<Progress> {
     disposeRecord(vectorsOf(point))
     return {
       status,
-      advice: advice[status],
+      advice: (isFlat ? flat : advice)[status],
       ...at,
       hyperparameters,
       steps,
       outerLoss,
+      hypergradientNorm,
       residual: known,
       operator: known === undefined ? 'none' : curvature,
       damping,

@@ -16,6 +16,7 @@ interface Last {
   readonly inner: Vector
   readonly outer: Vector
   outerLoss: number
+  hypergradientNorm: number
   /** NaN where it is not known. */
   residual: number
   damping: number
@@ -34,6 +35,8 @@ export interface RunState {
   readonly norms: number[]
   readonly backtracking: Backtracking | undefined
   readonly last: Last
+  /** The outer loss of the first step, which says when a run has diverged. */
+  firstLoss: number
   /** Factor on both rates, since a step diverged. */
   slowed?: number
 }
@@ -67,11 +70,13 @@ export function startingPoint(problem: AnyProblem, options: SolveOptions): Omit<
     point,
     outer: optimizer(problem.backend, outerOptimizer),
     norms: [],
+    firstLoss: Number.NaN,
     backtracking: backtracking === undefined ? undefined : new Backtracking(copy(outer), copy(outer)),
     last: {
       inner: copy(inner),
       outer: copy(outer),
       outerLoss: Number.NaN,
+      hypergradientNorm: Number.NaN,
       residual: Number.NaN,
       damping: Number.NaN,
       fallbacks: {},
@@ -83,14 +88,15 @@ export function startingPoint(problem: AnyProblem, options: SolveOptions): Omit<
 export async function goBack(
   problem: AnyProblem,
   options: SolveOptions,
-  { outerStep, last }: RunState,
+  { outerStep, last, firstLoss }: RunState,
   factor: number,
 ): Promise<RunState> {
-  const { fallbacks, outerLoss, residual, damping } = last
+  const { fallbacks, outerLoss, hypergradientNorm, residual, damping } = last
   const fresh = await startRun(problem, { ...options, inner: read(last.inner), outer: read(last.outer) })
-  Object.assign(fresh.last, { outerLoss, residual, damping })
+  Object.assign(fresh.last, { outerLoss, hypergradientNorm, residual, damping })
   Object.assign(fresh.last.fallbacks, fallbacks, { 'rates lowered': 1 })
   fresh.outerStep = outerStep
+  fresh.firstLoss = firstLoss
   return slow(fresh, factor)
 }
 
@@ -101,7 +107,10 @@ export function slow(state: RunState, factor: number): RunState {
   return state
 }
 
-/** Takes an outer step; nothing where a number in it stopped being finite, after which the run cannot go on. */
+/**
+ * Takes an outer step; nothing where a number in it stopped being finite or the outer loss has grown beyond all measure,
+ * after which the run cannot go on.
+ */
 export async function takeStep(
   problem: AnyProblem,
   options: SolveOptions,
@@ -113,6 +122,7 @@ export async function takeStep(
   const { outer } = point
   const estimate = await finiteEstimate(method, problem, point, state.method)
   if (!estimate) return undefined
+  if (estimate.outerLoss > defaults.divergence * Math.max(1, Math.abs(state.firstLoss))) return undefined
   const { hypergradient, outerLoss, residual = Number.NaN, damping } = estimate
   const hypergradientNorm = capJump(state.norms, jumpCap, hypergradient)
   const move = () => optimizer.step(outer, hypergradient)
@@ -121,10 +131,11 @@ export async function takeStep(
   if (simplex !== undefined && outer.isFinite()) projectOnSimplex(outer, simplex)
   if (box) outer.clamp(box.low, box.high)
   if (!outer.isFinite()) return undefined
+  if (Number.isNaN(state.firstLoss)) state.firstLoss = outerLoss
   state.outerStep++
   last.inner.copyFrom(estimate.inner)
   last.outer.copyFrom(outer)
-  Object.assign(last, { outerLoss, residual, damping })
+  Object.assign(last, { outerLoss, hypergradientNorm, residual, damping })
   Object.assign(last.fallbacks, estimate.fallbacks)
   return { estimate, hypergradientNorm }
 }
