@@ -67,5 +67,8 @@ pub(crate) fn distance<T: Scalar>(a: &[T], b: &[f64]) -> f64 {
     a.iter().zip(b).map(error).fold(0.0, f64::max)
 }
 
-/// Sizes of matrices on both sides of every block size.
-pub(crate) const ORDERS: [usize; 15] = [0, 1, 2, 3, 16, 17, 31, 32, 33, 63, 64, 65, 97, 129, 200];
+/// Sizes of matrices on both sides of every block size; up to `NHGD_LARGEST_ORDER` where each access of memory is checked.
+pub(crate) fn orders() -> impl Iterator<Item = usize> {
+    let largest = std::env::var("NHGD_LARGEST_ORDER").ok().and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
+    [0, 1, 2, 3, 16, 17, 31, 32, 33, 63, 64, 65, 97, 129, 200].into_iter().filter(move |&n| n <= largest)
+}

@@ -208,7 +208,7 @@ impl<T: Scalar> WithSimd for Symv<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::naive::{ORDERS, distance, numbers, product};
+    use crate::naive::{distance, numbers, orders, product};
     use crate::simd::on_each_level;
 
     fn check<T: Scalar>(n: usize) {
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn reflections_take_the_matrix_to_tridiagonal_form() {
         on_each_level(|_| {
-            for n in ORDERS {
+            for n in orders() {
                 check::<f32>(n);
                 check::<f64>(n);
             }
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn symv_is_the_product() {
         on_each_level(|level| {
-            for n in ORDERS {
+            for n in orders() {
                 let stride = n + 3;
                 let a = numbers::<f64>(stride * n.max(1), 1);
                 let x = numbers::<f64>(n, 2);

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::ql::ql;
 use super::*;
 use crate::MatRef;
-use crate::naive::{ORDERS, distance, numbers, product};
+use crate::naive::{distance, numbers, orders, product};
 use crate::simd::on_each_level;
 
 fn random<T: Scalar>(n: usize, seed: u64) -> Vec<T> {
@@ -52,7 +52,7 @@ fn check_both(n: usize, a: &[f64], what: &str) {
 #[test]
 fn random_matrices() {
     on_each_level(|level| {
-        for n in ORDERS {
+        for n in orders() {
             check_both(n, &random(n, 1), level);
         }
     });
@@ -62,7 +62,7 @@ fn random_matrices() {
 #[test]
 fn known_eigenvalues() {
     // Second difference: λₖ = 2 − 2·cos(kπ / (n + 1)).
-    for n in ORDERS {
+    for n in orders() {
         let entry = |i: usize, j: usize| {
             if i == j {
                 2.0
@@ -83,7 +83,7 @@ fn known_eigenvalues() {
 
 #[test]
 fn zero_identity_and_low_rank() {
-    for n in ORDERS {
+    for n in orders() {
         let zero = check::<f32>(n, &vec![0.0; n * n], "zero");
         assert_eq!(zero.values, vec![0.0; n]);
         let identity: Vec<f64> = (0..n * n).map(|at| if at / n == at % n { 1.0 } else { 0.0 }).collect();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::naive::{ORDERS, distance, numbers, product};
+use crate::naive::{distance, numbers, orders, product};
 use crate::simd::on_each_level;
 
 /// What C ← β·C + α·P should be.
@@ -37,7 +37,7 @@ fn check_matmul<T: Scalar>(m: usize, n: usize, k: usize) {
 
 #[test]
 fn matmul_is_the_product() {
-    for n in ORDERS {
+    for n in orders() {
         check_matmul::<f32>(n, n, n);
         check_matmul::<f64>(n, n, n);
     }
@@ -97,7 +97,7 @@ fn check_syrk<T: Scalar>(n: usize, k: usize) {
 #[test]
 fn syrk_is_the_lower_triangle_of_the_product() {
     on_each_level(|_| {
-        for n in ORDERS {
+        for n in orders() {
             for k in [0, 1, 5, 70, 256, 300] {
                 check_syrk::<f32>(n, k);
                 check_syrk::<f64>(n, k);
@@ -138,7 +138,7 @@ fn weighted_gram_adds_the_product_with_weights_of_either_sign() {
 
 #[test]
 fn mirror_lower_copies_bits_and_keeps_the_rest() {
-    for n in ORDERS {
+    for n in orders() {
         let before = numbers::<f32>(n * (n + 3), 1);
         let mut c = before.clone();
         mirror_lower(MatMut::strided(&mut c, n, n, n + 3, 1));
