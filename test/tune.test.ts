@@ -108,7 +108,6 @@ test('a perceptron, whose model predicts new rows', async () => {
     [['--hidden', '5'], /"--hidden" expected "--model perceptron" beside it/],
     [['--per', 'layer'], /"--per layer" expected "--model perceptron" beside it/],
     [['--model', 'perceptron', '--out', file('never.csv')], /"--out" expected a model with coefficients/],
-    [['--model', 'perceptron', '--power', '1'], /"--power" expected 2, or another model, got perceptron/],
     [['--model', 'perceptron', '--hidden', '0'], /whole numbers above 0/],
   ]
   for (const [args, expected] of refused) {
@@ -176,8 +175,10 @@ test('a perceptron predicts numbers, which may be whole', async () => {
   const predicted = rows.trim().split('\n').slice(1)
   const off = predicted.map((row, i) => Math.abs(Number(row.split(',')[1]) - Number(lines[i].split(',')[1])))
   assert.ok(off.filter((x) => x < 20).length > 50, off.join())
-  const whole = await tune(...common, '--target', 'whole', '--ignore', 'y', '--task', 'regression')
+  const asked = ['--target', 'whole', '--ignore', 'y', '--task', 'regression', '--power', '1']
+  const whole = await tune(...common, ...asked)
   assert.match(whole.out, /by a perceptron\.\nThe mean squared error on rows/)
+  assert.match(whole.out, /The penalty has the exponent 1 and/)
   const refused: [string[], RegExp][] = [
     [['--model', 'linear', '--task', 'classification'], /"--task" expected regression, or another model/],
     [['--model', 'softmax', '--task', 'regression'], /"--task" expected classification, or another model/],
@@ -187,6 +188,36 @@ test('a perceptron predicts numbers, which may be whole', async () => {
     assert.is(code, 2, error)
     assert.match(error, expected)
   }
+})
+
+test('several targets at once', async () => {
+  const common = ['--features', file('things.csv'), '--target', 'price,size', '--ignore', 'grade']
+  const written = ['--out', file('two.csv'), '--report', file('two.html'), '--json', file('two.json')]
+  const { code, out, error } = await tune(...common, ...written)
+  assert.is(code, 0, error)
+  assert.match(out, /^price and size from 3 columns of 60 rows/)
+  assert.match(out, /mean share of the variance that is left on rows that were held out/)
+  assert.match(out, / for (price|size) \(/)
+  const lines = readFileSync(file('two.csv'), 'utf8').trim().split('\n')
+  assert.is(lines[0], 'feature,output,coefficient,standardized,left_out')
+  assert.is(lines.filter((line) => line.includes(',price,')).length, 3)
+  const page = readFileSync(file('two.html'), 'utf8')
+  assert.match(page, /Predicted against true: price[\s\S]*Predicted against true: size/)
+  const figures = JSON.parse(readFileSync(file('two.json'), 'utf8'))
+  assert.equal([figures.targets, figures.intercepts.length], [['price', 'size'], 2])
+  // As the library has it.
+  const { features, texts } = await readSet(file('things.csv'), {
+    ignore: ['grade'],
+    texts: ['price', 'size'],
+  })
+  const pairs = Array.from({ length: 60 }, (_, i) => [Number(texts?.price[i]), Number(texts?.size[i])])
+  const backend = await loadBackend()
+  const { losses } = await tuneRegularization({ backend, features, targets: pairs })
+  assert.is(figures.losses.chosen.value, losses.chosen.value)
+  const words = await tune('--features', file('things.csv'), '--target', 'price,grade')
+  assert.equal([words.code, /"--target" expected numbers/.test(words.error)], [2, true], words.error)
+  const classes = await tune(...common, '--model', 'softmax')
+  assert.equal([classes.code, /one column of classes/.test(classes.error)], [2, true], classes.error)
 })
 
 test('targets and groups in files of one value per line', async () => {

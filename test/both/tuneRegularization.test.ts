@@ -357,6 +357,34 @@ test('the hypergradient of a perceptron is that of central differences where its
   const at = async (v: number) => evaluate(Float64Array.of(v))
   const difference = ((await at(-2.95)).value - (await at(-3.05)).value) / 0.1
   close((await at(-3)).gradient, [difference], 5e-3)
+  // With a learned exponent, from the ridge solutions.
+  const starts = (await at(-3)).thetas
+  const learned = made.penalised(penalty({ per: 'all', power: 'learned' }))
+  const other = objective(learned, { groups, strengths: 1, power: 'learned' }, starts)
+  const [v, q] = [-3.5, 0.5]
+  const moved = async (by: readonly number[]) => (await other(Float64Array.of(v + by[0], q + by[1]))).value
+  const slopes = [
+    ((await moved([0.05, 0])) - (await moved([-0.05, 0]))) / 0.1,
+    ((await moved([0, 0.05])) - (await moved([0, -0.05]))) / 0.1,
+  ]
+  const found = await other(Float64Array.of(v, q))
+  assert.not(found.indefinite)
+  close(found.gradient, slopes, 2e-2)
+})
+
+test('a perceptron under an exponent of one has fewer weights', async ({ backend }) => {
+  const { features, labels } = sparse(60, 4, 2, 21)
+  const two = labels.map((y) => Number(y > 0))
+  const options = { backend, features, labels: two, model: 'perceptron', hidden: [4], folds: 2 } as const
+  const small = ({ model }: TuneRegularizationResult) =>
+    (model as Classifier).theta.subarray(0, 16).filter((w) => Math.abs(w) < 5e-3).length
+  const [lasso, ridge] = [
+    await tuneRegularization({ ...options, penalty: { power: 1 } }),
+    await tuneRegularization(options),
+  ]
+  assert.is(lasso.penalty.power, 1)
+  assert.ok(small(lasso) > small(ridge) + 3, `${small(lasso)} and ${small(ridge)}`)
+  assert.ok(lasso.losses.chosen.value < 1.2 * ridge.losses.chosen.value)
 })
 
 test('groups, features, and folds of groups or of time', async ({ backend }) => {
@@ -564,7 +592,6 @@ test('bad input is refused by name', async ({ backend }) => {
   await refuses('ERR_RANGE', 'hidden.0.', make({ ...perceptron, hidden: [0] }))
   await refuses('ERR_RANGE', 'penalty.per', make({ ...perceptron, penalty: { per: 'feature' } }))
   await refuses('ERR_RANGE', 'penalty.per', make({ ...classes, penalty: { per: 'layer' } }))
-  await refuses('ERR_RANGE', 'penalty.power', make({ ...perceptron, penalty: { power: 'learned' } }))
   await refuses('ERR_RANGE', 'labels', make({ ...classes, labels: labels.map((y) => y + 0.5) }))
   await refuses('ERR_RANGE', 'labels', make({ ...classes, labels: labels.map(() => 1) }))
 })

@@ -74,7 +74,8 @@ export function imageShape(text: string): readonly [number, number] {
   throw new InvalidArgumentError('expected height x width, such as 28x28.')
 }
 
-function list(text: string): string[] {
+/** Reads names with commas between. */
+export function list(text: string): string[] {
   return text.split(',').map((name) => name.trim())
 }
 

@@ -14,7 +14,8 @@ export interface Tuned {
   readonly keptRidge: boolean
   readonly rows: number
   readonly columns: number
-  readonly target: string
+  /** What is predicted; several of numbers alone. */
+  readonly targets: readonly string[]
   /** The name of a feature. */
   nameOf(feature: number): string
   readonly classes?: readonly string[]
@@ -22,13 +23,14 @@ export interface Tuned {
 
 /** What was found, in plain words. */
 export function inWords(tuned: Tuned): string[] {
-  const { result, kind, keptRidge, rows, columns, target, classes } = tuned
+  const { result, kind, keptRidge, rows, columns, targets, classes } = tuned
   const { losses, penalty, risesFrom, curvature } = result
   const { chosen, ridge, none } = losses
   const figure = ({ value, standardError }: typeof chosen) => `${short(value)} ± ${short(standardError)}`
-  const loss = classes ? 'log loss' : 'mean squared error'
+  const ofNumbers = targets.length > 1 ? 'mean share of the variance that is left' : 'mean squared error'
+  const loss = classes ? 'log loss' : ofNumbers
   return [
-    `${target} from ${columns} ${columns === 1 ? 'column' : 'columns'} of ${rows} rows, by ${kind === 'perceptron' ? 'a perceptron' : `${kind} regression`}.`,
+    `${targets.join(' and ')} from ${columns} ${columns === 1 ? 'column' : 'columns'} of ${rows} rows, by ${kind === 'perceptron' ? 'a perceptron' : `${kind} regression`}.`,
     `The ${loss} on rows that were held out is ${figure(chosen)}. With one ridge penalty it is ${figure(ridge)}, without any ${figure(none)}.`,
     `The penalty has the exponent ${short(penalty.power)}${penalty.strengths.length === 1 ? ` and the strength ${short(penalty.strengths[0])}` : ` and ${penalty.strengths.length} strengths`}.`,
     ...(keptRidge
@@ -48,15 +50,16 @@ export function inWords(tuned: Tuned): string[] {
 }
 
 /** The largest coefficients, and what was left out. */
-function coefficientLines({ result: { coefficients: all, leftOut }, nameOf, classes }: Tuned): string[] {
+function coefficientLines({ result, nameOf, classes, targets }: Tuned): string[] {
+  const { coefficients: all, leftOut } = result
   const largest = all.filter(({ feature }) => !leftOut.includes(feature)).slice(0, 10)
   const width = Math.max(...largest.map(({ feature }) => nameOf(feature).length), 7)
-  const several = classes !== undefined && classes.length > 2
+  const outputs = classes && classes.length > 2 ? classes : targets
   return [
     '',
     `The largest coefficients (for columns of deviation 1 in brackets):`,
     ...largest.map(({ feature, output, value, standardized }) => {
-      const of = several ? ` for ${classes?.[output]}` : ''
+      const of = outputs.length > 1 ? ` for ${outputs[output]}` : ''
       return `  ${nameOf(feature).padEnd(width)}  ${short(value)}${of} (${short(standardized)})`
     }),
     '',

@@ -19,7 +19,7 @@ import {
   removeCheckpoint,
   tellResumed,
 } from './checkpoint.ts'
-import { featureOptions, units, whole } from './dataOptions.ts'
+import { featureOptions, list, units, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
 import { inWords, kindOf, short } from './penaltyInWords.ts'
@@ -28,14 +28,14 @@ import { PIPE, writeAll, writeWhole } from './write.ts'
 
 interface Options extends BackendOptions, CheckpointOptions {
   readonly features?: string
-  readonly target?: string
+  readonly target?: readonly string[]
   readonly targets?: string
   readonly model?: 'linear' | 'softmax' | 'perceptron'
   readonly task?: 'regression' | 'classification'
   readonly hidden?: readonly number[]
   readonly per: 'all' | 'feature' | 'layer'
   readonly groups?: string
-  readonly power?: number
+  readonly power?: number | 'learned'
   readonly folds: number
   readonly holdOut?: number
   readonly groupColumn?: string
@@ -55,6 +55,7 @@ interface Options extends BackendOptions, CheckpointOptions {
 
 /** What is to be predicted: numbers, or classes with their names. */
 interface Targets {
+  /** One per row, or where there are several targets a row of numbers per row. */
   readonly values: Float64Array
   readonly names?: readonly string[]
 }
@@ -63,7 +64,11 @@ interface Targets {
 export function tuneCommand(): Command {
   return backendOptions(checkpointOptions(featureOptions(new Command('tune'))))
     .description('fit a model whose penalty is learned by cross-validation')
-    .option('--target <name>', 'the column of the features file that is to be predicted')
+    .option(
+      '--target <names>',
+      'the column of the features file that is to be predicted, or several of numbers with commas between',
+      list,
+    )
     .option('--targets <file>', 'a file of what is to be predicted, one per row')
     .addOption(
       new Option('--model <kind>', 'default: linear for numbers, softmax (or logistic) for words').choices([
@@ -85,7 +90,11 @@ export function tuneCommand(): Command {
         .default('all'),
     )
     .option('--groups <file>', 'a group per feature: its members share a strength')
-    .option('--power <q>', 'the exponent: 2 is ridge, 1 is close to the lasso (default: learned)', power)
+    .option(
+      '--power <q>',
+      'the exponent: 2 is ridge, 1 is close to the lasso (default: learned; of a perceptron, 2)',
+      power,
+    )
     .option('--folds <n>', 'folds of the cross-validation', whole(2, 1e6), 5)
     .option('--hold-out <share>', 'in place of folds: hold out this share of the rows once', part)
     .option('--group-column <name>', 'a column: rows with the same value stay together in a fold')
@@ -120,17 +129,17 @@ async function tune(options: Options, command: Command): Promise<void> {
   const checkpoint = await checkpointOf(options)
   fitting(options)
   const backend = await backendFor(options)
-  const texts = [target, id, groupColumn, timeColumn].filter((name) => name !== undefined)
+  const texts = [...(target ?? []), id, groupColumn, timeColumn].filter((name) => name !== undefined)
   const asked = { header, impute, texts, ignore, required: [...ignore, ...texts], as: '--features', backend }
   const { features, columns, notes = [], texts: read } = await readSet(path, asked)
   const name = target === undefined ? '--targets' : '--target'
-  const given = target === undefined ? await readValues(file as string, { header, as: name }) : read?.[target]
-  const { values, names: classes } = targetsOf(Array.from(given ?? [], String), name, options)
-  if (values.length !== features.rows) {
-    throw new NhgdError(
-      'ERR_SHAPE',
-      `"--targets" expected ${features.rows}, one per row, got ${values.length}`,
-    )
+  const given = target
+    ? target.map((one) => read?.[one] ?? [])
+    : [Array.from(await readValues(file as string, { header, as: name }), String)]
+  const { values, names: classes } = allTargets(given, name, options)
+  const { rows } = features
+  if (values.length !== rows * given.length) {
+    throw new NhgdError('ERR_SHAPE', `"--targets" expected ${rows}, one per row, got ${values.length}`)
   }
   const told = [...notes, ...doubtful(values, classes, options)]
   for (const note of told) if (!options.quiet) console.error(note)
@@ -139,10 +148,10 @@ async function tune(options: Options, command: Command): Promise<void> {
   const result = await tuneRegularization({
     backend,
     features,
-    ...(classes ? { labels: values } : { targets: values }),
+    ...(classes ? { labels: values } : { targets: { data: values, rows, columns: given.length } }),
     ...(options.model === 'perceptron' && { model: 'perceptron', hidden: options.hidden }),
     penalty: { per: own ? 'group' : options.per, groups: own, power: options.power },
-    folds: rowFolds(options, classes ? values : features.rows, read),
+    folds: rowFolds(options, classes ? values : rows, read),
     standardize: options.standardize,
     columns,
     seed: options.seed,
@@ -159,25 +168,28 @@ async function tune(options: Options, command: Command): Promise<void> {
   for (const warning of result.warnings) console.error(`nhgd: ${warning}`)
   const nameOf = (j: number) => columns?.[j] ?? `${j}`
   const kind = kindOf(options.model, classes)
+  const learns = (options.power ?? (kind === 'perceptron' ? 2 : 'learned')) === 'learned'
   const sentences = inWords({
     result,
     kind,
-    keptRidge: options.power === undefined && kind !== 'perceptron' && result.penalty.power === 2,
-    rows: features.rows,
+    keptRidge: learns && result.penalty.power === 2,
+    rows,
     columns: features.columns,
-    target: target ?? 'the target',
+    targets: target ?? ['the target'],
     nameOf,
     classes,
   })
   const { out, weights, report, json } = options
+  const title = target?.join(' and ') ?? path
   const piped = [out, report, json].includes(PIPE)
   if (!options.quiet) (piped ? console.error : console.log)(sentences.join('\n'))
   const { losses, penalty, path: curve, bestStep, leftOut, intercepts, seconds } = result
   const figures = {
     model: kind,
     curvature: result.curvature,
-    rows: features.rows,
+    rows,
     features: features.columns,
+    ...(target && { targets: target }),
     penalty: { strengths: Array.from(penalty.strengths), power: penalty.power },
     losses,
     path: curve.map((point) => ({ ...point, strengths: Array.from(point.strengths) })),
@@ -190,21 +202,22 @@ async function tune(options: Options, command: Command): Promise<void> {
     seconds,
   }
   await writeAll([
-    out && (() => writeWhole(out, writeCsv(coefficientColumns(result, { columns, classes })))),
+    out &&
+      (() => writeWhole(out, writeCsv(coefficientColumns(result, { columns, classes, targets: target })))),
     weights && (() => writeWhole(weights, saved(result.model, weights, columns, classes))),
     json && (() => writeJson(json, figures)),
     report &&
       (() =>
         writeWhole(
           report,
-          tuningReport({ title: target ?? path, sentences, result, values, classes, nameOf }),
+          tuningReport({ title, sentences, result, values, classes, targets: target, nameOf }),
         )),
   ])
   await removeCheckpoint(options)
 }
 
 /** Refuses options that do not fit the model. */
-function fitting({ model, task, hidden, per, groups, power, out }: Options): void {
+function fitting({ model, task, hidden, per, groups, out }: Options): void {
   const isPerceptron = model === 'perceptron'
   const refuse = (name: string, expected: string) => {
     throw new NhgdError('ERR_RANGE', `"${name}" expected ${expected}, got ${model ?? 'another model'}`)
@@ -220,7 +233,20 @@ function fitting({ model, task, hidden, per, groups, power, out }: Options): voi
   if (groups !== undefined) refuse('--groups', linear)
   if (per === 'feature') refuse('--per feature', linear)
   if (out !== undefined) refuse('--out', linear)
-  if (power !== undefined && power !== 2) refuse('--power', '2, or another model')
+}
+
+/** One target or several, which are all numbers. */
+function allTargets(texts: readonly (readonly string[])[], name: string, options: Options): Targets {
+  if (texts.length === 1) return targetsOf(texts[0], name, options)
+  if (options.model === 'softmax' || options.task === 'classification')
+    throw dataError(name, 'one column of classes', `${texts.length}`)
+  const all = texts.map((own) => targetsOf(own, name, { ...options, task: 'regression' }).values)
+  return {
+    values: Float64Array.from(
+      { length: all[0].length * all.length },
+      (_, k) => all[k % all.length][Math.floor(k / all.length)],
+    ),
+  }
 }
 
 /** Texts as numbers, or as classes where there are words or the task or the model asks for them. */
@@ -284,8 +310,8 @@ function part(text: string): number {
   throw new InvalidArgumentError('expected a number between 0 and 1.')
 }
 
-function power(text: string): number {
+function power(text: string): number | 'learned' {
   const q = Number(text)
-  if (q > 0 && q <= 2 && text.trim() !== '') return q
-  throw new InvalidArgumentError('expected a number above 0 and at most 2.')
+  if (text === 'learned' || (q > 0 && q <= 2)) return text === 'learned' ? text : q
+  throw new InvalidArgumentError('expected a number above 0 and at most 2, or learned.')
 }

@@ -35,6 +35,8 @@ export interface TuningReport {
   /** The true targets, or classes. */
   readonly values: Float64Array
   readonly classes?: readonly string[]
+  /** Names of the targets where there are several: `values` has a row of them per sample. */
+  readonly targets?: readonly string[]
   /** The name of a feature. */
   nameOf(feature: number): string
 }
@@ -64,7 +66,7 @@ export function renderTuningReport(report: TuningReport, plotter: Plotter): stri
   const content = [
     losses(result),
     ...(result.coefficients.length > 0 ? [coefficients(report)] : []),
-    classes ? confusion(report, classes) : scatter(report),
+    ...(classes ? [confusion(report, classes)] : scatters(report)),
     charts(drawn),
   ]
   const told = sentences.slice(0, end < 0 ? undefined : end)
@@ -85,27 +87,37 @@ ${row('chosen', chosen)}${row('one ridge penalty', ridge)}${row('none', none)}</
   )
 }
 
-function coefficients({ result: { coefficients: all, leftOut }, classes, nameOf }: TuningReport): Html {
+function coefficients({ result, classes, targets = [], nameOf }: TuningReport): Html {
+  const { coefficients: all, leftOut } = result
   const left = new Set(leftOut)
   const shown = all.filter(({ feature }) => !left.has(feature)).slice(0, 30)
   const largest = Math.max(...shown.map(({ standardized }) => Math.abs(standardized)), Number.MIN_VALUE)
-  const several = classes !== undefined && classes.length > 2
+  const outputs = classes && classes.length > 2 ? classes : targets
+  const several = outputs.length > 1
   const rows = shown.map(
     ({ feature, output, value, standardized }) =>
-      html`<tr><th scope="row">${nameOf(feature)}</th>${several && html`<td>${classes?.[output]}</td>`}<td>${short(value)}</td><td>${short(standardized)}</td><td class="bar"><span style="width:${((100 * Math.abs(standardized)) / largest).toFixed(1)}%"></span></td></tr>\n`,
+      html`<tr><th scope="row">${nameOf(feature)}</th>${several && html`<td>${outputs[output]}</td>`}<td>${short(value)}</td><td>${short(standardized)}</td><td class="bar"><span style="width:${((100 * Math.abs(standardized)) / largest).toFixed(1)}%"></span></td></tr>\n`,
   )
   return section(
     'The largest coefficients',
     html`<div class="scroll" tabindex="0" role="region" aria-label="The largest coefficients"><table>
-<thead><tr><th scope="col">Column</th>${several && html`<th scope="col">Class</th>`}<th scope="col">Coefficient</th><th scope="col">Standardized</th><td></td></tr></thead>
+<thead><tr><th scope="col">Column</th>${several && html`<th scope="col">${classes ? 'Class' : 'Target'}</th>`}<th scope="col">Coefficient</th><th scope="col">Standardized</th><td></td></tr></thead>
 <tbody>
 ${rows}</tbody></table></div>
 <p class="note">${leftOut.length === 0 ? 'No column was left out.' : `Left out: ${leftOut.map(nameOf).slice(0, 60).join(', ')}${leftOut.length > 60 ? ` and ${leftOut.length - 60} more` : ''}.`}</p>`,
   )
 }
 
+/** A picture per target. */
+function scatters({ result: { heldOut }, values, targets = [''] }: TuningReport): Html[] {
+  return targets.map((name, c) => {
+    const own = (all: Float64Array) => all.filter((_, k) => k % targets.length === c)
+    return scatter(own(heldOut), own(values), targets.length > 1 ? `: ${name}` : '')
+  })
+}
+
 /** Predicted against true values, at most 2000 of them, as a picture. */
-function scatter({ result: { heldOut }, values }: TuningReport): Html {
+function scatter(heldOut: Float64Array, values: Float64Array, of: string): Html {
   const step = Math.ceil(values.length / 2000)
   const points = Array.from(values.keys()).filter((i) => i % step === 0 && Number.isFinite(heldOut[i]))
   const all = points.flatMap((i) => [values[i], heldOut[i]])
@@ -115,7 +127,7 @@ function scatter({ result: { heldOut }, values }: TuningReport): Html {
     (i) => html`<circle cx="${at(values[i]).toFixed(2)}" cy="${(100 - at(heldOut[i])).toFixed(2)}" r="0.7"/>`,
   )
   return section(
-    'Predicted against true',
+    `Predicted against true${of}`,
     html`<figure><svg viewBox="-2 -2 104 104" width="100%" style="max-width:30rem" role="img" aria-label="Predictions of rows that were held out against their true values, from ${short(low)} to ${short(high)}"><rect x="0" y="0" width="100" height="100" fill="none" stroke="var(--line)" stroke-width="0.4"/><line x1="0" y1="100" x2="100" y2="0" stroke="var(--mark)" stroke-width="0.4" stroke-dasharray="2 2"/><g fill="var(--a)" fill-opacity="0.6">${dots}</g></svg>
 <figcaption>Each point is a row that was held out: its true value to the right, its prediction upwards, both from ${short(low)} to ${short(high)}. On the dashed line they are equal.</figcaption></figure>`,
   )

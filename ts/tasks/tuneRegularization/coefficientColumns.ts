@@ -6,6 +6,8 @@ export interface CoefficientColumnsOptions {
   readonly columns?: readonly string[]
   /** Names of the classes, where there are classes; numbers where absent. */
   readonly classes?: readonly string[]
+  /** Names of the targets, where there are several; numbers where absent. */
+  readonly targets?: readonly string[]
 }
 
 type Found = Pick<TuneRegularizationResult, 'coefficients' | 'leftOut'>
@@ -25,7 +27,8 @@ export function coefficientColumns(
   options: CoefficientColumnsOptions = {},
 ) {
   const { coefficients: all, leftOut } = found('result', result)
-  const { columns, classes } = checkOptions(options, { columns: names, classes: names })
+  const checks = { columns: names, classes: names, targets: names }
+  const { columns, classes, targets } = checkOptions(options, checks)
   const left = new Set(leftOut)
   const several = all.some(({ output }) => output > 0)
   return {
@@ -33,7 +36,12 @@ export function coefficientColumns(
       ? all.map(({ feature }) => columns[feature] ?? `${feature}`)
       : Uint32Array.from(all, ({ feature }) => feature),
     ...(classes && { class: all.map(({ output }) => classes[classes.length === 2 ? 1 : output]) }),
-    ...(!classes && several && { output: Uint32Array.from(all, ({ output }) => output) }),
+    ...(!classes &&
+      several && {
+        output: targets
+          ? all.map(({ output }) => targets[output] ?? `${output}`)
+          : Uint32Array.from(all, ({ output }) => output),
+      }),
     coefficient: Float64Array.from(all, ({ value }) => value),
     standardized: Float64Array.from(all, ({ standardized }) => standardized),
     left_out: all.map(({ feature }) => left.has(feature)),

@@ -7,10 +7,13 @@ import type { PenaltyTerm } from './penaltyTerm.ts'
 import { dot, type InnerSolver, plus } from './solver.ts'
 
 const { steps, gain, damping, products, residual } = defaults.tuneRegularization.network
+/** About the curvature of the losses, for columns of deviation 1. */
+const typical = 0.03
 
 /**
- * A perceptron under a ridge penalty: damped Gauss–Newton steps by conjugate gradients (Martens 2010), whose damping
- * follows how well a step did. The Gauss–Newton matrix is its curvature, since the Hessian may be indefinite.
+ * A perceptron: damped Gauss–Newton steps by conjugate gradients (Martens 2010), whose damping follows how well a step did.
+ * The Gauss–Newton matrix is the curvature of its losses, since the Hessian may be indefinite, and a majorizer that of its
+ * penalty in steps.
  */
 export class Network implements InnerSolver {
   readonly #problem: Problem
@@ -29,8 +32,8 @@ export class Network implements InnerSolver {
     const least = (rough ? 10 : 1) * gain
     let [mu, small]: number[] = [damping, 0]
     for (let step = 0; step < steps; step++) {
-      const direction =
-        (await this.#solve(theta, penalty, gradient, residual.step, products.step, mu)) ?? gradient
+      const d = penalty.majorizer(theta).map((x) => x + mu)
+      const direction = (await this.#solve(theta, d, gradient, residual.step, products.step)) ?? gradient
       const slope = dot(direction, gradient)
       const next = plus(theta, -1, direction)
       const at = this.#evaluate(next, penalty)
@@ -47,25 +50,30 @@ export class Network implements InnerSolver {
   }
 
   async direction(theta: Float64Array, penalty: PenaltyTerm, b: Float64Array) {
-    const u = await this.#solve(theta, penalty, b, residual.direction, products.direction)
-    return { u: u ?? b, indefinite: u === undefined }
+    const solved = (d: Float64Array) => this.#solve(theta, d, b, residual.direction, products.direction)
+    const u = await solved(penalty.second(theta))
+    if (u) return { u, indefinite: false }
+    return {
+      u: (penalty.power === 2 ? undefined : await solved(penalty.majorizer(theta))) ?? b,
+      indefinite: true,
+    }
   }
 
   #evaluate(theta: Float64Array, penalty: PenaltyTerm) {
     const point = this.#problem.start(0, { inner: theta })
     const value = this.#problem.oracles.innerGradient(point, this.#all, this.#gradient)
-    const gradient = Float64Array.from(read(this.#gradient), (g, j) => g + penalty.strengths[j] * theta[j])
+    const weights = penalty.majorizer(theta)
+    const gradient = Float64Array.from(read(this.#gradient), (g, j) => g + weights[j] * theta[j])
     return { value: value + penalty.value(theta), gradient }
   }
 
-  /** (C + D + mu)⁻¹ b, where C is the curvature at θ and D that of the penalty. */
+  /** (C + D)⁻¹ b, where C is the curvature of the losses at θ. */
   async #solve(
     theta: Float64Array,
-    { strengths }: PenaltyTerm,
+    d: Float64Array,
     b: Float64Array,
     accuracy: number,
     steps: number,
-    mu = 0,
   ): Promise<Float64Array | undefined> {
     const point = this.#problem.start(0, { inner: theta })
     const [x, image] = [b.slice(), b.slice()]
@@ -73,10 +81,17 @@ export class Network implements InnerSolver {
       this.#problem.oracles.curvatureProduct(point, this.#all, u, product)
       u.readIntoF64(x)
       product.readIntoF64(image)
-      for (let j = 0; j < x.length; j++) image[j] += (strengths[j] + mu) * x[j]
+      for (let j = 0; j < x.length; j++) image[j] += d[j] * x[j]
       product.writeF64(image)
     }
     const { backend } = this.#problem
-    return (await conjugate({ backend, times, precondition: (r) => r, accuracy, steps }, b)).x
+    const precondition = this.#preconditioner(d)
+    return (await conjugate({ backend, times, precondition, accuracy, steps }, b)).x
+  }
+
+  /** D is large next to 0 under exponents below 2, which is what parts the eigenvalues there. */
+  #preconditioner(d: Float64Array): (r: Float64Array) => Float64Array {
+    const isLarge = d.some((x) => x > 1)
+    return (r) => (isLarge ? r.map((x, j) => x / Math.max(d[j], typical)) : r)
   }
 }

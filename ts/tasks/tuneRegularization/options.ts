@@ -30,8 +30,8 @@ export interface TunedPenalty {
   readonly per?: 'all' | 'group' | 'feature' | 'layer'
   /** For `group`: the number of a group, from 0, per feature. */
   readonly groups?: ArrayLike<number>
-  /** The exponent q, above 0 and at most 2, or `learned`, the default. 2 is ridge, which is that of a perceptron, and 1 is
-   * close to the lasso. */
+  /** The exponent q, above 0 and at most 2, or `learned`. 2 is ridge, the default of a perceptron, and 1 is close to the
+   * lasso. Elsewhere `learned` is the default. */
   readonly power?: number | 'learned'
 }
 
@@ -44,7 +44,7 @@ export interface TuneRegularizationOptions {
   /** What a classifier predicts: the class of each sample, from 0. */
   readonly labels?: ArrayLike<number>
   /** What predicts: linear regression of targets, or logistic or softmax regression of labels (the default), or a
-   * perceptron of either, with ridge penalties. */
+   * perceptron of either. */
   readonly model?: 'softmax' | 'perceptron'
   /** Units of each hidden layer of a perceptron, 16 by default. */
   readonly hidden?: readonly number[]
@@ -197,8 +197,6 @@ export function checked(options: TuneRegularizationOptions): CheckedOptions {
   if (isPerceptron && (per === 'group' || per === 'feature'))
     refuse('penalty.per', '"all" or "layer" for a perceptron', per)
   if (!isPerceptron && per === 'layer') refuse('penalty.per', 'model: "perceptron"', per)
-  if (isPerceptron && (given.penalty?.power ?? 2) !== 2)
-    refuse('penalty.power', '2 for a perceptron', given.penalty?.power)
   if (given.columns && given.columns.length !== columns) {
     refuse('columns', `${columns} names`, given.columns.length, 'ERR_SHAPE')
   }
