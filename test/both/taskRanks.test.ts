@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Communicator } from '../../ts/backend/communicator.ts'
-import type { NhgdError } from '../../ts/library.ts'
+import { matrix } from '../../ts/backend/matrix.ts'
+import {
+  InfluenceModel,
+  influence,
+  type NhgdError,
+  softmaxRegression,
+  tuneRegularization,
+  valueData,
+} from '../../ts/library.ts'
 import {
   type CleanLabelsOptions,
   type CleanLabelsResult,
@@ -96,6 +104,65 @@ for (const [way, own] of Object.entries(ways)) {
     )) {
       assert.is(result.resumed?.file, file)
       alike(result, one, isSummed(way))
+    }
+  })
+}
+
+/** The numbers of a result, without what depends on the clock or the rank. */
+function plain(result: unknown): string {
+  const left = new Set(['seconds', 'secondsLeft', 'model', 'resumed'])
+  return JSON.stringify(result, (name, value) =>
+    left.has(name) ? undefined : ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : value,
+  )
+}
+
+const model = softmaxRegression({ classes: 3 })
+const [train, apart] = [rowsBelow(80), rowsBelow(120, 80)]
+function rowsBelow(to: number, from = 0) {
+  const { data, columns } = features
+  const part = matrix(data.slice(from * columns, to * columns), to - from, columns)
+  return { features: part, labels: labels.slice(from, to) }
+}
+
+/** Tasks by name, with the options that all ranks have. */
+type Task = (
+  own: Pick<CleanLabelsOptions, 'backend' | 'communicator' | 'checkpoint' | 'signal'>,
+) => Promise<unknown>
+const others: Record<string, Task> = {
+  'tuneRegularization of classes': (own) => tuneRegularization({ ...own, features, labels, folds: 3 }),
+  'tuneRegularization of targets': (own) =>
+    tuneRegularization({ ...own, features, targets: Float64Array.from(truth), penalty: { power: 2 } }),
+  influence: (own) => influence({ ...own, model, train, test: apart, top: 3 }),
+  valueData: (own) => valueData({ ...own, model, train, test: apart }),
+  async selfInfluence({ signal, ...own }) {
+    const fitted = await InfluenceModel.fit({ ...own, model, train })
+    return fitted.selfInfluence({ signal, communicator: own.communicator })
+  },
+}
+
+for (const [name, task] of Object.entries(others)) {
+  test(`${name}: three ranks give the bits that one gives`, async ({ backend }) => {
+    const one = plain(await task({ backend }))
+    for (const result of await onEach(3, (communicator) => task({ backend, communicator }))) {
+      assert.is(plain(result), one)
+    }
+  })
+
+  if (name === 'valueData') continue // which is short
+  test(`${name}: what was interrupted goes on with other ranks`, async ({ backend }) => {
+    const file = join(folder, name)
+    const checkpoint = { file, everySeconds: 0, resume: true }
+    const errors = await errorsOf(3, (communicator) => {
+      const controller = new AbortController()
+      const end = () => controller.abort(new Error('enough'))
+      if (communicator.rank === 2) afterEachFile((path) => path === file && end())
+      return task({ backend, communicator, checkpoint, signal: controller.signal })
+    })
+    afterEachFile(undefined)
+    for (const { message, stack } of errors) assert.match(message, 'enough', stack)
+    const one = plain(await task({ backend }))
+    for (const result of await onEach(2, (communicator) => task({ backend, communicator, checkpoint }))) {
+      assert.is(plain(result), one)
     }
   })
 }

@@ -23,6 +23,7 @@ import {
 import { atLeast0, columnOptions, modelOption, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
+import { ranks } from './ranks.ts'
 import { sameColumns } from './sameColumns.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
@@ -113,11 +114,14 @@ async function run(options: Options, command: Command): Promise<void> {
     seed,
     seconds,
     signal: stop.signal,
+    communicator: ranks(),
     checkpoint,
     onProgress,
   }).catch(howToGoOn(options))
   const { signal } = stop
-  const judging = options.self ? result.model.selfInfluence({ signal, onProgress }) : undefined
+  const judging = options.self
+    ? result.model.selfInfluence({ signal, communicator: ranks(), onProgress })
+    : undefined
   const own = await judging?.catch(howToGoOn(options))
   stop.release()
   if (live) process.stderr.write('\r\x1b[K')

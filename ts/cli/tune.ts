@@ -23,6 +23,7 @@ import { featureOptions, list, units, whole } from './dataOptions.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
 import { inWords, kindOf, short } from './penaltyInWords.ts'
+import { ranks } from './ranks.ts'
 import { rowFolds } from './rowFolds.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
@@ -156,6 +157,7 @@ async function tune(options: Options, command: Command): Promise<void> {
     columns,
     seed: options.seed,
     signal: stop.signal,
+    communicator: ranks(),
     checkpoint,
     onProgress({ step, loss }) {
       if (process.stderr.isTTY && !options.quiet)

@@ -86,6 +86,8 @@ export class Ranks {
    */
   async sharedOut<T>(count: number, work: (unit: number) => T | Promise<T>, first = 0): Promise<T[]> {
     const own: (readonly [number, T])[] = []
+    // Amid a rank's own work nothing may end on all ranks alike.
+    if (this.several) this.signal?.throwIfAborted()
     await this.together(async () => {
       for (let unit = 0; unit < count; unit++) {
         if (this.several && this.#own?.aborted) break

@@ -13,7 +13,7 @@ import type {
 import { modelChecks, testChecks } from './options.ts'
 import { prepareTest } from './prepare.ts'
 
-const { signal: _, seconds: __, onProgress: ___, ...fitChecks } = modelChecks
+const { signal: _, seconds: __, onProgress: ___, communicator: ____, ...fitChecks } = modelChecks
 
 /** What is done to a model once it is there; what is left says how it is made. */
 type Fit = Omit<InfluenceModelOptions, keyof InfluenceControl>
@@ -30,11 +30,11 @@ async function fitted<T extends InfluenceControl & Partial<DataValueOptions>>(
   asked: T,
 ): Promise<[InfluenceModel, T]> {
   const began = performance.now()
-  const { signal, seconds, onProgress, test } = asked
+  const { signal, seconds, onProgress, communicator, test } = asked
   const { backend, model } = checkOptions(fit, fitChecks, ['backend', 'model', 'train'])
   const train = uploadedSet(backend, sampleSet('train', fit.train))
   if ('test' in asked) prepareTest({ backend, model }, train, sampleSet('test', test)).dispose()
-  const made = await InfluenceModel.fit({ ...fit, train, signal, seconds, onProgress })
+  const made = await InfluenceModel.fit({ ...fit, train, signal, seconds, onProgress, communicator })
   const left = seconds !== undefined && { seconds: Math.max(0, seconds - (performance.now() - began) / 1000) }
   return [made, { ...asked, ...left }]
 }
@@ -49,9 +49,12 @@ async function fitted<T extends InfluenceControl & Partial<DataValueOptions>>(
 export async function influence(
   options: InfluenceModelOptions & InfluenceOptions,
 ): Promise<InfluenceResult & FittedInfluence> {
-  const { test, top, signal, seconds, onProgress, ...fit } = something('options', options) as typeof options
+  const { test, top, signal, seconds, onProgress, communicator, ...fit } = something(
+    'options',
+    options,
+  ) as typeof options
   if (top !== undefined) testChecks.top('top', top)
-  const [model, asked] = await fitted(fit, { test, top, signal, seconds, onProgress })
+  const [model, asked] = await fitted(fit, { test, top, signal, seconds, onProgress, communicator })
   return { ...(await model.influence(asked)), model }
 }
 
@@ -59,8 +62,11 @@ export async function influence(
 export async function valueData(
   options: InfluenceModelOptions & DataValueOptions,
 ): Promise<DataValueResult & FittedInfluence> {
-  const { test, signal, seconds, onProgress, ...fit } = something('options', options) as typeof options
-  const [model, asked] = await fitted(fit, { test, signal, seconds, onProgress })
+  const { test, signal, seconds, onProgress, communicator, ...fit } = something(
+    'options',
+    options,
+  ) as typeof options
+  const [model, asked] = await fitted(fit, { test, signal, seconds, onProgress, communicator })
   return { ...(await model.valueData(asked)), model }
 }
 
@@ -68,7 +74,10 @@ export async function valueData(
 export async function selfInfluence(
   options: InfluenceModelOptions,
 ): Promise<SelfInfluenceResult & FittedInfluence> {
-  const { signal, seconds, onProgress, ...fit } = something('options', options) as typeof options
-  const [model, asked] = await fitted(fit, { signal, seconds, onProgress })
+  const { signal, seconds, onProgress, communicator, ...fit } = something(
+    'options',
+    options,
+  ) as typeof options
+  const [model, asked] = await fitted(fit, { signal, seconds, onProgress, communicator })
   return { ...(await model.selfInfluence(asked)), model }
 }

@@ -85,6 +85,11 @@ export class InfluenceModel {
    */
   static async fit(options: InfluenceModelOptions): Promise<InfluenceModel> {
     const given = checkOptions(options, modelChecks, ['backend', 'model', 'train'])
+    const ranks = new Ranks(given.communicator, given.signal)
+    return ranks.together(() => InfluenceModel.#fit({ ...given, signal: ranks.signal }, ranks))
+  }
+
+  static async #fit(given: InfluenceModelOptions, ranks: Ranks): Promise<InfluenceModel> {
     const { backend, theta, seed = 0, checkpoint } = given
     const control = new Control(given)
     const { problem, settings, train } = prepare(settingsOf(given), given.train)
@@ -96,7 +101,8 @@ export class InfluenceModel {
     try {
       const start = theta && fingerprint([theta])
       const about = { version, task: 'influence', ...settings, seed, theta: start, data: problem.about() }
-      const stages = await Stages.open(about, checkpoint, new Ranks(undefined, given.signal))
+      await ranks.alike(about)
+      const stages = await Stages.open(about, checkpoint, ranks)
       const made = await stages.take('model', async () => {
         const paced = problem.paced(control.pause)
         if (theta === undefined) await trainTo(point, { problem, settings, train, seed }, control)
@@ -167,36 +173,41 @@ export class InfluenceModel {
   /** What each training sample does to each test sample, the strongest effects alone: n × m numbers are never held. */
   async influence(options: InfluenceOptions): Promise<InfluenceResult> {
     const { test, top = defaults.influence.top, ...rest } = checkOptions(options, testChecks, ['test'])
-    const control = new Control(rest)
+    const { ranks, control, isOver } = asking(rest)
     const stage = `influence, top ${top}, test ${fingerprint(setData(test))}`
     const { samples } = this.#problem.oracles
     const none: Judged = { tests: [], sums: new Float64Array(samples) }
     let judged = this.#stages.begun<Judged>(stage) ?? none
-    const sums = judged.sums.slice()
     const work = async (directions: Directions, outer: Problem) => {
-      directions.residual = judged.residual
-      let strongest = new Strongest(0, top)
-      const from = judged.tests.length
-      for await (const { losses, rows, changes } of this.#tiles(outer, directions, control, from)) {
-        if (rows === 0) strongest = new Strongest(losses.length, top)
-        strongest.see(rows, changes, sums)
-        if (rows + changes.length / losses.length < samples) continue
-        const block = strongest.lists().map((lists, j) => ({ loss: losses[j], ...lists }))
-        judged = {
-          tests: [...judged.tests, ...block],
-          sums: sums.slice(),
-          ...(directions.residual !== undefined && { residual: directions.residual }),
-        }
+      const total = outer.oracles.outerSamples
+      const [from, most] = [judged.tests.length, this.#testsAtOnce]
+      for (let at = from; at < total && !(await isOver(at > from)); at = judged.tests.length) {
+        const blocks = Math.min(ranks.size, Math.ceil((total - at) / most))
+        const told = await ranks.sharedOut(blocks, (k) =>
+          this.#judge(outer, directions, control, at + k * most, top),
+        )
+        judged = told.reduce(joined, judged)
         await this.#stages.soFar(stage, async () => judged)
       }
-      const { tests } = judged
-      return {
-        tests,
-        values: sums.map((sum) => sum / tests.length),
-        ...outcome(tests.length === outer.oracles.outerSamples, directions, control),
-      }
+      const { tests, sums, residual } = judged
+      const values = sums.map((sum) => sum / tests.length)
+      return { tests, values, ...outcome(tests.length === total, residual, control) }
     }
-    return this.#ask(test, control, work).catch(this.#keeping(stage, () => judged))
+    return this.#ask(test, { stage }, ranks, control, work).catch(this.#keeping(stage, () => judged))
+  }
+
+  /** The strongest effects on a block of test samples. */
+  async #judge(outer: Problem, directions: Directions, control: Control, first: number, top: number) {
+    const sums = new Float64Array(this.#problem.oracles.samples)
+    let [strongest, all] = [new Strongest(0, top), new Float64Array(0)]
+    const to = first + this.#testsAtOnce
+    for await (const { losses, rows, changes } of this.#tiles(outer, directions, control, first, to)) {
+      if (rows === 0) strongest = new Strongest(losses.length, top)
+      strongest.see(rows, changes, sums)
+      all = losses
+    }
+    const tests = strongest.lists().map((lists, j) => ({ loss: all[j], ...lists }))
+    return { tests, sums, ...(directions.residual !== undefined && { residual: directions.residual }) }
   }
 
   /** The effects on all test samples in tiles, for those who want more than the strongest. */
@@ -218,15 +229,15 @@ export class InfluenceModel {
    */
   async valueData(options: DataValueOptions): Promise<DataValueResult> {
     const { test, ...rest } = checkOptions(options, valueChecks, ['test'])
-    const control = new Control(rest)
-    return this.#ask(test, control, async (directions) => {
+    const { ranks, control, isOver } = asking(rest)
+    return this.#ask(test, { test: fingerprint(setData(test)) }, ranks, control, async (directions) => {
       await directions.take()
       const values = new Float64Array(this.#problem.oracles.samples).fill(Number.NaN)
       for await (const { rows, changes } of this.#sweep(read(directions.u), control)) {
         values.set(changes, rows)
-        if (control.over) break
+        if (await isOver()) break
       }
-      return { values, ...outcome(!Number.isNaN(values.at(-1)), directions, control) }
+      return { values, ...outcome(!Number.isNaN(values.at(-1)), directions.residual, control) }
     })
   }
 
@@ -236,7 +247,7 @@ export class InfluenceModel {
    * that samples would have if they were left out.
    */
   async selfInfluence(options: InfluenceControl = {}): Promise<SelfInfluenceResult> {
-    const control = new Control(checkOptions(options, controlChecks))
+    const { ranks, control, isOver } = asking(checkOptions(options, controlChecks))
     const { samples } = this.#problem.oracles
     const directions = this.#directions(this.#problem, control, 0)
     const stage = 'self-influence'
@@ -248,17 +259,35 @@ export class InfluenceModel {
     })
     let done = begun?.values.length ?? 0
     const state = () => ({ values: values.slice(0, done), losses: losses.slice(0, done) })
-    const work = async () => {
-      for (const from = done; done < samples && !(control.over && done > from); ) {
+    // Where ranks share the samples out, each takes several before they meet.
+    const most = ranks.several ? block.tests : 1
+    const judge = async (first: number) => {
+      const rows = Math.min(most, samples - first)
+      const own = { values: new Float64Array(rows), losses: new Float64Array(rows) }
+      for (let k = 0; k < rows; k++) {
         await control.pause()
-        losses[done] = await directions.take(this.#problem.backend.Batch.of(Uint32Array.of(done)))
-        values[done++] = directions.target.dot(directions.u) / samples
+        own.losses[k] = await directions.take(this.#problem.backend.Batch.of(Uint32Array.of(first + k)))
+        own.values[k] = directions.target.dot(directions.u) / samples
+      }
+      return { ...own, residual: directions.residual }
+    }
+    let residual: number | undefined
+    const work = async () => {
+      for (const from = done; done < samples && !(await isOver(done > from)); ) {
+        const blocks = Math.min(ranks.size, Math.ceil((samples - done) / most))
+        const first = done
+        for (const own of await ranks.sharedOut(blocks, (k) => judge(first + k * most))) {
+          values.set(own.values, done)
+          losses.set(own.losses, done)
+          done += own.values.length
+          residual = larger(residual, own.residual)
+        }
         control.tell('samples', done, samples)
         await this.#stages.soFar(stage, async () => state())
       }
     }
-    await work().catch(this.#keeping(stage, state))
-    return { values, losses, ...outcome(done === samples, directions, control) }
+    await ranks.together(work).catch(this.#keeping(stage, state))
+    return { values, losses, ...outcome(done === samples, residual, control) }
   }
 
   /** Frees the uploaded samples and the inverse. */
@@ -271,18 +300,23 @@ export class InfluenceModel {
     this.dispose()
   }
 
-  /** Does some work on test samples, which are freed when it ends. */
-  async #ask<R>(
+  /** Does some work on test samples, which are freed when it ends; `about` tells it from others. */
+  #ask<R>(
     test: SampleSet,
+    about: object,
+    ranks: Ranks,
     control: Control,
     work: (directions: Directions, outer: Problem) => Promise<R>,
   ): Promise<R> {
-    const outer = this.#outer(test)
-    try {
-      return await work(this.#directions(outer, control), outer)
-    } finally {
-      outer.dispose()
-    }
+    return ranks.together(async () => {
+      await ranks.alike(about)
+      const outer = this.#outer(test)
+      try {
+        return await work(this.#directions(outer, control), outer)
+      } finally {
+        outer.dispose()
+      }
+    })
   }
 
   /** What to do where a question fails: the checkpoint, if there is one, gets what it has so far. */
@@ -303,14 +337,20 @@ export class InfluenceModel {
     return prepareTest({ ...this.#settings, backend: this.#problem.backend }, this.#train, test)
   }
 
+  /** Test samples of a block, as many as its directions fit in memory. */
+  get #testsAtOnce(): number {
+    const bytes = this.#problem.dtype === 'f32' ? 4 : 8
+    const { innerLength } = this.#problem.oracles
+    return Math.max(1, Math.min(block.tests, Math.floor(block.directions / (innerLength * bytes))))
+  }
+
   /** Blocks of test samples, as many as there is time for, and of each all training samples, as {@link #sweep} gives them. */
-  async *#tiles(outer: Problem, directions: Directions, control: Control, from: number) {
+  async *#tiles(outer: Problem, directions: Directions, control: Control, from: number, to = Infinity) {
     const { backend, dtype, oracles } = this.#problem
     const { innerLength: d, samples } = oracles
     const total = outer.oracles.outerSamples
-    const bytes = dtype === 'f32' ? 4 : 8
-    const most = Math.max(1, Math.min(block.tests, Math.floor(block.directions / (d * bytes))))
-    for (let first = from; first < total && !(control.over && first > from); first += most) {
+    const most = this.#testsAtOnce
+    for (let first = from; first < Math.min(to, total) && !(control.over && first > from); first += most) {
       const count = Math.min(most, total - first)
       const us = new (dtype === 'f32' ? Float32Array : Float64Array)(count * d)
       const losses = new Float64Array(count)
@@ -366,6 +406,30 @@ interface Judged {
   readonly residual?: number
 }
 
+/** What a question has of more test samples. */
+function joined(before: Judged, { tests, sums, residual }: Judged): Judged {
+  const most = larger(before.residual, residual)
+  return {
+    tests: [...before.tests, ...tests],
+    sums: before.sums.map((sum, row) => sum + sums[row]),
+    ...(most !== undefined && { residual: most }),
+  }
+}
+
+const larger = (a: number | undefined, b: number | undefined) =>
+  a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
+
+/** How a question goes on, and whether its time is over on some rank, where it may end. */
+function asking({ communicator, signal, ...options }: InfluenceControl) {
+  const ranks = new Ranks(communicator, signal)
+  const control = new Control({ ...options, signal: ranks.signal })
+  const isOver = async (mayEnd = true) => {
+    await ranks.heed()
+    return ranks.some(mayEnd && control.over)
+  }
+  return { ranks, control, isOver }
+}
+
 /** Trains θ, which a point holds. */
 async function trainTo(
   point: Point,
@@ -402,7 +466,7 @@ function settingsIn(text: string | undefined): (Settings & { readonly data: obje
   }
 }
 
-function outcome(whole: boolean, { residual }: Directions, { seconds }: Control): InfluenceOutcome {
+function outcome(whole: boolean, residual: number | undefined, { seconds }: Control): InfluenceOutcome {
   return { status: whole ? 'done' : 'seconds', ...(residual !== undefined && { residual }), seconds }
 }
 

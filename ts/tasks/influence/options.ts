@@ -2,6 +2,7 @@ import type { Backend } from '../../backend/backend.ts'
 import type { DType } from '../../backend/binding.ts'
 import {
   backendCheck,
+  type Check,
   callback,
   dtypeCheck,
   modelCheck,
@@ -12,6 +13,7 @@ import {
   signalCheck,
   size,
 } from '../../backend/check.ts'
+import { type Communicator, communicatorCheck } from '../../backend/communicator.ts'
 import type { FisherSettings } from '../../backend/settings.ts'
 import type { Model } from '../../problems/model.ts'
 import { type SampleSet, sampleSet } from '../../problems/samples.ts'
@@ -34,6 +36,11 @@ export interface InfluenceControl {
   /** Greatest number of seconds, without a limit by default. Samples that are not reached until then are left out; those
    * of the first block are always judged. */
   readonly seconds?: number
+  /**
+   * The ranks that share out the samples whose influence is asked for. All of them make the same calls with all samples, and
+   * get the same results. The model is trained by all alike; `tiles` are those of a rank alone.
+   */
+  readonly communicator?: Communicator
   readonly onProgress?: (progress: InfluenceProgress) => void
 }
 
@@ -124,6 +131,7 @@ export interface SelfInfluenceResult extends DataValueResult {
 export const controlChecks = {
   signal: signalCheck,
   seconds: number(0, Number.POSITIVE_INFINITY),
+  communicator: communicatorCheck as Check<Communicator>,
   onProgress: callback,
 }
 

@@ -7,11 +7,12 @@ import type { FoldRows } from '../../problems/crossValidation.ts'
 import { type Model, predictor } from '../../problems/model.ts'
 import type { AnyProblem, Problem } from '../../problems/problem.ts'
 import { type SampleSet, subset, uploadedSet } from '../../problems/samples.ts'
+import { Ranks } from '../../run/ranks.ts'
 import { Kernels } from './kernels.ts'
 import { LeastSquares } from './leastSquares.ts'
 import { Network } from './network.ts'
 import { Newton } from './newton.ts'
-import type { InnerSolver } from './solver.ts'
+import { type InnerSolver, later } from './solver.ts'
 
 /** Standardised samples: features n × d, and either targets n × outputs or classes. */
 export interface Data {
@@ -34,10 +35,12 @@ export interface Pace {
   readonly pause: () => Promise<void>
   /** Does work, or gives what the same work gave before an interruption. */
   readonly once: <T>(work: () => Promise<T>) => Promise<T>
+  /** They share the folds out. */
+  readonly ranks: Ranks
 }
 
-/** Without a pause, and with nothing kept. */
-export const atOnce: Pace = { pause: async () => {}, once: (work) => work() }
+/** Without a pause, with nothing kept, and on one rank. */
+export const atOnce: Pace = { pause: async () => {}, once: (work) => work(), ranks: new Ranks() }
 
 /** Folds with this penalty, and the problem that they are together. */
 export interface Folds {
@@ -81,7 +84,7 @@ export function foldMaker(
       train: subset(all, Uint32Array.from(train)),
       validation: subset(all, Uint32Array.from(validation)),
     }))
-    const solvers = rows.map(({ train }, k): InnerSolver => {
+    const solverOf = ({ train }: FoldRows, k: number): InnerSolver => {
       if (model.kind === 'mlp') return new Network(bilevel({ ...shared, ...sets[k], hyperparameters: {} }))
       const x = picked(features.data, features.columns, train)
       if (targets)
@@ -98,7 +101,9 @@ export function foldMaker(
       const probabilities = (theta: Vector) =>
         taken(trained.probabilities(theta, all.features as Features, batch))
       return new Newton(losses, x, probabilities)
-    })
+    }
+    // A rank needs those of the folds that fall to it.
+    const solvers = rows.map((fold, k) => later(() => solverOf(fold, k)))
     const penalised = (block: Block): Folds => {
       const problems = sets.map((set) => bilevel({ ...shared, ...set, hyperparameters: { penalty: block } }))
       const folds = problems.map((problem, k) => ({ problem, solver: solvers[k] }))

@@ -3,7 +3,6 @@ import { exponent } from '../../problems/blocks.ts'
 import type { Folds } from './folds.ts'
 import type { Evaluation } from './lbfgs.ts'
 import { PenaltyTerm } from './penaltyTerm.ts'
-import type { InnerSolver } from './solver.ts'
 
 /** Which strength each parameter has, −1 where it is free, and q where it is not learned. */
 export interface PenaltyShape {
@@ -36,7 +35,7 @@ export interface Evaluated extends Evaluation {
 
 /**
  * f(v) = the mean over folds of the loss at θ*_k(v), and ∇f by implicit differentiation: ∇_v f − Lᵀ H⁻¹ ∇_θ f over all
- * folds at once. Each θ_k starts from the same `starts`, whatever was evaluated before.
+ * folds at once. The ranks share the folds out. Each θ_k starts from the same `starts`, whatever was evaluated before.
  */
 export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Float64Array[]) {
   const { together } = folds
@@ -47,13 +46,21 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
   const evaluate = async (v: Float64Array, differentiate: Differentiate): Promise<Evaluated> => {
     const penalty = penaltyAt(shape, v)
     const thetas = starts.map((start) => start.slice())
-    for (const [k, { solver }] of folds.folds.entries()) {
-      await folds.pace.pause()
+    const { pace } = folds
+    const count = folds.folds.length
+    const minima = await pace.ranks.sharedOut(count, async (k) => {
+      await pace.pause()
+      const { problem, solver } = folds.folds[k]
       await solver.minimize(thetas[k], penalty, differentiate === false)
-    }
-    const losses = folds.folds.map(({ problem }, k) =>
-      problem.oracles.outerLoss(problem.start(0, { inner: thetas[k], outer: v })),
-    )
+      return {
+        theta: thetas[k],
+        loss: problem.oracles.outerLoss(problem.start(0, { inner: thetas[k], outer: v })),
+      }
+    })
+    const losses = minima.map(({ theta, loss }, k) => {
+      thetas[k] = theta
+      return loss
+    })
     const value = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
     if (!(typeof differentiate === 'function' ? differentiate(value) : differentiate))
       return { value, gradient: new Float64Array(v.length), losses, thetas, indefinite: false }
@@ -61,11 +68,10 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     await oracles.outerGradient(point, direct, target)
     const b = Float64Array.from(read(target))
     const d = b.length / thetas.length
-    const solved: Awaited<ReturnType<InnerSolver['direction']>>[] = []
-    for (const [k, { solver }] of folds.folds.entries()) {
-      await folds.pace.pause()
-      solved.push(await solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d)))
-    }
+    const solved = await pace.ranks.sharedOut(count, async (k) => {
+      await pace.pause()
+      return folds.folds[k].solver.direction(thetas[k], penalty, b.slice(k * d, (k + 1) * d))
+    })
     product.copyFrom(direct)
     const u = together.vector(joined(solved.map(({ u }) => u)))
     await oracles.crossProduct(point, all, u, -1, product)

@@ -12,6 +12,7 @@ import {
   shape,
   signalCheck,
 } from '../../backend/check.ts'
+import { type Communicator, communicatorCheck } from '../../backend/communicator.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
 import { powerCheck } from '../../problems/blocks.ts'
@@ -58,6 +59,8 @@ export interface TuneRegularizationOptions {
   /** Decides the folds, 0 by default. */
   readonly seed?: number
   readonly signal?: AbortSignal
+  /** The ranks that share the folds out. All of them have all samples, and all get the result. */
+  readonly communicator?: Communicator
   /** Keeps what was computed in a file (Node, Deno and Bun). With `resume` the task goes on from there, to the same bits. */
   readonly checkpoint?: TaskCheckpoint
   readonly onProgress?: (progress: TuneProgress) => void
@@ -170,6 +173,7 @@ const checks = {
   columns: names,
   seed: seedCheck,
   signal: signalCheck,
+  communicator: communicatorCheck as Check<Communicator>,
   checkpoint: taskCheckpointCheck,
   onProgress: callback,
 }

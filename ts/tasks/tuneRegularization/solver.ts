@@ -12,6 +12,19 @@ export interface InnerSolver {
   ): Promise<{ u: Float64Array; indefinite: boolean }>
 }
 
+/** A solver that is made when it is first asked. */
+export function later(make: () => InnerSolver): InnerSolver {
+  let solver: InnerSolver | undefined
+  const made = () => {
+    solver ??= make()
+    return solver
+  }
+  return {
+    minimize: (theta, penalty, rough) => made().minimize(theta, penalty, rough),
+    direction: (theta, penalty, b) => made().direction(theta, penalty, b),
+  }
+}
+
 export const dot = (x: Float64Array, y: Float64Array): number => {
   let sum = 0
   for (let j = 0; j < x.length; j++) sum += x[j] * y[j]

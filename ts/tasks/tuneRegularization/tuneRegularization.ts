@@ -2,7 +2,7 @@ import { fingerprint, ofFeatures } from '../../backend/fingerprint.ts'
 import * as defaults from '../../defaults.ts'
 import { Breather } from '../../hypergradient/clock.ts'
 import { inStages, type Stages } from '../stages.ts'
-import type { Pace } from './folds.ts'
+import { atOnce, type Pace } from './folds.ts'
 import { objective, penaltyAt } from './objective.ts'
 import {
   type CheckedOptions,
@@ -35,8 +35,8 @@ const version = 1
 
 /** What tells a run of the task from others. */
 function about(options: CheckedOptions): object {
-  const { backend, signal, onProgress, checkpoint, features, targets, labels, columns, folds, ...own } =
-    options
+  const { backend, signal, communicator, onProgress, checkpoint, ...given } = options
+  const { features, targets, labels, columns, folds, ...own } = given
   const { groups, ...penalty } = own.penalty ?? {}
   const rows = typeof folds === 'object' ? folds.flatMap(({ train, validation }) => [train, validation]) : []
   const data = fingerprint([ofFeatures(features), targets?.data, labels, groups, ...rows])
@@ -59,7 +59,11 @@ export async function tune(
   const began = performance.now()
   const { signal, onProgress } = given
   const breather = new Breather(() => signal?.throwIfAborted())
-  const setup = setUp(given, { pause: () => breather.due(), once: inOrder(stages) })
+  const setup = setUp(given, {
+    pause: () => breather.due(),
+    once: inOrder(stages),
+    ranks: stages?.ranks ?? atOnce.ranks,
+  })
   const { data, foldRows, shapes, folds, further, start } = setup
   const { strengths, power } = shapes.tuned
   const { ridge: first, none, way, found } = await findStart(setup, from)
