@@ -3,6 +3,7 @@
 // npm run experiment -- theory --report FILE.html
 // npm run experiment -- distillation --json FILE
 // npm run experiment -- scale --json FILE
+// npm run experiment -- scaling --json FILE
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { otherCells } from './cells.ts'
 import { type Cell, debianFashion, missing } from './data.ts'
@@ -18,6 +19,7 @@ import { pdeCommand } from './pde/command.ts'
 import { quadraticTable } from './quadratic.ts'
 import { csv, entry, mean, page, table } from './report.ts'
 import { scaleCommand } from './scale/command.ts'
+import { scalingCommand } from './scaling/command.ts'
 import { theoryCommand } from './theory/command.ts'
 import { lost } from './verdict.ts'
 
@@ -94,6 +96,7 @@ program
   .addCommand(distillationCommand())
   .addCommand(pdeCommand())
   .addCommand(scaleCommand())
+  .addCommand(scalingCommand())
   .addCommand(networkCommand())
 
 async function cleaning(options: Options): Promise<void> {

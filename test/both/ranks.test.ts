@@ -6,7 +6,6 @@ import {
   type Backend,
   bilevel,
   conjugateGradients,
-  type FisherSettings,
   marginWeights,
   NhgdError,
   nhgd,
@@ -17,6 +16,7 @@ import {
   sampleWeights,
   softmaxRegression,
   solve,
+  weightNetwork,
 } from '../../ts/library.ts'
 import { localRanks } from '../support/localRanks.ts'
 import { options, runs } from '../support/rankRuns.ts'
@@ -145,15 +145,6 @@ test('what cannot be spread over ranks is refused by name', async ({ backend }) 
       assert.match(error.message, `"${name}" expected`)
     }
   }
-  for (const [fisher, name] of [
-    [{ form: 'dense', damping: 0.1 }, 'fisher.rows'],
-    [{ form: 'kronecker', statistic: 'sampled', damping: 0.1 }, 'fisher.statistic'],
-  ] satisfies [FisherSettings, string][]) {
-    const method = nhgd({ fisher, innerSteps: 2, batchSize: 8, observe: { every: 1 } })
-    for (const error of await errorsOf(2, ranked(backend, { method }))) {
-      assert.match(error.message, `"${name}" expected`)
-    }
-  }
 })
 
 test('parts that do not fit together are refused, with the rank', async ({ backend }) => {
@@ -203,6 +194,20 @@ test('a step gives its rows, and takes those of a whole batch', ({ backend }) =>
   step.keepRows(batch(3), vector(9, 1))
   assert.is(step.batch.length, 3)
   assert.equal([...step.rows().readF64()], [1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+test('signals that are not those of the rank are refused', async ({ backend }) => {
+  const set = { features: matrix(new Float64Array(3), 3, 1), labels: [0, 1, 0] }
+  for (const error of await errorsOf(2, (communicator) => {
+    const signals = matrix(new Float64Array(4), 4, 1)
+    const hyperparameters = { weights: weightNetwork({ signals }) }
+    const model = softmaxRegression({ classes: 2 })
+    const problem = bilevel({ backend, model, train: set, validation: set, hyperparameters })
+    return solve(problem, { communicator }).result
+  })) {
+    assert.is(error.code, 'ERR_SHAPE')
+    assert.match(error.message, '"signals" expected 3 rows, one per sample on rank 0, got 4')
+  }
 })
 
 test('an option that is no communicator is refused', ({ backend }) => {

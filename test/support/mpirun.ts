@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import type { Hosts } from './hosts.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -9,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 export const mpiFolder = process.env.MPI_BIN ?? ''
 
 /** As root, and with more ranks than cores, for Open MPI 4 (OMPI) and 5 (PRTE); MPICH allows both. */
-const environment = {
+export const mpiEnvironment = {
   ...Object.fromEntries(
     ['OMPI', 'PRTE'].flatMap((name) => [
       [`${name}_ALLOW_RUN_AS_ROOT`, '1'],
@@ -57,9 +58,9 @@ interface Interruption {
   readonly signal: NodeJS.Signals
 }
 
-/** Runs programs on ranks of this machine, as `mpirun` takes them. */
-function launch(args: readonly string[], interruption?: Interruption): Promise<Job> {
-  const env = { ...process.env, ...environment }
+/** Runs programs on ranks, as `mpirun` takes them. */
+function launch(args: readonly string[], interruption?: Interruption, reach: object = {}): Promise<Job> {
+  const env = { ...process.env, ...mpiEnvironment, ...reach }
   const job = spawn(join(mpiFolder, 'mpirun'), args, { cwd: root, env, timeout: 120_000 })
   let [output, errors, interrupted] = ['', '', false]
   job.stdout.setEncoding('utf8').on('data', (text) => {
@@ -81,6 +82,13 @@ function launch(args: readonly string[], interruption?: Interruption): Promise<J
 export async function mpirun(ranks: number, ...task: string[]): Promise<Job> {
   const worker = await bundled('test/support/rankWorker.ts')
   return launch(['-n', `${ranks}`, process.execPath, worker, ...task])
+}
+
+/** The same with a rank on each of some hosts. */
+export async function mpirunOn({ addresses, environment }: Hosts, ...task: string[]): Promise<Job> {
+  const worker = await bundled('test/support/rankWorker.ts')
+  const where = ['--host', addresses.join(), '-n', `${addresses.length}`]
+  return launch([...where, process.execPath, worker, ...task], undefined, environment)
 }
 
 /** Runs `nhgd` on so many ranks; the last of them may have other arguments, or may be `lost` after so many milliseconds. */

@@ -9,6 +9,8 @@ import {
   conjugateGradients,
   exact,
   fixedWeights,
+  learnedInputs,
+  learnedTargets,
   linearRegression,
   type Method,
   multilayerPerceptron,
@@ -19,6 +21,7 @@ import {
   saba,
   sampleWeights,
   softmaxRegression,
+  weightNetwork,
 } from '../../ts/library.ts'
 import { Random } from './random.ts'
 
@@ -85,6 +88,45 @@ const regression: RankRun['problem'] = (backend, communicator, dtype) => {
   })
 }
 
+/** Weights by a network of two signals; the last rank has those of three checked samples too, and all anchors. */
+const signalled: RankRun['problem'] = (backend, communicator, dtype) => {
+  const { from, to } = rowsOfRank(samples, communicator)
+  const [anchors, checked] = [5, 3]
+  const last = communicator.rank === communicator.size - 1
+  const end = last ? samples - anchors + checked : to
+  const all = new Random(8).normals(2 * (samples + checked)).slice(2 * from, 2 * end)
+  return bilevel({
+    backend,
+    dtype,
+    model,
+    train: labelled(communicator, samples, 1),
+    validation: labelled(communicator, 20, 2),
+    hyperparameters: {
+      weights: weightNetwork({
+        anchors,
+        signals: matrix(all, end - from, 2),
+        hidden: 2,
+        prior: {
+          mean: new Random(9).normals(11).map((x) => x / 2),
+          precision: new Float64Array(11).fill(0.1),
+        },
+        checked: { right: [samples - anchors, 1], wrong: [samples - anchors + 1, 2, samples - anchors + 2] },
+      }),
+    },
+  })
+}
+
+/** Samples whose features and targets are learned. */
+const distilled: RankRun['problem'] = (backend, communicator, dtype) =>
+  bilevel({
+    backend,
+    dtype,
+    model,
+    train: labelled(communicator, 12, 3),
+    validation: labelled(communicator, 20, 4),
+    hyperparameters: { inputs: learnedInputs(), targets: learnedTargets() },
+  })
+
 const rows = { form: 'window', rows: 'perSample', statistic: 'expected', damping: 0.1 } as const
 
 export const runs: Readonly<Record<string, RankRun>> = {
@@ -100,11 +142,37 @@ export const runs: Readonly<Record<string, RankRun>> = {
         observe: { every: 1 },
       }),
   },
+  'nhgd, signed sums': {
+    problem: weighted,
+    method: () =>
+      nhgd({ ...small, fisher: { form: 'dense', rows: 'signed', damping: 1 }, observe: { every: 1 } }),
+  },
+  'nhgd, drawn labels': {
+    problem: network,
+    method: () =>
+      nhgd({
+        ...small,
+        fisher: { form: 'kronecker', statistic: 'sampled', damping: 0.1 },
+        observe: { every: 1 },
+      }),
+  },
+  'nhgd, eigenbases': {
+    problem: network,
+    method: () => nhgd({ ...small, fisher: { form: 'eigenkronecker', damping: 0.1 }, observe: { every: 2 } }),
+  },
   'preconditioned, of a network': {
     problem: network,
     method: () => preconditionedConjugateGradients({ ...small, refineSamples: 30 }),
   },
   'exact, of least squares': { problem: regression, method: () => exact({ ...small, innerSteps: 3 }) },
+  'conjugateGradients, weights of signals': {
+    problem: signalled,
+    method: () => conjugateGradients(small),
+  },
+  'conjugateGradients, learned samples': {
+    problem: distilled,
+    method: () => conjugateGradients({ ...small, batchSize: 4 }),
+  },
   saba: { problem: network, method: () => saba({ batchSize: 10, outerBatchSize: 5 }) },
 }
 

@@ -1,7 +1,10 @@
 // One rank of a job of the tests: does what its argument names; rank 0 prints the results as JSON.
+import { readFileSync } from 'node:fs'
 import { mpi } from '../../bindings/mpi/index.js'
+import { gatherJson } from '../../ts/backend/communicator.ts'
 import { loadBackend } from '../../ts/backend/load.ts'
-import { NhgdError, resume, solve } from '../../ts/library.ts'
+import { readShard } from '../../ts/data/index.ts'
+import { bilevel, NhgdError, resume, sampleWeights, softmaxRegression, solve } from '../../ts/library.ts'
 import { options, runs } from './rankRuns.ts'
 
 const [task, file] = process.argv.slice(2)
@@ -79,11 +82,22 @@ const tasks: Readonly<Record<string, () => Promise<unknown>>> = {
       .result
     return { status, steps }
   },
+  /** Bytes that each rank has of its own, with its rows of a file in a problem. */
+  async memory() {
+    const { features } = await readShard(file, { communicator })
+    const set = { features, labels: new Int32Array(features.rows) }
+    const hyperparameters = { weights: sampleWeights() }
+    const model = softmaxRegression({ classes: 2 })
+    const problem = bilevel({ backend, model, train: set, validation: set, hyperparameters })
+    await solve(problem, { ...options, outerSteps: 1, method, communicator }).result
+    const status = readFileSync('/proc/self/status', 'utf8')
+    return gatherJson(communicator, 1024 * Number(/RssAnon:\s*(\d+)/.exec(status)?.[1]))
+  },
   /** An error that a rank catches is on all ranks. */
   async caught() {
-    const sampled = { form: 'kronecker', statistic: 'sampled', damping: 0.1 } as const
+    const negative = { form: 'kronecker', damping: -0.1 } as const
     const { nhgd } = await import('../../ts/library.ts')
-    const broken = solve(problem(), { ...options, method: nhgd({ fisher: sampled }), communicator })
+    const broken = solve(problem(), { ...options, method: nhgd({ fisher: negative }), communicator })
     const error = await broken.result.then(
       () => undefined,
       (error) => error,

@@ -265,7 +265,8 @@ export interface Step extends Handle {
   keep(batch: Batch, rows: Vector): void
   /** What a Fisher sees of the step, one row per sample; one row in all where it sees a sum. */
   rows(): Vector
-  /** Puts the rows of a whole batch, each as {@link Step.rows} gives it, in place of the samples that the step keeps. */
+  /** Puts the rows of a whole batch, each as {@link Step.rows} gives it, or their sum, in place of the samples that the step
+   * keeps. */
   keepRows(batch: Batch, rows: Vector): void
   /** Frees its vectors at once, for all who share them. */
   dispose(): void
@@ -367,6 +368,9 @@ export interface FisherHandle extends Handle {
   readonly rows: 'mean' | 'signed' | 'perSample' | 'factors'
   /** The labels at which it takes gradients; `empirical` are those given. */
   readonly statistic: 'empirical' | 'sampled' | 'expected'
+  /** Puts means over the samples of a step in the place of the samples, where the Fisher needs no more of them; false where
+   * it needs each. {@link Step.rows} then gives one row; those of parts of a batch, each times its share, sum up. */
+  condense(step: Step): boolean
   /** Posts the samples of a step; false where the queue has no room. */
   tryObserve(step: Step): boolean
   tryRefresh(step: Step): boolean

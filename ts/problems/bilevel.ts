@@ -120,7 +120,9 @@ function spreadOf(options: BilevelOptions, outer: string): Spread {
   return async (communicator) => {
     const train = await gatheredSet(communicator, options.train, 'train')
     const validation = await gatheredSet(communicator, options.validation, outer)
-    const hyperparameters = await gatheredBlocks(communicator, options.hyperparameters)
+    const { model, hyperparameters: blocks } = options
+    const own = options.train
+    const hyperparameters = await gatheredBlocks(communicator, blocks, model, own, train.starts)
     const whole = riskOf({ ...options, train: train.set, validation: validation.set, hyperparameters }, outer)
     const starts = { inner: train.starts, outer: validation.starts }
     const replace = (local: Oracles) =>

@@ -1,6 +1,5 @@
 import type { Backend } from '../backend/backend.ts'
 import type { Batch, FisherHandle, Oracles, Point, Step, Vector } from '../backend/binding.ts'
-import { refuse } from '../backend/check.ts'
 import { type Communicator, errorOfRanks, gatherValues, together } from '../backend/communicator.ts'
 import { exactDirection } from './custom/exactDirection.ts'
 import type { AnyOracles, ComputedOracle } from './problem.ts'
@@ -24,8 +23,8 @@ interface Part {
  * from its start to the next rank's: they are asked for this part of a batch alone.
  *
  * They give means with the penalty added. Each counts as its part's share of the batch, and the sum over ranks is the mean
- * over the batch, with the penalty once. A Fisher sees the rows of all ranks in the order of the batch, so that all ranks
- * have the same one.
+ * over the batch, with the penalty once. A Fisher sees what it makes of the samples of all ranks where that is a sum, and
+ * else the rows of all ranks in the order of the batch, so that all ranks have the same one.
  */
 export function shardedOracles(
   backend: Backend,
@@ -86,25 +85,26 @@ class Sharded implements Pick<AnyOracles, Exclude<ComputedOracle, 'regularizer'>
     fisher: FisherHandle,
     seed: number,
   ): Promise<number> {
-    checkFisher(fisher)
     const part = this.#part('inner', batch)
+    let summed = false
     const loss = await this.#sum(part.share, [step.gradient], () => {
-      if (part.own) return this.#local.innerStepFor(point, part.own, step, fisher, seed)
-      this.#local.observe(point, this.#one(), step, fisher, seed)
-      return 0
+      const loss = part.own ? this.#local.innerStepFor(point, part.own, step, fisher, seed) : 0
+      if (!part.own) this.#local.observe(point, this.#one(), step, fisher, seed)
+      summed = fisher.condense(step)
+      return loss
     })
     step.inner.copyFrom(point.inner)
-    await this.#join(step, batch, part, fisher)
+    await this.#join(step, batch, part, fisher, summed)
     return loss
   }
 
   async observe(point: Point, batch: Batch, step: Step, fisher: FisherHandle, seed: number): Promise<void> {
-    checkFisher(fisher)
     const part = this.#part('inner', batch)
-    await together(this.#communicator, () =>
-      this.#local.observe(point, part.own ?? this.#one(), step, fisher, seed),
-    )
-    await this.#join(step, batch, part, fisher)
+    const summed = await together(this.#communicator, () => {
+      this.#local.observe(point, part.own ?? this.#one(), step, fisher, seed)
+      return fisher.condense(step)
+    })
+    await this.#join(step, batch, part, fisher, summed)
   }
 
   async innerGradient(point: Point, batch: Batch, gradient: Vector): Promise<number> {
@@ -216,11 +216,13 @@ class Sharded implements Pick<AnyOracles, Exclude<ComputedOracle, 'regularizer'>
   }
 
   /** Puts what a Fisher sees of the whole batch in place of what it sees of this rank's part. */
-  async #join(step: Step, batch: Batch, part: Part, fisher: FisherHandle): Promise<void> {
+  async #join(step: Step, batch: Batch, part: Part, fisher: FisherHandle, summed: boolean): Promise<void> {
     const rows = step.rows()
-    if (fisher.rows === 'mean') {
+    if (summed || fisher.rows === 'mean' || fisher.rows === 'signed') {
+      // A signed sum is over the root of its number of samples.
+      if (fisher.rows === 'signed' && part.share > 0) rows.scale(1 / Math.sqrt(part.share))
       await this.#sum(part.share, [rows], () => 0)
-      step.keep(batch, rows)
+      step.keepRows(batch, rows)
     } else {
       // Rows have the root of their number in them, factors do not.
       if (fisher.rows === 'perSample') rows.scale(Math.sqrt(part.share))
@@ -268,11 +270,4 @@ class Sharded implements Pick<AnyOracles, Exclude<ComputedOracle, 'regularizer'>
     const share = own.length / positions.length
     return { own: share > 0 ? this.#backend.Batch.of(own) : undefined, share, positions: () => positions }
   }
-}
-
-/** Draws of labels and signs are by place in the batch, which a part of it does not know. */
-function checkFisher({ rows, statistic }: FisherHandle): void {
-  if (rows === 'signed') refuse('fisher.rows', '"mean", "perSample" or factors on several ranks', rows)
-  if (statistic === 'sampled')
-    refuse('fisher.statistic', '"empirical" or "expected" on several ranks', statistic)
 }

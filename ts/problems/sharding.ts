@@ -1,6 +1,7 @@
 import { refuseAs } from '../backend/check.ts'
 import { type Communicator, gatherJson, gatherValues, together } from '../backend/communicator.ts'
 import type { Block } from './blocks.ts'
+import type { Model } from './model.ts'
 import { columnsOf, countOf, type SampleSet, withFeaturesOf } from './samples.ts'
 import type { Starts } from './sharded.ts'
 
@@ -37,21 +38,59 @@ export async function gatheredSet(
 }
 
 /** Blocks that a rank's oracles can pull back to the places of its own samples. */
-const spreadable = ['sampleWeights', 'fixedWeights', 'learnedTargets', 'penalty']
+const spreadable = [
+  'sampleWeights',
+  'fixedWeights',
+  'weightNetwork',
+  'learnedInputs',
+  'learnedTargets',
+  'penalty',
+]
 
-/** The blocks of the problem of all ranks: weights that are given are those of each rank's own samples. */
+/**
+ * The blocks of the problem of all ranks: weights and signals that are given are those of each rank's own samples, and so
+ * are the features that learned inputs start from.
+ */
 export async function gatheredBlocks(
   communicator: Communicator,
   blocks: Readonly<Record<string, Block>>,
+  model: Model,
+  train: SampleSet,
+  starts: Starts,
 ): Promise<Record<string, Block>> {
   const gathered: Record<string, Block> = {}
   for (const [name, block] of Object.entries(blocks)) {
-    const { kind } = block.settings
+    const { settings } = block
+    const { kind } = settings
     if (communicator.size > 1 && !spreadable.includes(kind)) {
       refuseAs(`hyperparameters.${name}`, `a block of ${spreadable.join(', ')} on several ranks`, `"${kind}"`)
     }
-    const fixed = block.fixed && (await gatherValues(communicator, block.fixed))
-    gathered[name] = fixed ? { ...block, fixed } : block
+    const whole: { -readonly [K in keyof Block]: Block[K] } = { ...block }
+    if (kind === 'weightNetwork')
+      whole.settings = { ...settings, rows: await signalRows(communicator, settings, starts) }
+    if (block.fixed) whole.fixed = await gatherValues(communicator, block.fixed)
+    if (kind === 'learnedInputs' && !settings.prior) {
+      const own = await together(communicator, () => Float64Array.from(block.start(0, { model, train })))
+      const inputs = await gatherValues(communicator, own)
+      whole.start = () => inputs
+    }
+    gathered[name] = whole
   }
   return gathered
+}
+
+/** How many rows the signals of all ranks have: one per sample that is no anchor, and further ones on the last rank. */
+async function signalRows(
+  communicator: Communicator,
+  { rows, anchors }: { readonly rows: number; readonly anchors: number },
+  starts: Starts,
+): Promise<number> {
+  const all = await gatherJson(communicator, rows)
+  const free = starts[communicator.size] - anchors
+  for (const [rank, rows] of all.slice(0, -1).entries()) {
+    const wanted = Math.max(0, Math.min(starts[rank + 1], free) - starts[rank])
+    if (rows === wanted) continue
+    refuseAs('signals', `${wanted} rows, one per sample on rank ${rank}`, `${rows}`, 'ERR_SHAPE')
+  }
+  return all.reduce((sum, rows) => sum + rows, 0)
 }

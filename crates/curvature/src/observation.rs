@@ -9,13 +9,15 @@ pub enum Observation<T> {
     Rows(Rows<T>),
     /// Per-sample factors.
     Factors(Factors<T>),
+    /// What a Fisher makes of so many samples, where it is all that it needs of them; means over the samples.
+    Moments(Vec<T>, usize),
 }
 
 impl<T> Observation<T> {
     /// Its arrays, in each of which every sample has as many entries as another.
     pub fn arrays(&self) -> Vec<&Vec<T>> {
         match self {
-            Self::Rows(rows) => vec![&rows.data],
+            Self::Rows(Rows { data, .. }) | Self::Moments(data, _) => vec![data],
             Self::Factors(Factors { weights, layers, .. }) => {
                 let parts = layers.iter().flat_map(|layer| [&layer.inputs, &layer.outputs]);
                 [weights].into_iter().chain(parts).collect()
@@ -29,6 +31,7 @@ impl<T> Observation<T> {
         let mut next = || arrays.next().unwrap_or_default();
         match self {
             Self::Rows(rows) => Self::Rows(Rows { data: next(), ..*rows }),
+            Self::Moments(_, samples) => Self::Moments(next(), *samples),
             Self::Factors(factors) => Self::Factors(Factors {
                 weights: next(),
                 directions: factors.directions,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use nhgd_curvature::{Diagonal, LayerShape, Observation, Rows, Statistic, Wants};
-use nhgd_fisher::{Fisher as Representation, FisherError, FisherSettings, SolveReport, build};
+use nhgd_fisher::{Fisher as Representation, FisherError, FisherSettings, SolveReport, build, condensed};
 use nhgd_settings::{object, read, text};
 
 use crate::checkpoint::{Kind, decode, encode};
@@ -27,6 +27,8 @@ enum Typed {
 struct Core<T: Observable> {
     queue: Box<dyn Queue<Worker<T>>>,
     wants: Wants,
+    settings: FisherSettings,
+    layers: Vec<LayerShape>,
     kind: Kind,
     bytes: usize,
 }
@@ -77,14 +79,16 @@ impl<T: Observable> Core<T> {
         let (wants, bytes) = (fisher.wants(), fisher.bytes());
         let worker = Worker { fisher, failure: None, dead: false };
         let kind = Kind::new(settings, layers, parameters, T::NAME)?;
-        Ok(Self { queue: queue(worker, concurrent), wants, kind, bytes })
+        let (settings, layers) = (settings.clone(), layers.to_vec());
+        Ok(Self { queue: queue(worker, concurrent), wants, settings, layers, kind, bytes })
     }
 
     fn observe(&self, observed: &Observed, refresh: bool) -> Result<bool> {
-        let observation = T::observation(observed)
-            .ok_or_else(|| Error::expected(Code::Dtype, "step", T::NAME, "the other scalar type"))?
-            .clone();
-        Ok(self.post_observation(observation, refresh))
+        Ok(self.post_observation(own::<T>(observed)?.clone(), refresh))
+    }
+
+    fn condensed(&self, observed: &Observed) -> Result<Option<Observed>> {
+        Ok(condensed(&self.settings, &self.layers, own::<T>(observed)?)?.map(T::observed))
     }
 
     fn observe_rows(&self, rows: &[T]) -> Result<bool> {
@@ -171,6 +175,11 @@ impl<T: Observable> Core<T> {
     }
 }
 
+fn own<T: Observable>(observed: &Observed) -> Result<&Arc<Observation<T>>> {
+    T::observation(observed)
+        .ok_or_else(|| Error::expected(Code::Dtype, "step", T::NAME, "the other scalar type"))
+}
+
 /// One entry stands for cI.
 fn diagonal<T: Observable>(entries: &[T], parameters: usize) -> Result<Diagonal<T>> {
     match entries {
@@ -185,14 +194,7 @@ fn diagonal<T: Observable>(entries: &[T], parameters: usize) -> Result<Diagonal<
 
 /// Bytes that wait with an observation.
 fn bytes<T>(observation: &Observation<T>) -> usize {
-    let entries = match observation {
-        Observation::Rows(rows) => rows.data.len(),
-        Observation::Factors(factors) => {
-            let layer = |layer: &nhgd_curvature::LayerFactors<T>| layer.inputs.len() + layer.outputs.len();
-            factors.weights.len() + factors.layers.iter().map(layer).sum::<usize>()
-        }
-    };
-    entries * size_of::<T>()
+    observation.arrays().iter().map(|array| size_of_val(&array[..])).sum()
 }
 
 fn queue<T: Observable>(worker: Worker<T>, concurrent: bool) -> Box<dyn Queue<Worker<T>>> {
@@ -324,6 +326,19 @@ impl Fisher {
                 }
             }
         }
+    }
+
+    /// Puts means over the samples of a step in the place of the samples, where the Fisher needs no more of them; `false`
+    /// where it needs each. [`Step::rows`] then gives one row, and such rows of parts of a batch, each times its share,
+    /// sum up to that of the batch.
+    pub fn condense(&self, step: &Step) -> Result<bool> {
+        let observed = step.observed()?;
+        let condensed = cores!(self, core => core.condensed(&observed)?);
+        let done = condensed.is_some();
+        if done {
+            step.store(&step.batch()?, condensed);
+        }
+        Ok(done)
     }
 
     /// Posts the samples of a step; `false` if the queue has no room yet (see [`Fisher::wait`]).

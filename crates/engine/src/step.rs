@@ -146,9 +146,17 @@ fn observed<T: Observable>(rows: &Vector, d: usize) -> Result<Option<Observed>> 
     Ok(Some(T::observed(Observation::Rows(rows))))
 }
 
+/// How many rows an observation of so many samples has: one where it is a sum over them.
+fn count_of<T>(observation: &Observation<T>, samples: usize) -> usize {
+    match observation {
+        Observation::Rows(Rows { count: 1, .. }) | Observation::Moments(..) => 1,
+        _ => samples,
+    }
+}
+
 /// The arrays of an observation of so many samples, sample by sample.
 fn rows_of<T: Observable>(observation: &Observation<T>, samples: usize) -> Result<Vector> {
-    let samples = if matches!(observation, Observation::Rows(Rows { count: 1, .. })) { 1 } else { samples };
+    let samples = count_of(observation, samples);
     let arrays = observation.arrays();
     let mut rows = reserved("rows", arrays.iter().map(|array| array.len()).sum())?;
     for i in 0..samples {
@@ -170,10 +178,11 @@ fn joined<T: Observable>(
 ) -> Result<Observed> {
     let mut rows = rows.lock("rows")?;
     let rows = rows.of::<T>("rows")?;
-    let widths: Vec<usize> = observation.arrays().iter().map(|array| array.len() / samples).collect();
+    let (own, all) = (count_of(observation, samples), count_of(observation, count));
+    let widths: Vec<usize> = observation.arrays().iter().map(|array| array.len() / own).collect();
     let width = widths.iter().sum::<usize>();
-    length("rows", width * count, rows.len())?;
-    let room = widths.iter().map(|width| reserved("rows", width * count));
+    length("rows", width * all, rows.len())?;
+    let room = widths.iter().map(|width| reserved("rows", width * all));
     let mut arrays = room.collect::<Result<Vec<Vec<T>>>>()?;
     for row in rows.chunks_exact(width.max(1)) {
         let mut rest = row;
@@ -184,8 +193,10 @@ fn joined<T: Observable>(
         }
     }
     let mut observation = observation.with_arrays(arrays);
-    if let Observation::Rows(rows) = &mut observation {
-        rows.count = rows.data.len() / d.max(1);
+    match &mut observation {
+        Observation::Rows(rows) => rows.count = rows.data.len() / d.max(1),
+        Observation::Moments(_, samples) => *samples = count,
+        Observation::Factors(_) => {}
     }
     Ok(T::observed(observation))
 }

@@ -32,7 +32,7 @@ pub use forms::{
 };
 pub use moments::Sharing;
 pub use rows::RowKind;
-pub use settings::{FisherSettings, build};
+pub use settings::{FisherSettings, build, condensed};
 pub use smoothing::Smoothing;
 
 use nhgd_curvature::{Diagonal, Observation, Wants};

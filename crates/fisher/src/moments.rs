@@ -1,6 +1,6 @@
 //! The factor statistics that the Kronecker forms share.
 
-use nhgd_kernels::memory::{Result as Fallible, collected, copied, zeros};
+use nhgd_kernels::memory::{Result as Fallible, collected, copied, reserved, zeros};
 use nhgd_kernels::vector::{all_finite, axpy, scale};
 use nhgd_kernels::{MatMut, MatRef, NoConvergence, Scalar, matmul, syrk};
 
@@ -214,6 +214,38 @@ impl<T: Scalar> Moments<T> {
             moments.layers.push(LayerMoments { shape, inputs, outputs });
         }
         Ok(moments)
+    }
+
+    /// All entries as one list: the lower triangles of the layers, inputs before outputs, and the mean weight.
+    pub fn packed(&self) -> Fallible<Vec<T>> {
+        let entries = |n: usize| n * (n + 1) / 2;
+        let sizes = self.layers.iter().map(|l| entries(l.shape.inputs) + entries(l.shape.outputs));
+        let mut all = reserved(sizes.sum::<usize>() + 1)?;
+        for LayerMoments { shape, inputs, outputs } in &self.layers {
+            for (moment, n) in [(inputs, shape.inputs), (outputs, shape.outputs)] {
+                (0..n).for_each(|i| all.extend_from_slice(&moment[i * n..][..=i]));
+            }
+        }
+        all.push(T::of(self.weight));
+        Ok(all)
+    }
+
+    /// What [`Moments::packed`] gave; nothing for another number of entries, or one that is not finite.
+    pub fn unpacked(layers: &[LayerShape], packed: &[T]) -> Fallible<Option<Self>> {
+        let mut moments = Self::zero(layers)?;
+        let mut rest = packed;
+        for LayerMoments { shape, inputs, outputs } in &mut moments.layers {
+            for (moment, n) in [(inputs, shape.inputs), (outputs, shape.outputs)] {
+                for i in 0..n {
+                    let Some((row, others)) = rest.split_at_checked(i + 1) else { return Ok(None) };
+                    moment[i * n..][..=i].copy_from_slice(row);
+                    rest = others;
+                }
+            }
+        }
+        let &[weight] = rest else { return Ok(None) };
+        moments.weight = weight.wide();
+        Ok(all_finite(packed).then_some(moments))
     }
 
     /// M ← βM + γ·other.

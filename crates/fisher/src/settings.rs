@@ -10,8 +10,9 @@ use crate::forms::{
     HeldDense, Kronecker, KroneckerSettings, Samples, SamplesSettings, Sketch, SketchSettings, Window,
     WindowSettings,
 };
-use crate::{Fisher, FisherError};
-use nhgd_curvature::{Diagonal, LayerShape};
+use crate::moments::Moments;
+use crate::{Fisher, FisherError, check};
+use nhgd_curvature::{Diagonal, LayerShape, Observation};
 
 /// The representations of A = (F + D̃)⁻¹ and their settings. `form` names the representation. A field that is absent takes
 /// its default, and a field that the form doesn't read is refused.
@@ -139,4 +140,17 @@ pub fn build<T: Scalar>(
         FisherSettings::Diagonal(s) => Box::new(DiagonalFisher::new(s, d, regularizer)?),
         FisherSettings::Sketch(s) => Box::new(Sketch::new(s, d, regularizer)?),
     })
+}
+
+/// What stands for the samples of an observation in the Fisher of these settings, where that is means over samples alone:
+/// those of parts of a batch, each times its share, sum up to those of the batch. Nothing for a form that needs each sample.
+pub fn condensed<T: Scalar>(
+    settings: &FisherSettings,
+    layers: &[LayerShape],
+    observation: &Observation<T>,
+) -> Result<Option<Observation<T>>, FisherError> {
+    let FisherSettings::Kronecker(own) = settings else { return Ok(None) };
+    let factors = check::factors(observation, layers)?;
+    let moments = Moments::of(factors, layers, own.sharing)?;
+    Ok(Some(Observation::Moments(moments.packed()?, factors.weights.len())))
 }

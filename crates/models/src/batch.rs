@@ -80,6 +80,8 @@ pub struct Samples {
 pub struct Batch<'a> {
     /// Where the rows lie.
     pub features: &'a Features,
+    /// Positions of the samples in their set, by which random numbers are drawn.
+    pub positions: RowSet<'a>,
     /// Rows of `features`.
     pub rows: RowSet<'a>,
     /// The rows' targets.
@@ -151,16 +153,16 @@ impl Samples {
         match positions {
             RowSet::Range { start, end } => {
                 let rows = self.rows.as_ref().map_or(positions, |rows| RowSet::Indices(&rows[start..end]));
-                body(Batch { features, rows, targets: self.targets.view().slice(start..end) })
+                body(Batch { features, positions, rows, targets: self.targets.view().slice(start..end) })
             }
             RowSet::Indices(at) => {
                 let targets = self.targets.at(at)?;
                 let targets = targets.view();
                 match &self.rows {
-                    None => body(Batch { features, rows: positions, targets }),
+                    None => body(Batch { features, positions, rows: positions, targets }),
                     Some(rows) => {
                         let rows = collected(at.iter().map(|&i| rows[i as usize]))?;
-                        body(Batch { features, rows: RowSet::Indices(&rows), targets })
+                        body(Batch { features, positions, rows: RowSet::Indices(&rows), targets })
                     }
                 }
             }

@@ -102,6 +102,8 @@ impl Loss {
         weights: &[T],
     ) -> Result<()> {
         let range = first..first + p.len() / outputs;
+        // By sample, so that a part of a batch has the draws that it has in the whole.
+        let drawn = |seed: u64, i: usize| uniform(seed, batch.positions.get(i) as u64);
         match (labels, self) {
             // Every loss has the residual p − y.
             (Labels::Given, _) => match batch.targets.slice(range) {
@@ -124,30 +126,30 @@ impl Loss {
             },
             (Labels::Sampled { seed }, Self::CrossEntropy) => {
                 let rows = range.zip(p.chunks_exact(outputs));
-                let drawn = collected(rows.map(|(i, p)| draw(p, uniform(seed, i as u64))))?;
-                softmax::residuals(p, outputs, &drawn, Some(weights));
+                let labels = collected(rows.map(|(i, p)| draw(p, drawn(seed, i))))?;
+                softmax::residuals(p, outputs, &labels, Some(weights));
             }
             (Labels::Expected { seed }, Self::CrossEntropy) => {
                 for ((i, p), &w) in range.zip(p.chunks_exact_mut(outputs)).zip(weights) {
-                    signed_residual(p, uniform(seed, i as u64))?;
+                    signed_residual(p, drawn(seed, i))?;
                     vector::scale(w, p);
                 }
             }
             (Labels::Sampled { seed }, Self::Logistic) => {
                 for ((i, p), &w) in range.zip(p).zip(weights) {
-                    let one = uniform(seed, i as u64) < p.wide();
+                    let one = drawn(seed, i) < p.wide();
                     *p = w * if one { *p - T::one() } else { *p };
                 }
             }
             (Labels::Expected { seed }, Self::Logistic) => {
                 for ((i, p), &w) in range.zip(p).zip(weights) {
-                    let sign = if uniform(seed, i as u64) < 0.5 { -w } else { w };
+                    let sign = if drawn(seed, i) < 0.5 { -w } else { w };
                     *p = sign * (*p * (T::one() - *p)).sqrt();
                 }
             }
             (Labels::Sampled { seed } | Labels::Expected { seed }, Self::Squared) => {
                 for ((i, p), &w) in range.zip(p.chunks_exact_mut(outputs)).zip(weights) {
-                    let epsilon = signs(uniform(seed, i as u64).to_bits(), 0..outputs);
+                    let epsilon = signs(drawn(seed, i).to_bits(), 0..outputs);
                     p.iter_mut().zip(epsilon).for_each(|(p, sign)| *p = w * T::of(sign));
                 }
             }

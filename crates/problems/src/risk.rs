@@ -133,7 +133,8 @@ impl<T: Scalar> Risk<T> {
             let columns = values.len() / rows.len();
             Ok(Targets::Values(values, columns))
         });
-        self.train.replaced(rows, features, targets.transpose()?)?.with(RowSet::all(rows.len()), body)
+        let replaced = self.train.replaced(rows, features, targets.transpose()?)?;
+        replaced.with(RowSet::all(rows.len()), |batch| body(Batch { positions: rows, ..batch }))
     }
 
     /// Π_b w_i^b over all blocks but `left_out`.
@@ -235,7 +236,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
         let observation = self.with(point.outer, rows, |batch| {
             let mut terms = vec![Term { weights: &weights, labels: Labels::Given, gradient: &mut *gradient }];
             if let Some((Wants::Signed(statistic), seed)) = wants {
-                let signed = signed_weights(&weights, seed)?;
+                let signed = signed_weights(&weights, rows, seed)?;
                 let mut row = zeros(point.inner.len())?;
                 terms.push(Term { weights: &signed, labels: labels(statistic, seed), gradient: &mut row });
                 self.model.gradients(point.inner, batch, &mut terms, &mut losses)?;
@@ -288,7 +289,7 @@ impl<T: Scalar> Problem<T> for Risk<T> {
                     let size = T::of(rows.len() as f64);
                     (collected(weights.iter().map(|&w| w / size))?, Labels::Given)
                 }
-                Wants::Signed(statistic) => (signed_weights(&weights, seed)?, labels(statistic, seed)),
+                Wants::Signed(statistic) => (signed_weights(&weights, rows, seed)?, labels(statistic, seed)),
             };
             let (mut row, mut losses) = (zeros(point.inner.len())?, zeros(rows.len())?);
             let term = Term { weights: &signed, labels, gradient: &mut row };
@@ -440,12 +441,13 @@ fn weighted<T: Scalar>(losses: &[T], weights: &[T]) -> f64 {
     losses.iter().zip(weights).map(|(l, w)| l.wide() * w.wide()).sum()
 }
 
-/// ε_i √w_i / √B.
-fn signed_weights<T: Scalar>(weights: &[T], seed: u64) -> Result<Vec<T>> {
+/// ε_i √w_i / √B, with the sign of a sample the same in each batch that holds it.
+fn signed_weights<T: Scalar>(weights: &[T], rows: RowSet<'_>, seed: u64) -> Result<Vec<T>> {
     let size = T::of(weights.len() as f64);
     // Signs come from a seed of their own: with the seed of the labels both would be the same draws.
-    let drawn = weights.iter().zip(signs(!seed, 0..weights.len()));
     let mut signed = reserved(weights.len())?;
-    signed.extend(drawn.map(|(&w, sign)| T::of(sign) * (w / size).sqrt()));
+    for (i, &w) in weights.iter().enumerate() {
+        signed.extend(signs(!seed, rows.get(i)..rows.get(i) + 1).map(|sign| T::of(sign) * (w / size).sqrt()));
+    }
     Ok(signed)
 }

@@ -197,9 +197,16 @@ impl<T: Scalar> Kronecker<T> {
 
     /// Blends the moments of the observation in, at a refresh with the share `keep` of the old ones.
     fn absorb(&mut self, observation: &Observation<T>, keep: Option<f64>) -> Result<(), FisherError> {
-        let factors = check::factors(observation, &self.shapes)?;
-        let fresh = Moments::of(factors, &self.shapes, self.sharing)?;
-        let count = factors.weights.len();
+        let (fresh, count) = match observation {
+            Observation::Moments(packed, samples) => {
+                let fresh = Moments::unpacked(&self.shapes, packed)?;
+                (fresh.ok_or(FisherError::NotFinite { name: "observation" })?, *samples)
+            }
+            _ => {
+                let factors = check::factors(observation, &self.shapes)?;
+                (Moments::of(factors, &self.shapes, self.sharing)?, factors.weights.len())
+            }
+        };
         let (beta, gamma) = keep.map_or(self.smoothing.weights(self.seen, count), |keep| (keep, 1.0 - keep));
         self.moments.blend(beta, gamma, &fresh);
         self.seen = count as f64 + if keep.is_some() { 0.0 } else { self.seen };

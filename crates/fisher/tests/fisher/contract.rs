@@ -215,6 +215,7 @@ fn bad_samples_change_nothing() {
             Observation::Rows(Rows { data: vec![], count: 0 }),
             Observation::Rows(Rows { data: vec![1.0; D + 1], count: 1 }),
             Observation::Factors(Factors::default()),
+            Observation::Moments(vec![1.0; 3], 2),
         ];
         match &good {
             Observation::Rows(good) => {
@@ -240,6 +241,7 @@ fn bad_samples_change_nothing() {
                 push(|f| f.directions = 3);
                 bad.push(rows(&random.normals(D), D));
             }
+            Observation::Moments(..) => unreachable!("no form asks for means"),
         }
         for bad in bad {
             let error = fisher.observe(&bad).expect_err("bad samples");

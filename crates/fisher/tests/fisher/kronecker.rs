@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use nhgd_curvature::{Diagonal, Factors, LayerFactors, LayerShape, Observation};
-use nhgd_fisher::{Fisher, KroneckerDamping, Smoothing};
+use nhgd_fisher::{Fisher, FisherSettings, KroneckerDamping, KroneckerSettings, Smoothing, condensed};
 
 /// Softmax probabilities of the fixture's samples.
 fn probabilities(x: &[f64], w: &[f64], inputs: usize, classes: usize) -> Vec<f64> {
@@ -180,6 +180,41 @@ fn a_deep_linear_network_is_exact() {
         fisher.refresh(&Observation::Factors(factors.clone())).expect("good factors");
         assert_close(&solve(&mut *fisher, &b).0, &expected, 1e-10);
     }
+}
+
+#[test]
+fn means_over_parts_of_a_batch_make_up_those_of_the_batch() {
+    let layers = [layer(4, 3), layer(3, 5)];
+    let settings = FisherSettings::Kronecker(KroneckerSettings::default());
+    let whole = Random(9).factors(7, 2, &layers);
+    let rows = |x: &[f64], range: &std::ops::Range<usize>| {
+        let width = x.len() / 7;
+        x[range.start * width..range.end * width].to_vec()
+    };
+    let mut sum = Vec::new();
+    for range in [0..2, 2..7] {
+        let part = Factors {
+            weights: rows(&whole.weights, &range),
+            directions: 2,
+            layers: (whole.layers.iter())
+                .map(|layer| LayerFactors::new(rows(&layer.inputs, &range), rows(&layer.outputs, &range)))
+                .collect(),
+        };
+        let part = condensed(&settings, &layers, &Observation::Factors(part)).expect("good factors");
+        let Some(Observation::Moments(means, _)) = part else { panic!("no means") };
+        sum.resize(means.len(), 0.0);
+        sum.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean * range.len() as f64 / 7.0);
+    }
+    let b = Random(10).normals(27);
+    let solved = |observation: &Observation<f64>| {
+        let mut fisher = fisher(Form::Kronecker, 27, &layers, |config| config.damping = 0.3);
+        fisher.refresh(observation).map(|()| solve(&mut *fisher, &b).0)
+    };
+    let expected = solved(&Observation::Factors(whole)).expect("good factors");
+    assert_close(&solved(&Observation::Moments(sum.clone(), 7)).expect("good means"), &expected, 1e-12);
+    assert!(solved(&Observation::Moments(sum[1..].to_vec(), 7)).is_err());
+    sum[3] = f64::NAN;
+    assert!(solved(&Observation::Moments(sum, 7)).is_err());
 }
 
 #[test]

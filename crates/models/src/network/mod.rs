@@ -209,7 +209,7 @@ impl<T: Scalar> Model<T> for Network<T> {
     /// need not sum to 1.
     fn probabilities(&self, theta: &[T], features: &Features, rows: RowSet<'_>, out: &mut [T]) -> Result<()> {
         let theta = self.matrices(theta);
-        let batch = Batch { features, rows, targets: BatchTargets::Classes(&[]) };
+        let batch = Batch { features, positions: rows, rows, targets: BatchTargets::Classes(&[]) };
         let chunks = self.chunks(0..rows.len(), |range| {
             let mut scores = self.forward(&theta, &batch, range, false)?.scores;
             self.loss.predict(&mut scores, self.outputs());
