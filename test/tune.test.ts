@@ -288,6 +288,10 @@ test('rows of a group stay together, and folds of time are judged on what comes 
   const refused: [string[], RegExp][] = [
     [['--hold-out', '0.3', '--folds', '5'], /"--hold-out" expected no "--folds" beside it/],
     [['--hold-out', '1'], /between 0 and 1/],
+    [
+      ['--hold-out', '0.01', '--ignore', 'grade,day,person'],
+      /"--hold-out" expected at least one of the 60 rows, got 0.01 of them/,
+    ],
     [['--group-column', 'person', '--time-column', 'day'], /no "--time-column" beside it/],
     [
       ['--group-column', 'person', '--ignore', 'grade,day'],

@@ -270,7 +270,10 @@ test('no damping where D has a zero', async ({ backend }) => {
 
 test('forms that need layers refuse a problem without layers', async ({ backend }) => {
   const problem = quadratic({ backend, h: [2], c: [1], c0: [0], q: [1], t: [1], mu: 1 })
-  await refuses('ERR_RANGE', 'form', () => solve(problem, { outerSteps: 1 }).result)
+  for (const form of ['samples', 'kronecker', 'eigenkronecker'] as const) {
+    const method = nhgd({ fisher: { form } })
+    await refuses('ERR_RANGE', 'form', () => solve(problem, { method, outerSteps: 1 }).result)
+  }
   const method = nhgd({ fisher: { form: 'dense' } })
   assert.is((await solve(problem, { method, outerSteps: 1 }).result).steps, 1)
 })

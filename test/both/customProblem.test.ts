@@ -298,7 +298,8 @@ test('defaults fit: solve and nhgd take a window, Kronecker factors are refused'
   const expected = nhgd({ fisher: { form: 'window', rows: 'perSample', statistic: 'expected' } })
   await refuses('ERR_RANGE', 'statistic', () => solve(byHand(backend), { method: expected }).result)
   const builtIn = quadratic({ backend, h: [1], c: [1], c0: [0], q: [1], t: [1], mu: 0 })
-  await refuses('ERR_RANGE', 'form', () => solve(builtIn, { method: nhgd() }).result)
+  const factored = nhgd({ fisher: { form: 'kronecker' } })
+  await refuses('ERR_RANGE', 'form', () => solve(builtIn, { method: factored }).result)
 })
 
 test('a run on f32 comes near that on f64', async ({ backend }) => {
@@ -671,6 +672,7 @@ test('bad input is refused with its name', async ({ backend }) => {
     ['ERR_RANGE', 'inner', { inner: undefined }],
     ['ERR_RANGE', 'inner', { inner: { ...inner, hessian: () => {} } }],
     ['ERR_RANGE', 'inner.size', { inner: { ...inner, size: 0 } }],
+    ['ERR_RANGE', 'outer.loss', { outer: { ...outer, loss: null } }],
     ['ERR_RANGE', 'inner.samples', { inner: { ...inner, samples: 1.5 } }],
     ['ERR_RANGE', 'inner.gradient', { inner: { size: 3 } }],
     ['ERR_RANGE', 'inner.gradient', { inner: { ...inner, gradient: 3 } }],

@@ -146,9 +146,11 @@ export const perStep =
     typeof value === 'function' ? (step) => check(name, value(step)) : check(name, value)
 
 /** A plain object without what is undefined in it; `null` in it is refused, since JSON would make it absent. */
-export const present: Check<Record<string, unknown>> = (name, value) => {
+export const present: Check<Record<string, unknown>> = (name, value) => defined(name, value, (key) => key)
+
+function defined(name: string, value: unknown, nameOf: (key: string) => string): Record<string, unknown> {
   const given = Object.entries(something(name, value) as object).filter(([, entry]) => entry !== undefined)
-  for (const [key, entry] of given) if (entry === null) refuse(key, 'a value or undefined', entry)
+  for (const [key, entry] of given) if (entry === null) refuse(nameOf(key), 'a value or undefined', entry)
   return Object.fromEntries(given)
 }
 
@@ -163,11 +165,12 @@ export function shape<T extends object>(
 ): Check<T> {
   return (name, value) => {
     const known = checks as Readonly<Record<string, Check>>
-    const given = present(name, value)
+    const nameOf = (key: string) => (prefix ? `${name}.${key}` : key)
+    const given = defined(name, value, nameOf)
     for (const key of required) given[key] ??= undefined
     for (const key of Object.keys(given)) {
       if (!Object.hasOwn(known, key)) refuse(name, `one of ${Object.keys(known).join(', ')}`, key)
-      given[key] = known[key](prefix ? `${name}.${key}` : key, given[key])
+      given[key] = known[key](nameOf(key), given[key])
     }
     return given as T
   }

@@ -19,6 +19,9 @@ export function rowFolds(
   samples: number | ArrayLike<number>,
   texts: Readonly<Record<string, readonly string[]>> = {},
 ): number | Fold[] {
+  const rows = typeof samples === 'number' ? samples : samples.length
+  if (share !== undefined && Math.floor(share * rows) < 1)
+    throw dataError('--hold-out', `at least one of the ${rows} rows`, `${share} of them`)
   const folds = share === undefined ? asked : Math.max(2, Math.round(1 / share))
   if (groupColumn !== undefined) {
     const groups = filled(texts[groupColumn], '--group-column')
@@ -29,10 +32,11 @@ export function rowFolds(
   }
   if (timeColumn === undefined) return share === undefined ? folds : holdOut(samples, share, seed)
   const times = timesOf(filled(texts[timeColumn], '--time-column'))
-  if (times.length <= folds) throw dataError('--folds', `fewer than ${times.length} rows`, `${folds}`)
+  if (times.length <= folds && share === undefined)
+    throw dataError('--folds', `fewer than ${times.length} rows`, `${folds}`)
   const order = Uint32Array.from(times.keys()).sort((a, b) => times[a] - times[b])
   if (share !== undefined) {
-    const cut = times.length - Math.max(1, Math.floor(share * times.length))
+    const cut = rows - Math.floor(share * rows)
     return [{ train: order.slice(0, cut), validation: order.slice(cut) }]
   }
   return timeFolds(times.length, folds).map(({ train, validation }) => ({
