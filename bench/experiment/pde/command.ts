@@ -6,8 +6,10 @@ import { cpuSeconds, type Entry, methods, runCase } from './run.ts'
 
 interface Options {
   readonly seed: number
+  readonly seeds: number
   readonly quick: boolean
   readonly cases?: string[]
+  readonly methods?: string[]
   readonly json?: string
 }
 
@@ -17,14 +19,16 @@ export function pdeCommand(): Command {
     .description(
       'controls and coefficients of differential equations, beside a solver of the adjoint equation',
     )
-    .option('--seed <n>', 'the seed of the networks', whole, 0)
-    .option('--cases <names>', 'some of boundary; source, square; …, separated by semicolons', (text) =>
-      text.split(';').map((name) => name.trim()),
-    )
+    .option('--seed <n>', 'the first seed of the networks', whole, 0)
+    .option('--seeds <n>', 'how many seeds', whole, 3)
+    .option('--cases <names>', 'some of boundary; source, square; …, separated by semicolons', names)
+    .option('--methods <names>', `some of ${Object.keys(methods).join('; ')}`, names)
     .option('--quick', 'coarser grids and fewer outer steps', false)
     .option('--json <file>', 'entries as JSON')
     .action(pde)
 }
+
+const names = (text: string) => text.split(';').map((name) => name.trim())
 
 function whole(text: string): number {
   const value = Number(text)
@@ -32,40 +36,41 @@ function whole(text: string): number {
   throw new InvalidArgumentError('expected a whole number from 0.')
 }
 
-async function pde({ seed, quick, cases: names, json }: Options): Promise<void> {
+async function pde({ seed: first, seeds, quick, cases: some, methods: asked, json }: Options): Promise<void> {
   const backend = await loadBackend()
   const entries: Entry[] = []
+  const line = (cells: string[]) =>
+    console.log(
+      cells
+        .map((cell) => cell.padEnd(33))
+        .join('')
+        .trimEnd(),
+    )
   const tell = (entry: Entry) => {
     entries.push(entry)
     const { error, seconds, evaluations } = entry
     const figures = [`${(100 * error).toFixed(2)} %`, `${seconds.toFixed(2)} s`, String(evaluations)]
-    console.log(
-      [entry.case, entry.method, ...figures]
-        .map((cell) => cell.padEnd(26))
-        .join('')
-        .trimEnd(),
-    )
+    line([entry.case, String(entry.seed), entry.method, ...figures])
+    if (json) write(json, `${JSON.stringify(entries, null, 2)}\n`)
   }
-  console.log(
-    ['case', 'method', 'error of the control', 'CPU time', 'hypergradients']
-      .map((x) => x.padEnd(26))
-      .join(''),
-  )
-  for (const one of cases(quick)) {
-    if (names && !names.includes(one.name)) continue
-    const best = one.adjoint(true)
+  line(['case', 'seed', 'method', 'error of the control', 'CPU time', 'hypergradients'])
+  const wanted = cases(quick).filter(({ name }) => some?.includes(name) ?? true)
+  const bests = new Map<string, ArrayLike<number>>()
+  for (const { name, basis, adjoint } of wanted) {
+    const best = adjoint(true)
+    bests.set(name, best)
     const began = cpuSeconds()
-    const coarse = one.adjoint(false)
+    const coarse = adjoint(false)
     const seconds = cpuSeconds() - began
-    tell({
-      case: one.name,
-      method: 'adjoint',
-      seed,
-      error: controlError(one.basis, coarse, best),
-      seconds,
-      evaluations: 0,
-    })
-    for (const method of Object.keys(methods)) tell(await runCase(backend, one, best, method, seed, quick))
+    const error = controlError(basis, coarse, best)
+    tell({ case: name, method: 'adjoint', seed: first, error, seconds, evaluations: 0 })
   }
-  if (json) write(json, `${JSON.stringify(entries, null, 2)}\n`)
+  for (let seed = first; seed < first + (quick ? 1 : seeds); seed++) {
+    for (const one of wanted) {
+      const best = bests.get(one.name) as ArrayLike<number>
+      for (const method of asked ?? Object.keys(methods)) {
+        tell(await runCase(backend, one, best, method, seed, quick))
+      }
+    }
+  }
 }

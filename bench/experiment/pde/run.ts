@@ -3,6 +3,7 @@ import { leastSquares } from '../../../ts/defaults.ts'
 import { conjugateGradients } from '../../../ts/methods/conjugateGradients.ts'
 import type { Method } from '../../../ts/methods/method.ts'
 import { nhgd } from '../../../ts/methods/nhgd.ts'
+import { preconditionedConjugateGradients } from '../../../ts/methods/preconditionedConjugateGradients.ts'
 import { lbfgs } from '../../../ts/tasks/tuneRegularization/lbfgs.ts'
 import { broyden } from './broyden.ts'
 import { type Case, controlError } from './cases.ts'
@@ -13,9 +14,33 @@ export function cpuSeconds(): number {
   return (user + system) / 1e6
 }
 
+/**
+ * Conjugate gradients preconditioned by Kronecker factors that contain the differential operator (Dangel, Müller & Zeinhofer
+ * 2024), or these factors alone for 0 steps. The damping was chosen on the problems on the line with seed 100.
+ */
+const byFactors = (refine: number) =>
+  preconditionedConjugateGradients({
+    ...leastSquares,
+    refine,
+    refineSamples: leastSquares.batchSize,
+    refineDamping: 0,
+    fisher: {
+      form: 'kronecker',
+      statistic: 'expected',
+      smoothing: 'average',
+      kroneckerDamping: 'split',
+      damping: 1e-2,
+      keep: 0,
+      refreshEvery: 1,
+      refreshSamples: leastSquares.batchSize,
+    },
+  })
+
 /** Methods with as many curvature products as Broyden's rank; the inner steps are the same. */
 export const methods: Readonly<Record<string, () => Method>> = {
   nhgd: () => nhgd({ ...leastSquares, refine: 0 }),
+  'K-FAC': () => byFactors(0),
+  'conjugateGradients by K-FAC, 32': () => byFactors(32),
   'conjugateGradients, 32': () => conjugateGradients({ ...leastSquares, steps: 32, tolerance: 0 }),
   'conjugateGradients, 100': () => conjugateGradients({ ...leastSquares, steps: 100, tolerance: 0 }),
   'broyden, 32': () => broyden({ rank: 32 }),

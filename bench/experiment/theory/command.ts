@@ -14,6 +14,8 @@ import { theoryMarkdown, theoryPage } from './report.ts'
 interface TheoryOptions {
   readonly seed: number
   readonly quick: boolean
+  /** Independent runs per slope, where not each question's own number. */
+  readonly runs?: number
 }
 
 const doublings = (from: number, to: number) =>
@@ -23,16 +25,16 @@ const doublings = (from: number, to: number) =>
 export const parts: Readonly<
   Record<string, (backend: Backend, options: TheoryOptions) => Part | Promise<Part>>
 > = {
-  estimation: (backend, { seed, quick }) =>
+  estimation: (backend, { seed, quick, runs }) =>
     estimation(backend, {
       features: quick ? 4 : 20,
       classes: 3,
       pool: quick ? 256 : 4096,
       samples: quick ? doublings(64, 512) : doublings(512, 32_768),
-      runs: quick ? 2 : 6,
+      runs: runs ?? (quick ? 2 : 6),
       seed,
     }),
-  cross: (backend, { seed, quick }) =>
+  cross: (backend, { seed, quick, runs }) =>
     crossDerivative(backend, {
       features: quick ? 4 : 20,
       classes: 3,
@@ -42,10 +44,10 @@ export const parts: Readonly<
       steps: quick ? doublings(4, 16) : doublings(16, 1024),
       terminal: quick ? doublings(16, 64) : doublings(256, 16_384),
       loops: quick ? 8 : 60,
-      runs: quick ? 3 : 5,
+      runs: runs ?? (quick ? 3 : 5),
       seed,
     }),
-  rates: (backend, { seed, quick }) =>
+  rates: (backend, { seed, quick, runs }) =>
     rates(backend, {
       features: quick ? 4 : 20,
       classes: 3,
@@ -54,16 +56,16 @@ export const parts: Readonly<
       regularization: 0.05,
       samples: quick ? 128 : 1024,
       budgets: quick ? doublings(2 ** 11, 2 ** 13) : doublings(2 ** 13, 2 ** 20),
-      runs: quick ? 2 : 6,
+      runs: runs ?? (quick ? 2 : 6),
       seed,
     }),
-  growth: (backend, { seed, quick }) =>
+  growth: (backend, { seed, quick, runs }) =>
     growth(backend, {
       denseWidths: quick ? [4, 6, 8] : [10, 18, 32, 44, 60, 80],
       widths: quick ? [4, 8, 16] : [10, 32, 100, 178, 316, 562, 1000],
       samples: quick ? doublings(64, 256) : doublings(512, 32_768),
       innerSteps: quick ? doublings(4, 16) : doublings(8, 256),
-      runs: quick ? 2 : 5,
+      runs: runs ?? (quick ? 2 : 5),
       seed,
     }),
   concurrency: (_, { quick }) => concurrency({ setups: quick ? [tiny] : setups, rounds: quick ? 3 : 21 }),
@@ -105,6 +107,7 @@ export function theoryCommand(): Command {
         .default(Object.keys(parts)),
     )
     .option('--seed <n>', 'the first seed', Number, 0)
+    .option('--runs <n>', 'independent runs per slope (default: 5 or 6)', Number)
     .option('--quick', 'tiny sizes, which decide nothing', false)
     .option('--json <file>', 'claims and curves as JSON')
     .option('--markdown <file>', 'claims as Markdown')
