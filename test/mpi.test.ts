@@ -201,8 +201,8 @@ onRanks('nhgd clean: an error of one rank is told once, with the rank, and ends 
   const { clean, features } = cleaning()
   const other = (...more: string[]) => [...clean, ...more]
   const cases: [string[], string[], string][] = [
-    // Which it alone knows of, before all meet and after that; and which all have.
-    [clean, other('--checked', features), 'nhgd: rank 2: "--checked" expected'],
+    // Which it alone knows of, or all together, or all alike.
+    [clean, other('--checked', features), ', on rank 2 of 3 (ERR_'],
     [clean, other('--seed', '1'), 'nhgd: "rank 2" expected the "seed" of rank 0, got another'],
     [other('--nonsense'), other('--nonsense'), "nhgd: unknown option '--nonsense'"],
   ]

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 
 /** Milliseconds that a rank leaves to the others to report an error that they share with it. */
-const patience = { perRank: 200, most: 2000, told: 5000 }
+const patience = { perRank: 500, most: 2000, told: 15000 }
 
 /** See `Communicator` of nhgd. */
 class MpiCommunicator {

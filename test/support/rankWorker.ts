@@ -53,6 +53,7 @@ const tasks: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   /** All ranks are given an option that there is not. */
   async refuses() {
+    await communicator.barrier() // so that all are told at about the same time
     await solve(problem(), { ...options, method, communicator, seed: -1 }).result
   },
   /** The last rank dies in outer step 6, with a checkpoint of step 4 written. */

@@ -19,6 +19,8 @@ export interface Communicator {
   barrier(): Promise<void>
   /** Ends all ranks at once, with a status that is 1 by default. */
   abort(status?: number): void
+  /** Is told of a failure of this rank's work before the other ranks hear of it, which may take as long as their own work. */
+  onFailure?(error: unknown): void
 }
 
 /** A job of one rank: nothing is exchanged, and no bit changes. */
@@ -109,6 +111,7 @@ export async function together<T>(communicator: Communicator, work: () => T | Pr
   } catch (error) {
     if (isOfAllRanks(error)) throw error
     failure = error ?? new Error('no error')
+    communicator.onFailure?.(failure)
   }
   await heard(communicator, false, failure)
   return result as T

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander'
+import { together } from '../backend/communicator.ts'
 import { NhgdError } from '../backend/errors.ts'
 import { cleanCommand } from './clean.ts'
 import { distillCommand } from './distill.ts'
@@ -47,21 +48,32 @@ for (const command of program.commands) command.exitOverride().copyInheritedSett
 /** 0 done, 1 failed, 2 misuse, 130, 143 or 140 interrupted before there was anything to tell. */
 async function main(): Promise<number> {
   try {
-    await joinRanks()
+    await joinRanks(async (error) => process.exit(await fail(error)))
+    return await together(ranks(), command)
+  } catch (error) {
+    return fail(error)
+  }
+}
+
+async function command(): Promise<number> {
+  try {
     await program.parseAsync()
     return 0
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0
-    const rank = await turnToTell(error)
-    const told = rank === undefined ? [] : toldOf(error, rank)
-    if (told.length > 0) console.error(...told)
-    return exitCodeOf(error)
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    throw error
   }
+}
+
+/** Tells of an error where it is this rank's turn; returns the exit code. */
+async function fail(error: unknown): Promise<number> {
+  const rank = await turnToTell(error)
+  if (rank !== undefined) console.error(...toldOf(error, rank))
+  return exitCodeOf(error)
 }
 
 /** What is printed of an error: failures of the system, such as a full disk, in its words and without a stack. */
 function toldOf(error: unknown, rank: string): unknown[] {
-  if (error instanceof CommanderError) return [] // which has told already
   const about = (message: string) => [`nhgd: ${rank}${message}`]
   if (isInterruption(error)) {
     const { advice = 'before there was a result: nothing was written' } = error
@@ -77,7 +89,6 @@ function toldOf(error: unknown, rank: string): unknown[] {
 }
 
 function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return 2
   if (isInterruption(error)) return error.exitCode ?? 130
   if (!(error instanceof NhgdError)) return 1
   const bySystem = (error.cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined

@@ -8,11 +8,12 @@ const started = {
   rank: Number(OMPI_COMM_WORLD_RANK ?? PMI_RANK ?? PMIX_RANK ?? 0),
 }
 
-/** Milliseconds that a rank leaves to the others to tell of an error, or to end the job. */
-const patience = { perRank: 200, most: 2000, told: 5000 }
+/** Milliseconds that a rank leaves to the others to hear of its error, to tell of one, or to end the job. */
+const patience = { heard: 5000, perRank: 500, most: 2000, told: 15000 }
 
 let joined: Communicator | undefined
 let unmute = () => {}
+let telling = false
 
 /** The ranks that run this command: those that a launcher of MPI started, or this process alone. */
 export const ranks = (): Communicator => joined ?? oneRank
@@ -21,11 +22,12 @@ export const ranks = (): Communicator => joined ?? oneRank
 export const leads = (): boolean => (joined?.rank ?? started.rank) === 0
 
 /**
- * Joins the ranks that a launcher of MPI started. From here on rank 0 alone prints.
+ * Joins the ranks that a launcher of MPI started. From here on rank 0 alone prints. `end` is what a rank does whose failure
+ * the others do not hear of in time.
  *
  * @throws NhgdError `ERR_RANK` where they cannot find each other.
  */
-export async function joinRanks(): Promise<void> {
+export async function joinRanks(end: (error: unknown) => void): Promise<void> {
   if (started.size === 1) return
   if (!leads()) unmute = mute()
   process.on('uncaughtException', () => unmute())
@@ -38,7 +40,10 @@ export async function joinRanks(): Promise<void> {
       `"mpirun" expected ${started.size} ranks that know each other, got ${got}`,
     )
   }
-  joined = communicator
+  const onFailure = (error: unknown) => {
+    setTimeout(() => telling || end(error), patience.heard)
+  }
+  joined = Object.assign(communicator, { onFailure })
 }
 
 /** The package, or in a clone of the repository its folder. */
@@ -77,6 +82,7 @@ function mute(): () => void {
  */
 export async function turnToTell(error: unknown): Promise<string | undefined> {
   if (started.size === 1) return ''
+  telling = true
   const forAll = isOfAllRanks(error)
   const wait = forAll && !leads() ? patience.told : Math.min(patience.most, patience.perRank * started.rank)
   await new Promise((resolve) => setTimeout(resolve, wait))

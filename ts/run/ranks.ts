@@ -49,6 +49,7 @@ export class Ranks {
   /** @throws NhgdError `ERR_RANK` where a rank has something else under some name than rank 0 has. */
   async alike(own: object): Promise<void> {
     if (!this.several) return
+    await this.some(false) // where a rank that failed before is heard
     const [first, ...others] = await gatherJson(this.#communicator, plain(own) as Record<string, unknown>)
     for (const [i, other] of others.entries()) {
       const differs = (name: string) => JSON.stringify(first[name]) !== JSON.stringify(other[name])
