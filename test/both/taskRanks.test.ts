@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import type { Communicator } from '../../ts/backend/communicator.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import {
+  distill,
   InfluenceModel,
   influence,
   type NhgdError,
@@ -139,6 +140,52 @@ const others: Record<string, Task> = {
     return fitted.selfInfluence({ signal, communicator: own.communicator })
   },
 }
+
+/** What a distillation gives, which is equal to rounding on other ranks. */
+const distilled = async (own: Parameters<Task>[0]) => {
+  const {
+    features: small,
+    targets,
+    judged,
+    model: fitted,
+  } = await distill({
+    ...own,
+    features,
+    labels,
+    learnTargets: true,
+    outerSteps: 4,
+    trainings: 2,
+  })
+  const losses = Object.values(judged).flatMap(({ losses }) => losses)
+  return { inputs: small.data, targets: targets as Float32Array, theta: fitted.theta, losses }
+}
+
+test('distill: three ranks give what one does', async ({ backend }) => {
+  const one = await distilled({ backend })
+  assert.is(one.losses.length, 9)
+  for (const found of await onEach(3, (communicator) => distilled({ backend, communicator }))) {
+    for (const name of ['inputs', 'targets', 'theta', 'losses'] as const) {
+      close(found[name] as ArrayLike<number>, one[name] as ArrayLike<number>, 1e-3, name)
+    }
+  }
+})
+
+test('distill: what was interrupted goes on with other ranks', async ({ backend }) => {
+  const file = join(folder, 'distill')
+  const checkpoint = { file, everySeconds: 0, resume: true }
+  const errors = await errorsOf(3, (communicator) => {
+    const controller = new AbortController()
+    if (communicator.rank === 2)
+      afterEachFile((path) => path === file && controller.abort(new Error('enough')))
+    return distilled({ backend, communicator, checkpoint, signal: controller.signal })
+  })
+  afterEachFile(undefined)
+  for (const { message } of errors) assert.match(message, 'enough')
+  const one = await distilled({ backend })
+  for (const found of await onEach(2, (communicator) => distilled({ backend, communicator, checkpoint }))) {
+    close(found.inputs as ArrayLike<number>, one.inputs as ArrayLike<number>, 1e-3, 'inputs')
+  }
+})
 
 for (const [name, task] of Object.entries(others)) {
   test(`${name}: three ranks give the bits that one gives`, async ({ backend }) => {

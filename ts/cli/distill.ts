@@ -25,6 +25,7 @@ import { type Input, type InputOptions, readFiles } from './input.ts'
 import { interrupts } from './interrupts.ts'
 import { writeJson } from './output.ts'
 import { progressLine } from './progress.ts'
+import { ranks } from './ranks.ts'
 import { PIPE, writeAll, writeWhole } from './write.ts'
 
 interface Options extends InputOptions, CheckpointOptions, BackendOptions {
@@ -116,6 +117,7 @@ async function run(options: Options, command: Command): Promise<void> {
     standardize,
     seed,
     signal: stop.signal,
+    communicator: ranks(),
     checkpoint,
     onProgress(progress) {
       const { step, steps, seconds } = progress

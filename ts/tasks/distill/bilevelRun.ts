@@ -1,3 +1,4 @@
+import { type Communicator, oneRank, rowsOfRank } from '../../backend/communicator.ts'
 import * as defaults from '../../defaults.ts'
 import { conjugateGradients } from '../../methods/conjugateGradients.ts'
 import type { Method } from '../../methods/method.ts'
@@ -26,21 +27,26 @@ interface Begun {
   readonly curves: DistillResult['curves']
 }
 
-/** Follows the hypergradient of the loss on the real samples. */
+/** Follows the hypergradient of the loss on the real samples. The ranks share both the small set and these out. */
 export async function bilevelRun(settings: Settings, real: LabelledSet, stages: Stages): Promise<BilevelRun> {
   const { backend, model, features, labels, perClass, learnTargets, outerSteps, seed, signal } = settings
+  const { communicator = oneRank } = settings
   const start = subsetPerClass(backend, { features, labels }, perClass, seed)
-  const problem = bilevel({
-    backend,
-    model,
-    train: start,
-    validation: real,
-    hyperparameters: {
-      inputs: learnedInputs(),
-      ...(learnTargets && { targets: learnedTargets({ confidence: defaults.distill.confidence }) }),
-    },
-    regularization: settings.regularization,
-  })
+  const problemOf = (train: LabelledSet, validation: LabelledSet) =>
+    bilevel({
+      backend,
+      model,
+      train,
+      validation,
+      hyperparameters: {
+        inputs: learnedInputs(),
+        ...(learnTargets && { targets: learnedTargets({ confidence: defaults.distill.confidence }) }),
+      },
+      regularization: settings.regularization,
+    })
+  const problem = problemOf(start, real)
+  const shared =
+    communicator.size > 1 ? problemOf(part(start, communicator), part(real, communicator)) : problem
   const kind = kindOf(model)
   const method = settings.method ?? (await ownMethod(problem, kind, seed))
   const begun = stages.begun<Begun>('bilevel')
@@ -52,6 +58,7 @@ export async function bilevelRun(settings: Settings, real: LabelledSet, stages: 
     outerSteps,
     seconds: settings.seconds,
     seed,
+    communicator,
     retryRate: defaults.distill.retryRate,
     // A run that is kept ends after a whole step.
     signal: stages.kept ? undefined : signal,
@@ -64,7 +71,7 @@ export async function bilevelRun(settings: Settings, real: LabelledSet, stages: 
       return !(stages.kept && signal?.aborted)
     },
   }
-  const run = begun ? resume(problem, begun.run, options) : solve(problem, options)
+  const run = begun ? resume(shared, begun.run, options) : solve(shared, options)
   const solved = await run.result
   if (stages.kept || solved.steps === 0) signal?.throwIfAborted()
   const { inputs, targets } = solved.hyperparameters
@@ -79,6 +86,13 @@ export async function bilevelRun(settings: Settings, real: LabelledSet, stages: 
     solve: { status, advice, steps, seconds, ...(residual !== undefined && { residual }) },
     method: { method: method.name, ...method.settings },
   }
+}
+
+/** A rank's part of a set. */
+function part({ features, labels }: LabelledSet, communicator: Communicator): LabelledSet {
+  const { from, to } = rowsOfRank(labels.length, communicator)
+  const rows = Uint32Array.from({ length: to - from }, (_, i) => from + i)
+  return { features, rows, labels: rows.map((row) => labels[row]) }
 }
 
 /** Inner steps over all learned samples, and conjugate gradients with their curvature: both are cheap. */

@@ -7,6 +7,7 @@ import { subsetPerClass } from '../../problems/distillation.ts'
 import { predictor } from '../../problems/model.ts'
 import type { AnyProblem } from '../../problems/problem.ts'
 import type { LabelledSet } from '../../problems/samples.ts'
+import type { Ranks } from '../../run/ranks.ts'
 import { accuracy } from '../metrics.ts'
 import type { Theta } from '../trainer.ts'
 import type { Judged, Settings, SmallSet } from './options.ts'
@@ -20,31 +21,38 @@ export interface Data {
 
 type Uploaded = LabelledSet & { readonly features: Features }
 
-/** Trains several times from scratch on a set, or on one per training, and takes losses and accuracies. */
+/**
+ * Trains several times from scratch on a set, or on one per training, and takes losses and accuracies. The ranks share the
+ * trainings out.
+ */
 export async function judge(
   settings: Settings,
   { real, test }: Data,
   paced: (problem: AnyProblem) => AnyProblem,
   setOf: (training: number) => TrainingSet,
   trainings: number,
+  ranks: Ranks,
 ): Promise<Judged & { readonly theta: Theta }> {
   const { backend, model, classes, seed } = settings
-  const [losses, accuracies, thetas]: [number[], number[], Theta[]] = [[], [], []]
-  let samples = 0
-  for (let k = 0; k < trainings; k++) {
+  const found = await ranks.sharedOut(trainings, async (k) => {
     const set = setOf(k)
     const problem = problemOn(settings, real, set)
     const outer = variablesOf(settings, set)
     const theta = await train(settings, paced(problem), outer, seedOf.training(seed, k))
-    losses.push(problem.oracles.outerLoss(problem.start(0, { inner: theta, outer })))
+    const loss = problem.oracles.outerLoss(problem.start(0, { inner: theta, outer }))
     const all = backend.Batch.all(test.features.rows)
     const p = predictor(backend, model).probabilities(problem.vector(theta), test.features, all)
-    accuracies.push(accuracy(read(p), classes, test.labels))
-    thetas.push(theta)
-    samples = problem.oracles.samples
+    const { samples } = problem.oracles
     problem.dispose()
+    const share = accuracy(read(p), classes, test.labels)
+    return { samples, loss, accuracy: share, ...(k === 0 && { theta }) }
+  })
+  return {
+    samples: found[0].samples,
+    losses: found.map(({ loss }) => loss),
+    accuracies: found.map(({ accuracy }) => accuracy),
+    theta: found[0].theta as Theta,
   }
-  return { samples, losses, accuracies, theta: thetas[0] }
 }
 
 /** Random real samples, drawn anew for each training. */

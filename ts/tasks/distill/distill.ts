@@ -84,7 +84,7 @@ async function compared(settings: Settings, data: Data, set: SmallSet, stages: S
   const breather = new Breather(() => signal?.throwIfAborted())
   const one = async (name: Contender, setOf: (training: number) => TrainingSet, times = trainings) => {
     const { theta, ...found } = await stages.take(name, () =>
-      judge(settings, data, (problem) => problem.paced(() => breather.due()), setOf, times),
+      judge(settings, data, (problem) => problem.paced(() => breather.due()), setOf, times, stages.ranks),
     )
     judged[name] = found
     return theta
@@ -116,8 +116,8 @@ const version = 1
 
 /** What tells a run of the task from others; one that goes on may have other seconds. */
 function about(settings: Settings): object {
-  const { backend, signal, onProgress, checkpoint, features, labels, test, method, seconds, ...own } =
-    settings
+  const { backend, signal, communicator, onProgress, checkpoint, ...given } = settings
+  const { features, labels, test, method, seconds, ...own } = given
   const sets = [ofFeatures(features), labels, ...(test ? [ofFeatures(test.features), test.labels] : [])]
   const named = method && { method: method.name, ...method.settings }
   return { version, task: 'distill', ...own, ...named, data: fingerprint(sets) }

@@ -1,6 +1,7 @@
 import type { Backend, BackendInfo } from '../../backend/backend.ts'
 import {
   backendCheck,
+  type Check,
   callback,
   checkOptions,
   flag,
@@ -13,6 +14,7 @@ import {
   signalCheck,
   size,
 } from '../../backend/check.ts'
+import { type Communicator, communicatorCheck } from '../../backend/communicator.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import type { Matrix } from '../../backend/matrix.ts'
 import { type MatrixLike, matrixCheck } from '../../backend/matrixLike.ts'
@@ -62,6 +64,8 @@ export interface DistillOptions extends Labelled {
   /** Decides every draw; 0 by default. */
   readonly seed?: number
   readonly signal?: AbortSignal
+  /** The ranks that share the work out. All of them have all samples, and all get the result. */
+  readonly communicator?: Communicator
   /** Writes what was computed to a file now and then. An abort gives no result then: what there is goes to the file. */
   readonly checkpoint?: TaskCheckpoint
   readonly onProgress?: (progress: DistillProgress) => void
@@ -133,6 +137,7 @@ const checks = {
   seconds: number(0, Number.POSITIVE_INFINITY),
   seed: seedCheck,
   signal: signalCheck,
+  communicator: communicatorCheck as Check<Communicator>,
   checkpoint: taskCheckpointCheck,
   onProgress: callback,
 }
@@ -165,9 +170,9 @@ export function settingsOf(given: DistillOptions) {
     seconds = Number.POSITIVE_INFINITY,
     seed = 0,
   } = options
-  const { backend, method, signal, checkpoint, onProgress } = options
+  const { backend, method, signal, communicator, checkpoint, onProgress } = options
   const numbersOf = { perClass, regularization, outerSteps, outerRate, trainings, seconds, seed }
-  const rest = { backend, method, signal, checkpoint, onProgress }
+  const rest = { backend, method, signal, communicator, checkpoint, onProgress }
   return {
     ...own,
     test: apart,
