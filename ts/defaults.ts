@@ -347,14 +347,26 @@ export const distill = {
 export const tuneRegularization = {
   folds: 5,
   grid: {
-    powers: [1, 0.5],
+    powers: [1, 0.7, 0.5, 0.35],
     strengths: [0.3, 0.15, 0.07, 0.03, 0.01, 0.003],
     ridge: [1, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4],
     size: 0.05,
     /** Ridge penalties of a perceptron, whose weights have no such unit. */
     network: [0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4],
   },
-  outer: { steps: 15, tolerance: 3e-3, gain: 1e-3, reach: 0.7 },
+  /**
+   * At q = 1 the best of all whole steps from the scale of the data, in the logarithm of the strength; it moves so many
+   * steps from the best of the grid at most. Below q = 1, steps from the strength that pulls coefficients of `size` as much.
+   */
+  scan: { step: Math.log(2) / 2, rounds: 6, steps: [2, 1, 0, -1], size: 0.1 },
+  /** Parabolas through the logarithms of strengths; a step below `least` is none. */
+  refinements: { rounds: 3, least: 0.03 },
+  outer: {
+    steps: 15,
+    tolerance: Number(process.env.TOL ?? 3e-3),
+    gain: Number(process.env.GAIN ?? 1e-3),
+    reach: 0.7,
+  },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
   /** Perceptrons: steps end after two in a row that gain less than this share of g. */
   network: {

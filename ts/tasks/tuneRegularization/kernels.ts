@@ -2,6 +2,9 @@ import type { Backend } from '../../backend/backend.ts'
 import type { Vector } from '../../backend/binding.ts'
 import type { PenaltyTerm } from './penaltyTerm.ts'
 
+/** Sweeps of coordinate descent, at most. */
+export const sweeps = 100
+
 /** Kernels on arrays of doubles. Matrices that are used again and again stay in the backend. */
 export class Kernels {
   readonly backend: Backend
@@ -46,6 +49,12 @@ export class Kernels {
     return this.#run([c], [weights], kernel)[0]
   }
 
+  /** A Aᵀ, with A rows × columns. */
+  gram(a: Float64Array, rows: number): Float64Array {
+    const kernel = (c: Vector, a: Vector) => this.backend.syrk(rows, a.length / rows, 1, a, 0, c)
+    return this.#run([new Float64Array(rows * rows)], [a], kernel)[0]
+  }
+
   /** (scale · G + E + A diag(weights) Aᵀ)⁻¹ B; `ERR_NUMERIC` unless that is positive definite. */
   solveWith(
     g: Vector,
@@ -81,7 +90,7 @@ export class Kernels {
 
   /**
    * θ and the rest after coordinate descent on a penalised quadratic (see `descend` of the backend), until no coefficient
-   * changes by more than the share `settled` of the largest.
+   * changes by more than the share `settled` of the largest, or for `most` sweeps.
    */
   descend(
     rows: Vector,
@@ -90,10 +99,11 @@ export class Kernels {
     rest: Float64Array,
     { strengths, power, smoothing }: PenaltyTerm,
     settled: number,
+    most = sweeps,
   ): Float64Array[] {
     const [d, width] = [theta.length, rest.length]
     const kernel = (theta: Vector, rest: Vector, s: Vector) =>
-      this.backend.descend(d, width, rows, gram, s, power, smoothing, theta, rest, settled, sweeps)
+      this.backend.descend(d, width, rows, gram, s, power, smoothing, theta, rest, settled, most)
     return this.#run([theta, rest], [strengths], kernel)
   }
 
@@ -137,5 +147,3 @@ export class Kernels {
     else this.#spare.set(vector.length, [vector])
   }
 }
-
-const sweeps = 100

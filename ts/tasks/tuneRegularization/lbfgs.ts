@@ -11,8 +11,7 @@ const first = 0.3
 
 /**
  * Minimises a function of few variables by limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with steps of at
- * most `reach` in each entry and an Armijo line search, until two steps in a row gain little, or one where
- * `curvature`, about the second derivative at the start, is known. The gradient is asked for where its value is
+ * most `reach` in each entry and an Armijo line search, until two steps in a row gain little. The gradient is asked for where its value is
  * `wanted`. `onStep` sees the start and each accepted x; it returns true to end.
  */
 export async function lbfgs(
@@ -23,7 +22,6 @@ export async function lbfgs(
     tolerance: number
     gain: number
     reach: number
-    curvature?: number | undefined
     onStep: (x: Float64Array, at: Evaluation) => Promise<boolean>
   },
 ): Promise<void> {
@@ -33,7 +31,7 @@ export async function lbfgs(
   const pairs: { s: Float64Array; y: Float64Array }[] = []
   let small = 0
   for (let step = 0; step < options.steps; step++) {
-    const direction = descent(at.gradient, pairs, options.curvature)
+    const direction = descent(at.gradient, pairs)
     const largest = direction.reduce((most, d) => Math.max(most, Math.abs(d)), 0)
     const slope = dot(direction, at.gradient)
     if (!(largest > options.tolerance) || !(slope < 0)) return
@@ -60,7 +58,7 @@ export async function lbfgs(
     ;({ x, at } = accepted)
     if (await options.onStep(x, at)) return
     small = gain <= options.gain * Math.abs(at.value) ? small + 1 : 0
-    if (small === (options.curvature ? 1 : 2)) return
+    if (small === 2) return
   }
 }
 
@@ -68,7 +66,6 @@ export async function lbfgs(
 function descent(
   gradient: Float64Array,
   pairs: readonly { s: Float64Array; y: Float64Array }[],
-  curvature: number | undefined,
 ): Float64Array {
   let q: Float64Array = gradient.map((g) => -g)
   const shares: number[] = []
@@ -79,7 +76,7 @@ function descent(
   }
   const last = pairs.at(-1)
   const largest = gradient.reduce((most, g) => Math.max(most, Math.abs(g)), 1e-300)
-  const scale = last ? dot(last.s, last.y) / dot(last.y, last.y) : curvature ? 1 / curvature : first / largest
+  const scale = last ? dot(last.s, last.y) / dot(last.y, last.y) : first / largest
   q = q.map((x) => scale * x)
   for (const [k, { s, y }] of pairs.entries()) q = plus(q, shares[k] - dot(y, q) / dot(s, y), s)
   return q

@@ -6,10 +6,12 @@ import type { PenaltyTerm } from './penaltyTerm.ts'
 import { dot, type InnerSolver, largestChange, plus } from './solver.ts'
 
 const { steps } = defaults.tuneRegularization.inner
-/** A sweep that changes no coefficient by more than this share of the largest ends coordinate descent. */
-const settled = 1e-4
-/** A Newton step that changes no coefficient by more than this share is the last: the next one would change its square. */
-const last = 1e-3
+/** A sweep that changes no coefficient by more than this share of the largest is the last. */
+const settled = 3e-6
+/** The same of a rough solution, and of coordinate descent before the first Newton step. */
+const [loose, near] = [2e-3, 5e-3]
+/** Sweeps where no Newton step lowers the objective. */
+const alone = 10
 
 /**
  * Penalised least squares of some outputs with a free intercept: (1/2n) Σ ‖z_i − y_i‖² + R(θ), by coordinate descent
@@ -43,8 +45,13 @@ export class LeastSquares implements InnerSolver {
     this.#targetMeans = columnMeans(targets, n)
     const root = Math.sqrt(n)
     const columns = new Float64Array(features.length)
-    for (let i = 0, k = 0; i < n; i++) {
-      for (let j = 0; j < d; j++, k++) columns[j * n + i] = (features[k] - this.#means[j]) / root
+    // Some rows at a time, which fill whole lines of the cache.
+    for (let first = 0; first < n; first += 8) {
+      const end = Math.min(n, first + 8)
+      for (let j = 0; j < d; j++) {
+        const mean = this.#means[j]
+        for (let i = first; i < end; i++) columns[j * n + i] = (features[i * d + j] - mean) / root
+      }
     }
     this.#equations = new NormalEquations(new Kernels(backend), columns, n, products && centred(products, n))
     this.#y = Array.from({ length: outputs }, (_, c) =>
@@ -81,7 +88,10 @@ export class LeastSquares implements InnerSolver {
     return { u, indefinite }
   }
 
-  /** Coordinate descent until it moves little, then Newton steps; where one fails, coordinate descent goes on. */
+  /**
+   * Coordinate descent until it moves little. Newton steps of the coefficients that are not next to 0 then take turns with
+   * sweeps over all.
+   */
   async #minimize(
     theta: Float64Array,
     penalty: PenaltyTerm,
@@ -90,34 +100,22 @@ export class LeastSquares implements InnerSolver {
   ): Promise<number> {
     const equations = this.#equations
     if (penalty.power === 2) {
-      const ridge = await equations.solve(penalty.strengths, equations.transposed(y))
+      const ridge =
+        equations.ridge(penalty.strengths, y) ??
+        (await equations.solve(penalty.strengths, equations.transposed(y)))
       if (ridge) theta.set(ridge)
       return 1
     }
     let residual = equations.residual(theta, y)
-    let [accuracy, newtonPays] = [rough ? 2e-3 : settled, false]
-    for (let step = 0; step < steps; step++) {
-      if (!newtonPays) residual = equations.descend(theta, residual, penalty, accuracy, y)
-      if (rough || accuracy < last / 100) return step + 1
-      const gradient = equations.transposed(residual)
-      const weights = penalty.majorizer(theta)
-      for (let j = 0; j < gradient.length; j++) gradient[j] = weights[j] * theta[j] - gradient[j]
-      const newton = await equations.solve(penalty.second(theta), gradient, 3e-2)
-      const next = newton && plus(theta, -1, newton)
-      const at = next && equations.residual(next, y)
-      const before = 0.5 * dot(residual, residual) + penalty.value(theta)
-      newtonPays = false
-      if (!at || !(0.5 * dot(at, at) + penalty.value(next) <= before * (1 + 1e-14))) {
-        accuracy /= 10
-        continue
-      }
-      const change = largestChange(theta, next)
-      theta.set(next)
-      residual = at
-      if (change < last) return step + 1
-      newtonPays = change < 100 * settled
+    residual = equations.descend(theta, residual, penalty, rough ? loose : near, y)
+    if (rough) return 1
+    for (let step = 1; ; step++) {
+      const jumped = equations.newton(theta, residual, penalty)
+      if (jumped) residual = jumped
+      const before = theta.slice()
+      residual = equations.descend(theta, residual, penalty, settled, y, jumped ? 1 : alone)
+      if (step === steps || largestChange(before, theta) < settled) return step
     }
-    return steps
   }
 
   #part(penalty: PenaltyTerm, output: number): PenaltyTerm {

@@ -8,6 +8,16 @@ import { dot, plus } from './solver.ts'
 /** Relative residual of conjugate gradients, and their most steps. */
 const [accuracy, steps] = [1e-6, 200]
 
+/** Features of a dense system of their own, which is filled up to a multiple of so many. */
+const filling = 32
+interface Block {
+  readonly light: Uint32Array
+  readonly size: number
+  /** size × n. */
+  readonly rows: Float64Array
+  readonly gram: Float64Array
+}
+
 /**
  * B, n × d, and systems with BᵀB + D. They are solved with d × d entries, or with n × n where there are fewer samples, by
  * Woodbury's identity. Features whose weights are the largest, whose coefficients are next to 0, enter by BBᵀ, which is
@@ -27,6 +37,10 @@ export class NormalEquations {
   /** Diagonal of BᵀB, and what is large beside the eigenvalues of BᵀB. */
   readonly #squares: Float64Array
   readonly #heavy: number
+  /** So many features or fewer have a dense block of their own. */
+  readonly #few: number
+  /** The last block of features. */
+  #made: Block | undefined
   /** In the size of BBᵀ. */
   readonly #identity: Vector | undefined
 
@@ -40,6 +54,7 @@ export class NormalEquations {
     for (let j = 0, k = 0; j < d; j++)
       for (let i = 0; i < n; i++, k++) this.#squares[j] += columns[k] * columns[k]
     // Half of the mean eigenvalue of BBᵀ.
+    this.#few = n
     this.#heavy = this.#squares.reduce((sum, x) => sum + x, 0) / (2 * n)
     const rows = () => (d > n ? this.#rows() : this.#turned)
     const gram = () => {
@@ -76,13 +91,78 @@ export class NormalEquations {
     penalty: PenaltyTerm,
     settled: number,
     y: Float64Array,
+    most?: number,
   ): Float64Array {
     const gram = this.#d <= this.#n
     const rest = gram ? this.transposed(residual) : residual
     const rows = gram ? this.#gram : this.#turned
-    const [found, left] = this.#kernels.descend(rows, gram, theta, rest, penalty, settled)
+    const [found, left] = this.#kernels.descend(rows, gram, theta, rest, penalty, settled, most)
     theta.set(found)
     return gram ? this.residual(theta, y) : left
+  }
+
+  /**
+   * A Newton step of ½‖y − Bθ‖² + R(θ) along the features that R does not dominate; changes θ and returns y − Bθ. Nothing
+   * where it does not lower the objective.
+   */
+  newton(theta: Float64Array, residual: Float64Array, penalty: PenaltyTerm): Float64Array | undefined {
+    const beyond = (j: number) => theta[j] * theta[j] > penalty.smoothing
+    const light = this.#light(penalty.second(theta), beyond)
+    if (!light || light.length === 0) return undefined
+    const { rows, size, gram } = this.#block(light)
+    const [own, strengths] = [new Float64Array(size), new Float64Array(size)]
+    for (const [a, j] of light.entries()) [own[a], strengths[a]] = [theta[j], penalty.strengths[j]]
+    const part = penalty.part(strengths)
+    const slope = this.#kernels.gemm(rows, residual, size)
+    for (const [a, pull] of part.majorizer(own).entries()) slope[a] -= pull * own[a]
+    const matrix = plusDiagonal(gram, part.second(own))
+    const step = this.#positive(() => this.#kernels.choleskySolve(matrix, size, slope))
+    if (!step) return undefined
+    const image = this.#kernels.gemm(step, rows, 1)
+    const value = (theta: Float64Array, residual: Float64Array) =>
+      0.5 * dot(residual, residual) + part.value(theta)
+    const most = value(own, residual) * (1 + 1e-14)
+    for (let t = 1; t > 0.1; t /= 2) {
+      const [next, moved] = [plus(own, t, step), plus(residual, -t, image)]
+      if (!(value(next, moved) <= most)) continue
+      for (const [a, j] of light.entries()) theta[j] = next[a]
+      return moved
+    }
+    return undefined
+  }
+
+  /**
+   * The columns of some features, one after the other, and their products with each other. Rows of zeros, with a one on
+   * the diagonal, fill up the block, so that few sizes occur and the operands of kernels serve again.
+   */
+  #block(light: Uint32Array): Block {
+    const [n, made] = [this.#n, this.#made]
+    if (made?.light.length === light.length && light.every((j, a) => j === made.light[a])) return made
+    const size = filling * Math.max(1, Math.ceil(light.length / filling))
+    const rows = new Float64Array(size * n)
+    for (const [a, j] of light.entries()) rows.set(this.#columns.subarray(j * n, (j + 1) * n), a * n)
+    const gram = this.#kernels.gram(rows, size)
+    for (let a = light.length; a < size; a++) gram[a * (size + 1)] = 1
+    this.#made = { light, size, rows, gram }
+    return this.#made
+  }
+
+  /** What a kernel gives; nothing where its matrix is not positive definite. */
+  #positive<T>(work: () => T): T | undefined {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof NhgdError && error.code === 'ERR_NUMERIC') return undefined
+      throw error
+    }
+  }
+
+  /** θ of the same ridge penalty on all features, Bᵀ(BBᵀ + sI)⁻¹ y; nothing where that is the longer way. */
+  ridge(strengths: Float64Array, y: Float64Array): Float64Array | undefined {
+    const [strength] = strengths
+    if (!this.#identity || !(strength > 0) || strengths.some((s) => s !== strength)) return undefined
+    const scaled = y.map((x) => x / strength)
+    return this.transposed(this.#kernels.solveWith(this.#gram, 1 / strength, this.#identity, scaled))
   }
 
   /** (BᵀB + D)⁻¹ r; nothing where the matrix is not positive definite. */
@@ -97,21 +177,20 @@ export class NormalEquations {
     }
   }
 
-  /** The features that D does not dominate, where they are not more than samples: the others hardly matter to each other. */
-  #light(diagonal: Float64Array): Uint32Array | undefined {
+  /** The features that D does not dominate, and some more, where they are few: the others hardly matter to each other. */
+  #light(diagonal: Float64Array, more?: (j: number) => boolean): Uint32Array | undefined {
     const light: number[] = []
-    for (let j = 0; j < diagonal.length; j++) if (diagonal[j] < this.#heavy) light.push(j)
-    return light.length <= this.#n ? Uint32Array.from(light) : undefined
+    for (let j = 0; j < diagonal.length; j++) if (diagonal[j] < this.#heavy || more?.(j)) light.push(j)
+    return light.length <= this.#few ? Uint32Array.from(light) : undefined
   }
 
   /** Conjugate gradients, preconditioned by the dense part of the light features and by the diagonal of the others. */
   async #conjugate(diagonal: Float64Array, light: Uint32Array, r: Float64Array, enough: number) {
-    const [kernels, n, s] = [this.#kernels, this.#n, light.length]
-    const rows = new Float64Array(s * n)
-    for (const [a, j] of light.entries()) rows.set(this.#columns.subarray(j * n, (j + 1) * n), a * n)
-    const dense = s > 0 ? kernels.gemm(rows, transposed(rows, s), s) : rows
-    for (const [a, j] of light.entries()) dense[a * (s + 1)] += diagonal[j]
-    const inverse = s > 0 ? kernels.choleskyInverse(dense, s) : dense
+    const [kernels, n] = [this.#kernels, this.#n]
+    const { size, gram } = this.#block(light)
+    const own = new Float64Array(size)
+    for (const [a, j] of light.entries()) own[a] = diagonal[j]
+    const inverse = kernels.choleskyInverse(plusDiagonal(gram, own), size)
     const share = diagonal.map((x, j) => 1 / (x + this.#squares[j]))
     const { backend } = kernels
     const [inside, x, out] = [new backend.Vector(n, 'f64'), r.slice(), r.slice()]
@@ -125,9 +204,9 @@ export class NormalEquations {
     }
     const precondition = (x: Float64Array) => {
       for (let j = 0; j < x.length; j++) out[j] = share[j] * x[j]
-      for (let a = 0, k = 0; a < s; a++) {
+      for (let a = 0; a < light.length; a++) {
         let sum = 0
-        for (let c = 0; c < s; c++, k++) sum += inverse[k] * x[light[c]]
+        for (let c = 0, k = a * size; c < light.length; c++, k++) sum += inverse[k] * x[light[c]]
         out[light[a]] = sum
       }
       return out
@@ -198,6 +277,12 @@ export class NormalEquations {
     for (const [a, j] of dense.entries()) u[j] = found[a]
     return u
   }
+}
+
+function plusDiagonal(a: Float64Array, diagonal: Float64Array): Float64Array {
+  const out = a.slice()
+  for (let j = 0; j < diagonal.length; j++) out[j * (diagonal.length + 1)] += diagonal[j]
+  return out
 }
 
 function diagonalMatrix(x: Float64Array): Float64Array {

@@ -20,8 +20,14 @@ export function penaltyAt({ groups, strengths, power }: PenaltyShape, v: Float64
   return new PenaltyTerm(all, q)
 }
 
-/** Whether ∇f is wanted, which f may decide. Without it in any case, θ is found roughly. */
-export type Differentiate = boolean | ((value: number) => boolean)
+/**
+ * Whether ∇f is wanted, which f may decide; without it in any case, θ is found roughly. What decides is asked of f near θ*
+ * first, less about its error, whether to go on to θ*.
+ */
+export type Differentiate = boolean | ((value: number, rough: boolean) => boolean)
+
+/** The share of f that a rough θ may change. */
+const roughly = 0.01
 
 /** f at one v, with what it is made of. */
 export interface Evaluated extends Evaluation {
@@ -35,7 +41,7 @@ export interface Evaluated extends Evaluation {
 
 /**
  * f(v) = the mean over folds of the loss at θ*_k(v), and ∇f by implicit differentiation: ∇_v f − Lᵀ H⁻¹ ∇_θ f over all
- * folds at once. The ranks share the folds out. Each θ_k starts from the same `starts`, whatever was evaluated before.
+ * folds at once. The ranks share the folds out. θ_k starts from `starts`, or from what a call gives in their place.
  */
 export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Float64Array[]) {
   const { together } = folds
@@ -43,27 +49,39 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
   const all = together.backend.Batch.all(oracles.samples)
   const [direct, target] = [together.zeros(oracles.outerLength), together.zeros(oracles.innerLength)]
   const product = together.zeros(oracles.outerLength)
-  const evaluate = async (v: Float64Array, differentiate: Differentiate): Promise<Evaluated> => {
+  const evaluate = async (
+    v: Float64Array,
+    differentiate: Differentiate,
+    from: readonly Float64Array[],
+  ): Promise<Evaluated> => {
     const penalty = penaltyAt(shape, v)
-    const thetas = starts.map((start) => start.slice())
+    const thetas = from.map((start) => start.slice())
     const { pace } = folds
     const count = folds.folds.length
-    const minima = await pace.ranks.sharedOut(count, async (k) => {
-      await pace.pause()
-      const { problem, solver } = folds.folds[k]
-      await solver.minimize(thetas[k], penalty, differentiate === false)
-      return {
-        theta: thetas[k],
-        loss: problem.oracles.outerLoss(problem.start(0, { inner: thetas[k], outer: v })),
-      }
-    })
-    const losses = minima.map(({ theta, loss }, k) => {
-      thetas[k] = theta
-      return loss
-    })
-    const value = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
-    if (!(typeof differentiate === 'function' ? differentiate(value) : differentiate))
+    /** f at θ*, or near to it. */
+    const found = async (rough: boolean) => {
+      const minima = await pace.ranks.sharedOut(count, async (k) => {
+        await pace.pause()
+        const { problem, solver } = folds.folds[k]
+        await solver.minimize(thetas[k], penalty, rough)
+        const point = problem.start(0, { inner: thetas[k], outer: v })
+        return { theta: thetas[k], loss: problem.oracles.outerLoss(point) }
+      })
+      const losses = minima.map(({ theta, loss }, k) => {
+        thetas[k] = theta
+        return loss
+      })
+      const value = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
       return { value, gradient: new Float64Array(v.length), losses, thetas, indefinite: false }
+    }
+    const decides = typeof differentiate === 'function'
+    if (differentiate === false) return found(true)
+    if (decides && folds.isConvex) {
+      const near = await found(true)
+      if (!differentiate((1 - roughly) * near.value, true)) return near
+    }
+    const exact = await found(false)
+    if (decides && !differentiate(exact.value, false)) return exact
     const point = together.start(0, { inner: joined(thetas), outer: v })
     await oracles.outerGradient(point, direct, target)
     const b = Float64Array.from(read(target))
@@ -76,10 +94,10 @@ export function objective(folds: Folds, shape: PenaltyShape, starts: readonly Fl
     const u = together.vector(joined(solved.map(({ u }) => u)))
     await oracles.crossProduct(point, all, u, -1, product)
     const gradient = Float64Array.from(read(product))
-    return { value, gradient, losses, thetas, indefinite: solved.some(({ indefinite }) => indefinite) }
+    return { ...exact, gradient, indefinite: solved.some(({ indefinite }) => indefinite) }
   }
-  return (v: Float64Array, differentiate: Differentiate = true) =>
-    folds.pace.once(() => evaluate(v, differentiate))
+  return (v: Float64Array, differentiate: Differentiate = true, from = starts) =>
+    folds.pace.once(() => evaluate(v, differentiate, from))
 }
 
 function joined(parts: readonly Float64Array[]): Float64Array {

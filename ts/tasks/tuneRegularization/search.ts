@@ -3,18 +3,21 @@ import type { Folds } from './folds.ts'
 import { sharedStrength, strengthsAt } from './grid.ts'
 import { lbfgs } from './lbfgs.ts'
 import { type Evaluated, objective, type PenaltyShape, penaltyAt } from './objective.ts'
+import type { Prepared } from './prepare.ts'
 import type { Setup } from './setup.ts'
 
-const { grid, outer, prior, few, enough } = defaults.tuneRegularization
+const { grid, scan, refinements, outer, prior, few, enough } = defaults.tuneRegularization
 
 /** A penalty that was tried. */
 export interface Trial {
   readonly shape: PenaltyShape
   readonly v: Float64Array
   readonly at: Evaluated
+  /** Whose θ this one started from, where others may lead to other minima. */
+  readonly before?: Trial | undefined
 }
 
-/** Candidates that were tried, in their order, and the best of them. */
+/** Candidates that were tried, the strongest penalty first, and the best of them. */
 export interface Tried {
   readonly all: readonly Trial[]
   readonly best: Trial
@@ -29,51 +32,55 @@ export async function bestOf(
   shape: PenaltyShape,
   starts: readonly Float64Array[],
   candidates: readonly Float64Array[],
+  before?: Trial,
 ): Promise<Tried> {
   const all: Trial[] = []
   let best: Trial | undefined
-  let [from, worse] = [starts, 0]
+  let worse = 0
+  const evaluate = objective(folds, shape, starts)
   for (const v of candidates) {
-    const at = await objective(folds, shape, from)(v, false)
-    all.push({ shape, v, at })
+    const isConvex = folds.isConvex && penaltyAt(shape, v).power >= 1
+    const at = await evaluate(v, false, isConvex ? all.at(-1)?.at.thetas : undefined)
+    all.push({ shape, v, at, before: isConvex ? undefined : before })
     worse = best && !(at.value < best.at.value) ? worse + 1 : 0
     if (worse === 0) best = all.at(-1)
     if (worse === enough) break
-    if (folds.isConvex && penaltyAt(shape, v).power >= 1) from = at.thetas
   }
   return { all, best: best as Trial }
 }
 
 /**
- * Follows the one strength of a shape, at the exponent of a grid, to where the folds like it best. What comes after starts
- * there, wherever the grid lay. The parabola through the best of the grid and its neighbours says where to begin.
+ * Moves the one strength of a shape, at the exponent of a grid, to about where the folds like it best, by parabolas through
+ * the best so far and its neighbours. What comes after starts there, wherever the grid lay.
  */
-async function refined(folds: Folds, { all, best }: Tried): Promise<Trial> {
-  const at = all.indexOf(best)
-  const [left, right] = [all[at - 1], all[at + 1]]
-  const [v, trials] = [best.v.slice(), [] as Trial[]]
-  let curvature: number | undefined
-  if (left && right) {
-    const [a, b] = [left, right].map((side) => {
-      const distance = side.v[0] - best.v[0]
-      return { distance, slope: (side.at.value - best.at.value) / distance }
-    })
-    const bend = (2 * (b.slope - a.slope)) / (b.distance - a.distance)
-    if (bend > 0) {
-      curvature = bend
-      v[0] -= (a.slope - (bend / 2) * a.distance) / bend
-    }
+async function refined(folds: Folds, { all: grid, best: first }: Tried): Promise<Trial> {
+  const all = grid.slice()
+  let best = first
+  for (let round = 0; round < refinements.rounds; round++) {
+    const at = all.indexOf(best)
+    const step = vertex(all[at - 1], best, all[at + 1])
+    if (!(Math.abs(step) > refinements.least)) break
+    const v = best.v.slice()
+    v[0] += step
+    const next = { ...best, v, at: await objective(folds, best.shape, best.at.thetas)(v, false) }
+    all.splice(step > 0 ? at : at + 1, 0, next)
+    if (next.at.value < best.at.value) best = next
   }
-  await follow(
-    folds,
-    { ...best, v },
-    {
-      onTrial: async (next) => void trials.push(next),
-      isFixed: true,
-      curvature,
-    },
-  )
-  return least(trials)
+  return best
+}
+
+/** From the best strength to the least of the parabola through it and its neighbours, or as far again beyond the last. */
+function vertex(stronger: Trial | undefined, best: Trial, weaker: Trial | undefined): number {
+  if (!stronger || !weaker) {
+    const neighbour = stronger ?? weaker
+    return neighbour ? best.v[0] - neighbour.v[0] : 0
+  }
+  const [a, b] = [stronger, weaker].map((side) => {
+    const distance = side.v[0] - best.v[0]
+    return { distance, slope: (side.at.value - best.at.value) / distance }
+  })
+  const bend = (b.slope - a.slope) / (b.distance - a.distance)
+  return bend > 0 ? (bend * a.distance - a.slope) / (2 * bend) : 0
 }
 
 const least = (trials: readonly Trial[]) =>
@@ -84,8 +91,6 @@ export interface Start {
   /** The best ridge penalty, and next to none, one of 10⁻⁶. */
   readonly ridge: Trial
   readonly none: Trial
-  /** The best of each exponent, in the order in which θ goes from one to the next: ridge, then smaller ones. */
-  readonly way: readonly Trial[]
   /** The best of the penalty that is tuned. */
   readonly found: Trial
 }
@@ -97,8 +102,8 @@ export interface Moved {
 }
 
 /**
- * The best of a grid of shared strengths for each exponent. The solutions of a more convex penalty are where the next
- * starts from, so that f depends on v alone.
+ * The best of a grid of shared strengths for each exponent: ridge, then smaller ones. Where θ has one minimum, it goes on
+ * from the exponent before. Below 1 there are several, and θ starts from 0 under the strongest penalty.
  */
 export async function findStart(
   { data, folds, foldRows, shapes, start }: Setup,
@@ -107,70 +112,103 @@ export async function findStart(
   const thetas = foldRows.map(() => start.map((x) => x + theta()))
   const shared = (shape: PenaltyShape, q: number) =>
     strengthsAt(data, q).map((strength) => sharedStrength(shape, shift * strength, q))
+  // With several strengths the search would tell them apart: what is compared has one.
+  const isOne = shapes.ridge.strengths === 1 && folds.ridge.isConvex
   const tried = await bestOf(folds.ridge, shapes.ridge, thetas, shared(shapes.ridge, 2))
   const weak = sharedStrength(shapes.ridge, 1e-6, 2)
   const none = (await bestOf(folds.ridge, shapes.ridge, tried.best.at.thetas, [weak])).best
   const { power } = shapes.tuned
-  if (power === 2) return { ridge: tried.best, none, way: [tried.best], found: tried.best }
-  // With several strengths the search would tell them apart: what is compared has one.
-  const isOne = shapes.ridge.strengths === 1
-  const ridge = isOne ? least([tried.best, await refined(folds.ridge, tried)]) : tried.best
-  const way = [ridge]
+  const ridge = isOne && power !== 2 ? await refined(folds.ridge, tried) : tried.best
+  if (power === 2) return { ridge, none, found: ridge }
+  const bests: Trial[] = []
+  let from = ridge
   for (const q of power === 'learned' ? grid.powers : [power]) {
-    const last = way.at(-1) as Trial
-    // A smaller exponent begins where it pulls coefficients of the usual size as the one before did.
-    const equal = Math.exp(last.v[0]) * grid.size ** (penaltyAt(last.shape, last.v).power - q)
-    const candidates =
-      isOne && last !== ridge ? [sharedStrength(shapes.tuned, equal, q)] : shared(shapes.tuned, q)
-    const next = await bestOf(folds.tuned, shapes.tuned, last.at.thetas, candidates)
+    const isNear = isOne && from !== ridge
+    const candidates = isNear ? nearby(from, q) : shared(shapes.tuned, q)
+    const next = await bestOf(folds.tuned, shapes.tuned, from.at.thetas, candidates, from)
     const isBetter = isPromising(next.best, ridge)
-    const refines = isOne && isBetter && power === 'learned' && candidates.length > 1
-    way.push(refines ? await refined(folds.tuned, next) : next.best)
     // Where an exponent is no better than ridge, smaller ones are not either.
+    const settles = isOne && isBetter && q >= 1 && power === 'learned'
+    bests.push(settles ? await onSteps(data, folds.tuned, next.best) : next.best)
     if (!isBetter) break
+    if (settles) from = bests.at(-1) as Trial
   }
-  const found = least(way.slice(1))
-  return { ridge, none, way, found }
+  return { ridge, none, found: least(bests) }
+}
+
+/**
+ * The best of strengths whose logarithms are whole steps from the scale of the data, so that what starts there does not
+ * depend on where a grid lay.
+ */
+async function onSteps(data: Prepared, folds: Folds, { shape, v, at }: Trial): Promise<Trial> {
+  const evaluate = objective(folds, shape, at.thetas)
+  const tried = new Map<number, Trial>()
+  const place = (k: number) => {
+    const own = v.slice()
+    own[0] = Math.log(data.scale) + k * scan.step
+    return own
+  }
+  const loss = async (k: number) => {
+    const own = tried.get(k) ?? { shape, v: place(k), at: await evaluate(place(k), false) }
+    tried.set(k, own)
+    return own.at.value
+  }
+  let k = Math.round((v[0] - Math.log(data.scale)) / scan.step)
+  for (let round = 0; round < scan.rounds; round++) {
+    const [weaker, here, stronger] = [await loss(k - 1), await loss(k), await loss(k + 1)]
+    if (here <= Math.min(weaker, stronger)) break
+    k += weaker < stronger ? -1 : 1
+  }
+  const best = least([...tried.values()])
+  return { ...best, at: await objective(folds, shape, best.at.thetas)(best.v, (_, rough) => rough) }
+}
+
+/** Strengths of another exponent that pull coefficients of the usual size about as much as a penalty does. */
+function nearby({ shape, v }: Trial, q: number): Float64Array[] {
+  const equal = v[0] + Math.log(scan.size) * (penaltyAt(shape, v).power - q)
+  return scan.steps.map((k) => sharedStrength(shape, Math.exp(equal + k * scan.step), q))
 }
 
 /** Whether the folds prefer one penalty to another. */
 export const isPromising = (found: Trial, ridge: Trial) => found.at.value < ridge.at.value
 
-export interface FollowOptions {
-  /** Sees the start and each accepted step. */
-  readonly onTrial: (trial: Trial) => Promise<void>
-  /** Whether the exponent stays as it is. */
-  readonly isFixed?: boolean
-  /** About the second derivative along each entry of v. */
-  readonly curvature?: number
-}
-
-/** Follows the hypergradient from a trial. Where there are many strengths, a prior holds them near those of the start. */
+/**
+ * Follows the hypergradient from a trial. Each θ goes on from that of the last step, but for networks. Where there are many
+ * strengths, a prior holds them near those of the start. `onTrial` sees the start and each accepted step.
+ */
 export async function follow(
   folds: Folds,
-  { shape, v: start, at: { thetas } }: Trial,
-  { onTrial, isFixed = false, curvature }: FollowOptions,
+  first: Trial,
+  onTrial: (trial: Trial) => Promise<void>,
 ): Promise<void> {
-  const evaluate = objective(folds, shape, thetas)
+  const { shape, v: start } = first
+  let last: Trial = first
+  const evaluate = objective(folds, shape, first.at.thetas)
   const precision = shape.strengths > few ? prior : 0
   const regularized = async (v: Float64Array, wanted: (value: number) => boolean) => {
     const pull = v.map((x, k) => (k < shape.strengths ? precision * (x - start[k]) : 0))
     const extra = 0.5 * pull.reduce((sum, x, k) => sum + x * (v[k] - start[k]), 0)
-    const at = await evaluate(v, (value) => wanted(value + extra))
+    const from = folds.isConvex ? last.at.thetas : undefined
+    const at = await evaluate(v, (value) => wanted(value + extra), from)
     return {
       ...at,
       value: at.value + extra,
-      gradient: at.gradient.map((g, k) => (isFixed && k === shape.strengths ? 0 : g + pull[k])),
+      gradient: at.gradient.map((g, k) => g + pull[k]),
       loss: at.value,
     }
   }
   await lbfgs(start, regularized, {
     ...outer,
-    curvature,
     async onStep(v, at) {
       const { loss, ...rest } = at as Awaited<ReturnType<typeof regularized>>
-      await onTrial({ shape, v, at: { ...rest, value: loss } })
+      const before = folds.isConvex && penaltyAt(shape, v).power < 1 ? last : undefined
+      last = { shape, v, at: { ...rest, value: loss }, before }
+      await onTrial(last)
       return false
     },
   })
 }
+
+/** What a trial came from, the first one first, and the trial. */
+export const wayTo = (trial: Trial): readonly Trial[] =>
+  trial.before ? [...wayTo(trial.before), trial] : [trial]

@@ -23,8 +23,8 @@ export interface Setup {
   readonly further?: Folds
   /** θ to start from: 0, or a network's random weights. */
   readonly start: Float64Array
-  /** θ of all samples under a penalty, from another θ. */
-  fit(from: Float64Array, penalty: PenaltyTerm): Promise<Float64Array>
+  /** θ of all samples under a penalty, from another θ, or near to it where `rough` is enough. */
+  fit(from: Float64Array, penalty: PenaltyTerm, rough?: boolean): Promise<Float64Array>
 }
 
 /** Samples, folds and penalties. */
@@ -45,12 +45,12 @@ export function setUp(given: CheckedOptions, pace = atOnce): Setup {
   const tuned = penalty({ per, groups, power })
   const start = isNetwork ? startOf(seed) : new Float64Array((columns + 1) * data.outputs)
   let solver: InnerSolver | undefined
-  const fit = (from: Float64Array, penalty: PenaltyTerm) =>
+  const fit = (from: Float64Array, penalty: PenaltyTerm, rough?: boolean) =>
     pace.once(async () => {
       await pace.pause()
       solver ??= make([{ train: everyone, validation: everyone }]).solvers[0]
       const theta = from.slice()
-      await solver.minimize(theta, penalty)
+      await solver.minimize(theta, penalty, rough)
       return theta
     })
   return {

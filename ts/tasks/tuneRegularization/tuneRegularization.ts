@@ -13,7 +13,7 @@ import {
 } from './options.ts'
 import type { Prepared } from './prepare.ts'
 import { coefficientsOf, heldOut, inUnits, lossesOf, modelOf, score, summary } from './results.ts'
-import { findStart, follow, isPromising, type Moved, type Trial } from './search.ts'
+import { findStart, follow, isPromising, type Moved, type Trial, wayTo } from './search.ts'
 import { setUp } from './setup.ts'
 
 const { worthwhile, leftOut } = defaults.tuneRegularization
@@ -66,7 +66,7 @@ export async function tune(
   })
   const { data, foldRows, shapes, folds, further, start } = setup
   const { strengths, power } = shapes.tuned
-  const { ridge: first, none, way, found } = await findStart(setup, from)
+  const { ridge: first, none, found } = await findStart(setup, from)
 
   const path: TuneProgress[] = []
   const visited: Trial[] = []
@@ -86,7 +86,7 @@ export async function tune(
     onProgress?.(progress)
   }
   // Where no exponent of the grid is better than ridge, there is nothing to follow.
-  if (power !== 'learned' || isPromising(found, first)) await follow(folds.tuned, found, { onTrial })
+  if (power !== 'learned' || isPromising(found, first)) await follow(folds.tuned, found, onTrial)
   else await onTrial(found)
   const judged = (k: number) => path[k].heldOutLoss ?? path[k].loss
   const bestStep = path.reduce((best, _, k) => (judged(k) < judged(best) ? k : best), 0)
@@ -103,12 +103,12 @@ export async function tune(
       : power === 2 && ridge.at.value < tuned.at.value
   const chosen = kept ? ridge : tuned
   // The model of all samples goes the way of the folds, since other starts may end in other minima.
-  const before = chosen === ridge ? [] : way.slice(0, way.indexOf(found) + 1)
   let last = start
-  for (const { shape, v } of before) last = await setup.fit(last, penaltyAt(shape, v))
+  for (const { shape, v } of wayTo(chosen).slice(0, -1))
+    last = await setup.fit(last, penaltyAt(shape, v), true)
   const term = penaltyAt(chosen.shape, chosen.v)
   const theta = await setup.fit(last, term)
-  const halved = term.power === 2 ? theta : await setup.fit(last, term.withSmoothing(0.25))
+  const halved = term.power === 2 ? theta : await setup.fit(theta, term.withSmoothing(0.25))
   const largest = theta
     .subarray(0, data.features.columns * data.outputs)
     .reduce((most, x) => Math.max(most, Math.abs(x)), 0)
