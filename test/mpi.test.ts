@@ -197,6 +197,20 @@ onRanks('nhgd clean: rank 0 alone prints and writes what one process does', asyn
   assert.is(errors.split('step 600/600').length, 2, errors)
 })
 
+onRanks('nhgd tune: ranks that share the folds out write what one process does', async () => {
+  const { features } = cleaning()
+  const out = join(scratch, 'coefficients.csv')
+  const tune = ['tune', '--features', features, '--target', 'x0', '--ignore', 'label', '--out', out]
+  const one = spawnSync(process.execPath, [await bundled('ts/cli/main.ts'), ...tune], { encoding: 'utf8' })
+  assert.is(one.status, 0, one.stderr)
+  const expected = readFileSync(out, 'utf8')
+  rmSync(out)
+  const { status, output, errors } = await nhgdOnRanks(2, tune)
+  assert.is(status, 0, errors)
+  assert.is(output, one.stdout)
+  assert.is(readFileSync(out, 'utf8'), expected)
+})
+
 onRanks('nhgd clean: an error of one rank is told once, with the rank, and ends the job', async () => {
   const { clean, features } = cleaning()
   const other = (...more: string[]) => [...clean, ...more]

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Communicator } from '../../ts/backend/communicator.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
+import { holdOut } from '../../ts/data/folds.ts'
 import {
   distill,
   InfluenceModel,
@@ -133,6 +134,14 @@ const others: Record<string, Task> = {
   'tuneRegularization of classes': (own) => tuneRegularization({ ...own, features, labels, folds: 3 }),
   'tuneRegularization of targets': (own) =>
     tuneRegularization({ ...own, features, targets: Float64Array.from(truth), penalty: { power: 2 } }),
+  'tuneRegularization on a single hold-out': (own) =>
+    tuneRegularization({
+      ...own,
+      features,
+      targets: Float64Array.from(truth),
+      penalty: { power: 2 },
+      folds: holdOut(truth.length, 0.25),
+    }),
   influence: (own) => influence({ ...own, model, train, test: apart, top: 3 }),
   valueData: (own) => valueData({ ...own, model, train, test: apart }),
   async selfInfluence({ signal, ...own }) {
