@@ -6,7 +6,7 @@ use nhgd_kernels::{MatMut, MatRef, Scalar, for_chunks, matmul, matvec, vector};
 use crate::{Factors, LayerShape};
 
 /// Samples per chunk, the unit that threads share.
-const CHUNK: usize = 256;
+const CHUNK: usize = 1024;
 /// Terms of directions that a product takes at once, so that its results stay in cache until they are summed.
 const TERMS: usize = 256;
 /// What counts as rounding, in units of ε and of the direction's norm: what solves with Kronecker factors leave.
@@ -30,9 +30,11 @@ impl<T: Scalar> Terms<T> {
     fn push(&mut self, owner: usize, matrix: &[T], LayerShape { inputs, outputs }: LayerShape) -> Result<()> {
         let wide = inputs < outputs;
         let (count, length) = if wide { (inputs, outputs) } else { (outputs, inputs) };
-        let whole = MatRef::new(matrix, inputs, outputs);
-        let whole = if wide { whole } else { whole.t() };
-        let mut rest = collected((0..count * length).map(|at| whole.at(at / length, at % length)))?;
+        let mut rest = zeros(count * length)?;
+        let (row, col) = if wide { (length, 1) } else { (1, length) };
+        for (i, entries) in matrix.chunks_exact(outputs).enumerate() {
+            entries.iter().enumerate().for_each(|(j, &x)| rest[i * row + j * col] = x);
+        }
         let mut enough = T::zero();
         for term in 0..count {
             let squares: Vec<T> = collected(rest.chunks_exact(length).map(|x| vector::dot(x, x)))?;

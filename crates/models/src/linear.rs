@@ -262,7 +262,7 @@ impl<T: Scalar> Model<T> for Linear {
             |chunk| Ok((reserved(chunk.len() * inputs)?, reserved(chunk.len() * width)?)),
             |(a, s): &mut (Vec<T>, Vec<T>), tile: Tile<'_, T>| {
                 let rows = tile.range.len();
-                a.extend(tile.rows.chunks_exact(stride).flat_map(|row| &row[..inputs]));
+                tile.rows.chunks_exact(stride).for_each(|row| a.extend_from_slice(&row[..inputs]));
                 let mut p = zeros(rows * outputs)?;
                 skinny::project(tile.rows, rows, stride, &weights, outputs, &mut p);
                 self.loss.predict(&mut p, outputs);
