@@ -27,7 +27,7 @@ const once = 1000
 /**
  * A signal that aborts when the system asks the command to end. It ends with what there is then, or with nothing where no
  * outer step has ended. A second request ends it at once, and so does the first one after a `release`. Ranks listen to
- * SIGUSR2 as well, which every launcher hands on.
+ * SIGUSR2 as well: Open MPI hands it on, and leaves no time after the others.
  */
 export function interrupts(): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController()
