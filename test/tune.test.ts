@@ -346,6 +346,7 @@ test('bad input is told in one line', async () => {
     [['--target', 'price'], /"--features" expected/],
     [features, /"--target" expected a column/],
     [[...features, '--target', 'nope'], /nope/],
+    [[...features, '--target', 'age,size,colour,price,grade'], /at least one column of features, got none/],
     [[...features, '--target', 'price', '--targets', file('things.csv')], /got both/],
     [[...features, '--target', 'grade', '--model', 'linear'], /"--target" expected numbers/],
     [[...features, '--target', 'price', '--power', '3'], /above 0 and at most 2/],

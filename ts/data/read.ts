@@ -86,7 +86,8 @@ export function parseTable(data: TableData, given: Omit<SetOptions, 'header'> = 
 function setOf(source: RowSource, options: TableOptions, as: string): ReadSet {
   const { features, columns, labels, texts, notes } = readTable(source, options, as)
   if (columns.length === 0) {
-    throw dataError(as, 'at least one column of features', `only the labels, "${options.label}"`)
+    const others = options.label === undefined ? 'none' : `only the labels, "${options.label}"`
+    throw dataError(as, 'at least one column of features', others)
   }
   const read = { features: checkFinite(features, as, columns), columns, texts, notes }
   return labels ? { ...read, labels: encodeLabels(labels, undefined, as) } : read
