@@ -33,9 +33,8 @@ interface Options {
   readonly json?: string
 }
 
-/** Sizes that the model is fitted on, and others that it is tried on. */
-const rows = { fitted: [256, 4096], others: [1024, 8192] }
-const lengths = { fitted: [1000, 30_000, 1_000_000, 4_000_000], others: [10_000, 300_000, 2_000_000] }
+/** Numbers of entries that the model is fitted on, and others that it is tried on. */
+const lengths = { fitted: [1000, 30_000, 300_000, 4_000_000], others: [10_000, 100_000, 1_000_000] }
 /** What two ranks have to gain, and how far a prediction may be off. */
 const bars = { speedup: 1.7, error: 0.2 }
 
@@ -145,7 +144,7 @@ function scaled(mpirun: string, work: WorkName, { ranks, seed, quick, cycles: gi
     if (status !== 0) throw new Error(stderr)
     return JSON.parse(stdout)
   }
-  const sizes = works[work][quick ? 'quick' : 'sizes']
+  const { rows, [quick ? 'quick' : 'sizes']: sizes } = works[work]
   const times = (factor: number) => ({
     samples: factor * sizes.samples,
     trusted: factor * sizes.trusted,
@@ -272,6 +271,10 @@ function tableOf(found: Found): string {
     ...found.hidingBatch.map(
       ({ ranks, samples }) =>
         `  on ${ranks} ranks a gradient takes as long as its sum from ${Math.ceil(samples)} samples per inner step on`,
+    ),
+    ...found.reductions.map(
+      ({ ranks, line }) =>
+        `  v is on every rank: its two sums over ${ranks} take ${ms(2 * line.each * lengths.outer)} per outer step`,
     ),
     `  inverses of all layers ${ms(found.inverse)} per refresh, ${ms(found.sending)} to send a rank's share of them; the rest is ${ms(rest)}`,
     `  predictions on other sizes are off by ${(100 * worst).toFixed(0)} % at most (bar ${100 * bars.error} %):`,

@@ -31,6 +31,8 @@ interface Work {
   readonly method: PreconditionedConjugateGradientsOptions
   /** Outer steps from one refresh of the inverse Fisher to the next. */
   readonly cycle: number
+  /** Counts of rows of an oracle that the model is fitted on, and others that it is tried on. */
+  readonly rows: { readonly fitted: readonly number[]; readonly others: readonly number[] }
 }
 
 export const [columns, classes] = [784, 10]
@@ -47,18 +49,20 @@ export const works: Readonly<Record<WorkName, Work>> = {
     quick: { samples: 10_000, trusted: 2000, batch: 1024 },
     method: cleaning,
     cycle: cleaning.fisher.refreshEvery,
+    rows: { fitted: [256, 2048, 8192], others: [1024, 4096] },
   },
   perceptron: {
     model: multilayerPerceptron({ classes, hidden: [1024, 1024] }),
-    sizes: { samples: 16_384, trusted: 2048, batch: 2048 },
-    quick: { samples: 2048, trusted: 512, batch: 512 },
+    sizes: { samples: 8192, trusted: 2048, batch: 2048 },
+    quick: { samples: 1024, trusted: 256, batch: 256 },
     method: {
       innerSteps: 10,
-      cross: { samples: 4096 },
-      refineSamples: 4096,
-      fisher: { refreshSamples: 512, refreshEvery: 4 },
+      cross: { samples: 2048 },
+      refineSamples: 2048,
+      fisher: { refreshSamples: 256, refreshEvery: 2 },
     },
-    cycle: 4,
+    cycle: 2,
+    rows: { fitted: [64, 512, 2048], others: [256, 1024] },
   },
 }
 
