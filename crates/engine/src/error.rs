@@ -131,10 +131,7 @@ impl From<OutOfMemory> for Error {
 
 /// The memory error of an argument.
 fn full(name: &str) -> impl Fn(OutOfMemory) -> Error {
-    move |full| {
-        let got = format!("{} bytes", full.bytes());
-        Error::expected(Code::Memory, name, "a size that memory has room for", got)
-    }
+    move |full| Error::expected(Code::Memory, name, "a size that memory has room for", full.in_words())
 }
 
 /// `Ok` if `got == expected`, else a shape error.

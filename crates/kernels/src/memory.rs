@@ -29,11 +29,17 @@ impl OutOfMemory {
     pub fn bytes(self) -> usize {
         self.0.get()
     }
+
+    /// The bytes in words.
+    pub fn in_words(self) -> String {
+        let more = if self.0 == NonZeroUsize::MAX { " or more" } else { "" };
+        format!("{} bytes{more}", self.0)
+    }
 }
 
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"memory\" expected room for what the call computes, got none for {} bytes", self.0)
+        write!(f, "\"memory\" expected room for what the call computes, got none for {}", self.in_words())
     }
 }
 
