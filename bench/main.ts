@@ -1,8 +1,8 @@
 // Measures the kernels against their rivals; see --help.
 import './harness/relaxed.ts'
-import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Backend } from '../ts/backend/backend.ts'
+import { replaceFile } from '../ts/backend/files.ts'
 import { loadBackend } from '../ts/backend/load.ts'
 import { stopwatch } from './harness/clock.ts'
 import { commit, limits, machine } from './harness/machine.ts'
@@ -51,9 +51,9 @@ async function main(): Promise<void> {
     globalThis.gc?.()
   }
   const report = { ...about, limits: limits(backend, openblas, about.limits), entries }
-  if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
-  if (options.markdown) writeFileSync(options.markdown, markdown(report))
-  if (options.record) record(report)
+  if (options.json) await replaceFile(options.json, `${JSON.stringify(report, null, 2)}\n`)
+  if (options.markdown) await replaceFile(options.markdown, markdown(report))
+  if (options.record) await record(report)
 }
 
 function readOptions() {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -69,7 +69,9 @@ function readLines(path: string): Map<string, Run> {
   return new Map(entries.map(({ job, run }) => [JSON.stringify(job), run]))
 }
 
+/** Writes a whole file, or leaves what was there. */
 export function write(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, text)
+  writeFileSync(`${path}.part`, text)
+  renameSync(`${path}.part`, path)
 }

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { replaceFile } from '../../ts/backend/files.ts'
 import type { Entry } from './measure.ts'
 import { markdown, type Report, short } from './report.ts'
 
@@ -16,11 +17,11 @@ export function nameOf(processor: string): string {
 }
 
 /** Writes the figures and the table of a run beside those of other processors, and the page of all. */
-export function record(report: Report): void {
+export async function record(report: Report): Promise<void> {
   const name = `kernels-${nameOf(report.machine.processor)}`
-  writeFileSync(fileOf(`${name}.json`), `${JSON.stringify(report, null, 2)}\n`)
-  writeFileSync(fileOf(`${name}.md`), markdown(report))
-  writeFileSync(fileOf('README.md'), summary(recorded()))
+  await replaceFile(fileOf(`${name}.json`), `${JSON.stringify(report, null, 2)}\n`)
+  await replaceFile(fileOf(`${name}.md`), markdown(report))
+  await replaceFile(fileOf('README.md'), summary(recorded()))
 }
 
 /** The runs that are recorded, by the name of the processor. */

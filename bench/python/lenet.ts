@@ -1,9 +1,9 @@
 // npm run bench:python -- lenet: a gradient step of LeNet-5, ours and PyTorch's in turns; see --help.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Backend } from '../../ts/backend/backend.ts'
+import { replaceFile } from '../../ts/backend/files.ts'
 import { loadBackend } from '../../ts/backend/load.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { writable } from '../../ts/cli/check.ts'
@@ -112,5 +112,5 @@ export async function lenetBench(args: readonly string[]): Promise<void> {
     )
   }
   const about = { commit: commit(), machine: machine(backend, null), torch: version, threads, rounds, steps }
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ ...about, entries }, null, 2)}\n`)
+  if (values.json) await replaceFile(values.json, `${JSON.stringify({ ...about, entries }, null, 2)}\n`)
 }

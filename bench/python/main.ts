@@ -1,8 +1,9 @@
 // npm run bench:python: our method, JAX's and PyTorch's in turns on the same data; see --help.
 import { execFile, spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
+import { replaceFile } from '../../ts/backend/files.ts'
 import { loadBackend } from '../../ts/backend/load.ts'
 import { writable } from '../../ts/cli/check.ts'
 import type { Cell } from '../experiment/data.ts'
@@ -114,8 +115,8 @@ async function main(): Promise<void> {
     cleaning,
   }
   console.log(plainText(report))
-  if (json) writeFileSync(json, `${JSON.stringify(withRatios(report), null, 2)}\n`)
-  if (page) writeFileSync(page, markdown(report))
+  if (json) await replaceFile(json, `${JSON.stringify(withRatios(report), null, 2)}\n`)
+  if (page) await replaceFile(page, markdown(report))
 }
 
 function pins(requirements: string): string[] {

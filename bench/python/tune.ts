@@ -1,10 +1,11 @@
 // npm run bench:python -- tune: our penalty and scikit-learn's in turns on the same data; see --help.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
+import { replaceFile } from '../../ts/backend/files.ts'
 import { loadBackend } from '../../ts/backend/load.ts'
 import { matrix } from '../../ts/backend/matrix.ts'
 import { writable } from '../../ts/cli/check.ts'
@@ -124,8 +125,9 @@ export async function tuneBench(args: readonly string[]): Promise<void> {
   const table = `${markdown(names, entries)}\n\n${spreads(starts)}`
   console.log(table)
   const about = { machine: machine(await loadBackend(), null), commit: commit(), draws, seed: first }
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ ...about, entries, starts }, null, 2)}\n`)
-  if (values.markdown) writeFileSync(values.markdown, `${table}\n`)
+  if (values.json)
+    await replaceFile(values.json, `${JSON.stringify({ ...about, entries, starts }, null, 2)}\n`)
+  if (values.markdown) await replaceFile(values.markdown, `${table}\n`)
 }
 
 /** One thread each, which costs the least CPU time. */
