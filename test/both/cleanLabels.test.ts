@@ -420,6 +420,20 @@ test('checked: rows drawn at random alone tell how many labels are wrong', async
   assert.is(inSentences(none).length, 1)
 })
 
+test('a class that no trusted row has is named and not judged', async ({ backend }) => {
+  const some = Array.from(trusted).filter((row) => labels[row] !== 2)
+  const { warnings, issues, scores } = await cleanLabels({
+    backend,
+    features,
+    labels,
+    trusted: some,
+    outerSteps: 5,
+  })
+  assert.match(warnings[0], /no trusted row has the class 2: .* not judged/)
+  assert.ok(issues.length > 0 && issues.every(({ given }) => given !== 2))
+  assert.ok(scores.every((score, row) => labels[row] !== 2 || score <= 0.5))
+})
+
 test('checked: a class that no checked row has is named and not judged', async ({ backend }) => {
   const some = rows.filter((row) => truth[row] !== 2)
   const { warnings, issues } = await cleanLabels({

@@ -283,7 +283,7 @@ function warnings(input: Input, result: CleanLabelsResult, options: Options): st
       ? [
           input.checked
             ? `no checked row has the class ${listed(unseen)}: the labels of these classes are not judged`
-            : `no trusted row is labelled ${listed(unseen)}: the scores of these labels are guesses`,
+            : `no trusted row is labelled ${listed(unseen)}: the labels of these classes are not judged`,
         ]
       : []),
     ...result.warnings.filter((warning) => !/^no (checked|trusted) row has the class/.test(warning)),

@@ -73,7 +73,8 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
     knowsNothing(inner) &&
     (others.length === 0 ||
       knowsNothing(await trainer.train({ ...training, ...retraining }, { positions: others })))
-  const judged = score(trainer, data, logits, model, blind ? 0.5 : 1)
+  const unseen = unseenClasses(data)
+  const judged = score(trainer, data, logits, model, (label) => blind || unseen.includes(label))
 
   clock.enter('')
   const { total, ...phases } = solved.seconds
@@ -89,7 +90,9 @@ export async function cleanTrusted(settings: TrustedSettings, stages: Stages): P
     weights: all,
     checked: { rows: trusted, right: Array.from(trusted, () => true) },
     warnings: [
-      ...unseenClasses(data),
+      ...(unseen.length > 0
+        ? [`no trusted row has the class ${listed(unseen)}: the labels of these classes are not judged`]
+        : []),
       ...(blind ? ['the model knows no more of the trusted rows than chance: no label is doubted'] : []),
     ],
     theta: data.classifier(inner),
@@ -115,13 +118,10 @@ function lossOfShares(labels: Uint32Array, classes: number): number {
   )
 }
 
-/** A class of which no trusted row is known says nothing of how its labels go wrong. */
-function unseenClasses({ classes, trusted, labels }: Prepared): string[] {
-  const unseen = absentClasses(
+/** Classes of which no trusted row is known: nothing says how their labels go wrong. */
+function unseenClasses({ classes, trusted, labels }: Prepared): number[] {
+  return absentClasses(
     Uint32Array.from(trusted, (row) => labels[row]),
     classes,
-    3,
   )
-  if (unseen.length === 0) return []
-  return [`no trusted row has the class ${listed(unseen)}: the scores of these labels are guesses`]
 }
