@@ -190,6 +190,7 @@ export {
   type SmallSet,
 } from './tasks/distill/distill.ts'
 export { type SmallSetColumnsOptions, smallSetColumns } from './tasks/distill/smallSetColumns.ts'
+export type { InfluenceTile } from './tasks/influence/effects.ts'
 export { type FittedInfluence, influence, selfInfluence, valueData } from './tasks/influence/influence.ts'
 export {
   type InfluenceColumnsOptions,
@@ -197,7 +198,7 @@ export {
   type ValueColumnsOptions,
   valueColumns,
 } from './tasks/influence/influenceColumns.ts'
-export { InfluenceModel, type InfluenceTile } from './tasks/influence/influenceModel.ts'
+export { InfluenceModel } from './tasks/influence/influenceModel.ts'
 export type {
   DataValueOptions,
   DataValueResult,

@@ -1,10 +1,9 @@
-import { type Backend, read, readInto } from '../../backend/backend.ts'
+import { read } from '../../backend/backend.ts'
 import type { Point } from '../../backend/binding.ts'
 import { checkOptions, refuse } from '../../backend/check.ts'
 import { NhgdError } from '../../backend/errors.ts'
 import { fingerprint } from '../../backend/fingerprint.ts'
-import { Fisher } from '../../backend/fisher.ts'
-import { scoped } from '../../backend/scope.ts'
+import type { Fisher } from '../../backend/fisher.ts'
 import * as defaults from '../../defaults.ts'
 import { isNetwork } from '../../problems/model.ts'
 import type { Problem } from '../../problems/problem.ts'
@@ -13,6 +12,8 @@ import { Ranks } from '../../run/ranks.ts'
 import { type ModelFormat, openModel, writeModel } from '../modelFile.ts'
 import { Stages } from '../stages.ts'
 import { Control } from './control.ts'
+import { type InfluenceTile, sweep, testsAtOnce, tilesOf } from './effects.ts'
+import { inverse, settingsIn, settingsOf, trainTo } from './fit.ts'
 import { Directions, observeAll } from './inverse.ts'
 import {
   controlChecks,
@@ -21,32 +22,20 @@ import {
   type InfluenceControl,
   type InfluenceModelOptions,
   type InfluenceOptions,
-  type InfluenceOutcome,
   type InfluenceResult,
   modelChecks,
   type SelfInfluenceResult,
-  type TestInfluence,
   testChecks,
   valueChecks,
 } from './options.ts'
 import { prepare, prepareTest, type Settings } from './prepare.ts'
+import { asking, type Judged, joined, larger, outcome } from './question.ts'
 import { Strongest } from './strongest.ts'
-import { minimize, trainNetwork } from './train.ts'
 
 const { block, refine: steps } = defaults.influence
 
 /** Of the layout of checkpoints. */
 const version = 2
-
-/** What the training samples from `rows` on do to the test samples from `first` on. */
-export interface InfluenceTile {
-  readonly first: number
-  /** Losses of the test samples at θ. */
-  readonly losses: Float64Array
-  readonly rows: number
-  /** Changes of the test losses when a training sample is removed: training samples × test samples. */
-  readonly changes: Float32Array | Float64Array
-}
 
 /**
  * θ of a model that was trained on `train`, and the inverse Fisher A there, factored once. Removing the training sample i,
@@ -180,7 +169,7 @@ export class InfluenceModel {
     let judged = this.#stages.begun<Judged>(stage) ?? none
     const work = async (directions: Directions, outer: Problem) => {
       const total = outer.oracles.outerSamples
-      const [from, most] = [judged.tests.length, this.#testsAtOnce]
+      const [from, most] = [judged.tests.length, testsAtOnce(this.#problem)]
       for (let at = from; at < total && !(await isOver(at > from)); at = judged.tests.length) {
         const blocks = Math.min(ranks.size, Math.ceil((total - at) / most))
         const told = await ranks.sharedOut(blocks, (k) =>
@@ -199,9 +188,16 @@ export class InfluenceModel {
   /** The strongest effects on a block of test samples. */
   async #judge(outer: Problem, directions: Directions, control: Control, first: number, top: number) {
     const sums = new Float64Array(this.#problem.oracles.samples)
-    let [strongest, all] = [new Strongest(0, top), new Float64Array(0)]
-    const to = first + this.#testsAtOnce
-    for await (const { losses, rows, changes } of this.#tiles(outer, directions, control, first, to)) {
+    let [strongest, all]: [Strongest, Float64Array] = [new Strongest(0, top), new Float64Array(0)]
+    const to = first + testsAtOnce(this.#problem)
+    for await (const { losses, rows, changes } of tilesOf(
+      this.#trained,
+      outer,
+      directions,
+      control,
+      first,
+      to,
+    )) {
       if (rows === 0) strongest = new Strongest(losses.length, top)
       strongest.see(rows, changes, sums)
       all = losses
@@ -215,7 +211,7 @@ export class InfluenceModel {
     const { test, ...rest } = checkOptions(options, valueChecks, ['test'])
     const [outer, control] = [this.#outer(test), new Control(rest)]
     try {
-      for await (const tile of this.#tiles(outer, this.#directions(outer, control), control, 0)) {
+      for await (const tile of tilesOf(this.#trained, outer, this.#directions(outer, control), control, 0)) {
         yield { ...tile, changes: tile.changes.slice() }
       }
     } finally {
@@ -233,7 +229,7 @@ export class InfluenceModel {
     return this.#ask(test, { test: fingerprint(setData(test)) }, ranks, control, async (directions) => {
       await directions.take()
       const values = new Float64Array(this.#problem.oracles.samples).fill(Number.NaN)
-      for await (const { rows, changes } of this.#sweep(read(directions.u), control)) {
+      for await (const { rows, changes } of sweep(this.#trained, read(directions.u), control)) {
         values.set(changes, rows)
         if (await isOver()) break
       }
@@ -328,6 +324,10 @@ export class InfluenceModel {
     }
   }
 
+  get #trained() {
+    return { problem: this.#problem, point: this.#point }
+  }
+
   #directions(outer: Problem, control: Control, usual: number = steps): Directions {
     const { model, refine = isNetwork(model) ? 0 : usual } = this.#settings
     return new Directions(this.#problem.paced(control.pause), this.#point, this.#fisher, refine, outer)
@@ -336,151 +336,4 @@ export class InfluenceModel {
   #outer(test: SampleSet): Problem {
     return prepareTest({ ...this.#settings, backend: this.#problem.backend }, this.#train, test)
   }
-
-  /** Test samples of a block, as many as its directions fit in memory. */
-  get #testsAtOnce(): number {
-    const bytes = this.#problem.dtype === 'f32' ? 4 : 8
-    const { innerLength } = this.#problem.oracles
-    return Math.max(1, Math.min(block.tests, Math.floor(block.directions / (innerLength * bytes))))
-  }
-
-  /** Blocks of test samples, as many as there is time for, and of each all training samples, as {@link #sweep} gives them. */
-  async *#tiles(outer: Problem, directions: Directions, control: Control, from: number, to = Infinity) {
-    const { backend, dtype, oracles } = this.#problem
-    const { innerLength: d, samples } = oracles
-    const total = outer.oracles.outerSamples
-    const most = this.#testsAtOnce
-    for (let first = from; first < Math.min(to, total) && !(control.over && first > from); first += most) {
-      const count = Math.min(most, total - first)
-      const us = new (dtype === 'f32' ? Float32Array : Float64Array)(count * d)
-      const losses = new Float64Array(count)
-      for (let j = 0; j < count; j++) {
-        await control.pause()
-        losses[j] = await directions.take(backend.Batch.of(Uint32Array.of(first + j)))
-        readInto(directions.u, us.subarray(j * d, (j + 1) * d))
-      }
-      for await (const { rows, changes } of this.#sweep(us, control)) {
-        yield { first, losses, rows, changes }
-        const judged = (rows + changes.length / count) / samples
-        control.tell('samples', first + Math.floor(judged * count), total)
-      }
-    }
-  }
-
-  /**
-   * ∇ℓ_iᵀu/n for all training samples, in tiles, and for all directions u, which stand one after the other. The next tile
-   * overwrites the changes.
-   */
-  async *#sweep(directions: Float32Array | Float64Array, control: Control) {
-    const { backend, dtype, oracles } = this.#problem
-    const { innerLength: d, samples } = oracles
-    const count = directions.length / d
-    const us = this.#problem.vector(directions)
-    us.scale(1 / samples)
-    const size = Math.max(
-      256,
-      Math.min(8192, Math.floor(block.effects / (directions.BYTES_PER_ELEMENT * count))),
-    )
-    const all = new (dtype === 'f32' ? Float32Array : Float64Array)(Math.min(size, samples) * count)
-    try {
-      for (let rows = 0; rows < samples; rows += size) {
-        await control.pause()
-        const positions = Uint32Array.from({ length: Math.min(size, samples - rows) }, (_, i) => rows + i)
-        const tile = oracles.sensitivities(this.#point, backend.Batch.of(positions), us)
-        const changes = all.subarray(0, tile.length)
-        readInto(tile, changes)
-        tile.dispose()
-        yield { rows, changes }
-      }
-    } finally {
-      us.dispose()
-    }
-  }
-}
-
-/** What a question has so far of the test samples. */
-interface Judged {
-  readonly tests: readonly TestInfluence[]
-  /** Of each training sample, over these test samples. */
-  readonly sums: Float64Array
-  readonly residual?: number
-}
-
-/** What a question has of more test samples. */
-function joined(before: Judged, { tests, sums, residual }: Judged): Judged {
-  const most = larger(before.residual, residual)
-  return {
-    tests: [...before.tests, ...tests],
-    sums: before.sums.map((sum, row) => sum + sums[row]),
-    ...(most !== undefined && { residual: most }),
-  }
-}
-
-const larger = (a: number | undefined, b: number | undefined) =>
-  a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
-
-/** How a question goes on, and whether its time is over on some rank, where it may end. */
-function asking({ communicator, signal, ...options }: InfluenceControl) {
-  const ranks = new Ranks(communicator, signal)
-  const control = new Control({ ...options, signal: ranks.signal })
-  const isOver = async (mayEnd = true) => {
-    await ranks.heed()
-    return ranks.some(mayEnd && control.over)
-  }
-  return { ranks, control, isOver }
-}
-
-/** Trains θ, which a point holds. */
-async function trainTo(
-  point: Point,
-  {
-    problem,
-    settings,
-    train,
-    seed,
-  }: { problem: Problem; settings: Settings; train: SampleSet; seed: number },
-  control: Control,
-): Promise<void> {
-  const { model, regularization } = settings
-  if (!isNetwork(model)) return minimize(problem.paced(control.pause), point, seed, control)
-  const set = train as Parameters<typeof trainNetwork>[2]
-  const start = read(point.inner)
-  const trained = await scoped(problem.backend, (own) =>
-    trainNetwork(own, model, set, regularization, start, seed, control),
-  )
-  point.inner.copyFrom(problem.vector(trained))
-}
-
-/** A new inverse Fisher. Solves come one by one, so that a thread of its own would make each wait for it. */
-function inverse(backend: Backend, { oracles }: Problem, point: Point, { fisher }: Settings): Fisher {
-  return new Fisher(backend, oracles, point, { ...fisher, concurrent: false })
-}
-
-/** What a file says of a model, where it is that of one. */
-function settingsIn(text: string | undefined): (Settings & { readonly data: object }) | undefined {
-  try {
-    const about = JSON.parse(text ?? '')
-    return about?.data && about.model ? about : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function outcome(whole: boolean, residual: number | undefined, { seconds }: Control): InfluenceOutcome {
-  return { status: whole ? 'done' : 'seconds', ...(residual !== undefined && { residual }), seconds }
-}
-
-/** The options that say what a model is. */
-function settingsOf({
-  backend,
-  model,
-  regularization,
-  dtype,
-  fisher,
-  refine,
-}: InfluenceModelOptions): Parameters<typeof prepare>[0] {
-  const given = Object.entries({ regularization, dtype, fisher, refine }).filter(
-    ([, value]) => value !== undefined,
-  )
-  return { backend, model, ...Object.fromEntries(given) }
 }
