@@ -1,4 +1,5 @@
-import { arrayType } from '../backend/arrays.ts'
+import { arrayType, isGone } from '../backend/arrays.ts'
+import { gone } from '../backend/check.ts'
 import { NhgdError } from '../backend/errors.ts'
 
 /** `ERR_DATA` in the house's words: which argument, what was expected, what came. */
@@ -8,8 +9,10 @@ export function dataError(name: string, expected: string, got: string, options?:
 
 /** The bytes of a file, or `ERR_DTYPE` for anything else. */
 export function bytesOf(value: Uint8Array, name: string): Uint8Array {
-  if (arrayType(value) === 'Uint8Array') return value
-  throw new NhgdError('ERR_DTYPE', `"${name}" expected a Uint8Array, got ${arrayType(value) ?? typeof value}`)
+  const type = arrayType(value)
+  if (type === 'Uint8Array' && !isGone(value)) return value
+  const got = type === 'Uint8Array' ? gone : (type ?? typeof value)
+  throw new NhgdError('ERR_DTYPE', `"${name}" expected a Uint8Array, got ${got}`)
 }
 
 /** "a, b, c and 997 more": the first of `items` for a message, which stays short however many there are. */

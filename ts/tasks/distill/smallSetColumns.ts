@@ -1,3 +1,4 @@
+import { arrayType } from '../../backend/arrays.ts'
 import { checkOptions, is } from '../../backend/check.ts'
 import type { SmallSet } from './options.ts'
 
@@ -11,7 +12,8 @@ export interface SmallSetColumnsOptions {
 const texts = is<readonly string[]>('an array of texts', (value) => Array.isArray(value))
 const smallSet = is<SmallSet>('a small set', (value) => {
   const { features, labels } = Object(value) as Partial<SmallSet>
-  return typeof features?.rows === 'number' && typeof labels?.length === 'number'
+  const isList = (list: unknown) => Array.isArray(list) || arrayType(list) !== undefined
+  return typeof features?.rows === 'number' && isList(features.data) && isList(labels)
 })
 
 /**

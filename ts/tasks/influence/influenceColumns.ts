@@ -1,3 +1,4 @@
+import { arrayType, isGone } from '../../backend/arrays.ts'
 import { type Check, checkOptions, is, numbers, refuse } from '../../backend/check.ts'
 import type { DataValueResult, InfluenceResult, SelfInfluenceResult } from './options.ts'
 
@@ -22,16 +23,34 @@ export interface InfluenceColumnsOptions extends Omit<ValueColumnsOptions, 'self
 const texts = is<readonly string[]>('an array of texts', (value) => Array.isArray(value))
 const ofTraining = { labels: numbers, names: texts, ids: texts }
 
-/** A result of a call of this folder, which has these lists. */
-const resultOf = <T>(call: string, ...lists: readonly (keyof T & string)[]): Check<T> =>
-  is<T>(`a result of ${call}`, (value) => {
-    const found = Object(value) as Record<string, ArrayLike<unknown> | undefined>
-    return lists.every((list) => typeof found[list]?.length === 'number')
-  })
+const isNumbers = (list: unknown) =>
+  arrayType(list) === 'Float64Array'
+    ? !isGone(list as Uint8Array)
+    : Array.isArray(list) && list.every((value) => typeof value === 'number')
+const isTests = (list: unknown) =>
+  Array.isArray(list) &&
+  list.every((test) => Array.isArray(Object(test).helpful) && Array.isArray(Object(test).harmful))
 
-const influenced = resultOf<Pick<InfluenceResult, 'tests' | 'values'>>('influence', 'tests', 'values')
-const ofItself = resultOf<Pick<SelfInfluenceResult, 'values' | 'losses'>>('selfInfluence', 'values', 'losses')
-const valued = resultOf<Pick<DataValueResult, 'values'>>('influence, valueData or selfInfluence', 'values')
+/** A result of a call of this folder, whose lists are what they should be. */
+const resultOf = <T>(
+  call: string,
+  lists: { readonly [name in keyof T]: (list: unknown) => boolean },
+): Check<T> =>
+  is<T>(`a result of ${call}`, (value) =>
+    Object.entries<(list: unknown) => boolean>(lists).every(([name, isOne]) => isOne(Object(value)[name])),
+  )
+
+const influenced = resultOf<Pick<InfluenceResult, 'tests' | 'values'>>('influence', {
+  tests: isTests,
+  values: isNumbers,
+})
+const ofItself = resultOf<Pick<SelfInfluenceResult, 'values' | 'losses'>>('selfInfluence', {
+  values: isNumbers,
+  losses: isNumbers,
+})
+const valued = resultOf<Pick<DataValueResult, 'values'>>('influence, valueData or selfInfluence', {
+  values: isNumbers,
+})
 
 /**
  * The strongest effects on each test sample as columns of equal length, a row per effect: `test`, the position of the test
