@@ -278,6 +278,15 @@ test('the method reads as an algorithm', () => {
   assert.ok(lines <= 130, `ts/methods/nhgd.ts has ${lines} lines of code`)
 })
 
+test('the library asks for no global of Node by its bare name, which a page does not have', () => {
+  const others = ['cli', 'data', 'jax']
+  const named = sources.filter(
+    (path) =>
+      !others.includes(roomOf(path)) && /(?<![.\w])(process|Buffer|require|__dirname)[.(]\w/.test(text(path)),
+  )
+  assert.equal(named, [])
+})
+
 test('no file names a path of some machine', () => {
   const files = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
     .split('\0')

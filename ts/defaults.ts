@@ -361,12 +361,7 @@ export const tuneRegularization = {
   scan: { step: Math.log(2) / 2, rounds: 6, steps: [2, 1, 0, -1], size: 0.1 },
   /** Parabolas through the logarithms of strengths; a step below `least` is none. */
   refinements: { rounds: 3, least: 0.03 },
-  outer: {
-    steps: 15,
-    tolerance: Number(process.env.TOL ?? 3e-3),
-    gain: Number(process.env.GAIN ?? 1e-3),
-    reach: 0.7,
-  },
+  outer: { steps: 15, tolerance: 3e-3, gain: 1e-3, reach: 0.7 },
   inner: { tolerance: 1e-5, steps: 60, products: 200 },
   /** Perceptrons: steps end after two in a row that gain less than this share of g. */
   network: {
