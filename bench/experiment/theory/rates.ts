@@ -1,4 +1,5 @@
 import type { Backend } from '../../../ts/backend/backend.ts'
+import type { NhgdError } from '../../../ts/backend/errors.ts'
 import type { Matrix } from '../../../ts/backend/matrix.ts'
 import { amigo } from '../../../ts/methods/amigo.ts'
 import type { Method } from '../../../ts/methods/method.ts'
@@ -73,7 +74,10 @@ export async function rates(backend: Backend, sizes: RateSizes): Promise<Part> {
     for (const rate of firstRates) {
       trials.push({ rate, squares: await squaresOf(problemOf(seed), method(), rate, sizes, seed) })
     }
-    const end = ({ squares }: (typeof trials)[0]) => squares.slice(-3).reduce((product, x) => product * x)
+    const end = ({ squares }: (typeof trials)[0]) => {
+      const product = squares.slice(-3).reduce((product, x) => product * x)
+      return Number.isNaN(product) ? Number.POSITIVE_INFINITY : product
+    }
     const { rate } = trials.toSorted((a, b) => end(a) - end(b))[0]
     const measured: number[][] = []
     for (let run = 1; run <= runs; run++) {
@@ -98,8 +102,26 @@ export async function rates(backend: Backend, sizes: RateSizes): Promise<Part> {
   }
 }
 
-/** Mean ‖∇Φ‖² over iterates between half of each budget and the whole of it. */
+/**
+ * Mean ‖∇Φ‖² over iterates between half of each budget and the whole of it; infinite where the run diverged, so that θ*
+ * can't be found from where it was.
+ */
 async function squaresOf(
+  problem: ReturnType<World['draw']>,
+  method: Method,
+  rate: number,
+  sizes: RateSizes,
+  seed: number,
+): Promise<number[]> {
+  try {
+    return await measuredSquares(problem, method, rate, sizes, seed)
+  } catch (error) {
+    if ((error as NhgdError).code === 'ERR_NUMERIC') return sizes.budgets.map(() => Number.POSITIVE_INFINITY)
+    throw error
+  }
+}
+
+async function measuredSquares(
   problem: ReturnType<World['draw']>,
   method: Method,
   rate: number,
