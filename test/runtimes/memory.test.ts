@@ -30,6 +30,18 @@ test('it does not grow over 200 problems, one after the other', async () => {
   assert.is(after, before)
 })
 
+test('the samples of a problem are freed with it, without a collection', () => {
+  const made = () => {
+    const problem = randomReweighting(context.backend, { samples: 4000, columns: 50 })
+    assert.is(problem.oracles.samples, 4000)
+    problem.dispose()
+  }
+  made()
+  const before = context.memory.buffer.byteLength
+  for (let i = 0; i < 20; i++) made()
+  assert.is(context.memory.buffer.byteLength, before)
+})
+
 for (const runtime of Object.keys(runtimes)) {
   for (const backend of ['native', 'wasm']) {
     test(`40 problems that are made, run and freed take less than 256 MB in ${runtime}, ${backend}`, async () => {

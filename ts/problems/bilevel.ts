@@ -1,5 +1,5 @@
-import type { Backend } from '../backend/backend.ts'
-import type { DType, Oracles } from '../backend/binding.ts'
+import { type Backend, taken } from '../backend/backend.ts'
+import type { DType, Oracles, Samples } from '../backend/binding.ts'
 import {
   backendCheck,
   type Check,
@@ -83,14 +83,16 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
   const settings = settingsJson(all)
   const given = blocks.flatMap(({ fixed }) => fixed ?? [])
   const fixed = given.length < 2 ? given[0] : concat(given)
-  const build = () =>
-    backend.Problem.bilevel(
-      settings,
-      samples(backend, train, 'train'),
-      samples(backend, validation, outer),
-      backend.info().threads,
-      fixed,
-    )
+  const build = () => {
+    const sets: Samples[] = []
+    try {
+      sets.push(samples(backend, train, 'train'))
+      sets.push(samples(backend, validation, outer))
+      return backend.Problem.bilevel(settings, sets[0], sets[1], backend.info().threads, fixed)
+    } finally {
+      for (const set of sets) set.dispose() // the problem keeps them
+    }
+  }
   // Per sample a weight, its share, a loss and a sensitivity, with margins the class probabilities as well.
   const margins = blocks.some(({ settings }) => settings.kind === 'marginWeights')
   // Learned inputs are v itself, and a batch of them is copied.
@@ -105,7 +107,7 @@ export function riskOf(options: BilevelOptions, outer: string): Problem {
     bytes,
     build,
     (oracles, seed) => ({
-      inner: oracles.initial(seed).readF64(),
+      inner: taken(oracles.initial(seed)),
       outer: concat(blocks.map((block, i) => block.start(oracles.blocks[i], { model, train }))),
     }),
     hyperparameters,
