@@ -34,7 +34,7 @@ export function inWords(tuned: Tuned): string[] {
     `The ${loss} on rows that were held out is ${figure(chosen)}. With one ridge penalty it is ${figure(ridge)}, without any ${figure(none)}.`,
     `The penalty has the exponent ${short(penalty.power)}${penalty.strengths.length === 1 ? ` and the strength ${short(penalty.strengths[0])}` : ` and ${penalty.strengths.length} strengths`}.`,
     ...(keptRidge
-      ? ['The folds do not show that another exponent is better, so one ridge penalty was kept.']
+      ? ['The held-out rows do not show that another exponent is better, so one ridge penalty was kept.']
       : []),
     ...(risesFrom !== undefined
       ? [
